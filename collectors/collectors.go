@@ -1,0 +1,49 @@
+// Package collectors reads what servers, GPUs and hosts tell of themselves
+// while load runs. A collector reads one source once; [Run] reads it again and
+// again, on its own connections, and never delays a request or ends a run:
+// what fails is a warning with a count.
+package collectors
+
+import (
+	"context"
+	"time"
+
+	"github.com/evabench/evabench/results"
+)
+
+// A Collector reads one source. It is used by one goroutine at a time.
+type Collector interface {
+	// Read reads once. What is missing, empty or stale gives no Reading: unknown
+	// is never zero. Readings and an error may come together.
+	Read(ctx context.Context) ([]Reading, error)
+}
+
+// A Reading is an Observation without its moment and source, which Run adds.
+type Reading struct {
+	Subject results.Subject
+	Series  string
+	Value   float64
+	Unit    string
+}
+
+// A Source says what to read; each kind of source builds a [Collector] for it
+// from a scenario's arguments.
+type Source interface {
+	// Collector gives the reader of one page for one subject.
+	Collector(target Target) (Collector, error)
+}
+
+// A Target is what a Source is pointed at.
+type Target struct {
+	Subject results.Subject
+	URL     string // page to read; empty for sources that have none
+}
+
+// A Job is one collector and how often it is read.
+type Job struct {
+	Name      string // the source's kind
+	Collector Collector
+	Subject   results.Subject // of the reading's own series (see results.SeriesReadOK)
+	Every     time.Duration   // at least 100 ms
+	Timeout   time.Duration   // of one read
+}

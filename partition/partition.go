@@ -1,0 +1,26 @@
+// Package partition turns the GPUs of a server into the devices of a layout,
+// and puts them back as they were.
+//
+// A [Layout] is what a scenario asks for; [MakePlan] is a pure function that
+// gives the exact steps from a [State] to a layout, or says why not; a
+// [Backend] carries the steps out. Plan, in this project, means that list.
+package partition
+
+import (
+	"context"
+
+	"github.com/evabench/evabench/internal/device"
+)
+
+// A Backend changes how GPUs are shared out. One goroutine at a time uses it.
+type Backend interface {
+	// Inspect reads the present state of the named GPUs (indices or UUIDs).
+	Inspect(ctx context.Context, gpus []string) (State, error)
+	// Apply carries out a plan, reads the result back, compares it with the
+	// layout and gives the devices, in the layout's order. On an error the
+	// server may be half changed: Restore puts it back.
+	Apply(ctx context.Context, p Plan) ([]device.Device, error)
+	// Restore brings the GPUs back to a state that Inspect gave, from whatever
+	// state they are in, and verifies it.
+	Restore(ctx context.Context, s State) error
+}

@@ -1,0 +1,152 @@
+package results
+
+import (
+	"time"
+
+	"github.com/evabench/evabench/internal/device"
+)
+
+// SchemaVersion counts the changes of the run directory's form.
+const SchemaVersion = 1
+
+// Environment is what a run was made with and on. It stands in
+// environment.json and is written before the first change.
+type Environment struct {
+	Schema   int    `json:"schema"`
+	Evabench string `json:"evabench"` // version of the program
+	Scenario string `json:"scenario"` // its name
+	// ScenarioSHA256 is the hash of scenario.yaml in the run directory.
+	ScenarioSHA256 string    `json:"scenario_sha256"`
+	Started        time.Time `json:"started"` // UTC
+	// Simulated names the simulated server; empty on a real one. Every page
+	// and sheet made from a simulated run says so.
+	Simulated string    `json:"simulated,omitempty"`
+	Command   []string  `json:"command"` // arguments, secrets left out
+	Host      Host      `json:"host"`
+	Services  []Service `json:"services"`
+	// Cells is how many cells were planned, in Planned's order.
+	Planned []string `json:"planned"` // folder names of the cells
+	// Impossible lists the points of the matrix that were left out.
+	Impossible []Impossible `json:"impossible,omitempty"`
+}
+
+// Host is the machine that evabench ran on.
+type Host struct {
+	Name        string `json:"name"`
+	OS          string `json:"os"`
+	Arch        string `json:"arch"`
+	CPUs        int    `json:"cpus"`
+	CPUModel    string `json:"cpu_model,omitempty"`
+	MemoryBytes uint64 `json:"memory_bytes,omitempty"`
+	GoVersion   string `json:"go_version"`
+}
+
+// The roles a service can have in the documents' tables.
+const (
+	RoleVision = "vision"
+	RoleAgent  = "agent"
+)
+
+// A Service is what a run says of one service of its scenario.
+type Service struct {
+	Name string `json:"name"`
+	Role string `json:"role"` // RoleVision or RoleAgent
+	// Percentiles are those to be told, each in (0, 1), ascending.
+	Percentiles []float64 `json:"percentiles"`
+	SLO         []Clause  `json:"slo,omitempty"`
+}
+
+// A Clause is one condition of a service's SLO, such as p95 < 0.3 s. All
+// clauses of a service must hold.
+type Clause struct {
+	// Metric is "latency" (from Due), "ttft", "errors" (share of due arrivals
+	// that did not end ok, 0 to 1), "queue" (mean waiting requests) or
+	// "tokens_per_second".
+	Metric string `json:"metric"`
+	// Quantile is the share below, in (0, 1), for latency and ttft, else 0.
+	Quantile float64 `json:"quantile,omitempty"`
+	Class    string  `json:"class,omitempty"` // only requests of this class
+	Op       string  `json:"op"`              // "<", "<=", ">", ">="
+	Limit    float64 `json:"limit"`           // in Unit
+	Unit     string  `json:"unit"`            // "s", "ratio", "1", "1/s"
+	Text     string  `json:"text"`            // as it was written
+}
+
+// A Config is one point of the matrix.
+type Config struct {
+	// Name is short, unique within a run and fit for a folder.
+	Name      string            `json:"name"`
+	Layout    string            `json:"layout"`    // canonical text
+	Sharing   string            `json:"sharing"`   // of every device that the layout does not say otherwise
+	Placement string            `json:"placement"` // "auto" or explicit
+	Routing   string            `json:"routing"`
+	Workers   map[string]int    `json:"workers,omitempty"` // by model
+	Params    map[string]string `json:"params,omitempty"`  // "service.name" → value
+}
+
+// Impossible is a point that cannot be, with the reason.
+type Impossible struct {
+	Config Config `json:"config"`
+	Reason string `json:"reason"`
+}
+
+// The ways in which a cell ends.
+const (
+	CellDone        = "done"
+	CellFailed      = "failed"
+	CellInterrupted = "interrupted"
+)
+
+// A Cell is one configuration and one replicate, as it was run. It stands in
+// cell.json, which is written when the cell has ended.
+type Cell struct {
+	Index     int        `json:"index"` // order of running, from 0
+	Folder    string     `json:"folder"`
+	Config    Config     `json:"config"`
+	Replicate int        `json:"replicate"` // from 1
+	Seed      uint64     `json:"seed"`
+	Started   time.Time  `json:"started"` // UTC; the moment of Offset 0
+	Status    string     `json:"status"`
+	Fault     string     `json:"fault,omitempty"` // why it failed
+	Instances []Instance `json:"instances"`
+	Phases    []Phase    `json:"phases"`
+	Warnings  []Warning  `json:"warnings,omitempty"`
+}
+
+// Layout is what layout.json holds: the devices of a cell, read back after the
+// layout was applied.
+type Layout struct {
+	Asked    string          `json:"asked"`
+	Applied  string          `json:"applied"` // canonical text of what was read back
+	Verified bool            `json:"verified"`
+	Plan     []string        `json:"plan"` // the steps that led here, as printed
+	Devices  []device.Device `json:"devices"`
+}
+
+// An Instance is one running copy of a service.
+type Instance struct {
+	Service string `json:"service"`
+	Name    string `json:"name"`   // unique within the cell: "agent-0"
+	Device  string `json:"device"` // UUID; empty if unknown
+	URL     string `json:"url"`    // where requests go
+	// Scrapes are the pages that tell of the instance.
+	Scrapes []Scrape       `json:"scrapes,omitempty"`
+	Workers map[string]int `json:"workers,omitempty"`
+	// Version is what the server says of itself, if it does.
+	Version string `json:"version,omitempty"`
+}
+
+// A Scrape is a page that tells of an instance, and the kind of collector that
+// reads it.
+type Scrape struct {
+	Kind string `json:"kind"`
+	URL  string `json:"url"`
+}
+
+// A Phase is a stretch of a cell that is no step: plan, apply, launch, ready,
+// warm-up, drain, stop, restore.
+type Phase struct {
+	Name  string `json:"name"`
+	Start Offset `json:"start_ns"`
+	End   Offset `json:"end_ns"`
+}

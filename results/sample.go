@@ -1,0 +1,103 @@
+package results
+
+import "fmt"
+
+// A Sample is the record of one arrival, whatever became of it. Each arrival
+// of a step gives exactly one Sample, and
+//
+//	Due ≤ Sent ≤ First ≤ Done
+//
+// holds among those that are not NoOffset. Due and Done are always set.
+type Sample struct {
+	Service string // the service's name in the scenario
+	Class   string // the request class (Vision: the model's class; Agent: the call's stage)
+	Model   string // the model that was asked for
+	// Endpoint is the name of the service instance that the router chose;
+	// empty if none was chosen.
+	Endpoint string
+	Seq      int64 // the arrival's number within the service and step, from 0
+	Session  int64 // the session's number within the service and step, from 0
+	User     int64 // the closed loop's user, or -1 in an open loop
+	Call     int   // the call's place within its session, from 0
+	Last     bool  // whether the session ended with this call
+	Attempt  int   // 0 for the first try
+
+	Due   Offset // open loop: from the schedule; closed loop: when the user was ready
+	Sent  Offset // just before the first byte was handed to the connection, or NoOffset
+	First Offset // first byte of content (token or body), or NoOffset
+	Done  Offset // last byte, or when the fault was known
+
+	Outcome   Outcome
+	Status    int   // HTTP status, 0 if none came
+	BytesSent int64 // request body
+	BytesRead int64 // response body
+	Chunks    int64 // content chunks of a stream; 1 for a body; 0 if none
+
+	// Tokens come from the server's usage; UnknownTokens if it told none.
+	PromptTokens, OutputTokens, CachedTokens int64
+}
+
+// UnknownTokens is a token count that the server did not tell.
+const UnknownTokens int64 = -1
+
+// An Outcome says what became of an arrival. The zero value is no outcome and
+// never stands in a Sample.
+type Outcome uint8
+
+// The outcomes. Their texts stand in run directories.
+const (
+	OK          Outcome = iota + 1
+	HTTP4xx             // a 4xx other than 429
+	HTTP5xx             // a 5xx other than a 503 that says queue full
+	Shed                // 429, or a 503 whose body says queue full or admission
+	Timeout             // the request's own time limit passed
+	Connect             // no connection
+	Reset               // the connection ended before the answer did
+	Malformed           // the answer could not be read
+	WrongAnswer         // readable, but not an answer to the question
+	OOM                 // the server says that its device is out of memory
+	Cancelled           // we ended it: the step was stopped
+	NotSent             // due, but no slot was free in time
+)
+
+var outcomeNames = [...]string{
+	OK: "ok", HTTP4xx: "http_4xx", HTTP5xx: "http_5xx", Shed: "shed", Timeout: "timeout",
+	Connect: "connect", Reset: "reset", Malformed: "malformed", WrongAnswer: "wrong_answer",
+	OOM: "oom", Cancelled: "cancelled", NotSent: "not_sent",
+}
+
+// Outcomes lists every outcome in its order of printing.
+func Outcomes() []Outcome {
+	all := make([]Outcome, 0, len(outcomeNames)-1)
+	for o := OK; o <= NotSent; o++ {
+		all = append(all, o)
+	}
+	return all
+}
+
+// String gives the outcome's name, as it stands in files.
+func (o Outcome) String() string {
+	if o < OK || o > NotSent {
+		return fmt.Sprintf("outcome(%d)", uint8(o))
+	}
+	return outcomeNames[o]
+}
+
+// MarshalText writes the name; an outcome that is none is an error.
+func (o Outcome) MarshalText() ([]byte, error) {
+	if o < OK || o > NotSent {
+		return nil, fmt.Errorf("no outcome has the number %d", uint8(o))
+	}
+	return []byte(outcomeNames[o]), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	for i := OK; i <= NotSent; i++ {
+		if outcomeNames[i] == string(text) {
+			*o = i
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no outcome", text)
+}

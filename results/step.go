@@ -1,0 +1,82 @@
+package results
+
+import "time"
+
+// A Level is one service's load in a step.
+type Level struct {
+	Service string `json:"service"`
+	// Arrivals is "constant", "poisson", "cameras" (open loops) or "closed".
+	Arrivals string `json:"arrivals"`
+	// Value is the level in Unit: requests (sessions) a second for constant
+	// and poisson, cameras, or users of a closed loop.
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"` // "req/s", "cameras", "users"
+}
+
+// A StepPlan is a step before it is run.
+type StepPlan struct {
+	Name   string        `json:"name"`
+	Levels []Level       `json:"levels"`
+	Warmup time.Duration `json:"warmup_ns"` // load runs, nothing counts
+	Window time.Duration `json:"window_ns"` // arrivals due here are the step's
+}
+
+// A Step is a step that was run: facts only. It stands in step.json.
+type Step struct {
+	Index int      `json:"index"` // from 0 within the cell
+	Plan  StepPlan `json:"plan"`
+	// Start ≤ WindowStart < WindowEnd ≤ End. Load begins at Start; arrivals
+	// with WindowStart ≤ Due < WindowEnd are the window's; at End the last
+	// answer was in.
+	Start       Offset `json:"start_ns"`
+	WindowStart Offset `json:"window_start_ns"`
+	WindowEnd   Offset `json:"window_end_ns"`
+	End         Offset `json:"end_ns"`
+	// Services holds what the load generator counted by itself, apart from
+	// the samples, one entry per Level in the same order.
+	Services []Integrity `json:"services"`
+	Warnings []Warning   `json:"warnings,omitempty"`
+}
+
+// Integrity is what the load generator says of its own work on one service in
+// one step, so that analysis can judge whether the step measures the server
+// or the client. Counts are over the window (Due within it).
+type Integrity struct {
+	Service string `json:"service"`
+	// Due counts the arrivals that fell due, when they did, apart from the
+	// samples: it must equal the number of samples of the window.
+	Due int64 `json:"due"`
+	// WarmupDue is the same for the warm-up.
+	WarmupDue int64 `json:"warmup_due"`
+	// Offered is the arrival rate that was asked for in arrivals a second;
+	// null in a closed loop, where none is.
+	Offered *float64 `json:"offered_per_second"`
+	// Lag is our own lateness over the window's arrivals that had a free
+	// slot: from when a request could have been sent to Sent.
+	Lag Lateness `json:"lag"`
+	// PeakInFlight is the largest number of requests in flight at once.
+	PeakInFlight int64 `json:"peak_in_flight"`
+	// FirstErrors holds the beginning of the first answer (or fault's text) of
+	// each outcome but ok, at most 512 bytes each.
+	FirstErrors map[string]string `json:"first_errors,omitempty"`
+	// Think is the mean think time that closed-loop users really took within
+	// the window, null if none was taken.
+	Think *time.Duration `json:"think_mean_ns"`
+}
+
+// Lateness is the distribution of our own lag. N is 0 and the rest
+// meaningless if nothing was sent.
+type Lateness struct {
+	N   int64         `json:"n"`
+	P50 time.Duration `json:"p50_ns"`
+	P99 time.Duration `json:"p99_ns"`
+	Max time.Duration `json:"max_ns"`
+}
+
+// A Warning is what does not stop a run but changes what a number is worth.
+type Warning struct {
+	Code    string `json:"code"` // stable, lower-case, hyphenated
+	Subject string `json:"subject,omitempty"`
+	Text    string `json:"text"`
+	Count   int64  `json:"count"` // how often it was seen, at least 1
+}
