@@ -23,10 +23,18 @@ type Instance struct {
 	Service string            // the service's name in the scenario
 	Role    string            // results.RoleVision or results.RoleAgent
 	Name    string            // unique within the cell: "agent-0"
+	Index   int               // its number among its service's instances, from 0
 	Device  device.Device     // what it is pinned to; zero if the layout is left as found
 	Models  []Model           // what it serves, in order
 	Params  map[string]string // named service parameters of the configuration
 	LogDir  string            // for its logs; exists
+}
+
+// Fixed is a Launcher whose number of instances does not follow from the
+// devices, because the instances run already.
+type Fixed interface {
+	// Instances is how many there are, at least 1.
+	Instances() int
 }
 
 // A Model is one model of a service.

@@ -1,0 +1,50 @@
+package external
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/services"
+)
+
+func TestNewRefuses(t *testing.T) {
+	check := func(url, want string) {
+		t.Helper()
+		_, err := New(Config{Instances: []Instance{{URL: url}}})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("URL %q: got %v, want an error with %q", url, err, want)
+		}
+	}
+	check("", "http://")
+	check("127.0.0.1:8000", "first path segment")
+	check("ftp://127.0.0.1", "http://")
+	check("http://", "no host")
+	check("http://127.0.0.1/?a=b", "query")
+	if _, err := New(Config{}); err == nil {
+		t.Error("no instance passed")
+	}
+}
+
+func TestLaunchTellsAddresses(t *testing.T) {
+	l, err := New(Config{Instances: []Instance{
+		{URL: "http://127.0.0.1:1"},
+		{URL: "http://127.0.0.1:2", Device: "GPU-x", Scrapes: map[string]string{"vllm": "http://127.0.0.1:3"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := l.(services.Fixed).Instances(); n != 2 {
+		t.Errorf("Instances() = %d, want 2", n)
+	}
+	s, err := l.Launch(t.Context(), services.Instance{Service: "agent", Name: "agent-1", Index: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := s.Info()
+	if info.URL != "http://127.0.0.1:2" || info.Device != "GPU-x" || info.Scrapes[0].URL != "http://127.0.0.1:3" {
+		t.Errorf("Info() = %+v", info)
+	}
+	if _, err := l.Launch(t.Context(), services.Instance{Index: 2}); err == nil {
+		t.Error("a third of two instances was launched")
+	}
+}

@@ -1,0 +1,13 @@
+// Package launchers lists the ways in which services are started.
+package launchers
+
+import (
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/launchers/external"
+)
+
+// Kinds are the launchers, sorted by name.
+var Kinds = kind.Set[services.Launcher]{
+	external.Kind,
+}
