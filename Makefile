@@ -1,0 +1,59 @@
+# make help lists what there is.
+
+GO      ?= go
+OUT     ?= bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# Flags for every go test of a target, such as TESTFLAGS=-json or -v.
+TESTFLAGS ?=
+# How long each fuzz target runs.
+FUZZTIME ?= 10s
+# Where test-real keeps the software and the models that it needs.
+REAL ?= .real
+
+# go-nvml's binding makes calls that its own C header marks as deprecated.
+export CGO_CFLAGS := $(CGO_CFLAGS) -Wno-deprecated-declarations
+
+.DEFAULT_GOAL := build
+.PHONY: build test vet gofmt staticcheck lint demo fuzz test-real real clean help
+
+build: ## build bin/evabench
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
+
+test: vet gofmt ## all Go tests with the race detector; needs no root, no GPU
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(TESTFLAGS) ./...
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags real ./realtest/...
+
+gofmt:
+	@files=$$(gofmt -l .) && test -z "$$files" || { echo "not in gofmt's form:" $$files >&2; exit 1; }
+
+staticcheck: ## staticcheck, at the version that go.mod names
+	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags real ./realtest/...
+
+lint: vet gofmt staticcheck ## vet, gofmt and staticcheck
+
+demo: build ## the main job on a simulated server: a sweep into runs/
+	$(OUT)/evabench sweep pro6000x1 --yes
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
+
+real: build # what test-real needs: a real llama-server and models for it
+	scripts/install-llama-server.sh $(REAL)/llama-server
+	$(GO) run ./internal/tinygguf/cmd/tinygguf -size large $(REAL)/models/large
+
+test-real: real ## tests against servers that we did not write; fetches them into .real/
+	EVABENCH_BIN='$(abspath $(OUT))/evabench' \
+	EVABENCH_LLAMA_SERVER='$(abspath $(REAL))/llama-server/llama-server' \
+	EVABENCH_MODELS='$(abspath $(REAL))/models/large' \
+	$(GO) test -tags real -count=1 -timeout 20m $(TESTFLAGS) ./realtest/...
+
+clean: ## remove what make built and fetched; runs/ stays
+	rm -rf $(OUT) $(REAL)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

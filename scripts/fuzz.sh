@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the module for a while.
+#
+#   scripts/fuzz.sh [TIME [GO TEST FLAG...]]
+#
+# TIME is as for go test's -fuzztime, 10s if not given. Targets are found by
+# go test -list, so that a new one needs no line here. Finding none is a
+# failure: it means that the search is broken. All targets are run even if one
+# fails.
+set -euo pipefail
+
+go=${GO:-go}
+time=${1:-10s}
+shift || true
+
+# go test -list prints each package's targets and then a line "ok <package> …".
+list=$($go test -list '^Fuzz' ./...) || { printf '%s\n' "$list" >&2; exit 1; }
+targets=$(awk '
+  $1 ~ /^Fuzz/ { names[++n] = $1 }
+  $1 == "ok" { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 }' <<<"$list")
+if [[ -z $targets ]]; then
+  echo "fuzz: no fuzz target found" >&2
+  exit 1
+fi
+
+failed=0
+while read -r package name; do
+  echo "fuzz: $package $name for $time" >&2
+  $go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -timeout 10m "$@" "$package" </dev/null || failed=1
+done <<<"$targets"
+exit $failed
