@@ -24,10 +24,11 @@ type Environment struct {
 	Command   []string  `json:"command"` // arguments, secrets left out
 	Host      Host      `json:"host"`
 	Services  []Service `json:"services"`
-	// Cells is how many cells were planned, in Planned's order.
-	Planned []string `json:"planned"` // folder names of the cells
+	// Planned names the folders of the cells, in their order of running.
+	Planned []string `json:"planned"`
 	// Impossible lists the points of the matrix that were left out.
 	Impossible []Impossible `json:"impossible,omitempty"`
+	Warnings   []Warning    `json:"warnings,omitempty"`
 }
 
 // Host is the machine that evabench ran on.

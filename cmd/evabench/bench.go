@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/collectors/sources"
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/endpoints"
+	"github.com/evabench/evabench/loadgen/routers"
+	"github.com/evabench/evabench/loadgen/workloads"
+	"github.com/evabench/evabench/partition"
+	"github.com/evabench/evabench/partition/backends"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/runner"
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/launchers"
+	"github.com/evabench/evabench/sim"
+)
+
+// kinds are all kinds that this program knows.
+type kinds struct {
+	backends  kind.Set[partition.Backend]
+	launchers kind.Set[services.Launcher]
+	endpoints kind.Set[loadgen.Dialer]
+	workloads kind.Set[loadgen.Workload]
+	sources   kind.Set[collectors.Source]
+	routers   kind.Set[loadgen.Router]
+}
+
+// knownKinds adds the simulator's kinds to the real ones.
+func knownKinds(h *sim.Host) kinds {
+	return kinds{
+		backends:  slices.Concat(backends.Kinds, kind.Set[partition.Backend]{h.BackendKind()}),
+		launchers: slices.Concat(launchers.Kinds, kind.Set[services.Launcher]{h.LauncherKind()}),
+		endpoints: endpoints.Kinds,
+		workloads: workloads.Kinds,
+		sources:   sources.Kinds,
+		routers:   routers.Kinds,
+	}
+}
+
+// simKind is the name of the simulator's kinds.
+const simKind = "sim"
+
+// checks gives what scenarios cannot know of the program. state is nil at the
+// first reading, before the GPUs were looked at.
+func (k kinds) checks(simulated string, state *partition.State) scenarios.Checks {
+	c := scenarios.Checks{
+		Backend:  builds(k.backends),
+		Launcher: builds(k.launchers),
+		Endpoint: builds(k.endpoints),
+		Workload: builds(k.workloads),
+		Source:   builds(k.sources),
+		Router:   builds(k.routers),
+		Sharing: func(text string) error {
+			_, err := device.ParseSharing(text)
+			return err
+		},
+		Placement: func(text string) error {
+			_, err := services.ParsePlacement(text)
+			return err
+		},
+		Layout: func(text string) (string, error) {
+			layout, err := partition.ParseLayout(text)
+			if err != nil {
+				return "", err
+			}
+			if state != nil {
+				if _, err := partition.MakePlan(*state, layout); err != nil {
+					return "", err
+				}
+			}
+			return layout.String(), nil
+		},
+	}
+	if simulated != "" {
+		c.Rewrite = func(s *scenarios.Scenario) { onSimulator(s, simulated) }
+	}
+	return c
+}
+
+// builds tries whether a set can build a spec.
+func builds[T any](set kind.Set[T]) func(kind.Spec) error {
+	return func(s kind.Spec) error {
+		_, err := set.Build(s)
+		return err
+	}
+}
+
+// onSimulator puts a scenario on a simulated server, as --sim asks.
+func onSimulator(s *scenarios.Scenario, server string) {
+	s.Server.Backend = sim.BackendSpec(server)
+	for i := range s.Services {
+		s.Services[i].Launcher = kind.Spec{Name: simKind}
+	}
+}
+
+// A bench is a scenario with everything that it names, checked and built, and
+// nothing changed yet.
+type bench struct {
+	scenario   *scenarios.Scenario
+	kinds      kinds
+	host       *sim.Host
+	dir        string // scratch folder of the simulator, removed by close
+	backend    partition.Backend
+	state      partition.State
+	cells      []scenarios.Cell
+	impossible []results.Impossible
+}
+
+// open reads a scenario and checks all that can be checked before a change:
+// its text, its kinds, and its layouts on the GPUs as they are.
+func open(ctx context.Context, arg, simulated string, s streams) (*bench, error) {
+	file, data, err := scenarioFile(arg)
+	if err != nil {
+		return nil, err
+	}
+	return openData(ctx, file, data, simulated, s)
+}
+
+func openData(ctx context.Context, file string, data []byte, simulated string, s streams) (_ *bench, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "evabench-sim-*")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{dir: dir, host: sim.NewHost(exe, dir, s.err)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close(ctx))
+		}
+	}()
+	b.kinds = knownKinds(b.host)
+	first, err := scenarios.Read(file, data, b.kinds.checks(simulated, nil))
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	if b.backend, err = b.kinds.backends.Build(first.Server.Backend); err != nil {
+		return nil, &usageError{fmt.Errorf("%s: backend: %w", file, err)}
+	}
+	if b.state, err = b.backend.Inspect(ctx, first.Server.GPUs); err != nil {
+		return nil, fmt.Errorf("inspect GPUs: %w", err)
+	}
+	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(simulated, &b.state)); err != nil {
+		return nil, &usageError{err}
+	}
+	b.cells, b.impossible = b.scenario.Cells(b.possible)
+	if len(b.cells) == 0 {
+		return nil, &usageError{fmt.Errorf("%s: no point of the matrix is possible; the first: %s", file, b.impossible[0].Reason)}
+	}
+	return b, nil
+}
+
+// permissions are what the scenario allows to be changed.
+func (b *bench) permissions() []partition.Permission {
+	var all []partition.Permission
+	for _, a := range b.scenario.Server.Allow {
+		all = append(all, partition.Permission(a))
+	}
+	return all
+}
+
+// possible says why a configuration cannot be on this server.
+func (b *bench) possible(c results.Config) error {
+	plan, err := runner.PlanOf(b.state, c, b.permissions())
+	if err != nil {
+		return err
+	}
+	placement, err := services.ParsePlacement(c.Placement)
+	if err != nil {
+		return err
+	}
+	devices := make([]device.Device, plan.Devices())
+	var wanted []services.Wanted
+	for _, s := range b.scenario.Services {
+		l, err := b.kinds.launchers.Build(s.Launcher)
+		if err != nil {
+			return err
+		}
+		if _, fixed := l.(services.Fixed); !fixed {
+			wanted = append(wanted, services.Wanted{Name: s.Name, Role: s.Role})
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	_, err = placement.Place(wanted, devices)
+	return err
+}
+
+// simulated names the simulated server, or is empty.
+func (b *bench) simulated() string { return b.host.Server() }
+
+// extent tells how much a sweep of the scenario is.
+func (b *bench) extent() string {
+	steps := b.scenario.StepPlans()
+	var span time.Duration
+	for _, s := range steps {
+		span += s.Warmup + s.Window
+	}
+	return fmt.Sprintf("%d cells of %d steps, %s of load in all", len(b.cells), len(steps), span*time.Duration(len(b.cells)))
+}
+
+func (b *bench) printImpossible(w io.Writer) {
+	for _, i := range b.impossible {
+		fmt.Fprintf(w, "left out: %s: %s\n", i.Config.Name, i.Reason)
+	}
+}
+
+// close ends the simulated server, if one was started, and removes its folder.
+func (b *bench) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return errors.Join(b.host.Close(ctx), os.RemoveAll(filepath.Clean(b.dir)))
+}

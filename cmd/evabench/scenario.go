@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evabench/evabench/scenarios"
+)
+
+func newScenario(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "scenario",
+		Short: "List, show and check scenarios",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List the presets",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			for _, p := range scenarios.Presets() {
+				fmt.Fprintf(s.out, "%-20s %s\n", p.Name, p.About)
+			}
+			return nil
+		},
+	}
+	show := &cobra.Command{
+		Use:     "show NAME",
+		Short:   "Print a preset, to be changed into a scenario of your own",
+		Example: "  evabench scenario show pro6000x1 > mine.yaml",
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			_, data, err := scenarioFile(args[0])
+			if err != nil {
+				return err
+			}
+			_, err = s.out.Write(data)
+			return err
+		},
+	}
+	schema := &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of scenarios, for editors",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			data, err := scenarios.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = s.out.Write(data)
+			return err
+		},
+	}
+	c.AddCommand(list, show, newCheck(s), schema)
+	return c
+}
+
+func newCheck(s streams) *cobra.Command {
+	var simulated string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check SCENARIO",
+		Short: "Check a scenario against this program and its server's GPUs; change nothing",
+		Long: `Check reads a scenario strictly, builds everything that it names, and plans every
+layout on the GPUs as they are now. It opens no connection to a service and
+changes nothing. Faults are told all at once, with file, line and column.`,
+		Example: "  evabench scenario check mine.yaml\n  evabench scenario check mine.yaml --sim pro6000x1",
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			b, err := open(c.Context(), args[0], simulated, s)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, b.close(c.Context())) }()
+			if asJSON {
+				e := json.NewEncoder(s.out)
+				e.SetIndent("", "  ")
+				return e.Encode(struct {
+					Cells      any `json:"cells"`
+					Impossible any `json:"impossible"`
+				}{b.cells, b.impossible})
+			}
+			fmt.Fprintf(s.out, "%s: good; %s\n", b.scenario.File, b.extent())
+			b.printImpossible(s.out)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&simulated, "sim", "", "check against the simulated `SERVER` instead of the scenario's own")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the cells as JSON")
+	return c
+}
+
+// scenarioFile finds a scenario: a file, else a preset.
+func scenarioFile(arg string) (name string, data []byte, err error) {
+	data, err = os.ReadFile(arg)
+	if err == nil {
+		return arg, data, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", nil, &usageError{fmt.Errorf("read scenario: %w", err)}
+	}
+	if data, ok := scenarios.Preset(arg); ok {
+		return arg + ".yaml", data, nil
+	}
+	var names []string
+	for _, p := range scenarios.Presets() {
+		names = append(names, p.Name)
+	}
+	return "", nil, &usageError{fmt.Errorf("scenario %q is neither a file nor a preset; presets: %s", arg, strings.Join(names, ", "))}
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evabench/evabench/sim"
+)
+
+func newSim(s streams) *cobra.Command {
+	o := sim.Options{Stdout: s.out}
+	var parent bool
+	c := &cobra.Command{
+		Use:   "sim SERVER",
+		Short: "Run a simulated server on loopback: TorchServe, vLLM, NVML and MPS",
+		Long: `Sim runs a simulated server as a process of its own. Its answers take as long as
+a model of the GPU says, on the devices of a simulated NVML; nothing of it is
+measured on a real card, and its parameters are uncalibrated. Sweep starts one by itself for a scenario whose
+backend is sim, or with --sim.`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if parent {
+				o.Parent = s.in
+			}
+			if o.Dir == "" {
+				dir, err := os.MkdirTemp("", "evabench-sim-*")
+				if err != nil {
+					return err
+				}
+				defer os.RemoveAll(dir)
+				o.Dir = dir
+			}
+			err := sim.Serve(c.Context(), args[0], o)
+			if errors.Is(err, context.Canceled) && !parent {
+				return nil // stopped by hand
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Dir, "state", "", "keep the simulated cards in `DIR` (default: a temporary one)")
+	f.BoolVar(&parent, "parent", false, "end when standard input ends")
+	list := ""
+	for _, i := range sim.Servers() {
+		list += fmt.Sprintf("  %-12s %s\n", i.Name, i.About)
+	}
+	c.Long += "\n\nServers:\n" + list
+	return c
+}

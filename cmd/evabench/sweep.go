@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evabench/evabench/analysis/search"
+	"github.com/evabench/evabench/internal/host"
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/pace"
+	"github.com/evabench/evabench/partition"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/runner"
+	"github.com/evabench/evabench/scenarios"
+)
+
+// sweepOptions are the flags that sweep and run share.
+type sweepOptions struct {
+	simulated string
+	out       string
+	stateDir  string
+	yes       bool
+	dryRun    bool
+}
+
+func (o *sweepOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.out, "out", "", "write the run directory to `DIR` (default runs/SCENARIO-TIME)")
+	f.StringVar(&o.stateDir, "state-dir", "/var/lib/evabench", "keep the host lock and the journal in `DIR`; unused where no real GPU can be changed")
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before the server is changed")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be done, and do nothing")
+}
+
+func newSweep(s streams) *cobra.Command {
+	var o sweepOptions
+	c := &cobra.Command{
+		Use:   "sweep SCENARIO",
+		Short: "Run a scenario through all its configurations and report",
+		Long: `Sweep applies each configuration of a scenario in turn, drives its load, and puts
+the server back. It prints the plan and asks before it changes a server.`,
+		Example: `  evabench sweep pro6000x1 --yes
+  evabench sweep mine.yaml --dry-run
+  evabench sweep mine.yaml --sim pro6000x1`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			b, err := open(c.Context(), args[0], o.simulated, s)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, b.close(c.Context())) }()
+			return b.sweep(c.Context(), o, s)
+		},
+	}
+	o.flags(c)
+	c.Flags().StringVar(&o.simulated, "sim", "", "run on the simulated `SERVER` instead of the scenario's own")
+	return c
+}
+
+// sweep runs an opened scenario and reports it.
+func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
+	plans, err := b.plans()
+	if err != nil {
+		return err
+	}
+	changes := b.printPlans(s, plans)
+	if o.dryRun {
+		return nil
+	}
+	if changes && !o.yes && b.simulated() == "" {
+		if err := consent(s); err != nil {
+			return err
+		}
+	}
+	journal, err := b.openJournal(ctx, o, changes, s)
+	if err != nil {
+		return err
+	}
+	if journal != nil {
+		defer journal.Close()
+	}
+	dir := o.out
+	if dir == "" {
+		dir = "runs/" + results.Folder(b.scenario.Name, time.Now())
+	}
+	writer, err := results.Create(dir, b.environment(), b.scenario.Source)
+	if err != nil {
+		return err
+	}
+	r, err := b.runner(writer, journal, s)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "evabench: %s; into %s\n", b.extent(), dir)
+	measured := r.Run(ctx)
+	if errors.Is(measured, runner.ErrNoCell) {
+		return fmt.Errorf("%w; what was recorded is in %s", measured, dir)
+	}
+	// A report of what is whole is worth having also after a fault.
+	valid, err := writeReports(dir, s.out)
+	if err == nil && valid == 0 && measured == nil {
+		err = fmt.Errorf("%w: no step of %s can be judged", errNoValid, dir)
+	}
+	return errors.Join(measured, err)
+}
+
+// plans gives the plan of each layout of the matrix from the present state, in
+// order of running.
+func (b *bench) plans() ([]layoutPlan, error) {
+	var all []layoutPlan
+	for _, c := range b.cells {
+		if slices.ContainsFunc(all, func(p layoutPlan) bool {
+			return p.config.Layout == c.Config.Layout && p.config.Sharing == c.Config.Sharing
+		}) {
+			continue
+		}
+		plan, err := runner.PlanOf(b.state, c.Config, b.permissions())
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("%s: %w", c.Config.Name, err)}
+		}
+		all = append(all, layoutPlan{c.Config, plan})
+	}
+	return all, nil
+}
+
+type layoutPlan struct {
+	config results.Config
+	plan   partition.Plan
+}
+
+// printPlans prints what will be changed, and reports whether anything will.
+func (b *bench) printPlans(s streams, plans []layoutPlan) (changes bool) {
+	where := "this server"
+	if b.simulated() != "" {
+		where = "SIMULATED server " + b.simulated()
+	}
+	fmt.Fprintf(s.err, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
+	b.printImpossible(s.err)
+	for _, p := range plans {
+		fmt.Fprintf(s.err, "layout %s, %s:\n", p.config.Layout, p.config.Sharing)
+		if p.plan.Empty() {
+			fmt.Fprintln(s.err, "  nothing is changed")
+			continue
+		}
+		changes = true
+		for _, step := range p.plan.Steps() {
+			fmt.Fprintln(s.err, "  "+step)
+		}
+	}
+	return changes
+}
+
+// consent asks whether the server may be changed.
+func consent(s streams) error {
+	if f, ok := s.in.(*os.File); !ok || !isTerminal(f) {
+		return &usageError{errors.New("the server would be changed, and there is no terminal to ask at; say --yes, or look with --dry-run")}
+	}
+	fmt.Fprint(s.err, "Change this server as above, and put it back afterwards? [y/N] ")
+	answer, err := bufio.NewReader(s.in).ReadString('\n')
+	if a := strings.ToLower(strings.TrimSpace(answer)); err != nil || a != "y" && a != "yes" {
+		return errors.New("not agreed; nothing was changed")
+	}
+	return nil
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// openJournal takes the host lock and undoes what a crash left. A bench that
+// changes nothing needs neither.
+func (b *bench) openJournal(ctx context.Context, o sweepOptions, changes bool, s streams) (*partition.Journal, error) {
+	if !changes {
+		return nil, nil
+	}
+	dir := o.stateDir
+	if b.simulated() != "" {
+		dir = b.dir
+	}
+	j, err := partition.OpenJournal(dir)
+	if err != nil {
+		return nil, err
+	}
+	left, pending, err := j.Pending()
+	if err == nil && pending {
+		fmt.Fprintln(s.err, "evabench: an earlier run did not put the GPUs back; doing it now")
+		if err = b.backend.Restore(ctx, left); err == nil {
+			err = j.End()
+		}
+		if err == nil {
+			b.state, err = b.backend.Inspect(ctx, b.scenario.Server.GPUs)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: %w", err), j.Close())
+	}
+	return j, nil
+}
+
+// environment describes the run before it begins.
+func (b *bench) environment() results.Environment {
+	machine, warnings := host.Read()
+	env := results.Environment{
+		Schema: results.SchemaVersion, Evabench: buildVersion(), Scenario: b.scenario.Name,
+		Started: time.Now().UTC(), Simulated: b.simulated(), Command: os.Args[1:],
+		Host: machine, Impossible: b.impossible, Warnings: warnings,
+	}
+	for _, c := range b.cells {
+		env.Planned = append(env.Planned, c.Folder)
+	}
+	for _, svc := range b.scenario.Services {
+		env.Services = append(env.Services, results.Service{
+			Name: svc.Name, Role: svc.Role, Percentiles: svc.Percentiles, SLO: svc.SLO,
+		})
+	}
+	return env
+}
+
+// runner builds what carries the scenario out.
+func (b *bench) runner(w *results.Writer, j *partition.Journal, s streams) (*runner.Bench, error) {
+	r := &runner.Bench{
+		Cells: b.cells, GPUs: b.scenario.Server.GPUs, Allow: b.permissions(),
+		Backend: b.backend, Journal: j, Writer: w,
+		NewChooser: func(scenarios.Cell) runner.Chooser { return search.NewLadder(b.scenario.StepPlans()) },
+		NewRouter: func(name string) (loadgen.Router, error) {
+			return b.kinds.routers.Build(kind.Spec{Name: name})
+		},
+		Devices:      b.deviceJobs,
+		CollectEvery: b.scenario.CollectEvery,
+		Waiter:       pace.New(),
+		Tell: func(line string) {
+			fmt.Fprintf(s.err, "%s %s\n", time.Now().Format("15:04:05"), line)
+		},
+	}
+	for _, svc := range b.scenario.Services {
+		built, err := runner.Build(svc, b.kinds.launchers, b.kinds.endpoints, b.kinds.workloads, b.kinds.sources)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		r.Services = append(r.Services, built)
+	}
+	return r, nil
+}

@@ -1,0 +1,158 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/scenarios"
+)
+
+// cell runs one cell on an applied layout and writes it, whatever became of
+// it.
+func (b *Bench) cell(ctx context.Context, c scenarios.Cell, l applied) error {
+	b.tell("cell %s: begins", c.Folder)
+	w, err := b.Writer.Cell(c.Folder)
+	if err != nil {
+		return err
+	}
+	record := results.Cell{
+		Index: c.Index, Folder: c.Folder, Config: c.Config, Replicate: c.Replicate, Seed: c.Seed,
+		Status: results.CellDone,
+	}
+	r := &cellRun{bench: b, cell: c, layout: l, writer: w, record: &record, phases: l.phases}
+	fault := w.Layout(l.layout)
+	if fault == nil {
+		fault = r.run(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
+		record.Status, record.Fault = results.CellInterrupted, context.Cause(ctx).Error()
+	case fault != nil:
+		record.Status, record.Fault = results.CellFailed, fault.Error()
+	}
+	if record.Started.IsZero() { // it ended before its origin
+		r.setOrigin(time.Now())
+	}
+	for _, p := range r.phases {
+		record.Phases = append(record.Phases, results.Phase{Name: p.name, Start: r.origin.At(p.start), End: r.origin.At(p.end)})
+	}
+	return errors.Join(fault, w.Close(record))
+}
+
+// cellRun is the state of one cell while it runs.
+type cellRun struct {
+	bench  *Bench
+	cell   scenarios.Cell
+	layout applied
+	writer *results.CellWriter
+	record *results.Cell
+	phases []phase
+	origin results.Origin
+}
+
+// setOrigin makes the cell's Offset 0.
+func (r *cellRun) setOrigin(t time.Time) {
+	r.origin = results.NewOrigin(t)
+	r.record.Started = t.UTC().Round(0)
+}
+
+// during records how long f took as a phase.
+func (r *cellRun) during(name string, f func() error) error {
+	start := time.Now()
+	err := f()
+	r.phases = append(r.phases, phase{name, start, time.Now()})
+	return err
+}
+
+// run launches the services, runs the steps and stops the services again.
+func (r *cellRun) run(ctx context.Context) (err error) {
+	var up []running
+	defer func() {
+		err = errors.Join(err, r.during("stop", func() error { return stopAll(ctx, up) }))
+	}()
+	if err := r.during("launch", func() (err error) {
+		up, err = r.launch(ctx)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := r.during("ready", func() error { return r.ready(ctx, up) }); err != nil {
+		return err
+	}
+	for _, u := range up {
+		r.record.Instances = append(r.record.Instances, u.service.Info())
+	}
+	r.setOrigin(time.Now())
+	return r.measure(ctx, up)
+}
+
+// measure runs the cell's steps with the collectors beside them.
+func (r *cellRun) measure(ctx context.Context, up []running) error {
+	jobs, err := r.jobs(up)
+	if err != nil {
+		return err
+	}
+	sink := &buffer{}
+	collect, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var collecting sync.WaitGroup
+	var warnings []results.Warning
+	collecting.Go(func() { warnings = collectors.Run(collect, r.origin, jobs, sink) })
+
+	err = r.steps(ctx, up, sink)
+	stop()
+	collecting.Wait()
+	r.record.Warnings = append(r.record.Warnings, warnings...)
+	return errors.Join(err, r.writer.Observations(sink.takeObservations()))
+}
+
+// jobs gives the collectors of a cell: the services' pages, and what the
+// bench reads of devices and of itself.
+func (r *cellRun) jobs(up []running) ([]collectors.Job, error) {
+	every := r.bench.CollectEvery
+	if every == 0 {
+		every = defaultCollect
+	}
+	var jobs []collectors.Job
+	for _, u := range up {
+		info := u.service.Info()
+		for _, s := range u.of.Sources {
+			target := collectors.Target{
+				Subject: results.Subject{Kind: results.SubjectEndpoint, ID: info.Name},
+				URL:     pageOf(info, s.Kind),
+			}
+			c, err := s.Source.Collector(target)
+			if err != nil {
+				return nil, fmt.Errorf("collector %s of %s: %w", s.Kind, info.Name, err)
+			}
+			jobs = append(jobs, collectors.Job{Name: s.Kind, Collector: c, Subject: target.Subject})
+		}
+	}
+	if r.bench.Devices != nil {
+		jobs = append(jobs, r.bench.Devices(r.layout.devices)...)
+	}
+	for i := range jobs {
+		if jobs[i].Every == 0 {
+			jobs[i].Every = every
+		}
+		if jobs[i].Timeout == 0 {
+			jobs[i].Timeout = scrapeTimeout
+		}
+	}
+	return jobs, nil
+}
+
+// pageOf gives where a kind of source reads an instance: the page that the
+// launcher told, else the request URL.
+func pageOf(i results.Instance, kind string) string {
+	for _, s := range i.Scrapes {
+		if s.Kind == kind {
+			return s.URL
+		}
+	}
+	return i.URL
+}

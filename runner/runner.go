@@ -1,0 +1,192 @@
+// Package runner carries out a scenario: for each configuration it applies the
+// layout, places and launches the services, waits for real answers, runs the
+// steps, collects, and puts everything back.
+//
+// It records facts and judges nothing. What to run next is asked of a
+// [Chooser], whose answers come from outside.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/partition"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/services"
+)
+
+// A Chooser says which step a cell runs next, from the steps that it has run.
+// One Chooser serves one cell; one goroutine uses it.
+type Chooser interface {
+	// Next gives the next step; false ends the cell.
+	Next(done []results.Step) (results.StepPlan, bool)
+}
+
+// A Bench is everything that a scenario's cells need, built and checked before
+// the first side effect. Its fields do not change while Run runs.
+type Bench struct {
+	Cells      []scenarios.Cell
+	GPUs       []string // that the scenario names
+	Allow      []partition.Permission
+	Backend    partition.Backend
+	Journal    *partition.Journal // nil if the backend changes nothing
+	Services   []Service
+	NewChooser func(scenarios.Cell) Chooser
+	NewRouter  func(name string) (loadgen.Router, error)
+	// Devices gives the collector jobs of a layout's devices; nil for none.
+	// Client jobs (evabench itself) belong here too.
+	Devices      func([]device.Device) []collectors.Job
+	CollectEvery time.Duration // 0 means 1 s
+	Waiter       loadgen.Waiter
+	Writer       *results.Writer
+	// Tell is called with one line of progress at a time, from one goroutine;
+	// nil tells nobody.
+	Tell func(line string)
+}
+
+// A Service is one service of the scenario with its kinds built.
+type Service struct {
+	scenarios.Service
+	Launcher services.Launcher
+	Dialer   loadgen.Dialer
+	Workload loadgen.Workload
+	Sources  []Source
+}
+
+// A Source is a kind of page that the service is scraped by.
+type Source struct {
+	Kind   string
+	Source collectors.Source
+}
+
+// Limits of how long the stages may take. A server that needs longer is not
+// going to answer.
+const (
+	launchedReady  = 5 * time.Minute  // a launched service, to its first real answer
+	runningReady   = 10 * time.Second // one that runs already
+	stopWithin     = time.Minute
+	restoreWithin  = 10 * time.Minute
+	scrapeTimeout  = 2 * time.Second
+	defaultCollect = time.Second
+)
+
+// ErrNoCell says that no cell ended as it should.
+var ErrNoCell = errors.New("no cell was measured")
+
+// Run runs every cell in order and returns when everything is put back. A cell
+// that fails is recorded with its fault, and the next one goes on; Run then
+// returns an error that joins the faults, with [ErrNoCell] if none was left.
+// When ctx ends, the cell that runs is recorded as interrupted, its finished
+// steps are kept, everything is put back, and ctx's cause is returned.
+func (b *Bench) Run(ctx context.Context) (err error) {
+	if err := b.check(); err != nil {
+		return err
+	}
+	before, err := b.Backend.Inspect(ctx, b.GPUs)
+	if err != nil {
+		return fmt.Errorf("inspect GPUs: %w", err)
+	}
+	var faults []error
+	done := 0
+	for _, group := range groups(b.Cells) {
+		if ctx.Err() != nil {
+			break
+		}
+		err := b.withLayout(ctx, before, group[0].Config, func(l applied) error {
+			for i, cell := range group {
+				if ctx.Err() != nil {
+					return nil
+				}
+				if i > 0 {
+					l.kept()
+				}
+				if err := b.cell(ctx, cell, l); err != nil {
+					faults = append(faults, fmt.Errorf("cell %s: %w", cell.Folder, err))
+					b.tell("cell %s: %v", cell.Folder, err)
+					continue
+				}
+				done++
+			}
+			return nil
+		})
+		if err != nil {
+			faults = append(faults, err)
+			var back *restoreError
+			if errors.As(err, &back) {
+				break // the server is not as we think: change nothing more
+			}
+		}
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return errors.Join(append([]error{cause}, faults...)...)
+	}
+	if done == 0 {
+		faults = append(faults, ErrNoCell)
+	}
+	return errors.Join(faults...)
+}
+
+// check finds our own mistakes before anything is changed.
+func (b *Bench) check() error {
+	switch {
+	case len(b.Cells) == 0:
+		return errors.New("the matrix has no possible point")
+	case b.Backend == nil || b.NewChooser == nil || b.NewRouter == nil || b.Writer == nil:
+		return errors.New("runner: backend, chooser, router and writer must be set")
+	case len(b.Services) == 0:
+		return errors.New("runner: no service")
+	}
+	return nil
+}
+
+// groups cuts cells into runs of the same layout and sharing, so that each
+// layout is switched once and put back once.
+func groups(cells []scenarios.Cell) [][]scenarios.Cell {
+	var all [][]scenarios.Cell
+	for i, c := range cells {
+		if i > 0 && c.Config.Layout == cells[i-1].Config.Layout && c.Config.Sharing == cells[i-1].Config.Sharing {
+			all[len(all)-1] = append(all[len(all)-1], c)
+			continue
+		}
+		all = append(all, []scenarios.Cell{c})
+	}
+	return all
+}
+
+func (b *Bench) tell(format string, args ...any) {
+	if b.Tell != nil {
+		b.Tell(fmt.Sprintf(format, args...))
+	}
+}
+
+// Build makes a runner's Service from a scenario's, with the kinds that a
+// program knows. It has no side effect.
+func Build(s scenarios.Service, launchers kind.Set[services.Launcher], dialers kind.Set[loadgen.Dialer],
+	workloads kind.Set[loadgen.Workload], sources kind.Set[collectors.Source]) (Service, error) {
+	built := Service{Service: s}
+	var err error
+	if built.Launcher, err = launchers.Build(s.Launcher); err != nil {
+		return Service{}, fmt.Errorf("service %s: launcher: %w", s.Name, err)
+	}
+	if built.Dialer, err = dialers.Build(s.Endpoint); err != nil {
+		return Service{}, fmt.Errorf("service %s: endpoint: %w", s.Name, err)
+	}
+	if built.Workload, err = workloads.Build(s.Workload); err != nil {
+		return Service{}, fmt.Errorf("service %s: workload: %w", s.Name, err)
+	}
+	for _, spec := range s.Scrapes {
+		source, err := sources.Build(spec)
+		if err != nil {
+			return Service{}, fmt.Errorf("service %s: scrape: %w", s.Name, err)
+		}
+		built.Sources = append(built.Sources, Source{Kind: spec.Name, Source: source})
+	}
+	return built, nil
+}

@@ -1,0 +1,161 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/arrivals"
+	"github.com/evabench/evabench/results"
+)
+
+// maxArrivals bounds what a step keeps in memory until it is written: about
+// 250 bytes a sample, so some 5 GB.
+const maxArrivals = 20e6
+
+// steps runs what the chooser asks for. Each step is written by another
+// goroutine while the next one begins.
+func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err error) {
+	chooser := r.bench.NewChooser(r.cell)
+	var writing sync.WaitGroup
+	var written []error
+	var mu sync.Mutex
+	defer func() {
+		writing.Wait()
+		err = errors.Join(append([]error{err}, written...)...)
+	}()
+	var done []results.Step
+	for {
+		plan, more := chooser.Next(done)
+		if !more {
+			return nil
+		}
+		step, err := r.step(ctx, plan, len(done), up, sink)
+		if err != nil {
+			return err
+		}
+		samples := sink.takeSamples()
+		writing.Go(func() {
+			if err := r.writer.Step(step, samples); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				written = append(written, fmt.Errorf("write step %d: %w", step.Index, err))
+			}
+		})
+		done = append(done, step)
+	}
+}
+
+// step drives one step.
+func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up []running, sink *buffer) (results.Step, error) {
+	loads, err := r.loads(plan, up)
+	if err != nil {
+		return results.Step{}, fmt.Errorf("step %d: %w", index, err)
+	}
+	r.bench.tell("cell %s: step %d, %s: %s warm-up, %s window", r.cell.Folder, index, levels(plan), plan.Warmup, plan.Window)
+	step, err := loadgen.Drive(ctx, r.origin, loadgen.Step{
+		Plan: plan, Loads: loads, Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Waiter: r.bench.Waiter,
+	}, sink)
+	if err != nil {
+		return results.Step{}, fmt.Errorf("step %d: %w", index, err)
+	}
+	step.Index = index
+	for _, u := range up {
+		if err := u.service.Err(); err != nil {
+			return results.Step{}, fmt.Errorf("step %d: %s ended by itself: %w", index, u.service.Info().Name, err)
+		}
+	}
+	return step, nil
+}
+
+func levels(p results.StepPlan) string {
+	text := ""
+	for i, l := range p.Levels {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s %g %s", l.Service, l.Value, l.Unit)
+	}
+	return text
+}
+
+// loads gives the load of each level over the instances of its service.
+func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, error) {
+	var loads []loadgen.Load
+	for _, level := range plan.Levels {
+		load := loadgen.Load{Service: level.Service}
+		for _, u := range up {
+			if u.of.Name != level.Service {
+				continue
+			}
+			load.Workload, load.Timeout, load.MaxInFlight = u.of.Workload, u.of.Timeout, u.of.MaxInFlight
+			load.Think, load.ThinkExponential = u.of.Load.Think, u.of.Load.ThinkExponential
+			load.Targets = append(load.Targets, loadgen.Target{Name: u.service.Info().Name, Endpoint: u.endpoint})
+			if err := setArrivals(&load, level, u.of.Load.FPS); err != nil {
+				return nil, fmt.Errorf("service %s: %w", level.Service, err)
+			}
+		}
+		if len(load.Targets) == 0 {
+			return nil, fmt.Errorf("service %s has no instance", level.Service)
+		}
+		var err error
+		if load.Router, err = r.bench.NewRouter(r.cell.Config.Routing); err != nil {
+			return nil, err
+		}
+		if load.Arrivals != nil && load.Arrivals.Rate()*(plan.Warmup+plan.Window).Seconds() > maxArrivals {
+			return nil, fmt.Errorf("service %s: %g %s over %s is more than %.0f arrivals, which a step does not hold; shorten the window",
+				level.Service, level.Value, level.Unit, plan.Warmup+plan.Window, float64(maxArrivals))
+		}
+		loads = append(loads, load)
+	}
+	return loads, nil
+}
+
+// setArrivals makes a load's arrivals from its level.
+func setArrivals(load *loadgen.Load, level results.Level, fps float64) (err error) {
+	if level.Arrivals == "closed" {
+		load.Users = int(math.Round(level.Value))
+		return nil
+	}
+	load.Arrivals, err = arrivals.New(level.Arrivals, level.Value, fps)
+	return err
+}
+
+// buffer holds a cell's facts until they are written. It is safe for
+// concurrent use.
+type buffer struct {
+	mu           sync.Mutex
+	samples      []results.Sample
+	observations []results.Observation
+}
+
+func (b *buffer) Sample(s results.Sample) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.samples = append(b.samples, s)
+}
+
+func (b *buffer) Observation(o results.Observation) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.observations = append(b.observations, o)
+}
+
+func (b *buffer) takeSamples() []results.Sample {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	taken := b.samples
+	b.samples = nil
+	return taken
+}
+
+func (b *buffer) takeObservations() []results.Observation {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	taken := b.observations
+	b.observations = nil
+	return taken
+}
