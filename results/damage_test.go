@@ -1,0 +1,179 @@
+package results
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A run directory with one thing wrong: Read says where, and the rest is
+// still there.
+func TestReadTellsWhatIsWrong(t *testing.T) {
+	const cell = "cells/000-a-r1/"
+	replace := func(old, new string) func([]byte) []byte {
+		return func(b []byte) []byte { return []byte(strings.Replace(string(b), old, new, 1)) }
+	}
+	half := func(b []byte) []byte { return b[:len(b)/2] }
+	for _, c := range []struct {
+		name, file string
+		spoil      func([]byte) []byte // nil removes the file
+		path, text string              // of the problem
+		steps      int                 // still readable
+		finished   bool
+	}{
+		{"scenario changed", "scenario.yaml", replace("s", "t"), "scenario.yaml", "changed after the run", 2, true},
+		{"newer step", cell + "steps/01/step.json", replace(`"schema": 1`, `"schema": 2`), cell + "steps/01/step.json", "newer evabench", 1, true},
+		{"older step", cell + "steps/01/step.json", replace(`"schema": 1`, `"schema": 0`), cell + "steps/01/step.json", "older evabench", 1, true},
+		{"unknown field", cell + "steps/01/step.json", replace(`"index"`, `"indices"`), cell + "steps/01/step.json", "indices", 1, true},
+		{"wrong folder", cell + "steps/01/step.json", replace(`"index": 1`, `"index": 0`), cell + "steps/01/step.json", "of step 0", 1, true},
+		{"half a step", cell + "steps/00/step.json", half, cell + "steps/00/step.json", "unexpected", 1, true},
+		{"half the samples", cell + "steps/00/samples.parquet", half, cell + "steps/00/samples.parquet", "", 1, true},
+		{"no samples", cell + "steps/00/samples.parquet", nil, cell + "steps/00/samples.parquet", "no such file", 1, true},
+		{"rows missing", cell + "steps/00/step.json", replace(`"samples": 4`, `"samples": 5`), cell + "steps/00/samples.parquet", "4 rows, 5 were written", 1, true},
+		{"half the observations", cell + "observations.parquet", half, cell + "observations.parquet", "", 2, true},
+		{"half a layout", cell + "layout.json", half, cell + "layout.json", "unexpected", 2, true},
+		{"half a cell", cell + "cell.json", half, cell + "cell.json", "unexpected", 2, false},
+		{"another cell", cell + "cell.json", replace("000-a-r1", "../../x"), cell + "cell.json", "another cell", 2, false},
+		{"unfinished", cell + "cell.json", nil, "", "", 2, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			must(t, writeRun(dir, nil))
+			file := filepath.Join(dir, filepath.FromSlash(c.file))
+			before, err := os.ReadFile(file)
+			must(t, err)
+			if c.spoil == nil {
+				must(t, os.Remove(file))
+			} else {
+				after := c.spoil(before)
+				if slices.Equal(before, after) {
+					t.Fatal("the case spoils nothing")
+				}
+				must(t, os.WriteFile(file, after, 0o600))
+			}
+			run, err := Read(dir)
+			must(t, err)
+			if c.path == "" && len(run.Problems) > 0 {
+				t.Errorf("problems %+v, want none", run.Problems)
+			}
+			if c.path != "" && (len(run.Problems) != 1 || run.Problems[0].Path != c.path || !strings.Contains(run.Problems[0].Text, c.text)) {
+				t.Errorf("problems %+v, want one of %s with %q", run.Problems, c.path, c.text)
+			}
+			if len(run.Cells) != 1 || len(run.Cells[0].Steps) != c.steps || run.Cells[0].Finished != c.finished {
+				t.Errorf("cells %+v, want %d steps, finished %v", run.Cells, c.steps, c.finished)
+			}
+			missing := []string{"001-b-r1"}
+			if !c.finished {
+				missing = []string{"000-a-r1", "001-b-r1"}
+			}
+			if !slices.Equal(run.Missing, missing) {
+				t.Errorf("missing %q, want %q", run.Missing, missing)
+			}
+		})
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"none":         "",
+		"newer schema": `{"schema": 99}`,
+		"no schema":    `{}`,
+	} {
+		dir := t.TempDir()
+		if text != "" {
+			must(t, os.WriteFile(filepath.Join(dir, environmentFile), []byte(text), 0o600))
+		}
+		_, err := Read(dir)
+		if err == nil || !strings.Contains(err.Error(), environmentFile) || text != "" && !errors.Is(err, ErrSchema) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Read(filepath.Join(t.TempDir(), "absent")); err == nil {
+		t.Error("no folder: no error")
+	}
+}
+
+// A run directory that came from elsewhere leads nowhere else.
+func TestReadStaysInside(t *testing.T) {
+	base := t.TempDir()
+	outside := filepath.Join(base, "outside")
+	must(t, writeRun(outside, nil))
+	dir := filepath.Join(base, "run")
+	must(t, writeRun(dir, nil))
+	must(t, os.Symlink(filepath.Join(outside, "cells/000-a-r1"), filepath.Join(dir, "cells/001-b-r1")))
+	must(t, os.RemoveAll(filepath.Join(dir, "cells/000-a-r1/steps/01")))
+	must(t, os.Symlink("../../../../outside/cells/000-a-r1/steps/01", filepath.Join(dir, "cells/000-a-r1/steps/01")))
+	text, err := os.ReadFile(filepath.Join(dir, environmentFile))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, environmentFile),
+		[]byte(strings.Replace(string(text), `"001-b-r1"`, `"001-b-r1", "../../outside/cells/000-a-r1"`, 1)), 0o600))
+
+	run, err := Read(dir)
+	must(t, err)
+	for _, c := range run.Cells {
+		if c.Cell.Folder == "001-b-r1" && (c.Finished || len(c.Steps) > 0) {
+			t.Errorf("read through a link: %+v", c)
+		}
+		if c.Cell.Folder == "000-a-r1" && len(c.Steps) != 1 {
+			t.Errorf("got %d steps, want the one that is inside", len(c.Steps))
+		}
+	}
+	want := []string{environmentFile, "cells/000-a-r1/steps/01/step.json", "cells/001-b-r1/cell.json"}
+	for _, path := range want {
+		if !slices.ContainsFunc(run.Problems, func(p Problem) bool { return p.Path == path }) {
+			t.Errorf("problems %+v, want one of %s", run.Problems, path)
+		}
+	}
+}
+
+// One wrong byte in samples.parquet is told or changes nothing: no sample
+// changes in silence, and nothing panics.
+func TestOneWrongByte(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	must(t, writeRun(dir, nil))
+	file := filepath.Join(dir, "cells/000-a-r1/steps/00/samples.parquet")
+	good, err := os.ReadFile(file)
+	must(t, err)
+	run, err := Read(dir)
+	must(t, err)
+	want := all(t, run.Cells[0].Steps[0].Samples())
+	told := 0
+	for i := range good {
+		bad := slices.Clone(good)
+		bad[i] ^= 0x55
+		must(t, os.WriteFile(file, bad, 0o600))
+		samples, err := readAll(file)
+		switch {
+		case err != nil:
+			told++
+		case !slices.Equal(samples, want):
+			t.Errorf("byte %d of %d: got %+v", i, len(good), samples)
+		}
+	}
+	if told < len(good)/4 {
+		t.Errorf("only %d of %d were told", told, len(good))
+	}
+}
+
+// readAll opens and reads a samples.parquet as Read and Samples do.
+func readAll(file string) ([]Sample, error) {
+	root, err := os.OpenRoot(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if err := checkTable[sampleRow](root, filepath.Base(file), 4); err != nil {
+		return nil, err
+	}
+	var samples []Sample
+	for s, err := range table(filepath.Dir(file), filepath.Base(file), (*sampleRow).sample) {
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, s)
+	}
+	return samples, nil
+}

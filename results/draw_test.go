@@ -1,0 +1,84 @@
+package results
+
+import (
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// maybe draws v or, one time in three, none.
+func maybe[T any](t *rapid.T, name string, v *rapid.Generator[T], none T) T {
+	if rapid.IntRange(0, 2).Draw(t, name+" unknown") == 0 {
+		return none
+	}
+	return v.Draw(t, name)
+}
+
+// drawSample draws any sample that the contract of Sample allows.
+func drawSample(t *rapid.T) Sample {
+	text := rapid.SampledFrom([]string{"", "vision", "agent", "rt-detrv2", "ä \x00,\n", "x"})
+	count := rapid.Int64Range(0, 1<<40)
+	moment := rapid.Custom(func(t *rapid.T) Offset {
+		return Offset(rapid.Int64Range(-1<<50, 1<<50).Draw(t, "ns"))
+	})
+	return Sample{
+		Service:  rapid.SampledFrom([]string{"vision", "agent"}).Draw(t, "service"),
+		Class:    text.Draw(t, "class"),
+		Model:    text.Draw(t, "model"),
+		Endpoint: text.Draw(t, "endpoint"),
+		Seq:      count.Draw(t, "seq"), Session: count.Draw(t, "session"),
+		User: maybe(t, "user", count, -1), Call: int(count.Draw(t, "call")),
+		Last: rapid.Bool().Draw(t, "last"), Attempt: rapid.IntRange(0, 5).Draw(t, "attempt"),
+		Due: moment.Draw(t, "due"), Sent: maybe(t, "sent", moment, NoOffset),
+		First: maybe(t, "first", moment, NoOffset), Done: moment.Draw(t, "done"),
+		Outcome:   rapid.SampledFrom(Outcomes()).Draw(t, "outcome"),
+		Status:    rapid.SampledFrom([]int{0, 200, 404, 429, 503}).Draw(t, "status"),
+		BytesSent: count.Draw(t, "sent bytes"), BytesRead: count.Draw(t, "read bytes"), Chunks: count.Draw(t, "chunks"),
+		PromptTokens: maybe(t, "prompt", count, UnknownTokens),
+		OutputTokens: maybe(t, "output", count, UnknownTokens),
+		CachedTokens: maybe(t, "cached", count, UnknownTokens),
+	}
+}
+
+func drawObservation(t *rapid.T) Observation {
+	text := rapid.SampledFrom([]string{"", "vllm", "nvml", "ä \x00", "evabench:read_ok"})
+	return Observation{
+		At:     Offset(rapid.Int64Range(-1<<50, 1<<50).Draw(t, "at")),
+		Source: text.Draw(t, "source"),
+		Subject: Subject{
+			Kind: rapid.SampledFrom([]SubjectKind{SubjectEndpoint, SubjectInstance, SubjectGPU, SubjectClient}).Draw(t, "kind"),
+			ID:   text.Draw(t, "id"), GPU: text.Draw(t, "gpu"), Detail: text.Draw(t, "detail"),
+		},
+		Series: text.Draw(t, "series"),
+		Value:  rapid.Float64().Filter(func(v float64) bool { return v == v }).Draw(t, "value"),
+		Unit:   text.Draw(t, "unit"),
+	}
+}
+
+// oneStep is a step of one second's window with four samples, of which two
+// are ok and in the window: latencies 30 ms and 2 h.
+func oneStep(index int) (Step, []Sample) {
+	ms := Offset(time.Millisecond)
+	offered := 3.0
+	step := Step{
+		Index: index,
+		Plan: StepPlan{
+			Name: "3 req/s", Warmup: time.Second, Window: time.Second,
+			Levels: []Level{{Service: "vision", Arrivals: "constant", Value: 3, Unit: "req/s"}, {Service: "agent", Arrivals: "closed", Value: 0, Unit: "users"}},
+		},
+		Start: 0, WindowStart: 1000 * ms, WindowEnd: 2000 * ms, End: 2500 * ms,
+		Services: []Integrity{{Service: "vision", Due: 3, WarmupDue: 1, Offered: &offered}, {Service: "agent"}},
+	}
+	sample := func(seq int64, due, done Offset, outcome Outcome) Sample {
+		return Sample{
+			Service: "vision", Seq: seq, User: -1, Due: due, Sent: due, First: NoOffset, Done: done, Outcome: outcome,
+			PromptTokens: UnknownTokens, OutputTokens: UnknownTokens, CachedTokens: UnknownTokens,
+		}
+	}
+	return step, []Sample{
+		sample(3, 1999*ms, 1999*ms+Offset(2*time.Hour), OK),
+		sample(1, 1000*ms, 1030*ms, OK),
+		sample(2, 1500*ms, 1600*ms, Timeout),
+		sample(0, 999*ms, 1029*ms, OK), // warm-up
+	}
+}

@@ -1,0 +1,352 @@
+package results
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// A Run is a run directory as it was found. Samples and observations stay on
+// the disk until they are asked for. It is read only and safe for concurrent
+// use.
+type Run struct {
+	Dir         string
+	Environment Environment
+	Scenario    []byte // scenario.yaml, as it was given
+	// Cells are in the planned order; those that nobody planned come last.
+	Cells []*CellData
+	// Missing names the planned cells that are not there or were not finished.
+	Missing []string
+	// Problems are what could not be read and was left out.
+	Problems []Problem
+}
+
+// A Problem is a part of a run directory that could not be read.
+type Problem struct {
+	Path string // within the run directory
+	Text string
+}
+
+// CellData is one cell of a Run.
+type CellData struct {
+	Cell Cell // only Folder is set if the cell was not finished
+	// Finished reports whether cell.json is there. The whole steps of an
+	// unfinished cell are in Steps all the same.
+	Finished  bool
+	Layout    Layout
+	HasLayout bool        // whether layout.json is there
+	Steps     []*StepData // by Index
+	run       string
+	path      string // within run
+	rows      int64  // of observations.parquet
+}
+
+// StepData is one whole step of a cell.
+type StepData struct {
+	Step Step
+	// Rows is the number of samples, those of the warm-up too.
+	Rows int64
+	run  string
+	path string
+}
+
+// Read reads the run directory dir. It is an error if dir is none or its
+// environment.json cannot be read ([ErrSchema] if this program is too old or
+// too new for it). Everything else that cannot be read is left out and told
+// in Problems. Nothing outside dir is read, whatever links it holds.
+func Read(dir string) (*Run, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read run directory: %w", err)
+	}
+	defer root.Close()
+	run := &Run{Dir: dir}
+	if err := readJSON(root, environmentFile, &run.Environment); err != nil {
+		return nil, fmt.Errorf("read run directory %s: %w", dir, err)
+	}
+	r := &runReader{root: root, run: run}
+	r.scenario()
+	r.cells()
+	return run, nil
+}
+
+// A runReader fills a Run and keeps its problems.
+type runReader struct {
+	root *os.Root
+	run  *Run
+}
+
+func (r *runReader) problem(path string, err error) {
+	r.run.Problems = append(r.run.Problems, Problem{Path: path, Text: err.Error()})
+}
+
+func (r *runReader) scenario() {
+	text, err := r.root.ReadFile(scenarioFile)
+	if err != nil {
+		r.problem(scenarioFile, plain(err))
+		return
+	}
+	r.run.Scenario = text
+	sum := sha256.Sum256(text)
+	if got := hex.EncodeToString(sum[:]); got != r.run.Environment.ScenarioSHA256 {
+		r.problem(scenarioFile, fmt.Errorf("it was changed after the run: its hash is %s, the run's was %s", got, r.run.Environment.ScenarioSHA256))
+	}
+}
+
+// cells reads the planned cells in their order, then those that nobody
+// planned by name.
+func (r *runReader) cells() {
+	there := r.list(cellsFolder)
+	order := make(map[string]int)
+	for i, folder := range r.run.Environment.Planned {
+		if err := checkFolder(folder); err != nil {
+			r.problem(environmentFile, err)
+			continue
+		}
+		order[folder] = i
+		if !slices.Contains(there, folder) {
+			r.run.Missing = append(r.run.Missing, folder)
+		}
+	}
+	for _, folder := range there {
+		at := path.Join(cellsFolder, folder)
+		if err := checkFolder(folder); err != nil {
+			r.problem(at, err)
+			continue
+		}
+		if _, planned := order[folder]; !planned {
+			order[folder] = len(r.run.Environment.Planned)
+			r.problem(at, errors.New("nobody planned this cell"))
+		}
+		cell := r.cell(at, folder)
+		r.run.Cells = append(r.run.Cells, cell)
+		if !cell.Finished && order[folder] < len(r.run.Environment.Planned) {
+			r.run.Missing = append(r.run.Missing, folder)
+		}
+	}
+	slices.SortStableFunc(r.run.Cells, func(a, b *CellData) int {
+		return cmp.Compare(order[a.Cell.Folder], order[b.Cell.Folder])
+	})
+	slices.SortFunc(r.run.Missing, func(a, b string) int { return cmp.Compare(order[a], order[b]) })
+}
+
+// list names what is in a folder, sorted. What was being written when a run
+// broke off is left out, and told if it is a step.
+func (r *runReader) list(folder string) []string {
+	dir, err := r.root.Open(folder)
+	if err != nil {
+		r.problem(folder, plain(err))
+		return nil
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		r.problem(folder, plain(err))
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(names, func(name string) bool {
+		if strings.HasPrefix(name, unfinished) {
+			r.problem(path.Join(folder, name), errors.New("it was being written when the run broke off"))
+		}
+		return strings.HasPrefix(name, ".")
+	})
+}
+
+func (r *runReader) cell(at, folder string) *CellData {
+	c := &CellData{run: r.run.Dir, path: at}
+	var record cellRecord
+	err := readJSON(r.root, path.Join(at, cellFile), &record)
+	switch {
+	case err == nil && record.Folder != folder:
+		r.problem(path.Join(at, cellFile), fmt.Errorf("it is of another cell, %q", record.Folder))
+	case err == nil:
+		c.Cell, c.Finished, c.rows = record.Cell, true, record.Observations
+		if err := checkTable[observationRow](r.root, path.Join(at, observationsFile), record.Observations); err != nil {
+			r.problem(path.Join(at, observationsFile), err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		r.problem(path.Join(at, cellFile), plain(err))
+	}
+	c.Cell.Folder = folder
+	var layout layoutRecord
+	switch err := readJSON(r.root, path.Join(at, layoutFile), &layout); {
+	case err == nil:
+		c.Layout, c.HasLayout = layout.Layout, true
+	case !errors.Is(err, fs.ErrNotExist):
+		r.problem(path.Join(at, layoutFile), plain(err))
+	}
+	steps := path.Join(at, stepsFolder)
+	if _, err := r.root.Lstat(steps); !c.Finished && errors.Is(err, fs.ErrNotExist) {
+		return c // the run broke off before
+	}
+	for _, name := range r.list(steps) {
+		if step := r.step(path.Join(steps, name), name); step != nil {
+			c.Steps = append(c.Steps, step)
+		}
+	}
+	slices.SortFunc(c.Steps, func(a, b *StepData) int { return cmp.Compare(a.Step.Index, b.Step.Index) })
+	return c
+}
+
+// step reads one step, or tells why not and gives nil.
+func (r *runReader) step(at, name string) *StepData {
+	var record stepRecord
+	file := path.Join(at, stepFile)
+	if err := readJSON(r.root, file, &record); err != nil {
+		r.problem(file, plain(err))
+		return nil
+	}
+	if index, err := strconv.Atoi(name); err != nil || index != record.Index {
+		r.problem(file, fmt.Errorf("it is of step %d, its folder is %q", record.Index, name))
+		return nil
+	}
+	samples := path.Join(at, samplesFile)
+	if err := checkTable[sampleRow](r.root, samples, record.Samples); err != nil {
+		r.problem(samples, err)
+		return nil
+	}
+	return &StepData{Step: record.Step, Rows: record.Samples, run: r.run.Dir, path: samples}
+}
+
+// Samples reads the step's samples, sorted by service, Seq and Attempt. A
+// fault is the last thing that it gives, with the file's path.
+func (s *StepData) Samples() iter.Seq2[Sample, error] {
+	return table(s.run, s.path, (*sampleRow).sample)
+}
+
+// Observations reads the cell's observations in the order in which they came
+// to the Writer. An unfinished cell has none. A fault is the last thing that
+// it gives, with the file's path.
+func (c *CellData) Observations() iter.Seq2[Observation, error] {
+	if !c.Finished {
+		return func(func(Observation, error) bool) {}
+	}
+	return table(c.run, path.Join(c.path, observationsFile), (*observationRow).observation)
+}
+
+// table reads the rows of a Parquet file within the run directory.
+func table[R, T any](run, file string, convert func(*R) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		root, err := os.OpenRoot(run)
+		if err != nil {
+			yield(none, fmt.Errorf("read %s: %w", file, err))
+			return
+		}
+		defer root.Close()
+		opened, frame, err := openTable[R](root, file)
+		if err != nil {
+			yield(none, fmt.Errorf("read %s: %w", file, err))
+			return
+		}
+		defer opened.Close()
+		readRows(frame, func(row *R, err error) bool {
+			var item T
+			if err == nil {
+				item, err = convert(row)
+			}
+			if err != nil {
+				yield(none, fmt.Errorf("read %s: %w", file, err))
+				return false
+			}
+			return yield(item, nil)
+		})
+	}
+}
+
+// openTable opens a Parquet file; the caller closes the file.
+func openTable[R any](root *os.Root, name string) (*os.File, *parquet.File, error) {
+	file, err := root.Open(name)
+	if err != nil {
+		return nil, nil, plain(err)
+	}
+	stat, err := file.Stat()
+	if err == nil && !stat.Mode().IsRegular() {
+		err = errors.New("it is no plain file")
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	frame, err := openRows[R](file, stat.Size())
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, frame, nil
+}
+
+// checkTable checks that a Parquet file is there, whole, and of that many rows.
+func checkTable[R any](root *os.Root, name string, rows int64) error {
+	file, frame, err := openTable[R](root, name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if frame.NumRows() != rows {
+		return fmt.Errorf("it has %d rows, %d were written", frame.NumRows(), rows)
+	}
+	return nil
+}
+
+// readJSON reads one of our JSON files.
+func readJSON(root *os.Root, name string, into any) error {
+	text, err := root.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if err := decode(text, into); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// decode reads one JSON document strictly: its schema must be ours, and it
+// must hold nothing that we do not know.
+func decode(text []byte, into any) error {
+	var head struct {
+		Schema *int `json:"schema"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return err
+	}
+	switch {
+	case head.Schema == nil:
+		return fmt.Errorf("it names no %w", ErrSchema)
+	case *head.Schema > SchemaVersion:
+		return fmt.Errorf("%w %d was written by a newer evabench; this one reads %d", ErrSchema, *head.Schema, SchemaVersion)
+	case *head.Schema < SchemaVersion:
+		return fmt.Errorf("%w %d was written by an older evabench; this one reads %d", ErrSchema, *head.Schema, SchemaVersion)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("something follows the document")
+	}
+	return nil
+}
+
+// plain takes the path out of a file system's fault: the Problem says it.
+func plain(err error) error {
+	if fault, ok := errors.AsType[*fs.PathError](err); ok {
+		return fault.Err
+	}
+	return err
+}

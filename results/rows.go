@@ -1,0 +1,212 @@
+package results
+
+import (
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// A sampleRow is a Sample as samples.parquet holds it. What did not come or
+// was not told is null there, never zero.
+type sampleRow struct {
+	Service      string `parquet:"service,dict,zstd"`
+	Class        string `parquet:"class,dict,zstd"`
+	Model        string `parquet:"model,dict,zstd"`
+	Endpoint     string `parquet:"endpoint,dict,zstd"`
+	Seq          int64  `parquet:"seq,delta,zstd"`
+	Session      int64  `parquet:"session,delta,zstd"`
+	User         int64  `parquet:"user,delta,zstd"`
+	Call         int64  `parquet:"call,delta,zstd"`
+	Last         bool   `parquet:"last,zstd"`
+	Attempt      int64  `parquet:"attempt,delta,zstd"`
+	Due          int64  `parquet:"due_ns,delta,zstd"`
+	Sent         *int64 `parquet:"sent_ns,zstd"`
+	First        *int64 `parquet:"first_ns,zstd"`
+	Done         int64  `parquet:"done_ns,delta,zstd"`
+	Outcome      string `parquet:"outcome,dict,zstd"`
+	Status       *int64 `parquet:"http_status,zstd"`
+	BytesSent    int64  `parquet:"bytes_sent,delta,zstd"`
+	BytesRead    int64  `parquet:"bytes_read,delta,zstd"`
+	Chunks       int64  `parquet:"chunks,delta,zstd"`
+	PromptTokens *int64 `parquet:"prompt_tokens,zstd"`
+	OutputTokens *int64 `parquet:"output_tokens,zstd"`
+	CachedTokens *int64 `parquet:"cached_tokens,zstd"`
+}
+
+// known gives nil for the value that stands for "none".
+func known(v, none int64) *int64 {
+	if v == none {
+		return nil
+	}
+	return &v
+}
+
+// orNone is the inverse of known.
+func orNone(v *int64, none int64) int64 {
+	if v == nil {
+		return none
+	}
+	return *v
+}
+
+func rowOfSample(s Sample) (sampleRow, error) {
+	if s.Outcome < OK || s.Outcome > NotSent {
+		return sampleRow{}, fmt.Errorf("sample %d of service %q: no outcome has the number %d", s.Seq, s.Service, uint8(s.Outcome))
+	}
+	if s.Due == NoOffset || s.Done == NoOffset {
+		return sampleRow{}, fmt.Errorf("sample %d of service %q: due and done must be set", s.Seq, s.Service)
+	}
+	return sampleRow{
+		Service: s.Service, Class: s.Class, Model: s.Model, Endpoint: s.Endpoint,
+		Seq: s.Seq, Session: s.Session, User: s.User, Call: int64(s.Call), Last: s.Last, Attempt: int64(s.Attempt),
+		Due: int64(s.Due), Sent: known(int64(s.Sent), int64(NoOffset)), First: known(int64(s.First), int64(NoOffset)), Done: int64(s.Done),
+		Outcome: s.Outcome.String(), Status: known(int64(s.Status), 0),
+		BytesSent: s.BytesSent, BytesRead: s.BytesRead, Chunks: s.Chunks,
+		PromptTokens: known(s.PromptTokens, UnknownTokens),
+		OutputTokens: known(s.OutputTokens, UnknownTokens),
+		CachedTokens: known(s.CachedTokens, UnknownTokens),
+	}, nil
+}
+
+func (r *sampleRow) sample() (Sample, error) {
+	s := Sample{
+		Service: r.Service, Class: r.Class, Model: r.Model, Endpoint: r.Endpoint,
+		Seq: r.Seq, Session: r.Session, User: r.User, Call: int(r.Call), Last: r.Last, Attempt: int(r.Attempt),
+		Due: Offset(r.Due), Sent: Offset(orNone(r.Sent, int64(NoOffset))),
+		First: Offset(orNone(r.First, int64(NoOffset))), Done: Offset(r.Done),
+		Status: int(orNone(r.Status, 0)), BytesSent: r.BytesSent, BytesRead: r.BytesRead, Chunks: r.Chunks,
+		PromptTokens: orNone(r.PromptTokens, UnknownTokens),
+		OutputTokens: orNone(r.OutputTokens, UnknownTokens),
+		CachedTokens: orNone(r.CachedTokens, UnknownTokens),
+	}
+	if err := s.Outcome.UnmarshalText([]byte(r.Outcome)); err != nil {
+		return Sample{}, fmt.Errorf("sample %d of service %q: %w", r.Seq, r.Service, err)
+	}
+	return s, nil
+}
+
+// An observationRow is an Observation as observations.parquet holds it.
+type observationRow struct {
+	At     int64   `parquet:"at_ns,delta,zstd"`
+	Source string  `parquet:"source,dict,zstd"`
+	Kind   string  `parquet:"subject_kind,dict,zstd"`
+	ID     string  `parquet:"subject_id,dict,zstd"`
+	GPU    string  `parquet:"subject_gpu,dict,zstd"`
+	Detail string  `parquet:"subject_detail,dict,zstd"`
+	Series string  `parquet:"series,dict,zstd"`
+	Value  float64 `parquet:"value,zstd"`
+	Unit   string  `parquet:"unit,dict,zstd"`
+}
+
+func rowOfObservation(o Observation) (observationRow, error) {
+	if math.IsNaN(o.Value) || o.At == NoOffset {
+		return observationRow{}, fmt.Errorf("observation of %s: what is unknown gives no observation", o.Series)
+	}
+	return observationRow{
+		At: int64(o.At), Source: o.Source,
+		Kind: string(o.Subject.Kind), ID: o.Subject.ID, GPU: o.Subject.GPU, Detail: o.Subject.Detail,
+		Series: o.Series, Value: o.Value, Unit: o.Unit,
+	}, nil
+}
+
+func (r *observationRow) observation() (Observation, error) {
+	return Observation{
+		At: Offset(r.At), Source: r.Source,
+		Subject: Subject{Kind: SubjectKind(r.Kind), ID: r.ID, GPU: r.GPU, Detail: r.Detail},
+		Series:  r.Series, Value: r.Value, Unit: r.Unit,
+	}, nil
+}
+
+// The key under which a Parquet file names the schema it was written with.
+const parquetSchemaKey = "evabench.schema"
+
+// newRows starts a Parquet file of T. The bytes depend on the rows and their
+// batches alone: there is no time and no build in them.
+func newRows[T any](w io.Writer) *parquet.GenericWriter[T] {
+	return parquet.NewGenericWriter[T](w,
+		parquet.CreatedBy("evabench", "", ""),
+		parquet.KeyValueMetadata(parquetSchemaKey, fmt.Sprint(SchemaVersion)),
+	)
+}
+
+// rowBatch is how many rows are converted at a time.
+const rowBatch = 4096
+
+// writeRows converts and writes all of items, and says how many it wrote.
+func writeRows[T, R any](w *parquet.GenericWriter[R], items []T, convert func(T) (R, error)) (written int64, err error) {
+	rows := make([]R, 0, min(len(items), rowBatch))
+	for start := 0; start < len(items); start += rowBatch {
+		rows = rows[:0]
+		for _, item := range items[start:min(start+rowBatch, len(items))] {
+			row, err := convert(item)
+			if err != nil {
+				return written, err
+			}
+			rows = append(rows, row)
+		}
+		n, err := w.Write(rows)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// openRows checks a Parquet file's frame: that it is whole, of our schema and
+// with our columns. Nothing of its rows is read yet.
+func openRows[R any](r io.ReaderAt, size int64) (file *parquet.File, err error) {
+	defer recovered(&err)
+	file, err = parquet.OpenFile(r, size)
+	if err != nil {
+		return nil, err
+	}
+	version, _ := file.Lookup(parquetSchemaKey)
+	if version != fmt.Sprint(SchemaVersion) {
+		return nil, fmt.Errorf("%w %q, this program reads %d", ErrSchema, version, SchemaVersion)
+	}
+	var row R
+	if want := parquet.SchemaOf(row); !parquet.EqualNodes(file.Schema(), want) {
+		return nil, fmt.Errorf("the columns are not those of schema %d", SchemaVersion)
+	}
+	return file, nil
+}
+
+// readRows gives the rows of an opened file. The row is reused between calls.
+// A fault ends the sequence.
+func readRows[R any](file *parquet.File, yield func(*R, error) bool) {
+	reader := parquet.NewGenericReader[R](file)
+	defer reader.Close()
+	rows := make([]R, 256)
+	for {
+		clear(rows)
+		n, err := readBatch(reader, rows)
+		for i := range rows[:n] {
+			if !yield(&rows[i], nil) {
+				return
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return
+		case err != nil:
+			yield(nil, err)
+			return
+		}
+	}
+}
+
+func readBatch[R any](r *parquet.GenericReader[R], rows []R) (n int, err error) {
+	defer recovered(&err)
+	return r.Read(rows)
+}
+
+// recovered turns a panic of the Parquet library, which some damaged files
+// cause, into an error.
+func recovered(err *error) {
+	if fault := recover(); fault != nil {
+		*err = fmt.Errorf("damaged file: %v", fault)
+	}
+}
