@@ -1,0 +1,47 @@
+package analysis
+
+import (
+	"iter"
+
+	"github.com/evabench/evabench/results"
+)
+
+// Summarize makes the Summary of a run directory. It reads every sample and
+// observation once and keeps one step's spans in memory at a time. It fails
+// when a record cannot be read or does not fit the others; what merely makes
+// a number worth less is a Warning.
+func Summarize(run *results.Run) (*Summary, error) {
+	f := facts{environment: run.Environment, missing: run.Missing}
+	for _, p := range run.Problems {
+		f.warnings = append(f.warnings, Warning{p.Path, results.Warning{Code: "unreadable", Text: p.Text, Count: 1}})
+	}
+	for _, c := range run.Cells {
+		cell := cellFacts{cell: c.Cell, layout: c.Layout, finished: c.Finished, observations: c.Observations()}
+		for _, s := range c.Steps {
+			cell.steps = append(cell.steps, stepFacts{s.Step, s.Samples()})
+		}
+		f.cells = append(f.cells, cell)
+	}
+	return summarize(f)
+}
+
+// facts are what a run directory gives, in the shape that the summary needs.
+type facts struct {
+	environment results.Environment
+	cells       []cellFacts
+	missing     []string
+	warnings    []Warning // of reading
+}
+
+type cellFacts struct {
+	cell         results.Cell
+	layout       results.Layout
+	finished     bool // without it, only cell.Folder is set
+	steps        []stepFacts
+	observations iter.Seq2[results.Observation, error]
+}
+
+type stepFacts struct {
+	step    results.Step
+	samples iter.Seq2[results.Sample, error]
+}

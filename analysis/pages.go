@@ -1,0 +1,184 @@
+package analysis
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/results"
+)
+
+// An engine says which series of a collector mean what. Empty means that the
+// page does not tell it.
+type engine struct {
+	running, waiting          string
+	completed, prompt, output string // counters
+}
+
+// engineOf gives the series of a kind of collector. Names are those of the
+// servers' own pages: docs.vllm.ai (metrics), the llama.cpp server's README,
+// and TorchServe's management API (jobQueueStatus).
+func engineOf(source string) (engine, bool) {
+	switch source {
+	case "vllm":
+		return engine{
+			running: "vllm:num_requests_running", waiting: "vllm:num_requests_waiting",
+			completed: "vllm:request_success_total",
+			prompt:    "vllm:prompt_tokens_total", output: "vllm:generation_tokens_total",
+		}, true
+	case "llama-server":
+		return engine{
+			running: "llamacpp:requests_processing", waiting: "llamacpp:requests_deferred",
+			output: "llamacpp:tokens_predicted_total",
+		}, true
+	case "torchserve":
+		return engine{waiting: "torchserve:pending_requests"}, true
+	}
+	return engine{}, false
+}
+
+// pages holds a cell's observations of endpoints, by instance and source.
+type pages map[string]map[string]readings
+
+// readings are one source's series of one instance. A series may have several
+// subjects (a model each), whose values add up.
+type readings map[string]map[string][]stats.Point
+
+// readPages keeps of a cell's observations what engines tell of endpoints.
+func readPages(c cellFacts) (pages, error) {
+	p := pages{}
+	if c.observations == nil {
+		return p, nil
+	}
+	for o, err := range c.observations {
+		if err != nil {
+			return nil, fmt.Errorf("read observations: %w", err)
+		}
+		if _, ok := engineOf(o.Source); !ok || o.Subject.Kind != results.SubjectEndpoint {
+			continue
+		}
+		series, labels, _ := strings.Cut(o.Series, "{")
+		if aborted(labels) || aborted(o.Subject.Detail) {
+			continue
+		}
+		if p[o.Subject.ID] == nil {
+			p[o.Subject.ID] = map[string]readings{}
+		}
+		if p[o.Subject.ID][o.Source] == nil {
+			p[o.Subject.ID][o.Source] = readings{}
+		}
+		r := p[o.Subject.ID][o.Source]
+		if r[series] == nil {
+			r[series] = map[string][]stats.Point{}
+		}
+		part := labels + "\x00" + o.Subject.Detail
+		r[series][part] = append(r[series][part], stats.Point{At: o.At.Seconds(), Value: o.Value})
+	}
+	for _, sources := range p {
+		for _, r := range sources {
+			for _, parts := range r {
+				for _, points := range parts {
+					sortPoints(points)
+				}
+			}
+		}
+	}
+	return p, nil
+}
+
+// aborted reports whether labels are those of requests that ended by being
+// broken off, which vLLM counts among its successes.
+func aborted(labels string) bool { return strings.Contains(labels, "abort") }
+
+// A page is what one instance's server tells.
+type page struct {
+	instance string
+	source   string // empty if the instance has no readings of a known engine
+	engine   engine
+	readings readings
+}
+
+// of gives the pages of a service's instances, in the cell's order.
+func (p pages) of(cell results.Cell, service string) []page {
+	var list []page
+	for _, i := range cell.Instances {
+		if i.Service != service {
+			continue
+		}
+		one := page{instance: i.Name}
+		for _, source := range slices.Sorted(maps.Keys(p[i.Name])) {
+			one.source, one.readings = source, p[i.Name][source]
+			one.engine, _ = engineOf(source)
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// A gauge is a series' time average within a window.
+type gauge struct {
+	mean, max float64
+	readings  int64
+}
+
+// covers is the least share of a window that readings must span.
+const covers = 0.8
+
+// gauge averages a series over the window, its subjects added up.
+func (p page) gauge(series string, w window) (gauge, error) {
+	if p.source == "" {
+		return gauge{}, fmt.Errorf("%s has no readings", p.instance)
+	}
+	if series == "" {
+		return gauge{}, fmt.Errorf("the %s page does not tell it", p.source)
+	}
+	parts := p.readings[series]
+	if len(parts) == 0 {
+		return gauge{}, fmt.Errorf("%s has no reading of %s", p.instance, series)
+	}
+	var g gauge
+	from, to := w.from.Seconds(), w.to.Seconds()
+	for _, points := range parts {
+		mean, covered := stats.TimeMean(points, from, to)
+		if covered < covers {
+			return gauge{}, fmt.Errorf("readings of %s at %s span %.0f %% of the window, need %.0f %%", series, p.instance, covered*100, covers*100)
+		}
+		g.mean += mean
+		for _, point := range points {
+			if point.At >= from && point.At <= to {
+				g.readings++
+				g.max = max(g.max, point.Value)
+			}
+		}
+	}
+	return g, nil
+}
+
+// queue adds up what the instances tell of waiting requests. One that does
+// not tell makes the whole unknown.
+func (r serviceReader) queue() Queue {
+	var q Queue
+	var mean, most float64
+	var sources []string
+	if len(r.pages) == 0 {
+		none := unknown("1", "no instances are known")
+		return Queue{Mean: none, Max: none}
+	}
+	for _, p := range r.pages {
+		g, err := p.gauge(p.engine.waiting, r.window)
+		if err != nil {
+			none := unknown("1", err.Error())
+			return Queue{Mean: none, Max: none}
+		}
+		mean += g.mean
+		most = max(most, g.max)
+		q.Readings += g.readings
+		sources = append(sources, p.source+" "+p.engine.waiting)
+	}
+	slices.Sort(sources)
+	q.Source = strings.Join(slices.Compact(sources), ", ")
+	q.Mean, q.Max = known(mean, "1"), known(most, "1")
+	return q
+}

@@ -1,0 +1,267 @@
+package analysis
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/results"
+)
+
+// serviceTally gathers all samples of one service in one step.
+type serviceTally struct {
+	total                      tally
+	classes, models, instances map[string]*tally
+	warmup, samples, after     int64
+	sessions                   map[int64]*session
+	sent                       spans
+	// okDone holds the moments of ok answers with their tokens, for counters.
+	okDone []answered
+}
+
+type answered struct {
+	endpoint       string
+	done           results.Offset
+	prompt, output int64
+}
+
+// A session is what is known of one session of a service.
+type session struct {
+	start, end results.Offset // Due of the first call, Done of the last
+}
+
+// spans adds up requests in flight.
+type spans struct {
+	overlap float64   // seconds within the window, over all requests sent
+	served  []float64 // seconds from Sent to Done of those done in the window
+}
+
+func newServiceTally() *serviceTally {
+	return &serviceTally{
+		classes: map[string]*tally{}, models: map[string]*tally{}, instances: map[string]*tally{},
+		sessions: map[int64]*session{},
+	}
+}
+
+func (t *serviceTally) add(s results.Sample, w window) {
+	switch {
+	case w.holds(s.Due):
+		t.samples++
+	case s.Due < w.from:
+		t.warmup++
+	default:
+		t.after++
+	}
+	endpoint := s.Endpoint
+	if endpoint == "" {
+		endpoint = "(none)"
+	}
+	for _, part := range []*tally{&t.total, at(t.classes, s.Class), at(t.models, s.Model), at(t.instances, endpoint)} {
+		part.add(s, w)
+	}
+	if s.Outcome == results.OK {
+		t.okDone = append(t.okDone, answered{s.Endpoint, s.Done, s.PromptTokens, s.OutputTokens})
+	}
+	if s.Sent != results.NoOffset {
+		from, to := max(s.Sent, w.from), min(s.Done, w.to)
+		if to > from {
+			t.sent.overlap += to.Sub(from).Seconds()
+		}
+		if w.holds(s.Done) {
+			t.sent.served = append(t.sent.served, s.Done.Sub(s.Sent).Seconds())
+		}
+	}
+	known := t.sessions[s.Session]
+	if known == nil {
+		known = &session{results.NoOffset, results.NoOffset}
+		t.sessions[s.Session] = known
+	}
+	if s.Call == 0 && s.Attempt == 0 {
+		known.start = s.Due
+	}
+	if s.Last {
+		known.end = s.Done
+	}
+}
+
+// summarizeStep reads a step's samples once. Pages are the observations of the
+// cell.
+func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, next neighbours, pages pages) (Step, error) {
+	s := step.step
+	w := window{s.WindowStart, s.WindowEnd}
+	tallies := map[string]*serviceTally{}
+	for _, level := range s.Plan.Levels {
+		tallies[level.Service] = newServiceTally()
+	}
+	var strangers int64
+	for sample, err := range step.samples {
+		if err != nil {
+			return Step{}, fmt.Errorf("read samples of step %d: %w", s.Index, err)
+		}
+		if t := tallies[sample.Service]; t != nil {
+			t.add(sample, w)
+		} else {
+			strangers++
+		}
+	}
+	if strangers > 0 {
+		return Step{}, fmt.Errorf("read samples of step %d: %d belong to no service of the step", s.Index, strangers)
+	}
+	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}}
+	for i, level := range s.Plan.Levels {
+		integrity, err := integrityOf(s, i, level.Service)
+		if err != nil {
+			return Step{}, err
+		}
+		r := serviceReader{
+			service: serviceOf(env, level.Service), level: level, integrity: integrity,
+			tally: tallies[level.Service], window: w, step: s, around: next,
+			pages: pages.of(cell, level.Service),
+		}
+		out.Services = append(out.Services, r.summarize())
+	}
+	return out, nil
+}
+
+func integrityOf(s results.Step, i int, service string) (results.Integrity, error) {
+	if i >= len(s.Services) || s.Services[i].Service != service {
+		return results.Integrity{}, fmt.Errorf("step %d: the load generator left no count of %q", s.Index, service)
+	}
+	return s.Services[i], nil
+}
+
+func serviceOf(env results.Environment, name string) results.Service {
+	for _, s := range env.Services {
+		if s.Name == name {
+			if len(s.Percentiles) == 0 {
+				s.Percentiles = []float64{0.5, 0.95, 0.99}
+			}
+			return s
+		}
+	}
+	return results.Service{Name: name, Percentiles: []float64{0.5, 0.95, 0.99}}
+}
+
+// A serviceReader has what is known of one service in one step.
+type serviceReader struct {
+	service   results.Service
+	level     results.Level
+	integrity results.Integrity
+	tally     *serviceTally
+	window    window
+	step      results.Step
+	around    neighbours
+	pages     []page // one for each instance
+}
+
+func (r serviceReader) summarize() Service {
+	t, w, q := r.tally, r.window, r.service.Percentiles
+	streams := r.service.Role != results.RoleVision && t.total.streamed
+	s := Service{
+		Name: r.service.Name, Role: r.service.Role, Level: r.level,
+		Total:     t.total.group(r.service.Name, w, q, streams),
+		Classes:   groups(t.classes, w, q, streams),
+		Models:    groups(t.models, w, q, streams),
+		Instances: groups(t.instances, w, q, streams),
+		Integrity: r.integrity,
+		InFlight:  r.inFlight(),
+	}
+	s.Identity = r.identity(s.Total)
+	s.Sessions = r.sessions()
+	s.Queue = r.queue()
+	s.Population = r.population(s.Sessions)
+	s.ServerInFlight = r.serverInFlight()
+	s.Counters = r.counters()
+	for _, clause := range r.service.SLO {
+		s.SLO = append(s.SLO, r.judge(clause, s, streams))
+	}
+	s.Verdict = r.verdict(s)
+	return s
+}
+
+func (r serviceReader) inFlight() Value {
+	if r.window.length() <= 0 {
+		return unknown("1", "empty window")
+	}
+	return known(r.tally.sent.overlap/r.window.seconds(), "1")
+}
+
+func (r serviceReader) identity(total Group) Identity {
+	id := Identity{
+		Due: r.integrity.Due, Samples: r.tally.samples,
+		WarmupDue: r.integrity.WarmupDue, WarmupSamples: r.tally.warmup, After: r.tally.after,
+	}
+	for _, c := range total.Outcomes {
+		id.Outcomes += c.N
+	}
+	id.Holds = id.Due == id.Samples && id.Samples == id.Outcomes && id.WarmupDue == id.WarmupSamples && id.After == 0
+	return id
+}
+
+func (r serviceReader) sessions() Sessions {
+	var times []float64
+	for _, s := range r.tally.sessions {
+		if s.start != results.NoOffset && r.window.holds(s.end) {
+			times = append(times, s.end.Sub(s.start).Seconds())
+		}
+	}
+	s := Sessions{
+		Ended:     int64(len(times)),
+		PerSecond: perSecond(float64(len(times)), r.window),
+		Time:      distribution(times, r.service.Percentiles),
+		Think:     known(0, "s"),
+	}
+	if r.integrity.Think != nil {
+		s.Think = known(r.integrity.Think.Seconds(), "s")
+	}
+	if r.level.Arrivals != closedLoop {
+		s.Think = unknown("s", "an open loop has no think time")
+	}
+	return s
+}
+
+// closedLoop is the results.Level.Arrivals of a population of users.
+const closedLoop = "closed"
+
+// verdict judges a step's service by a thin rule: our own lateness may be at
+// most 1 ms or 5 % of the median latency, whichever is more, at its p99.
+func (r serviceReader) verdict(s Service) Verdict {
+	const least, share = 1e-3, 0.05 // seconds; of the median latency
+	switch {
+	case !s.Identity.Holds:
+		return Verdict{Void, "due, samples and outcomes do not agree"}
+	case s.Identity.Due == 0:
+		return Verdict{Void, "nothing was due in the window"}
+	case s.Integrity.Lag.N == 0:
+		return Verdict{Unjudged, "no lag was measured"}
+	case s.Total.Latency.N == 0:
+		return Verdict{Unjudged, "no answer was ok"}
+	}
+	limit := max(least, share*stats.Quantile(r.tally.total.latency, 0.5))
+	lag := s.Integrity.Lag.P99.Seconds()
+	if lag > limit {
+		return Verdict{ClientLimited, fmt.Sprintf("our own lag has p99 %.3g ms, more than %.3g ms", lag*1e3, limit*1e3)}
+	}
+	return Verdict{Valid, fmt.Sprintf("our own lag has p99 %.3g ms, at most %.3g ms; steadiness and saturation are not judged", lag*1e3, limit*1e3)}
+}
+
+// neighbours are the ends of the steps around a step, or nil at the ends of
+// the cell.
+type neighbours struct{ before, after *results.Offset }
+
+func neighboursOf(steps []stepFacts, i int) neighbours {
+	var n neighbours
+	if i > 0 {
+		n.before = &steps[i-1].step.End
+	}
+	if i+1 < len(steps) {
+		n.after = &steps[i+1].step.Start
+	}
+	return n
+}
+
+// sortPoints puts readings in the order of time.
+func sortPoints(points []stats.Point) {
+	slices.SortStableFunc(points, func(a, b stats.Point) int { return cmp.Compare(a.At, b.At) })
+}

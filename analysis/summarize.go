@@ -1,0 +1,140 @@
+package analysis
+
+import (
+	"fmt"
+
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/results"
+)
+
+// summarize is Summarize of facts that need not lie on a disk.
+func summarize(f facts) (*Summary, error) {
+	s := &Summary{
+		Schema: results.SchemaVersion, Environment: f.environment,
+		Cells: []Cell{}, Missing: f.missing, Warnings: f.warnings,
+	}
+	for _, c := range f.cells {
+		cell, err := summarizeCell(f.environment, c)
+		if err != nil {
+			return nil, fmt.Errorf("summarize cell %s: %w", c.cell.Folder, err)
+		}
+		s.Cells = append(s.Cells, cell)
+		if c.finished {
+			s.Warnings = append(s.Warnings, cellWarnings(cell)...)
+		}
+		for _, step := range c.steps {
+			for _, w := range step.step.Warnings {
+				s.Warnings = append(s.Warnings, Warning{stepName(cell, step.step.Index), w})
+			}
+		}
+	}
+	for _, name := range f.missing {
+		s.warn(name, "cell-missing", "the cell was planned, and there is no record that it was finished; it is in no comparison")
+	}
+	s.Comparison = compareCells(s.Cells)
+	return s, nil
+}
+
+func summarizeCell(env results.Environment, c cellFacts) (Cell, error) {
+	out := Cell{Cell: c.cell, Layout: c.layout, Steps: []Step{}}
+	devices := c.layout.Devices
+	out.MIG = useOf(devices, func(d device.Device) bool { return d.Instance != nil })
+	out.MPS = useOf(devices, func(d device.Device) bool { return d.Sharing.IsMPS() })
+	pages, err := readPages(c)
+	if err != nil {
+		return Cell{}, err
+	}
+	for i, step := range c.steps {
+		s, err := summarizeStep(env, c.cell, step, neighboursOf(c.steps, i), pages)
+		if err != nil {
+			return Cell{}, err
+		}
+		out.Steps = append(out.Steps, s)
+	}
+	return out, nil
+}
+
+func useOf(devices []device.Device, is func(device.Device) bool) Use {
+	n := 0
+	for _, d := range devices {
+		if is(d) {
+			n++
+		}
+	}
+	switch {
+	case len(devices) == 0:
+		return UseUnknown
+	case n == 0:
+		return UseNone
+	case n == len(devices):
+		return UseAll
+	}
+	return UseSome
+}
+
+func (s *Summary) warn(where, code, text string) {
+	s.Warnings = append(s.Warnings, Warning{where, results.Warning{Code: code, Text: text, Count: 1}})
+}
+
+func stepName(c Cell, index int) string { return fmt.Sprintf("%s step %d", c.Cell.Folder, index) }
+
+// cellWarnings gives the recorded warnings of a cell and those that its
+// numbers call for.
+func cellWarnings(c Cell) []Warning {
+	var list []Warning
+	add := func(where, subject, code, text string) {
+		list = append(list, Warning{where, results.Warning{Code: code, Subject: subject, Text: text, Count: 1}})
+	}
+	if c.Cell.Status != results.CellDone {
+		add(c.Cell.Folder, "", "cell-"+c.Cell.Status, "the cell did not end as planned: "+c.Cell.Fault)
+	}
+	if !c.Layout.Verified {
+		add(c.Cell.Folder, "", "layout-unverified", "the layout was not read back and compared")
+	}
+	for _, w := range c.Cell.Warnings {
+		list = append(list, Warning{c.Cell.Folder, w})
+	}
+	for _, step := range c.Steps {
+		where := stepName(c, step.Index)
+		for _, s := range step.Services {
+			for _, w := range serviceWarnings(s) {
+				add(where, s.Name, w.Code, w.Text)
+			}
+		}
+	}
+	return list
+}
+
+// serviceWarnings tells what a reader of a service's numbers must know.
+func serviceWarnings(s Service) []results.Warning {
+	var list []results.Warning
+	add := func(code, format string, args ...any) {
+		list = append(list, results.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
+	}
+	if id := s.Identity; !id.Holds {
+		add("arrivals-lost", "ARRIVALS ARE UNACCOUNTED FOR: %d due, %d samples, %d outcomes; warm-up %d due, %d samples; %d samples after the window; no number of this step can be trusted",
+			id.Due, id.Samples, id.Outcomes, id.WarmupDue, id.WarmupSamples, id.After)
+	}
+	if s.Verdict.Is == ClientLimited || s.Verdict.Is == Void && s.Identity.Holds {
+		add("step-"+s.Verdict.Is, "%s", s.Verdict.Why)
+	}
+	if failed := s.Total.Due - s.Total.OK; failed > 0 {
+		add("not-ok", "%d of %d arrivals did not end ok", failed, s.Total.Due)
+	}
+	if diff := s.Total.OK - s.Total.Completed; abs(diff)*20 > s.Total.OK && diff != 0 {
+		add("window-edges", "%d answers to arrivals of the window, but %d answers came within it: the window is short or the load was not steady", s.Total.OK, s.Total.Completed)
+	}
+	for _, c := range []Check{s.Population, s.ServerInFlight} {
+		if c.Result == Fail {
+			add("little-law", "%s: %s", c.What, c.Why)
+		}
+	}
+	for _, c := range s.Counters {
+		if c.Result == Fail {
+			add("counts-differ", "%s at %s: %s", c.What, c.Instance, c.Why)
+		}
+	}
+	return list
+}
+
+func abs(n int64) int64 { return max(n, -n) }

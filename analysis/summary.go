@@ -1,0 +1,270 @@
+// Package analysis turns the facts of a run into what they mean: outcomes,
+// throughput, latency, self-checks and the comparison of configurations.
+//
+// It is pure. [Summarize] gives data; package report lays it out. A number that
+// cannot be told is a [Value] that says why, never zero.
+package analysis
+
+import (
+	"math"
+
+	"github.com/evabench/evabench/results"
+)
+
+// A Value is a number in a base unit, or the reason why there is none.
+type Value struct {
+	Number *float64 `json:"value"` // nil if unknown; never NaN or infinite
+	Unit   string   `json:"unit"`  // "s", "1/s", "1", "ratio", "B"
+	Why    string   `json:"why,omitempty"`
+}
+
+// Known reports whether there is a number.
+func (v Value) Known() bool { return v.Number != nil }
+
+// known makes a Value; NaN and the infinities give an unknown one.
+func known(number float64, unit string) Value {
+	if math.IsNaN(number) || math.IsInf(number, 0) {
+		return unknown(unit, "no data")
+	}
+	return Value{Number: &number, Unit: unit}
+}
+
+func unknown(unit, why string) Value { return Value{Unit: unit, Why: why} }
+
+// A Summary is everything that is told of a run. It is data: the same run
+// gives the same Summary.
+type Summary struct {
+	Schema      int                 `json:"schema"` // results.SchemaVersion
+	Environment results.Environment `json:"environment"`
+	Cells       []Cell              `json:"cells"`
+	// Comparison has one entry for each step of the scenario.
+	Comparison []Comparison `json:"comparison"`
+	Warnings   []Warning    `json:"warnings,omitempty"`
+	// Missing names the planned cells of which there is no record.
+	Missing []string `json:"missing,omitempty"`
+}
+
+// A Warning is a warning and where it belongs: "cell 001…, step 0, vision".
+type Warning struct {
+	Where string `json:"where,omitempty"`
+	results.Warning
+}
+
+// A Cell is what is told of one cell.
+type Cell struct {
+	Cell   results.Cell   `json:"cell"`
+	Layout results.Layout `json:"layout"`
+	// MIG and MPS say how many of the layout's devices are MIG instances, and
+	// are shared through MPS.
+	MIG   Use    `json:"mig"`
+	MPS   Use    `json:"mps"`
+	Steps []Step `json:"steps"`
+}
+
+// A Use says on how many of a layout's devices something is used.
+type Use string
+
+// The extents of use.
+const (
+	UseNone    Use = "none"
+	UseSome    Use = "some"
+	UseAll     Use = "all"
+	UseUnknown Use = "unknown" // the layout tells no devices
+)
+
+// A Step is what is told of one step.
+type Step struct {
+	Index    int       `json:"index"`
+	Name     string    `json:"name"`
+	Window   float64   `json:"window_seconds"`
+	Services []Service `json:"services"`
+}
+
+// A Service is what is told of one service in one step.
+type Service struct {
+	Name  string        `json:"name"`
+	Role  string        `json:"role"`
+	Level results.Level `json:"level"`
+	Total Group         `json:"total"`
+	// Classes, Models and Instances cut Total three ways, sorted by name.
+	Classes   []Group           `json:"classes"`
+	Models    []Group           `json:"models"`
+	Instances []Group           `json:"instances"`
+	Identity  Identity          `json:"identity"`
+	Integrity results.Integrity `json:"integrity"`
+	Sessions  Sessions          `json:"sessions"`
+	Queue     Queue             `json:"queue"`
+	// InFlight is the client's own time-averaged number of requests between
+	// Sent and Done within the window.
+	InFlight Value `json:"client_in_flight"`
+	// Population and ServerInFlight are Little's law, twice.
+	Population     Check         `json:"little_population"`
+	ServerInFlight Check         `json:"little_in_flight"`
+	Counters       []Counter     `json:"server_counters,omitempty"`
+	SLO            []ClauseValue `json:"slo,omitempty"`
+	Verdict        Verdict       `json:"verdict"`
+}
+
+// A Group is what is told of some of a service's arrivals.
+type Group struct {
+	Name string `json:"name"`
+	// Due is the number of arrivals that fell due within the window, and
+	// Outcomes what became of them, in results.Outcomes' order without zeros.
+	Due      int64   `json:"due"`
+	Outcomes []Count `json:"outcomes"`
+	OK       int64   `json:"ok"`
+	// Answered is OK ÷ window: arrivals due in the window that were answered,
+	// whenever the answer came.
+	Answered Value `json:"answered_per_second"`
+	// Completed counts the ok answers that came within the window, whenever
+	// they were due, and Throughput is Completed ÷ window. That is what the
+	// server did in the time; under overload it lies below Answered.
+	Completed  int64 `json:"completed"`
+	Throughput Value `json:"throughput_per_second"`
+	// PerHour is Completed · 3600 s ÷ window.
+	PerHour Value `json:"completed_per_hour"`
+
+	// Latency (Due to Done), Wait (Due to Sent) and Served (Sent to Done) are
+	// those of the OK arrivals. Without a fault in the clock,
+	// Latency = Wait + Served for every one.
+	Latency Distribution `json:"latency"`
+	Wait    Distribution `json:"wait"`
+	Served  Distribution `json:"service"`
+	// TTFT (Due to First), SentTTFT (Sent to First) and TPOT, the time per
+	// output token after the first, (Done-First) ÷ (output tokens - 1), are of
+	// OK streamed answers.
+	TTFT     Distribution `json:"ttft"`
+	SentTTFT Distribution `json:"ttft_from_sent"`
+	TPOT     Distribution `json:"tpot"`
+	// Prompt and Output are the tokens of the Completed answers.
+	Prompt Tokens `json:"prompt_tokens"`
+	Output Tokens `json:"output_tokens"`
+}
+
+// A Count is how often an outcome was seen.
+type Count struct {
+	Outcome results.Outcome `json:"outcome"`
+	N       int64           `json:"n"`
+}
+
+// A Distribution tells of N values in Unit. A quantile from fewer values than
+// stats.MinSamples asks for is unknown, and says how many are needed.
+type Distribution struct {
+	N         int64      `json:"n"`
+	Mean      Value      `json:"mean"`
+	Min       Value      `json:"min"`
+	Max       Value      `json:"max"`
+	Quantiles []Quantile `json:"quantiles"`
+}
+
+// A Quantile is the smallest value that at least a share Q of all do not pass.
+type Quantile struct {
+	Q float64 `json:"q"`
+	Value
+}
+
+// Tokens tells of tokens. Untold answers are those whose server told no usage;
+// with any, the rate is unknown.
+type Tokens struct {
+	Sum       int64 `json:"sum"` // over the answers that told
+	Untold    int64 `json:"untold_answers"`
+	PerSecond Value `json:"per_second"`
+}
+
+// An Identity states that no arrival was lost: Due, counted by the load
+// generator apart from the samples, equals the samples of the window and the
+// sum of their outcomes; likewise in the warm-up.
+type Identity struct {
+	Due           int64 `json:"due"`
+	Samples       int64 `json:"samples"`
+	Outcomes      int64 `json:"sum_of_outcomes"`
+	WarmupDue     int64 `json:"warmup_due"`
+	WarmupSamples int64 `json:"warmup_samples"`
+	// After counts samples that were due after the window; there are none.
+	After int64 `json:"samples_after_window"`
+	Holds bool  `json:"holds"`
+}
+
+// Sessions tells of the sessions that ended within the window and whose begin
+// is known. Time is from the first call's Due to the last call's Done.
+type Sessions struct {
+	Ended     int64        `json:"ended"`
+	PerSecond Value        `json:"per_second"`
+	Time      Distribution `json:"time"`
+	// Think is the mean think time that was really taken; 0 if none was.
+	Think Value `json:"think_mean"`
+}
+
+// A Queue is the number of requests waiting at the servers, as they tell it.
+// Mean is over time and summed over instances; Max is the largest single
+// reading of one instance.
+type Queue struct {
+	Mean     Value  `json:"mean"`
+	Max      Value  `json:"max"`
+	Source   string `json:"source,omitempty"` // collectors and series
+	Readings int64  `json:"readings"`
+}
+
+// The results of a check.
+const (
+	Pass      = "pass"
+	Fail      = "fail"
+	NotJudged = "not judged"
+)
+
+// A Check compares two ways to know one number.
+type Check struct {
+	What   string `json:"what"`
+	Left   Value  `json:"left"`
+	Right  Value  `json:"right"`
+	Ratio  Value  `json:"ratio"` // left ÷ right
+	Result string `json:"result"`
+	Why    string `json:"why,omitempty"` // why it was not judged, or failed
+}
+
+// A Counter compares a server's own count with ours, between two readings of
+// its page.
+type Counter struct {
+	What string `json:"what"` // "completed", "output tokens", "prompt tokens"
+	// Source names the collector and the series, Instance whose page it is.
+	Source   string `json:"source"`
+	Instance string `json:"instance"`
+	Server   Value  `json:"server"`
+	Ours     Value  `json:"ours"`
+	// From and To are the readings' moments. Idle tells that they lie before
+	// the step's first and after its last request, so that both must agree.
+	From   results.Offset `json:"from_ns"`
+	To     results.Offset `json:"to_ns"`
+	Idle   bool           `json:"idle_to_idle"`
+	Result string         `json:"result"`
+	Why    string         `json:"why,omitempty"`
+}
+
+// The fates of an SLO clause.
+const (
+	Met     = "met"
+	NotMet  = "not met"
+	Unknown = "unknown"
+)
+
+// A ClauseValue is a clause of an SLO and what became of it.
+type ClauseValue struct {
+	Clause results.Clause `json:"clause"`
+	Value  Value          `json:"value"`
+	Result string         `json:"result"` // Met, NotMet or Unknown
+}
+
+// The verdicts on a step's service. Steadiness and saturation are not judged
+// in this version.
+const (
+	Valid         = "valid"          // no sign that the client spoiled it
+	ClientLimited = "client-limited" // our own lateness is part of the latencies
+	Void          = "void"           // nothing due, or arrivals unaccounted for
+	Unjudged      = "not judged"     // no lag or no latency to judge by
+)
+
+// A Verdict says whether a step measures the server, and why.
+type Verdict struct {
+	Is  string `json:"is"`
+	Why string `json:"why"`
+}

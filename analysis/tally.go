@@ -1,0 +1,175 @@
+package analysis
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/results"
+)
+
+// A tally gathers samples of one group; spans are in seconds.
+type tally struct {
+	due       int64
+	outcomes  map[results.Outcome]int64
+	completed int64
+
+	latency, wait, served   []float64
+	ttft, sentTTFT, tpot    []float64
+	streamed                bool // an ok answer came in more than one chunk
+	prompt, output          int64
+	untoldPrompt, untoldOut int64
+}
+
+// add takes a sample of the step, whenever it was due.
+func (t *tally) add(s results.Sample, w window) {
+	if s.Outcome == results.OK && w.holds(s.Done) {
+		t.completed++
+		addTokens(&t.prompt, &t.untoldPrompt, s.PromptTokens)
+		addTokens(&t.output, &t.untoldOut, s.OutputTokens)
+	}
+	if !w.holds(s.Due) {
+		return
+	}
+	if t.outcomes == nil {
+		t.outcomes = map[results.Outcome]int64{}
+	}
+	t.due++
+	t.outcomes[s.Outcome]++
+	if s.Outcome != results.OK {
+		return
+	}
+	t.latency = append(t.latency, s.Done.Sub(s.Due).Seconds())
+	if s.Sent != results.NoOffset {
+		t.wait = append(t.wait, s.Sent.Sub(s.Due).Seconds())
+		t.served = append(t.served, s.Done.Sub(s.Sent).Seconds())
+	}
+	if s.First == results.NoOffset {
+		return
+	}
+	t.streamed = t.streamed || s.Chunks > 1
+	t.ttft = append(t.ttft, s.First.Sub(s.Due).Seconds())
+	if s.Sent != results.NoOffset {
+		t.sentTTFT = append(t.sentTTFT, s.First.Sub(s.Sent).Seconds())
+	}
+	if s.OutputTokens >= 2 {
+		t.tpot = append(t.tpot, s.Done.Sub(s.First).Seconds()/float64(s.OutputTokens-1))
+	}
+}
+
+func addTokens(sum, untold *int64, tokens int64) {
+	if tokens == results.UnknownTokens {
+		*untold++
+		return
+	}
+	*sum += tokens
+}
+
+// A window is where arrivals must be due to count: from ≤ Due < to.
+type window struct{ from, to results.Offset }
+
+func (w window) holds(at results.Offset) bool {
+	return at != results.NoOffset && at >= w.from && at < w.to
+}
+
+func (w window) length() time.Duration { return w.to.Sub(w.from) }
+
+func (w window) seconds() float64 { return w.length().Seconds() }
+
+// group tells of the tally; it sorts the tally's slices. Streams says that
+// the service's answers were streamed: only then is a first byte a first
+// token.
+func (t *tally) group(name string, w window, quantiles []float64, streams bool) Group {
+	g := Group{
+		Name: name, Due: t.due, Outcomes: []Count{}, OK: t.outcomes[results.OK], Completed: t.completed,
+		Answered:   perSecond(float64(t.outcomes[results.OK]), w),
+		Throughput: perSecond(float64(t.completed), w),
+		PerHour:    known(float64(t.completed)*3600/w.seconds(), "1"),
+		Latency:    distribution(t.latency, quantiles),
+		Wait:       distribution(t.wait, quantiles),
+		Served:     distribution(t.served, quantiles),
+		Prompt:     tokens(t.prompt, t.untoldPrompt, w),
+		Output:     tokens(t.output, t.untoldOut, w),
+	}
+	for _, o := range slices.Sorted(maps.Keys(t.outcomes)) {
+		g.Outcomes = append(g.Outcomes, Count{o, t.outcomes[o]})
+	}
+	if !streams {
+		g.TTFT, g.SentTTFT, g.TPOT = notStreamed(), notStreamed(), notStreamed()
+		return g
+	}
+	g.TTFT = distribution(t.ttft, quantiles)
+	g.SentTTFT = distribution(t.sentTTFT, quantiles)
+	g.TPOT = distribution(t.tpot, quantiles)
+	return g
+}
+
+func notStreamed() Distribution {
+	v := unknown("s", "answers were not streamed")
+	return Distribution{Mean: v, Min: v, Max: v, Quantiles: []Quantile{}}
+}
+
+func perSecond(n float64, w window) Value {
+	if w.length() <= 0 {
+		return unknown("1/s", "empty window")
+	}
+	return known(n/w.seconds(), "1/s")
+}
+
+func tokens(sum, untold int64, w window) Tokens {
+	t := Tokens{Sum: sum, Untold: untold, PerSecond: perSecond(float64(sum), w)}
+	if untold > 0 {
+		t.PerSecond = unknown("1/s", fmt.Sprintf("%d answers told no token count", untold))
+	}
+	return t
+}
+
+// distribution tells of spans in seconds, which it sorts in place.
+func distribution(seconds []float64, quantiles []float64) Distribution {
+	slices.Sort(seconds)
+	d := Distribution{N: int64(len(seconds)), Quantiles: []Quantile{}}
+	if len(seconds) == 0 {
+		none := unknown("s", "no samples")
+		d.Mean, d.Min, d.Max = none, none, none
+	} else {
+		d.Mean = known(stats.Mean(seconds), "s")
+		d.Min = known(seconds[0], "s")
+		d.Max = known(seconds[len(seconds)-1], "s")
+	}
+	for _, q := range quantiles {
+		d.Quantiles = append(d.Quantiles, Quantile{q, quantile(seconds, q)})
+	}
+	return d
+}
+
+// quantile gives a quantile of sorted seconds, or says how many samples it
+// would need.
+func quantile(sorted []float64, q float64) Value {
+	if need := stats.MinSamples(q); len(sorted) < need {
+		return unknown("s", fmt.Sprintf("need n ≥ %d, have %d", need, len(sorted)))
+	}
+	return known(stats.Quantile(sorted, q), "s")
+}
+
+// groups makes the groups of tallies, sorted by name.
+func groups(tallies map[string]*tally, w window, quantiles []float64, streams bool) []Group {
+	list := []Group{}
+	for name, t := range tallies {
+		list = append(list, t.group(name, w, quantiles, streams))
+	}
+	slices.SortFunc(list, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// at gives the tally of a name, made if there is none.
+func at(tallies map[string]*tally, name string) *tally {
+	t := tallies[name]
+	if t == nil {
+		t = &tally{}
+		tallies[name] = t
+	}
+	return t
+}
