@@ -1,0 +1,43 @@
+//go:build real
+
+// Package realtest drives evabench against servers that its authors did not
+// write, and holds its counts against the servers' own.
+//
+// It stands behind the build tag real, because it needs such a server: make
+// test-real fetches one, makes models with random weights for it, and names
+// both, with the evabench to test, in three environment variables:
+//
+//	EVABENCH_BIN           the evabench program
+//	EVABENCH_LLAMA_SERVER  llama.cpp's llama-server
+//	EVABENCH_MODELS        folder with text.gguf and mmproj.gguf
+//
+// A variable that is not set is a failure, not a skip. Servers listen on
+// loopback, at a free port, with one thread: a shared machine slows spinning
+// thread pools down by an order of magnitude.
+//
+// # What llama-server's counters mean
+//
+// Seen with version 0.7.0 (build 11669) and held by [TestLlamaServer]:
+//
+//   - Its page (/metrics) has no counter of requests. The server's own count of
+//     completed requests is in its log: a "print_timing" line with "total time"
+//     for each generation that ended by itself. A request that was refused
+//     (4xx) or cut off by its client has none; the latter has a line "cancel
+//     task" and, as every request that got a slot, one with "release".
+//   - tokens_predicted_total is the sum of usage.completion_tokens over completed
+//     requests, plus what cut-off ones had generated until then. It moves when a
+//     request ends, not while it runs.
+//   - prompt_tokens_total leaves out what came from the cache: with
+//     prompt_tokens_cached_total it is the sum of usage.prompt_tokens. Image
+//     tokens are in both.
+//   - n_decode_total counts batches, shared by all slots; it is no count of
+//     tokens or requests.
+//   - requests_processing and requests_deferred are gauges of the moment of the
+//     scrape: requests in a slot, and requests that wait for one. The page is
+//     answered between two batches, so a scrape can take as long as a batch. An
+//     image is decoded and cut up before its request counts as either.
+//   - In a stream the first chunk has a role and no content, then come the
+//     content's chunks (fewer than tokens: an incomplete UTF-8 sequence is held
+//     back), one with the reason for the end, one with the usage and no choices,
+//     and [DONE]. usage.prompt_tokens_details.cached_tokens is always there.
+package realtest
