@@ -1,0 +1,136 @@
+package scenarios
+
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
+// The structs below are the table of keys. The decoder and the schema are both
+// made from it, so they know the same keys.
+
+type rawScenario struct {
+	Version    at[int]                     `yaml:"version" doc:"format of the file; 1" need:"write version: 1"`
+	Name       at[string]                  `yaml:"name" doc:"names the run's folder: lower-case letters, digits, dots, dashes" need:"it names the run's folder"`
+	About      at[string]                  `yaml:"about" doc:"one line for people"`
+	Server     at[rawServer]               `yaml:"server" doc:"the machine under test and what may be changed on it"`
+	Services   at[ordered[at[rawService]]] `yaml:"services" doc:"what is put under load, by name" need:"name at least one service"`
+	Steps      at[rawSteps]                `yaml:"steps" doc:"the length of every step"`
+	Collect    at[rawCollect]              `yaml:"collect" doc:"how collectors read"`
+	Replicates at[int]                     `yaml:"replicates" doc:"how often the whole matrix is run; default 1"`
+	Seed       at[uint64]                  `yaml:"seed" doc:"every random choice comes from it; default 1"`
+	Matrix     at[rawMatrix]               `yaml:"matrix" doc:"the configurations: every combination of these values"`
+}
+
+type rawServer struct {
+	Backend at[spec]         `yaml:"backend" doc:"how GPUs are shared out: nvidia, none, sim; default none"`
+	GPUs    at[[]at[scalar]] `yaml:"gpus" doc:"indices or UUIDs; a GPU that is not named is not touched"`
+	Allow   at[[]at[string]] `yaml:"allow" doc:"what may be changed: layout, mode, mps, reset, drain"`
+}
+
+type rawService struct {
+	Role        at[string]                `yaml:"role" doc:"vision or agent: the column of the tables" need:"vision or agent"`
+	Launcher    at[spec]                  `yaml:"launcher" doc:"how instances are started" need:"such as launcher: {kind: external, urls: [...]}"`
+	Endpoint    at[spec]                  `yaml:"endpoint" doc:"the protocol of requests" need:"such as endpoint: {kind: openai-chat}"`
+	Models      at[ordered[at[rawModel]]] `yaml:"models" doc:"the models it serves, by name" need:"such as models: {qwen3-vl-8b: {workers: 1}}"`
+	Workload    at[spec]                  `yaml:"workload" doc:"what is asked" need:"such as workload: {kind: agent}"`
+	Scrape      at[[]at[spec]]            `yaml:"scrape" doc:"pages of the server that collectors read"`
+	Load        at[rawLoad]               `yaml:"load" doc:"how often it is asked" need:"such as load: {arrivals: closed, levels: [4]}"`
+	Timeout     at[time.Duration]         `yaml:"timeout" doc:"of one request; default 30s for vision, 5m for agent"`
+	MaxInFlight at[int]                   `yaml:"max_in_flight" doc:"most requests in flight at once; 0 leaves it to the load generator"`
+	Percentiles at[[]at[float64]]         `yaml:"percentiles" doc:"which to tell, between 0 and 1; default 0.5, 0.95, 0.99 for vision and 0.5, 0.9 for agent"`
+	SLO         at[[]at[string]]          `yaml:"slo" doc:"conditions that must all hold, such as p95 < 300 ms"`
+}
+
+type rawModel struct {
+	Workers at[int] `yaml:"workers" doc:"processes of the model; default 1"`
+}
+
+type rawLoad struct {
+	Arrivals         at[string]        `yaml:"arrivals" doc:"constant, poisson, cameras or closed" need:"known: constant, poisson, cameras, closed"`
+	Levels           at[[]at[float64]] `yaml:"levels" doc:"the ladder: requests a second, cameras, or users" need:"such as levels: [4, 8]"`
+	FPS              at[float64]       `yaml:"fps" doc:"frames a second of each camera"`
+	Think            at[time.Duration] `yaml:"think" doc:"closed loop: mean time between a user's sessions; default 0s"`
+	ThinkExponential at[bool]          `yaml:"think_exponential" doc:"draw think times from an exponential distribution; default false"`
+}
+
+type rawSteps struct {
+	Warmup at[time.Duration] `yaml:"warmup" doc:"load that does not count; default 5s"`
+	Window at[time.Duration] `yaml:"window" doc:"load that counts; default 30s"`
+}
+
+type rawCollect struct {
+	Every at[time.Duration] `yaml:"every" doc:"time between two readings, at least 100ms; default 500ms"`
+}
+
+type rawMatrix struct {
+	Layout    at[[]at[scalar]]              `yaml:"layout" doc:"MIG layouts: off, 4x1g.24gb, 2g.48gb+2x1g.24gb"`
+	Sharing   at[[]at[scalar]]              `yaml:"sharing" doc:"how processes share a device: ts, ts:short, mps, mps:50"`
+	Placement at[[]at[scalar]]              `yaml:"placement" doc:"which instance on which device; default auto"`
+	Routing   at[[]at[scalar]]              `yaml:"routing" doc:"how requests are spread over instances; default round-robin"`
+	Workers   at[[]at[ordered[at[int]]]]    `yaml:"workers" doc:"workers by model; {} is as in services"`
+	Params    at[ordered[at[[]at[scalar]]]] `yaml:"params" doc:"service.name: list of values for the launcher"`
+	Exclude   at[[]at[rawPoint]]            `yaml:"exclude" doc:"points to leave out; a key that is not told matches all"`
+	Include   at[[]at[rawPoint]]            `yaml:"include" doc:"points to add; a key that is not told takes the first value"`
+}
+
+type rawPoint struct {
+	Layout    at[scalar]              `yaml:"layout" doc:"one layout"`
+	Sharing   at[scalar]              `yaml:"sharing" doc:"one sharing"`
+	Placement at[scalar]              `yaml:"placement" doc:"one placement"`
+	Routing   at[scalar]              `yaml:"routing" doc:"one routing"`
+	Workers   at[ordered[at[int]]]    `yaml:"workers" doc:"workers by model"`
+	Params    at[ordered[at[scalar]]] `yaml:"params" doc:"service.name: value"`
+}
+
+// A field is one key of a struct.
+type field struct {
+	name, doc string
+	need      string // why it must be there; empty if it may be left out
+	index     []int
+	typ       reflect.Type
+}
+
+type fields []field
+
+func (f fields) find(name string) (field, bool) {
+	for _, x := range f {
+		if x.name == name {
+			return x, true
+		}
+	}
+	return field{}, false
+}
+
+func (f fields) names() []string {
+	names := make([]string, len(f))
+	for i, x := range f {
+		names[i] = x.name
+	}
+	return names
+}
+
+// fieldsOf lists the keys of a struct in its order: the yaml tag, or the lower
+// case of the field's name; "-" is no key; embedded structs without a tag and
+// fields tagged ",inline" give their own keys.
+func fieldsOf(t reflect.Type) fields {
+	var all fields
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case name == "-" || !f.IsExported() && !f.Anonymous:
+		case f.Type.Kind() == reflect.Struct && (f.Anonymous && name == "" || options == "inline"):
+			for _, inner := range fieldsOf(f.Type) {
+				inner.index = append([]int{i}, inner.index...)
+				all = append(all, inner)
+			}
+		case f.IsExported():
+			if name == "" {
+				name = strings.ToLower(f.Name)
+			}
+			all = append(all, field{name, f.Tag.Get("doc"), f.Tag.Get("need"), []int{i}, f.Type})
+		}
+	}
+	return all
+}

@@ -1,0 +1,317 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/results"
+)
+
+// What a file may leave out.
+const (
+	defaultWarmup        = 5 * time.Second
+	defaultWindow        = 30 * time.Second
+	defaultEvery         = 500 * time.Millisecond
+	defaultVisionTimeout = 30 * time.Second
+	defaultAgentTimeout  = 5 * time.Minute
+	minEvery             = 100 * time.Millisecond
+)
+
+var folderName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,39}$`)
+
+const folderHint = "use 1 to 40 lower-case letters, digits, dots, dashes and underscores, and begin with a letter or digit"
+
+// Read makes a Scenario of a file's bytes; file is its name, for faults. All
+// faults come at once, joined and sorted by their place: each is a *[Fault],
+// and [Faults] lists them. Read has no side effect but those of c.
+func Read(file string, data []byte, c Checks) (*Scenario, error) {
+	root, src, faults := parse(file, data)
+	if len(faults) > 0 {
+		return nil, join(faults)
+	}
+	b := &builder{decoder: decoder{source: src}, root: root}
+	raw := at[rawScenario]{}
+	raw.decodeNode(&b.decoder, root, "")
+	b.raw = raw.V
+	b.s = &Scenario{File: file, Source: slices.Clone(data)}
+	if root.form == isMap {
+		b.scenario()
+		if c.Rewrite != nil {
+			c.Rewrite(b.s)
+		}
+		b.kinds(c)
+		b.points(c)
+	}
+	if len(b.faults) > 0 {
+		return nil, join(b.faults)
+	}
+	return b.s, nil
+}
+
+// A builder makes a Scenario of decoded keys and checks what they mean. It
+// judges only what could be decoded, so that one mistake is one fault.
+type builder struct {
+	decoder
+	root  *node
+	raw   rawScenario
+	s     *Scenario
+	where nodes
+}
+
+// or gives the value that was told, or the default.
+func or[T any](a at[T], otherwise T) T {
+	if a.N == nil || !a.OK {
+		return otherwise
+	}
+	return a.V
+}
+
+func (b *builder) scenario() {
+	s, r := b.s, &b.raw
+	s.Version = or(r.Version, 0)
+	if r.Version.OK && s.Version != 1 {
+		b.fault(r.Version.N, fmt.Sprintf("version %d is not known", s.Version), "this evabench reads version 1")
+	}
+	s.Name, s.About = or(r.Name, ""), or(r.About, "")
+	if r.Name.OK {
+		b.name(r.Name.N, "name", s.Name)
+	}
+	b.server()
+	b.times()
+	s.Replicates, s.Seed = or(r.Replicates, 1), or(r.Seed, 1)
+	if s.Replicates < 1 || s.Replicates > maxCells {
+		b.fault(r.Replicates.N, fmt.Sprintf("replicates is 1 to %d, not %d", maxCells, s.Replicates), "")
+	}
+	if r.Services.OK && len(r.Services.V) == 0 {
+		b.fault(r.Services.N, "services names no service", "")
+	}
+	for _, p := range r.Services.V {
+		b.name(p.Key, "a service's name", p.Name)
+		s.Services = append(s.Services, b.service(p))
+	}
+	b.ladder()
+	b.sameModels()
+	b.matrix()
+}
+
+func (b *builder) name(n *node, what, name string) {
+	if !folderName.MatchString(name) {
+		b.fault(n, fmt.Sprintf("%s, %q, does not fit a folder's name", what, cut(name)), folderHint)
+	}
+}
+
+func (b *builder) server() {
+	r := b.raw.Server.V
+	b.s.Server.Backend = r.Backend.V.Spec
+	if r.Backend.N == nil {
+		b.s.Server.Backend = kind.Spec{Name: "none"}
+	}
+	b.s.Server.GPUs = texts(r.GPUs.V)
+	b.twice(r.GPUs.V, "server.gpus")
+	words := []string{AllowLayout, AllowMode, AllowMPS, AllowReset, AllowDrain}
+	for i, a := range r.Allow.V {
+		switch {
+		case !a.OK:
+		case !slices.Contains(words, a.V):
+			b.fault(a.N, fmt.Sprintf("server.allow does not know %q", cut(a.V)), known(a.V, words))
+		case slices.Contains(b.s.Server.Allow, a.V):
+			b.fault(a.N, fmt.Sprintf("server.allow[%d] repeats %s", i, a.V), "")
+		default:
+			b.s.Server.Allow = append(b.s.Server.Allow, a.V)
+		}
+	}
+}
+
+func (b *builder) times() {
+	steps, every := b.raw.Steps.V, b.raw.Collect.V.Every
+	b.s.Warmup = or(steps.Warmup, defaultWarmup)
+	b.s.Window = or(steps.Window, defaultWindow)
+	b.s.CollectEvery = or(every, defaultEvery)
+	if b.s.Warmup < 0 {
+		b.fault(steps.Warmup.N, "steps.warmup is not negative", "")
+	}
+	if b.s.Window <= 0 {
+		b.fault(steps.Window.N, "steps.window is above 0s", "")
+	}
+	if b.s.CollectEvery < minEvery {
+		b.fault(every.N, fmt.Sprintf("collect.every is at least %v, not %v", minEvery, b.s.CollectEvery), "faster reading would disturb what it reads")
+	}
+}
+
+func (b *builder) service(p pair[at[rawService]]) Service {
+	r, where := p.V.V, "services."+p.Name
+	v := Service{
+		Name: p.Name, Role: or(r.Role, ""),
+		Launcher: r.Launcher.V.Spec, Endpoint: r.Endpoint.V.Spec, Workload: r.Workload.V.Spec,
+		MaxInFlight: or(r.MaxInFlight, 0),
+	}
+	roles := []string{results.RoleVision, results.RoleAgent}
+	if r.Role.OK && !slices.Contains(roles, v.Role) {
+		b.fault(r.Role.N, fmt.Sprintf("%s.role %q is not known", where, cut(v.Role)), known(v.Role, roles))
+	}
+	for _, s := range r.Scrape.V {
+		v.Scrapes = append(v.Scrapes, s.V.Spec)
+	}
+	timeout, percentiles := defaultVisionTimeout, []float64{0.5, 0.95, 0.99}
+	if v.Role == results.RoleAgent {
+		timeout, percentiles = defaultAgentTimeout, []float64{0.5, 0.9}
+	}
+	if v.Timeout = or(r.Timeout, timeout); v.Timeout <= 0 {
+		b.fault(r.Timeout.N, where+".timeout is above 0s", "")
+	}
+	if v.MaxInFlight < 0 {
+		b.fault(r.MaxInFlight.N, where+".max_in_flight is not negative", "")
+	}
+	v.Models = b.models(r.Models, where+".models")
+	v.Load = b.load(r.Load, where+".load")
+	if v.Percentiles = percentiles; r.Percentiles.N != nil {
+		v.Percentiles = b.percentiles(r.Percentiles.V, where+".percentiles")
+	}
+	v.SLO = b.slo(r.SLO.V)
+	return v
+}
+
+func (b *builder) models(r at[ordered[at[rawModel]]], where string) []Model {
+	if r.OK && len(r.V) == 0 {
+		b.fault(r.N, where+" names no model", "")
+	}
+	var all []Model
+	for _, p := range r.V {
+		m := Model{p.Name, or(p.V.V.Workers, 1)}
+		if strings.TrimSpace(m.Name) == "" {
+			b.fault(p.Key, where+" has a model without a name", "")
+		}
+		if m.Workers < 1 {
+			b.fault(p.V.V.Workers.N, fmt.Sprintf("%s.%s.workers is at least 1, not %d", where, m.Name, m.Workers), "")
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+func (b *builder) percentiles(list []at[float64], where string) []float64 {
+	var all []float64
+	for _, q := range list {
+		switch {
+		case !q.OK:
+		case !(q.V > 0 && q.V < 1):
+			hint := ""
+			if q.V > 1 && q.V < 100 {
+				hint = "write " + number(q.V/100)
+			}
+			b.fault(q.N, fmt.Sprintf("%s are between 0 and 1, not %s", where, number(q.V)), hint)
+		case slices.Contains(all, q.V):
+			b.fault(q.N, fmt.Sprintf("%s repeats %s", where, number(q.V)), "")
+		default:
+			all = append(all, q.V)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (b *builder) slo(list []at[string]) []results.Clause {
+	var all []results.Clause
+	for _, t := range list {
+		if !t.OK {
+			continue
+		}
+		c, err := ParseClause(t.V)
+		if e, ok := errors.AsType[*ClauseError](err); ok {
+			n := *t.N
+			if n.at.column += e.Column - 1; n.quoted {
+				n.at.column++
+			}
+			b.fault(&n, e.Text, e.Hint)
+			continue
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func (b *builder) load(r at[rawLoad], where string) Load {
+	l := Load{
+		Arrivals: or(r.V.Arrivals, ""), FPS: or(r.V.FPS, 0),
+		Think: or(r.V.Think, 0), ThinkExponential: or(r.V.ThinkExponential, false),
+	}
+	words := []string{Constant, Poisson, Cameras, Closed}
+	switch {
+	case r.V.Arrivals.OK && !slices.Contains(words, l.Arrivals):
+		b.fault(r.V.Arrivals.N, fmt.Sprintf("%s.arrivals %q is not known", where, cut(l.Arrivals)), known(l.Arrivals, words))
+	case r.V.Arrivals.OK:
+		b.loadKeys(r, l, where)
+	}
+	if r.V.Levels.OK && len(r.V.Levels.V) == 0 {
+		b.fault(r.V.Levels.N, where+".levels is empty", "name at least one level")
+	}
+	for _, level := range r.V.Levels.V {
+		switch {
+		case !level.OK:
+		case !(level.V > 0):
+			b.fault(level.N, fmt.Sprintf("%s.levels are above 0, not %s", where, number(level.V)), "leave the service out to give it no load")
+		case l.Unit() != "req/s" && (level.V != math.Trunc(level.V) || level.V > 1e6):
+			b.fault(level.N, fmt.Sprintf("%s.levels are whole numbers of %s up to a million, not %s", where, l.Unit(), number(level.V)), "")
+		}
+		l.Levels = append(l.Levels, level.V)
+	}
+	return l
+}
+
+// loadKeys checks the keys that only some arrivals have.
+func (b *builder) loadKeys(r at[rawLoad], l Load, where string) {
+	fps, think := r.V.FPS, r.V.Think
+	switch {
+	case l.Arrivals == Cameras && fps.N == nil:
+		b.fault(r.N, where+" has no fps", "cameras need their frames a second: write fps: 5")
+	case l.Arrivals != Cameras && fps.N != nil:
+		b.fault(fps.N, fmt.Sprintf("%s.fps goes with cameras, not %s", where, l.Arrivals), "")
+	case fps.OK && !(l.FPS > 0):
+		b.fault(fps.N, where+".fps is above 0", "")
+	}
+	for _, n := range []*node{think.N, r.V.ThinkExponential.N} {
+		if n != nil && l.Arrivals != Closed {
+			b.fault(n, fmt.Sprintf("%s: think times go with closed, not %s", where, l.Arrivals), "")
+		}
+	}
+	if l.Think < 0 {
+		b.fault(think.N, where+".think is not negative", "")
+	}
+}
+
+// ladder checks that the services' levels make one ladder.
+func (b *builder) ladder() {
+	first := ""
+	count := 0
+	for i, v := range b.s.Services {
+		n := len(v.Load.Levels)
+		switch {
+		case n <= 1 || n == count:
+		case count == 0:
+			first, count = v.Name, n
+		default:
+			b.fault(b.raw.Services.V[i].V.V.Load.V.Levels.N,
+				fmt.Sprintf("%s has %d levels, but %s has %d", v.Name, n, first, count), "give both the same count, or one level to hold a service at it")
+		}
+	}
+}
+
+// sameModels checks that a model of several services has one worker count, as
+// configurations count workers by model.
+func (b *builder) sameModels() {
+	seen := map[string]Model{}
+	for i, v := range b.s.Services {
+		for j, m := range v.Models {
+			if before, ok := seen[m.Name]; ok && before != m {
+				b.fault(b.raw.Services.V[i].V.V.Models.V[j].Key, fmt.Sprintf("%s has %d workers here and %d in another service", m.Name, m.Workers, before.Workers), "give both the same count")
+			}
+			seen[m.Name] = m
+		}
+	}
+}

@@ -1,0 +1,155 @@
+// Package scenarios reads the file that a person writes: which server, which
+// services, how much load, which configurations. It turns the file into a
+// [Scenario], and a Scenario into the cells to be run. It knows nothing of how
+// anything is done: kinds are checked by the functions in [Checks].
+//
+// Reading is strict. A key that nobody knows, a number without its unit or a
+// value of the wrong type is a [Fault] with file, line and column, and all
+// faults of a file are told at once. Environment variables are not expanded;
+// anchors, aliases, tags and merge keys are refused, so what the file says is
+// what stands in it.
+package scenarios
+
+import (
+	"time"
+
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/results"
+)
+
+// A Scenario is what [Read] made of a file. It is not changed after Read;
+// concurrent use is safe then.
+type Scenario struct {
+	Version     int    // of the format; always 1
+	Name, About string // Name is fit for a folder; About is one line for people
+
+	Server   Server
+	Services []Service // at least one, in the file's order
+
+	Warmup, Window time.Duration // of every step: Warmup ≥ 0, Window > 0
+	CollectEvery   time.Duration // between two readings of a collector, at least 100 ms
+
+	Replicates int    // at least 1
+	Seed       uint64 // every other seed is made from it
+
+	Matrix Matrix
+
+	File   string // as given to Read
+	Source []byte // the bytes that were read; not to be changed
+}
+
+// A Server is the machine under test and what may be done to it.
+type Server struct {
+	Backend kind.Spec // of partition
+	GPUs    []string  // indices or UUIDs; a GPU that is not named is not touched
+	// Allow lists what may be changed: a subset of AllowLayout, AllowMode,
+	// AllowMPS, AllowReset and AllowDrain.
+	Allow []string
+}
+
+// The words of a server's allow list.
+const (
+	AllowLayout = "layout" // make and delete MIG instances
+	AllowMode   = "mode"   // switch MIG mode
+	AllowMPS    = "mps"    // start and stop MPS daemons, set compute mode
+	AllowReset  = "reset"  // reset a GPU
+	AllowDrain  = "drain"  // ask what uses a GPU to leave it
+)
+
+// A Service is one server under load: the Vision detectors or the Agent's VLM.
+type Service struct {
+	Name string // unique, fit for a folder
+	Role string // results.RoleVision or results.RoleAgent
+
+	Launcher, Endpoint, Workload kind.Spec
+	// Scrapes are the collectors' sources that tell of the service.
+	Scrapes []kind.Spec
+	Models  []Model // at least one, in the file's order
+	Load    Load
+
+	Timeout     time.Duration // of one exchange, above 0
+	MaxInFlight int           // 0 means the load generator's own bound
+	// Percentiles are those to be told, each in (0, 1), ascending.
+	Percentiles []float64
+	SLO         []results.Clause // all must hold; empty means no SLO
+}
+
+// A Model is one model of a service.
+type Model struct {
+	Name    string
+	Workers int // processes, at least 1; a matrix may say otherwise
+}
+
+// The kinds of arrivals.
+const (
+	Constant = "constant" // open loop, evenly spaced; levels in req/s
+	Poisson  = "poisson"  // open loop, exponential gaps; levels in req/s
+	Cameras  = "cameras"  // open loop, periodic cameras; levels in cameras
+	Closed   = "closed"   // users who wait for the answer; levels in users
+)
+
+// A Load is how a service is driven.
+type Load struct {
+	Arrivals string // Constant, Poisson, Cameras or Closed
+	// Levels is the ladder, at least one, each above 0; whole numbers for
+	// Cameras and Closed.
+	Levels []float64
+	FPS    float64 // frames a second of each camera; 0 unless Cameras
+	// Think is the mean time a user of a Closed loop waits between sessions.
+	Think            time.Duration
+	ThinkExponential bool // draw it, instead of taking it as it is
+}
+
+// Unit is the unit of Levels: "req/s", "cameras" or "users".
+func (l Load) Unit() string {
+	switch l.Arrivals {
+	case Cameras:
+		return "cameras"
+	case Closed:
+		return "users"
+	default:
+		return "req/s"
+	}
+}
+
+// Checks judge what this package cannot know. A nil check is not made. Each
+// must have no side effect: it builds and throws away. A [Fault] inside an
+// error keeps its place; any other error is placed at the value it is about.
+type Checks struct {
+	Backend, Launcher, Endpoint, Workload, Source, Router func(kind.Spec) error
+	// Layout checks a layout and gives its canonical text.
+	Layout             func(text string) (canonical string, err error)
+	Sharing, Placement func(text string) error
+	// Rewrite runs after decoding and before the checks above; it serves
+	// --sim. It may replace values and kinds, but must leave the services'
+	// number and order as they are. It also sees a Scenario that has faults.
+	Rewrite func(*Scenario)
+}
+
+// StepPlans gives the ladder: step i takes level i of each service, and a
+// service with one level is held at it.
+func (s *Scenario) StepPlans() []results.StepPlan {
+	steps := 0
+	for _, v := range s.Services {
+		steps = max(steps, len(v.Load.Levels))
+	}
+	plans := make([]results.StepPlan, 0, steps)
+	for i := range steps {
+		p := results.StepPlan{Warmup: s.Warmup, Window: s.Window}
+		for j, v := range s.Services {
+			if len(v.Load.Levels) == 0 {
+				continue
+			}
+			level := v.Load.Levels[min(i, len(v.Load.Levels)-1)]
+			p.Levels = append(p.Levels, results.Level{
+				Service: v.Name, Arrivals: v.Load.Arrivals, Value: level, Unit: v.Load.Unit(),
+			})
+			if j > 0 {
+				p.Name += ", "
+			}
+			p.Name += v.Name + " " + number(level) + " " + v.Load.Unit()
+		}
+		plans = append(plans, p)
+	}
+	return plans
+}
