@@ -14,13 +14,16 @@ import (
 
 // A Backend changes how GPUs are shared out. One goroutine at a time uses it.
 type Backend interface {
-	// Inspect reads the present state of the named GPUs (indices or UUIDs).
+	// Inspect reads the present state of the named GPUs (indices or UUIDs), by
+	// index. It changes nothing.
 	Inspect(ctx context.Context, gpus []string) (State, error)
 	// Apply carries out a plan, reads the result back, compares it with the
-	// layout and gives the devices, in the layout's order. On an error the
+	// layout and gives the devices, by GPU index and then by placement. It
+	// refuses if the GPUs changed since the plan was made. On an error the
 	// server may be half changed: Restore puts it back.
 	Apply(ctx context.Context, p Plan) ([]device.Device, error)
 	// Restore brings the GPUs back to a state that Inspect gave, from whatever
-	// state they are in, and verifies it.
+	// state they are in, and verifies it by [State.Differences]. Instances
+	// made anew have other UUIDs. It never ends a process.
 	Restore(ctx context.Context, s State) error
 }

@@ -1,0 +1,164 @@
+package nvml
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
+)
+
+// A Fake is an [API] over simulated cards that live in a file. It refuses what
+// a card refuses: instances with MIG off, at a place that the profile does not
+// allow or that is taken, beyond the profile's number, or beside one that took
+// all media engines; a removal or a mode change with something inside.
+//
+// Every call reads the file and, if it changes anything, replaces it, under a
+// lock, so that several processes share the cards and a crash leaves them as
+// the last call did. MIG UUIDs are new at each creation. A process that has
+// ended is forgotten, as a driver forgets it.
+type Fake struct {
+	path  string
+	alive func(pid int) bool
+}
+
+// fakeVersion is the version of the file's form.
+const fakeVersion = 1
+
+// fakeFile is the file of cards.
+type fakeFile struct {
+	Version int         `json:"version"`
+	About   string      `json:"about"`
+	Cards   []*fakeCard `json:"cards"`
+}
+
+// CreateFake writes a file of cards as a server has them after a boot: MIG off,
+// nothing running. The models are names of [CardNames], one per GPU in the
+// order of their indices. It refuses a path that exists.
+func CreateFake(path string, models []string) error {
+	file := fakeFile{Version: fakeVersion, About: "Simulated GPUs of evabench. Memory of a whole GPU is nominal."}
+	for i, model := range models {
+		c, err := findCard(model)
+		if err != nil {
+			return err
+		}
+		file.Cards = append(file.Cards, &fakeCard{Model: c.GPU, Index: i, UUID: fakeUUID("GPU", model, i)})
+	}
+	if len(file.Cards) == 0 {
+		return errors.New("create simulated GPUs: no model is named")
+	}
+	if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("create simulated GPUs: %s exists", path)
+	}
+	return writeFake(path, file)
+}
+
+// OpenFake gives the cards of a file that [CreateFake] wrote.
+func OpenFake(path string) (*Fake, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open simulated GPUs: %w", err)
+	}
+	f := &Fake{path: path, alive: processAlive}
+	if err := f.read(func([]*fakeCard) error { return nil }); err != nil {
+		return nil, fmt.Errorf("open simulated GPUs: %w", err)
+	}
+	return f, nil
+}
+
+// read calls look with the cards.
+func (f *Fake) read(look func([]*fakeCard) error) error {
+	return f.locked(func(file fakeFile) error { return look(file.Cards) })
+}
+
+// change calls edit with the cards and stores them if it gives no error.
+func (f *Fake) change(edit func([]*fakeCard) error) error {
+	return f.locked(func(file fakeFile) error {
+		if err := edit(file.Cards); err != nil {
+			return err
+		}
+		return writeFake(f.path, file)
+	})
+}
+
+// locked calls use with the file as it stands, alone among all processes.
+func (f *Fake) locked(use func(fakeFile) error) (err error) {
+	lock := flock.New(f.path + ".lock")
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("lock simulated GPUs: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		return err
+	}
+	var file fakeFile
+	if err := json.Unmarshal(data, &file); err != nil {
+		return fmt.Errorf("read %s: %w", f.path, err)
+	}
+	if file.Version != fakeVersion {
+		return fmt.Errorf("read %s: version %d, want %d", f.path, file.Version, fakeVersion)
+	}
+	for _, c := range file.Cards {
+		if err := c.complete(f.alive); err != nil {
+			return fmt.Errorf("read %s: %w", f.path, err)
+		}
+	}
+	return use(file)
+}
+
+func writeFake(path string, file fakeFile) error {
+	data, err := json.MarshalIndent(file, "", " ")
+	if err != nil {
+		return fmt.Errorf("write simulated GPUs: %w", err)
+	}
+	if err := renameio.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write simulated GPUs: %w", err)
+	}
+	return nil
+}
+
+// fakeUUID makes a UUID that is the same for the same name and number.
+func fakeUUID(prefix, name string, n int) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "evabench simulated %s %s %d", prefix, name, n))
+	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", prefix, h[:4], h[4:6], h[6:8], h[8:10], h[10:16])
+}
+
+// AddProcess enters a compute process on a MIG device or, with MIG off, on a
+// GPU. It is ErrInvalidArgument to enter it on a GPU with MIG on, and
+// ErrInsufficientResources if the memory does not suffice. Entering the same
+// pid and device again replaces what it uses.
+func (f *Fake) AddProcess(device string, pid int, name string, usedBytes uint64) error {
+	return f.change(func(cards []*fakeCard) error {
+		c, total, err := findDevice(cards, device)
+		if err != nil {
+			return fmt.Errorf("enter process %d on %s: %w", pid, device, err)
+		}
+		if device == c.UUID && c.Mode.Current {
+			return fmt.Errorf("enter process %d on %s, which has MIG on: %w", pid, device, ErrInvalidArgument)
+		}
+		c.removeProcess(device, pid)
+		if c.usedOn(device)+usedBytes > total {
+			return fmt.Errorf("enter process %d on %s: %w", pid, device, ErrInsufficientResources)
+		}
+		c.Processes = append(c.Processes, fakeProcess{PID: pid, Name: name, Device: device, UsedBytes: usedBytes})
+		return nil
+	})
+}
+
+// RemoveProcess takes a process from a device. One that is not there is
+// ErrNotFound.
+func (f *Fake) RemoveProcess(device string, pid int) error {
+	return f.change(func(cards []*fakeCard) error {
+		for _, c := range cards {
+			if c.removeProcess(device, pid) {
+				return nil
+			}
+		}
+		return fmt.Errorf("remove process %d from %s: %w", pid, device, ErrNotFound)
+	})
+}

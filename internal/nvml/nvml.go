@@ -1,0 +1,132 @@
+// Package nvml is what evabench needs of NVIDIA's management library: a few
+// small interfaces over GPUs named by UUID, and a strict [Fake] of them.
+//
+// This version has no adapter to the real library. It is to come as one cgo
+// file over github.com/NVIDIA/go-nvml behind a build tag; everything else,
+// tests included, builds without cgo. Names and rules follow the NVML API
+// reference and nvml.h (API 13).
+package nvml
+
+// An API is all of the library that this project uses. Implementations are
+// safe for concurrent use. Every error is a [Return], perhaps wrapped.
+type API interface {
+	Reader
+	InstanceReader
+	InstanceChanger
+	ModeChanger
+}
+
+// A Reader tells which GPUs there are and what runs on them.
+type Reader interface {
+	// Devices lists the GPUs by index.
+	Devices() ([]Device, error)
+	// Memory tells the memory of a GPU or of a MIG device.
+	Memory(uuid string) (Memory, error)
+	// Processes lists the compute processes of a GPU, those inside its MIG
+	// devices included, or of one MIG device.
+	Processes(uuid string) ([]Process, error)
+}
+
+// An InstanceReader tells what MIG instances a GPU can have and has.
+type InstanceReader interface {
+	// Profiles lists the GPU instance profiles of a GPU with the placements
+	// that the card allows, whatever is in use. ErrNotSupported means that
+	// the GPU has no MIG.
+	Profiles(gpu string) ([]Profile, error)
+	// Instances lists the GPU instances with their compute instances, by
+	// placement start. With MIG off there are none.
+	Instances(gpu string) ([]GPUInstance, error)
+}
+
+// An InstanceChanger makes and removes MIG instances.
+type InstanceChanger interface {
+	// CreateGPUInstance makes a GPU instance of a profile id at a placement.
+	// ErrInsufficientResources also means that the place is taken.
+	CreateGPUInstance(gpu string, profileID int, at Placement) (GPUInstance, error)
+	// CreateComputeInstance makes a compute instance inside GPU instance gi;
+	// at counts compute slices within that instance.
+	CreateComputeInstance(gpu string, gi int, at Placement) (ComputeInstance, error)
+	// DestroyComputeInstance gives ErrInUse while a process is inside.
+	DestroyComputeInstance(gpu string, gi, ci int) error
+	// DestroyGPUInstance gives ErrInUse while a compute instance is inside.
+	DestroyGPUInstance(gpu string, gi int) error
+}
+
+// A ModeChanger switches MIG on and off.
+type ModeChanger interface {
+	// SetMIGMode asks for a mode and gives the activation status and, apart
+	// from it, the return of the call. The mode has changed only if both are
+	// Success and Devices then shows it as current and pending: an activation
+	// of ErrInUse leaves the change pending on cards that reset for it.
+	SetMIGMode(gpu string, on bool) (activation, ret Return)
+}
+
+// A Device is a physical GPU.
+type Device struct {
+	Index int    // changes between boots; UUID does not
+	UUID  string // "GPU-…"
+	Name  string // product name
+	// SMs is the number of streaming multiprocessors with MIG off.
+	SMs    int
+	Memory Memory
+	MIG    MIGMode
+}
+
+// A Memory is how much memory a device has and how much of it is in use.
+type Memory struct{ TotalBytes, UsedBytes uint64 }
+
+// A MIGMode is a GPU's present mode and the one that a reset will bring.
+// The zero value is a GPU without MIG.
+type MIGMode struct {
+	Supported bool `json:"supported"`
+	Current   bool `json:"current"` // true: MIG is on
+	Pending   bool `json:"pending"` // differs from Current while a change waits
+	// Resets says that a change of the mode resets the GPU (A100, A30).
+	Resets bool `json:"resets,omitempty"`
+}
+
+// A Placement is a place on a GPU in memory-slice units, or within a GPU
+// instance in compute slices.
+type Placement struct {
+	Start int `json:"start"`
+	Size  int `json:"size"`
+}
+
+// A Profile is a kind of GPU instance that a card can make.
+type Profile struct {
+	ID          int // the same id means other things on other GPUs
+	Name        string
+	MemoryBytes uint64
+	SMs         int
+	// Slices is the number of compute slices.
+	Slices int
+	// Max is how many the empty card holds.
+	Max        int
+	Placements []Placement
+	// Assumed is true only from a fake, for values that nobody recorded.
+	Assumed bool
+}
+
+// A GPUInstance is a GPU instance that exists.
+type GPUInstance struct {
+	ID        int // within the GPU
+	ProfileID int
+	Placement Placement
+	Compute   []ComputeInstance // by placement start
+}
+
+// A ComputeInstance is a compute instance; to CUDA it is a MIG device.
+type ComputeInstance struct {
+	ID        int       // within the GPU instance
+	Placement Placement // in compute slices
+	UUID      string    // "MIG-…"
+	SMs       int
+}
+
+// A Process is a compute process on a GPU or MIG device.
+type Process struct {
+	PID       int
+	Name      string
+	Device    string // UUID of the MIG device, or of the GPU
+	UsedBytes uint64
+}

@@ -1,0 +1,116 @@
+package nvml
+
+import (
+	_ "embed" // for profiles.json
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// profilesJSON is the table of MIG profiles. It serves simulated cards only: a
+// real card is asked. Its sources stand in it.
+//
+//go:embed profiles.json
+var profilesJSON string
+
+// A card is one GPU model of the table.
+type card struct {
+	GPU        string        `json:"gpu"`
+	MemoryGB   int           `json:"memory_gb"`
+	SMs        int           `json:"sm_total"`
+	ModeChange string        `json:"mode_change"` // "gpu-reset" or "no-reset"
+	Notes      []string      `json:"notes"`
+	Profiles   []cardProfile `json:"profiles"`
+}
+
+type cardProfile struct {
+	Name         string   `json:"name"`
+	Slices       int      `json:"compute_slices"`
+	MaxInstances int      `json:"max_instances"`
+	Attributes   []string `json:"attributes"`
+	cardNumbers
+	Assumed *cardNumbers `json:"assumed_for_simulation"`
+}
+
+// cardNumbers are the values that may be unknown, which null says.
+type cardNumbers struct {
+	ID         *int        `json:"profile_id"`
+	MemoryGiB  *float64    `json:"memory_gib"`
+	SMs        *int        `json:"sm_count"`
+	Placements []Placement `json:"placements"`
+}
+
+func (n cardNumbers) complete() bool {
+	return n.ID != nil && n.MemoryGiB != nil && n.SMs != nil && len(n.Placements) > 0
+}
+
+// cards reads the table.
+func cards() ([]card, error) {
+	var table struct {
+		Cards []card `json:"cards"`
+	}
+	if err := json.Unmarshal([]byte(profilesJSON), &table); err != nil {
+		return nil, fmt.Errorf("read the table of MIG profiles: %w", err)
+	}
+	return table.Cards, nil
+}
+
+// CardNames lists the GPU models that a [Fake] can be.
+func CardNames() ([]string, error) {
+	all, err := cards()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, c := range all {
+		if _, err := c.profiles(); err == nil {
+			names = append(names, c.GPU)
+		}
+	}
+	return names, nil
+}
+
+// findCard gives the card of a name and refuses one whose profiles are not
+// known well enough to simulate.
+func findCard(name string) (card, error) {
+	all, err := cards()
+	if err != nil {
+		return card{}, err
+	}
+	for _, c := range all {
+		if c.GPU == name {
+			_, err := c.profiles()
+			return c, err
+		}
+	}
+	known, err := CardNames()
+	if err != nil {
+		return card{}, err
+	}
+	return card{}, fmt.Errorf("simulate GPU %q: not in the table; known: %s", name, strings.Join(known, ", "))
+}
+
+// profiles gives what NVML would tell of the card.
+func (c card) profiles() ([]Profile, error) {
+	if len(c.Profiles) == 0 {
+		return nil, fmt.Errorf("simulate GPU %q: its MIG profiles are not public: %s", c.GPU, strings.Join(c.Notes, " "))
+	}
+	profiles := make([]Profile, 0, len(c.Profiles))
+	for _, p := range c.Profiles {
+		n, assumed := p.cardNumbers, false
+		if !n.complete() && p.Assumed != nil {
+			n, assumed = *p.Assumed, true
+		}
+		if !n.complete() {
+			return nil, fmt.Errorf("simulate GPU %q: memory, SMs or placements of its profile %s were never published", c.GPU, p.Name)
+		}
+		profiles = append(profiles, Profile{
+			ID: *n.ID, Name: p.Name, MemoryBytes: gib(*n.MemoryGiB), SMs: *n.SMs, Slices: p.Slices,
+			Max: p.MaxInstances, Placements: n.Placements, Assumed: assumed,
+		})
+	}
+	return profiles, nil
+}
+
+// gib turns GiB into bytes, to whole MiB as nvidia-smi counts.
+func gib(n float64) uint64 { return uint64(n*1024) << 20 }

@@ -1,0 +1,150 @@
+package partition
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/internal/device"
+)
+
+// A Layout says how GPUs are shared out: the MIG instances of every named GPU,
+// or MIG off, and how the processes of each device share it. It is a value:
+// copies are independent as long as nobody changes the slices within. The zero
+// value says nothing of any GPU; its text is empty.
+//
+// The text of a layout, as scenarios and tables have it:
+//
+//	off                          MIG off, the whole GPU
+//	off(mps)                     the same, shared through MPS
+//	4x1g.24gb                    four instances of a profile
+//	all-1g.24gb                  as many of a profile as the GPU holds
+//	2g.48gb(mps:50)+2x1g.24gb    several profiles, each with its sharing
+//	gpu0: 4x1g.24gb; gpu1: off   GPUs by index; without it, every named GPU
+type Layout struct {
+	// GPUs holds one entry for every named GPU alike, or entries with indices
+	// in ascending order.
+	GPUs []GPULayout
+}
+
+// A GPULayout is the part of a layout that concerns one GPU, or every one.
+type GPULayout struct {
+	Index int // AllGPUs, or the GPU's index
+	Terms []Term
+}
+
+// AllGPUs is the index of a [GPULayout] that concerns every named GPU.
+const AllGPUs = -1
+
+// A Term is some equal devices of one GPU.
+type Term struct {
+	// Profile is the profile of instances, such as "1g.24gb+me"; empty means
+	// MIG off, and then the term is the GPU's only one.
+	Profile string
+	// Count is the number of instances, 1 to MaxCount; AsMany means as many
+	// as the GPU holds, and then the term is the GPU's only one.
+	Count int
+	// Sharing is zero where the text gives none.
+	Sharing device.Sharing
+}
+
+// AsMany is the count of a term that fills the GPU.
+const AsMany = 0
+
+// MaxCount is the largest count of a term, beyond what any card holds.
+const MaxCount = 99
+
+// String writes the layout in its canonical form, which [ParseLayout] reads
+// back to an equal layout.
+func (l Layout) String() string {
+	var parts []string
+	for _, g := range l.GPUs {
+		text := joinTerms(g.Terms)
+		if g.Index != AllGPUs {
+			text = fmt.Sprintf("gpu%d: %s", g.Index, text)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func joinTerms(terms []Term) string {
+	var texts []string
+	for _, t := range terms {
+		texts = append(texts, t.String())
+	}
+	return strings.Join(texts, "+")
+}
+
+// String writes the term as layouts do.
+func (t Term) String() string {
+	var text string
+	switch {
+	case t.Profile == "":
+		text = "off"
+	case t.Count == AsMany:
+		text = "all-" + t.Profile
+	case t.Count == 1:
+		text = t.Profile
+	default:
+		text = fmt.Sprintf("%dx%s", t.Count, t.Profile)
+	}
+	if t.Sharing != (device.Sharing{}) {
+		text += "(" + t.Sharing.String() + ")"
+	}
+	return text
+}
+
+// WithSharing gives the layout with s wherever the text gives no sharing.
+func (l Layout) WithSharing(s device.Sharing) Layout {
+	var out Layout
+	for _, g := range l.GPUs {
+		terms := slices.Clone(g.Terms)
+		for i := range terms {
+			if terms[i].Sharing == (device.Sharing{}) {
+				terms[i].Sharing = s
+			}
+		}
+		out.GPUs = append(out.GPUs, GPULayout{Index: g.Index, Terms: mergeTerms(terms)})
+	}
+	return out
+}
+
+// IsMIG reports whether any GPU is to have MIG instances.
+func (l Layout) IsMIG() bool {
+	return slices.ContainsFunc(l.GPUs, func(g GPULayout) bool {
+		return slices.ContainsFunc(g.Terms, func(t Term) bool { return t.Profile != "" })
+	})
+}
+
+// MarshalText writes the canonical form.
+func (l Layout) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText reads what MarshalText writes; empty text is the zero layout.
+func (l *Layout) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*l = Layout{}
+		return nil
+	}
+	parsed, err := ParseLayout(string(text))
+	if err != nil {
+		return err
+	}
+	*l = parsed
+	return nil
+}
+
+// mergeTerms joins neighbours that differ in nothing but their count, unless
+// that would pass MaxCount.
+func mergeTerms(terms []Term) []Term {
+	var out []Term
+	for _, t := range terms {
+		if n := len(out); n > 0 && t.Count != AsMany && out[n-1].Profile == t.Profile &&
+			out[n-1].Sharing == t.Sharing && out[n-1].Count+t.Count <= MaxCount {
+			out[n-1].Count += t.Count
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}

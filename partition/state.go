@@ -1,0 +1,238 @@
+package partition
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A State is what a backend found on the named GPUs. It is data and goes to
+// JSON and back unchanged. The zero value is a server without named GPUs.
+type State struct {
+	GPUs []GPU `json:"gpus"`
+	// MPS holds the UUIDs of the devices of these GPUs for which this
+	// program's MPS control daemons run, sorted.
+	MPS []string `json:"mps,omitempty"`
+}
+
+// A GPU is one physical GPU as found.
+type GPU struct {
+	Index       int    `json:"index"`
+	UUID        string `json:"uuid"`
+	Name        string `json:"name"` // product name
+	MemoryBytes uint64 `json:"memory_bytes"`
+	SMs         int    `json:"sms"` // with MIG off
+	MIG         Mode   `json:"mig"`
+	// Profiles is what the card can make, empty without MIG.
+	Profiles  []Profile  `json:"profiles,omitempty"`
+	Instances []Instance `json:"instances,omitempty"` // by placement start
+	Processes []Process  `json:"processes,omitempty"`
+}
+
+// A Mode is whether a GPU can have MIG, has it, and will have it after a reset.
+type Mode struct {
+	Supported bool `json:"supported"`
+	Current   bool `json:"current"`
+	Pending   bool `json:"pending"`
+	Resets    bool `json:"resets,omitempty"` // a change resets the GPU
+}
+
+// A Placement is a place in memory-slice units of a GPU, or in compute slices
+// of an instance.
+type Placement struct {
+	Start int `json:"start"`
+	Size  int `json:"size"`
+}
+
+// String writes start:size, as nvidia-smi does.
+func (p Placement) String() string { return fmt.Sprintf("%d:%d", p.Start, p.Size) }
+
+func (p Placement) overlaps(o Placement) bool {
+	return p.Start < o.Start+o.Size && o.Start < p.Start+p.Size
+}
+
+// A Profile is a kind of instance that a card can make.
+type Profile struct {
+	ID          int         `json:"id"`
+	Name        string      `json:"name"`
+	MemoryBytes uint64      `json:"memory_bytes"`
+	SMs         int         `json:"sms"`
+	Slices      int         `json:"slices"` // compute slices
+	Placements  []Placement `json:"placements"`
+	// Assumed marks a simulated card's invented values.
+	Assumed bool `json:"assumed,omitempty"`
+}
+
+// An Instance is a GPU instance as found.
+type Instance struct {
+	GI        int       `json:"gi"` // its id, which changes when it is made anew
+	Profile   string    `json:"profile"`
+	Placement Placement `json:"placement"`
+	Compute   []Compute `json:"compute,omitempty"` // by placement start
+}
+
+// A Compute is a compute instance: a MIG device.
+type Compute struct {
+	CI        int       `json:"ci"`
+	Placement Placement `json:"placement"` // within the instance
+	UUID      string    `json:"uuid"`      // changes when it is made anew
+	SMs       int       `json:"sms"`
+}
+
+// A Process is a compute process on a GPU.
+type Process struct {
+	PID       int    `json:"pid"`
+	Name      string `json:"name"`
+	Device    string `json:"device"` // UUID
+	UsedBytes uint64 `json:"used_bytes"`
+}
+
+// Same reports whether two instances are alike in all that a restore can bring
+// back, which ids and UUIDs are not.
+func (i Instance) Same(o Instance) bool {
+	return i.Profile == o.Profile && i.Placement == o.Placement &&
+		slices.EqualFunc(i.Compute, o.Compute, func(a, b Compute) bool { return a.Placement == b.Placement })
+}
+
+// String names the instance as plans do: "1g.24gb at 0:3".
+func (i Instance) String() string {
+	text := i.Profile + " at " + i.Placement.String()
+	if len(i.Compute) == 0 {
+		text += " without compute instance"
+	} else if len(i.Compute) > 1 {
+		text += fmt.Sprintf(" with %d compute instances", len(i.Compute))
+	}
+	return text
+}
+
+// profile finds a profile of the card by name.
+func (g GPU) profile(name string) (Profile, bool) {
+	for _, p := range g.Profiles {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Profile{}, false
+}
+
+// label names the GPU in messages.
+func (g GPU) label() string { return fmt.Sprintf("GPU %d (%s)", g.Index, g.Name) }
+
+// devices lists the UUIDs that MPS or processes can be on.
+func (g GPU) devices() []string {
+	uuids := []string{g.UUID}
+	for _, i := range g.Instances {
+		for _, c := range i.Compute {
+			uuids = append(uuids, c.UUID)
+		}
+	}
+	return uuids
+}
+
+// Owner gives the GPU that a device is or is part of, in this state.
+func (s State) Owner(uuid string) (GPU, bool) {
+	for _, g := range s.GPUs {
+		if slices.Contains(g.devices(), uuid) {
+			return g, true
+		}
+	}
+	return GPU{}, false
+}
+
+// Differences tells in words how now differs from s in what a restore brings
+// back: the GPUs, their MIG modes and instances with placements, and MPS
+// daemons. Ids and UUIDs of instances, GPU indices and processes are not
+// compared. None means that now is s again.
+func (s State) Differences(now State) []string {
+	var out []string
+	for _, want := range s.GPUs {
+		k := slices.IndexFunc(now.GPUs, func(g GPU) bool { return g.UUID == want.UUID })
+		if k < 0 {
+			out = append(out, fmt.Sprintf("%s %s is gone", want.label(), want.UUID))
+			continue
+		}
+		out = append(out, want.differences(now.GPUs[k])...)
+	}
+	if got, want := now.mpsPlaces(), s.mpsPlaces(); !slices.Equal(got, want) {
+		out = append(out, fmt.Sprintf("MPS daemons run for [%s], not for [%s]", strings.Join(got, ", "), strings.Join(want, ", ")))
+	}
+	return out
+}
+
+func (g GPU) differences(now GPU) []string {
+	var out []string
+	if now.MIG != g.MIG {
+		out = append(out, fmt.Sprintf("%s: MIG is %s, not %s", g.label(), now.MIG, g.MIG))
+	}
+	for _, i := range g.Instances {
+		if !slices.ContainsFunc(now.Instances, i.Same) {
+			out = append(out, fmt.Sprintf("%s: %s is missing", g.label(), i))
+		}
+	}
+	for _, i := range now.Instances {
+		if !slices.ContainsFunc(g.Instances, i.Same) {
+			out = append(out, fmt.Sprintf("%s: %s is extra", g.label(), i))
+		}
+	}
+	return out
+}
+
+// mpsPlaces names the devices with MPS daemons in a way that survives a
+// re-made instance.
+func (s State) mpsPlaces() []string {
+	var places []string
+	for _, uuid := range s.MPS {
+		places = append(places, s.place(uuid))
+	}
+	slices.Sort(places)
+	return places
+}
+
+// place names a device by GPU and placement; one that is no more by UUID.
+func (s State) place(uuid string) string {
+	for _, g := range s.GPUs {
+		if g.UUID == uuid {
+			return uuid
+		}
+		for _, i := range g.Instances {
+			for _, c := range i.Compute {
+				if c.UUID == uuid {
+					return fmt.Sprintf("%s/%s@%d/%d", g.UUID, i.Profile, i.Placement.Start, c.Placement.Start)
+				}
+			}
+		}
+	}
+	return uuid
+}
+
+// Again finds, in s, the device that another state calls uuid: the same GPU, or
+// the compute instance at the same place, whatever its UUID is now.
+func (s State) Again(other State, uuid string) (string, bool) {
+	place := other.place(uuid)
+	for _, g := range s.GPUs {
+		for _, candidate := range g.devices() {
+			if s.place(candidate) == place {
+				return candidate, true
+			}
+		}
+	}
+	return "", false
+}
+
+// String writes a mode in words.
+func (m Mode) String() string {
+	switch {
+	case !m.Supported:
+		return "not supported"
+	case m.Current != m.Pending:
+		return onOff(m.Current) + " with a change to " + onOff(m.Pending) + " pending"
+	}
+	return onOff(m.Current)
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
