@@ -73,6 +73,13 @@ type Endpoint interface {
 	Close()
 }
 
+// An Aimer is a Prepared request that can be sent to another instance without
+// being made again: what it carries does not depend on the instance.
+type Aimer interface {
+	// Aim gives the same request for e, or false if e is of another make.
+	Aim(e Endpoint) (Prepared, bool)
+}
+
 // A Target is one instance of a service, with its protocol.
 type Target struct {
 	Name     string // the instance's name, kept in the Sample
@@ -80,8 +87,7 @@ type Target struct {
 }
 
 // A Dialer makes the Endpoint for a base URL; each kind of endpoint builds one
-// from its arguments. timeout bounds one exchange and is the harness's, told
-// here only so that pools and headers can fit it.
+// from its arguments. It opens no connection.
 type Dialer interface {
 	Dial(url string) (Endpoint, error)
 }
@@ -111,7 +117,9 @@ type Session interface {
 	Next(prev *Answer) (*Request, bool)
 }
 
-// A Router picks the target of each request. It is safe for concurrent use.
+// A Router picks the target of each request. It is built afresh for every step
+// and load, so that no step inherits another's position; Drive calls it under a
+// lock of its own.
 type Router interface {
 	// Pick gives the index of the target; outstanding holds what is in flight
 	// at each. session tells requests of one session apart from others.
@@ -152,7 +160,8 @@ type Step struct {
 }
 
 // A Waiter waits for moments. The production one (package pace) holds them to
-// microseconds; tests use package time.
+// microseconds; tests use package time. It is safe for concurrent use: each
+// open loop of a step has its own goroutine.
 type Waiter interface {
 	// Until returns at the moment, or sooner when ctx is done. It reports
 	// whether the moment was reached.

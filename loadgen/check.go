@@ -1,0 +1,86 @@
+package loadgen
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/evabench/evabench/results"
+)
+
+// check reports every fault of a step's description at once.
+func check(s Step, sink results.Sink) error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if sink == nil {
+		bad("there is no sink for the samples")
+	}
+	if s.Plan.Warmup < 0 {
+		bad("the warm-up of %v is negative", s.Plan.Warmup)
+	}
+	if s.Plan.Window <= 0 {
+		bad("the window of %v is not positive", s.Plan.Window)
+	}
+	if len(s.Loads) == 0 {
+		bad("there is no load")
+	}
+	if len(s.Loads) != len(s.Plan.Levels) {
+		bad("%d loads stand against %d levels", len(s.Loads), len(s.Plan.Levels))
+		return errors.Join(faults...)
+	}
+	seen := map[string]bool{}
+	for i, l := range s.Loads {
+		if seen[l.Service] {
+			bad("service %q has two loads", l.Service)
+		}
+		seen[l.Service] = true
+		for _, err := range checkLoad(l, s.Plan.Levels[i]) {
+			bad("service %q: %w", l.Service, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func checkLoad(l Load, level results.Level) (faults []error) {
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if l.Service != level.Service {
+		bad("its level is that of service %q", level.Service)
+	}
+	if closed := level.Arrivals == "closed"; closed != (l.Arrivals == nil) {
+		bad("its level says arrivals %q, its load does not", level.Arrivals)
+	}
+	switch {
+	case l.Arrivals == nil && l.Users < 1:
+		bad("a closed loop needs at least one user, not %d", l.Users)
+	case l.Arrivals == nil && float64(l.Users) != level.Value:
+		bad("%d users stand against a level of %v", l.Users, level.Value)
+	case l.Arrivals != nil && !(l.Arrivals.Rate() > 0 && !math.IsInf(l.Arrivals.Rate(), 1)):
+		bad("the arrival rate of %v is not a positive number", l.Arrivals.Rate())
+	}
+	if l.Think < 0 {
+		bad("the think time of %v is negative", l.Think)
+	}
+	if l.Workload == nil {
+		bad("there is no workload")
+	}
+	if l.Router == nil {
+		bad("there is no router")
+	}
+	if l.MaxInFlight < 0 {
+		bad("the limit of %d in flight is negative", l.MaxInFlight)
+	}
+	if l.Timeout <= 0 {
+		bad("the timeout of %v is not positive", l.Timeout)
+	}
+	if len(l.Targets) == 0 {
+		bad("there is no instance to send to")
+	}
+	names := map[string]bool{}
+	for _, t := range l.Targets {
+		if t.Name == "" || t.Endpoint == nil || names[t.Name] {
+			bad("instance %q lacks a name of its own or an endpoint", t.Name)
+		}
+		names[t.Name] = true
+	}
+	return faults
+}

@@ -1,0 +1,76 @@
+package torchserve
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/endpointtest"
+	"github.com/evabench/evabench/results"
+)
+
+func TestConformance(t *testing.T) {
+	endpointtest.Run(t, endpointtest.Subject{
+		New: func(dial func(ctx context.Context, network, addr string) (net.Conn, error)) (loadgen.Dialer, error) {
+			return New(Config{ContentType: "image/jpeg"}, dial)
+		},
+		Request: &loadgen.Request{Class: "c", Model: "rt-detrv2", Image: []byte("\xff\xd8 jpeg")},
+		Good: func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if r.URL.Path != "/predictions/rt-detrv2" || r.Header.Get("Content-Type") != "image/jpeg" ||
+				string(body) != "\xff\xd8 jpeg" || r.ContentLength != int64(len(body)) {
+				http.Error(w, "not the request", http.StatusBadRequest)
+				return
+			}
+			// TorchServe sends lists without a content type.
+			w.Header()["Content-Type"] = nil
+			_, _ = io.WriteString(w, `[{"label":"person","score":0.9,"box":[1,2,3,4]}]`)
+		},
+		Refusals: map[string]endpointtest.Refusal{
+			"queue full":      {Status: 503, Body: `{"code":503,"type":"ServiceUnavailableException","message":"Model \"m\" has no worker to serve inference request."}`, Want: results.Shed},
+			"handler broke":   {Status: 503, Body: `{"code":503,"type":"InternalServerException","message":"Prediction failed"}`, Want: results.HTTP5xx},
+			"out of memory":   {Status: 503, Body: `{"code":503,"type":"InternalServerException","message":"CUDA out of memory"}`, Want: results.OOM},
+			"unknown model":   {Status: 404, Body: `{"code":404,"type":"ModelNotFoundException","message":"Model not found: m"}`, Want: results.HTTP4xx},
+			"a number":        {Status: 200, Body: `12`, Want: results.Malformed},
+			"half an object":  {Status: 200, Body: `{"a":`, Want: results.Malformed},
+			"no detections":   {Status: 200, Body: `[]`, Want: results.OK},
+			"an empty object": {Status: 200, Body: ` {} `, Want: results.OK},
+		},
+	})
+}
+
+func TestPrepareRefuses(t *testing.T) {
+	d, err := New(Config{ContentType: "image/jpeg"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.Dial("http://localhost:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, r := range []loadgen.Request{
+		{Model: "m"}, {Image: []byte("x")}, {Model: "m", Image: []byte("x"), Labels: []string{"cat"}},
+	} {
+		if _, err := e.Prepare(&r); err == nil {
+			t.Errorf("Prepare accepted %+v", r)
+		}
+	}
+}
+
+func FuzzIsAnswer(f *testing.F) {
+	f.Add([]byte(`[{"a":1}]`))
+	f.Add([]byte(`{"a":`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		// White space around an answer changes nothing; a brace after it ends it.
+		if got := isAnswer([]byte(" " + string(text) + "\n")); got != isAnswer(text) {
+			t.Fatalf("%q: %v with white space, %v without", text, got, !got)
+		}
+		if isAnswer(append(text[:len(text):len(text)], '}')) && isAnswer(text) {
+			t.Fatalf("%q is an answer with and without a brace after it", text)
+		}
+	})
+}

@@ -1,0 +1,34 @@
+// Package leastoutstanding sends each request to the instance that has the
+// fewest requests in flight.
+package leastoutstanding
+
+import (
+	"sync/atomic"
+
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/loadgen"
+)
+
+// Config has no arguments.
+type Config struct{}
+
+// Kind is least-outstanding for the family's list.
+var Kind = kind.New("least-outstanding", "the instance with the fewest requests in flight", Config{}, New)
+
+// New makes a router. Among equals it takes them in turn: always taking the
+// first would keep the later instances idle at low load.
+func New(Config) (loadgen.Router, error) { return &router{}, nil }
+
+type router struct{ turn atomic.Uint64 }
+
+func (r *router) Pick(_ int64, outstanding []int64) int {
+	n := len(outstanding)
+	first := int((r.turn.Add(1) - 1) % uint64(n))
+	best := first
+	for i := 1; i < n; i++ {
+		if at := (first + i) % n; outstanding[at] < outstanding[best] {
+			best = at
+		}
+	}
+	return best
+}

@@ -1,0 +1,25 @@
+// Package roundrobin sends requests to a service's instances in turn, as the
+// router in front of EVA's language models does.
+package roundrobin
+
+import (
+	"sync/atomic"
+
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/loadgen"
+)
+
+// Config has no arguments.
+type Config struct{}
+
+// Kind is round-robin for the family's list.
+var Kind = kind.New("round-robin", "instances in turn", Config{}, New)
+
+// New makes a router that begins at the first instance.
+func New(Config) (loadgen.Router, error) { return &router{}, nil }
+
+type router struct{ next atomic.Uint64 }
+
+func (r *router) Pick(_ int64, outstanding []int64) int {
+	return int((r.next.Add(1) - 1) % uint64(len(outstanding)))
+}
