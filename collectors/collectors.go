@@ -14,7 +14,8 @@ import (
 // A Collector reads one source. It is used by one goroutine at a time.
 type Collector interface {
 	// Read reads once. What is missing, empty or stale gives no Reading: unknown
-	// is never zero. Readings and an error may come together.
+	// is never zero. Readings and an error may come together. It returns
+	// soon after ctx is done.
 	Read(ctx context.Context) ([]Reading, error)
 }
 

@@ -141,7 +141,7 @@ func TestOneWrongByte(t *testing.T) {
 	must(t, err)
 	want := all(t, run.Cells[0].Steps[0].Samples())
 	told := 0
-	for i := range good {
+	for i := 0; i < len(good); i += 7 {
 		bad := slices.Clone(good)
 		bad[i] ^= 0x55
 		must(t, os.WriteFile(file, bad, 0o600))
@@ -153,8 +153,8 @@ func TestOneWrongByte(t *testing.T) {
 			t.Errorf("byte %d of %d: got %+v", i, len(good), samples)
 		}
 	}
-	if told < len(good)/4 {
-		t.Errorf("only %d of %d were told", told, len(good))
+	if told < len(good)/7/4 {
+		t.Errorf("only %d of %d were told", told, len(good)/7)
 	}
 }
 

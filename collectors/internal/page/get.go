@@ -1,0 +1,112 @@
+// Package page reads the pages on which servers tell of themselves: bounded in
+// time and size, over connections of its own, and never taking an empty or
+// broken page for zeros.
+package page
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Limit is the most bytes that a page may have.
+const Limit = 16 << 20
+
+// ErrEmpty is a page that was answered with 200 and holds nothing: the server
+// tells nothing, which is no evidence of anything.
+var ErrEmpty = errors.New("200 and empty: no evidence")
+
+// A Getter gets pages of one server over a connection of its own, without
+// proxies and without following redirects. Close it after use.
+type Getter struct {
+	base   string
+	client *http.Client
+}
+
+// NewGetter gives the Getter of the server at base, an http or https URL
+// without a query. It does not connect.
+func NewGetter(base string) (*Getter, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("page's URL: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("page's URL %q is not http://HOST:PORT with or without a path", base)
+	}
+	return &Getter{
+		base: strings.TrimRight(base, "/"),
+		client: &http.Client{
+			Transport: &http.Transport{
+				Proxy:               nil, // what we measure is what we were pointed at
+				MaxConnsPerHost:     1,
+				MaxIdleConnsPerHost: 1,
+				IdleConnTimeout:     30 * time.Second,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// Get gets the page at path below the base URL, at most Limit bytes. Any
+// status but 200 is an error, and so is a page without a byte ([ErrEmpty]).
+func (g *Getter) Get(ctx context.Context, path, accept string) ([]byte, error) {
+	body, err := g.get(ctx, g.base+path, accept)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", g.base+path, err)
+	}
+	return body, nil
+}
+
+func (g *Getter) get(ctx context.Context, url, accept string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", accept)
+	response, err := g.client.Do(request)
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		start, _ := io.ReadAll(io.LimitReader(response.Body, 200))
+		return nil, fmt.Errorf("status %d: %s", response.StatusCode, oneLine(start))
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, Limit+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) > Limit:
+		return nil, fmt.Errorf("the page is larger than %d MiB", Limit>>20)
+	case len(strings.TrimSpace(string(body))) == 0:
+		return nil, ErrEmpty
+	}
+	return body, nil
+}
+
+// Close closes the connection. It always gives nil.
+func (g *Getter) Close() error {
+	g.client.CloseIdleConnections()
+	return nil
+}
+
+// cause takes the method and the URL out of a client's error: Get says them.
+func cause(err error) error {
+	if fault, ok := errors.AsType[*url.Error](err); ok {
+		return fault.Err
+	}
+	return err
+}
+
+// oneLine makes the beginning of an answer fit for a message.
+func oneLine(text []byte) string {
+	return strings.Join(strings.FieldsFunc(string(text), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+}

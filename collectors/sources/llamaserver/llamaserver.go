@@ -1,0 +1,47 @@
+// Package llamaserver reads the metrics page of a llama.cpp llama-server that
+// was started with --metrics.
+package llamaserver
+
+import (
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/collectors/internal/page"
+	"github.com/evabench/evabench/internal/kind"
+)
+
+// Config has no arguments.
+type Config struct{}
+
+// Kind is the source "llama-server".
+var Kind = kind.New("llama-server", "metrics page of a llama.cpp llama-server (--metrics)", Config{},
+	func(Config) (collectors.Source, error) { return source{}, nil })
+
+type source struct{}
+
+// Collector reads the page at target's URL, the server's base URL.
+func (source) Collector(target collectors.Target) (collectors.Collector, error) {
+	return page.NewCollector(target, series(), nil)
+}
+
+// series is the list in tools/server/README.md of ggml-org/llama.cpp, less
+// the averages since the server's start. Requests deferred wait for a slot.
+func series() []page.Series {
+	plain := func(name, unit string) page.Series {
+		return page.Series{Names: []string{"llamacpp:" + name}, Unit: unit}
+	}
+	needed := func(name string) page.Series {
+		return page.Series{Names: []string{"llamacpp:" + name}, Unit: "1", Needed: true}
+	}
+	return []page.Series{
+		needed("requests_processing"),
+		needed("requests_deferred"),
+		plain("prompt_tokens_total", "1"),
+		plain("prompt_seconds_total", "s"),
+		plain("tokens_predicted_total", "1"),
+		plain("tokens_predicted_seconds_total", "s"),
+		plain("n_decode_total", "1"),
+		plain("n_busy_slots_per_decode", "1"),
+		plain("n_tokens_max", "1"),
+		plain("kv_cache_usage_ratio", "ratio"), // older versions
+		plain("kv_cache_tokens", "1"),          // older versions
+	}
+}

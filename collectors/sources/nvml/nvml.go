@@ -1,0 +1,93 @@
+// Package nvml reads what NVML tells of devices: memory in use and processes,
+// per MIG instance where there are any. It declares the little it needs of
+// NVML itself; who wires the program together passes it in, so this source is
+// no kind that a scenario can name.
+package nvml
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/results"
+)
+
+// Name is the source's name in Observations.
+const Name = "nvml"
+
+// The series that a read gives of each device.
+const (
+	SeriesMemoryUsed  = "nvml:memory_used_bytes"  // B
+	SeriesMemoryTotal = "nvml:memory_total_bytes" // B
+	SeriesProcesses   = "nvml:processes"          // compute processes, 1
+)
+
+// Devices reads the devices of a server as they are now. It is used by one
+// goroutine at a time. Devices and an error may come together.
+type Devices interface {
+	Read() ([]Device, error)
+}
+
+// A Device is what NVML tells of one whole GPU or MIG instance. What it does
+// not tell is nil.
+type Device struct {
+	UUID    string
+	GPU     string // the parent's UUID; equal to UUID for a whole GPU
+	Profile string // of a MIG instance
+	MIG     bool
+
+	MemoryUsedBytes, MemoryTotalBytes *uint64
+	Processes                         *int
+}
+
+// New gives the source of these devices.
+func New(devices Devices) collectors.Source { return source{devices} }
+
+type source struct{ devices Devices }
+
+// Collector reads all devices; target has no URL, and its Subject is not
+// used: each device is the subject of its own readings.
+func (s source) Collector(target collectors.Target) (collectors.Collector, error) {
+	if target.URL != "" {
+		return nil, errors.New("NVML has no URL")
+	}
+	if s.devices == nil {
+		return nil, errors.New("there are no devices to read")
+	}
+	return collector(s), nil
+}
+
+type collector struct{ devices Devices }
+
+// Read reads every device once. NVML cannot be told to stop: a call that hangs
+// is given up by collectors.Run.
+func (c collector) Read(context.Context) ([]collectors.Reading, error) {
+	devices, err := c.devices.Read()
+	if err != nil {
+		err = fmt.Errorf("read devices: %w", err)
+	}
+	var readings []collectors.Reading
+	for _, d := range devices {
+		add := func(series string, value float64, unit string) {
+			readings = append(readings, collectors.Reading{Subject: d.subject(), Series: series, Value: value, Unit: unit})
+		}
+		if d.MemoryUsedBytes != nil {
+			add(SeriesMemoryUsed, float64(*d.MemoryUsedBytes), "B")
+		}
+		if d.MemoryTotalBytes != nil {
+			add(SeriesMemoryTotal, float64(*d.MemoryTotalBytes), "B")
+		}
+		if d.Processes != nil {
+			add(SeriesProcesses, float64(*d.Processes), "1")
+		}
+	}
+	return readings, err
+}
+
+func (d Device) subject() results.Subject {
+	if !d.MIG {
+		return results.Subject{Kind: results.SubjectGPU, ID: d.UUID}
+	}
+	return results.Subject{Kind: results.SubjectInstance, ID: d.UUID, GPU: d.GPU, Detail: d.Profile}
+}

@@ -1,0 +1,147 @@
+// Package torchserve reads the management page of a TorchServe: the job queue
+// and the workers of every model. Its metrics page is left alone, for it is
+// empty by default and has no queue depth.
+package torchserve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/collectors/internal/page"
+	"github.com/evabench/evabench/internal/kind"
+)
+
+// The series that a read gives, each per model, whose name is the subject's
+// Detail.
+const (
+	SeriesPending   = "torchserve:pending_requests"   // jobs in the model's queue
+	SeriesRemaining = "torchserve:remaining_capacity" // further jobs that the queue takes
+	SeriesReady     = "torchserve:workers_ready"      // workers whose status is READY
+	SeriesWorkers   = "torchserve:workers"            // workers of any status
+)
+
+// Config has no arguments.
+type Config struct{}
+
+// Kind is the source "torchserve".
+var Kind = kind.New("torchserve", "management page of a TorchServe (port 8081): job queue and workers per model", Config{},
+	func(Config) (collectors.Source, error) { return source{}, nil })
+
+type source struct{}
+
+// Collector reads the management API at target's URL, its base URL.
+func (source) Collector(target collectors.Target) (collectors.Collector, error) {
+	getter, err := page.NewGetter(target.URL)
+	if err != nil {
+		return nil, err
+	}
+	return &collector{getter: getter, target: target}, nil
+}
+
+type collector struct {
+	getter *page.Getter
+	target collectors.Target
+}
+
+// mostModels is how many models one server may have.
+const mostModels = 1000
+
+// modelList is the answer of GET /models.
+type modelList struct {
+	NextPageToken string `json:"nextPageToken"`
+	Models        []struct {
+		ModelName string `json:"modelName"`
+	} `json:"models"`
+}
+
+// version is one element of the answer of GET /models/{name}: TorchServe's
+// DescribeModelResponse (docs/management_api.md of pytorch/serve).
+type version struct {
+	ModelName string `json:"modelName"`
+	Workers   *[]struct {
+		Status string `json:"status"`
+	} `json:"workers"`
+	JobQueueStatus *struct {
+		RemainingCapacity *float64 `json:"remainingCapacity"`
+		PendingRequests   *float64 `json:"pendingRequests"`
+	} `json:"jobQueueStatus"`
+}
+
+// Read asks for the models and then for each one. What can be read of some
+// models is given even if others fail.
+func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
+	var list modelList
+	if err := c.get(ctx, fmt.Sprintf("/models?limit=%d", mostModels), &list); err != nil {
+		return nil, err
+	}
+	if len(list.Models) == 0 {
+		return nil, errors.New("the server has no models: no evidence of a queue")
+	}
+	var readings []collectors.Reading
+	var faults []error
+	if list.NextPageToken != "" {
+		faults = append(faults, fmt.Errorf("the server has more than %d models; only those were read", mostModels))
+	}
+	for _, m := range list.Models {
+		of, err := c.model(ctx, m.ModelName)
+		readings = append(readings, of...)
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return readings, errors.Join(faults...)
+}
+
+// model reads the default version of one model.
+func (c *collector) model(ctx context.Context, name string) ([]collectors.Reading, error) {
+	var versions []version
+	if err := c.get(ctx, "/models/"+url.PathEscape(name), &versions); err != nil {
+		return nil, err
+	}
+	if len(versions) != 1 || versions[0].ModelName != name {
+		return nil, fmt.Errorf("model %s: the answer is not of its one default version", name)
+	}
+	subject := c.target.Subject
+	subject.Detail = name
+	var readings []collectors.Reading
+	add := func(series string, value *float64) {
+		if value != nil {
+			readings = append(readings, collectors.Reading{Subject: subject, Series: series, Value: *value, Unit: "1"})
+		}
+	}
+	v := versions[0]
+	if v.Workers != nil {
+		all, ready := float64(len(*v.Workers)), 0.0
+		for _, w := range *v.Workers {
+			if w.Status == "READY" {
+				ready++
+			}
+		}
+		add(SeriesReady, &ready)
+		add(SeriesWorkers, &all)
+	}
+	if v.JobQueueStatus == nil || v.JobQueueStatus.PendingRequests == nil {
+		return readings, fmt.Errorf("model %s: the answer tells no job queue", name)
+	}
+	add(SeriesPending, v.JobQueueStatus.PendingRequests)
+	add(SeriesRemaining, v.JobQueueStatus.RemainingCapacity)
+	return readings, nil
+}
+
+func (c *collector) get(ctx context.Context, path string, into any) error {
+	body, err := c.getter.Get(ctx, path, "application/json")
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("read answer to %s: %w", path, err)
+	}
+	return nil
+}
+
+// Close closes the connection.
+func (c *collector) Close() error { return c.getter.Close() }

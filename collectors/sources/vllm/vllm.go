@@ -1,0 +1,64 @@
+// Package vllm reads the metrics page of one vLLM engine, whatever the
+// version's names: what is recorded has the newest ones.
+package vllm
+
+import (
+	"slices"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/collectors/internal/page"
+	"github.com/evabench/evabench/internal/kind"
+)
+
+// Config has no arguments.
+type Config struct{}
+
+// Kind is the source "vllm".
+var Kind = kind.New("vllm", "metrics page of a vLLM engine (not of a router)", Config{},
+	func(Config) (collectors.Source, error) { return source{}, nil })
+
+type source struct{}
+
+// Collector reads the page at target's URL, the engine's base URL.
+func (source) Collector(target collectors.Target) (collectors.Collector, error) {
+	return page.NewCollector(target, series(), page.RefuseRouter)
+}
+
+// series is the names of vLLM's metrics (docs/usage/metrics.md and
+// vllm/v1/metrics/loggers.py of vllm-project/vllm) with the older names of
+// each. A page has one line per data-parallel engine and model: counts add up,
+// the cache's share is their mean.
+func series() []page.Series {
+	return slices.Concat(
+		[]page.Series{
+			{Names: []string{"vllm:num_requests_running"}, Unit: "1", Needed: true},
+			{Names: []string{"vllm:num_requests_waiting"}, Unit: "1", Needed: true},
+			{Names: []string{"vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"}, Unit: "ratio", Mean: true},
+			{Names: []string{"vllm:prompt_tokens_total"}, Unit: "1"},
+			{Names: []string{"vllm:generation_tokens_total"}, Unit: "1"},
+			{Names: []string{"vllm:request_success_total"}, Unit: "1", By: "finished_reason"},
+			{Names: []string{"vllm:num_preemptions_total"}, Unit: "1"},
+			{Names: []string{"vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"}, Unit: "1"},
+			{Names: []string{"vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"}, Unit: "1"},
+			{Names: []string{"vllm:mm_cache_queries_total"}, Unit: "1"},
+			{Names: []string{"vllm:mm_cache_hits_total"}, Unit: "1"},
+		},
+		histogram("vllm:request_queue_time_seconds", "vllm:time_in_queue_requests"),
+		histogram("vllm:time_to_first_token_seconds"),
+		histogram("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"),
+		histogram("vllm:e2e_request_latency_seconds"),
+		histogram("vllm:request_prefill_time_seconds"),
+		histogram("vllm:request_decode_time_seconds"),
+		histogram("vllm:request_inference_time_seconds"),
+	)
+}
+
+// histogram gives the sum, in seconds, and the count of a histogram.
+func histogram(names ...string) []page.Series {
+	sum, count := page.Series{Unit: "s"}, page.Series{Unit: "1"}
+	for _, name := range names {
+		sum.Names = append(sum.Names, name+"_sum")
+		count.Names = append(count.Names, name+"_count")
+	}
+	return []page.Series{sum, count}
+}
