@@ -82,7 +82,7 @@ func readFolder(folder string) (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read images: %w", err)
 		}
-		if _, err := jpeg.DecodeConfig(bytes.NewReader(data)); err != nil {
+		if _, err := jpeg.Decode(bytes.NewReader(data)); err != nil {
 			return nil, fmt.Errorf("read image %s: %w", path, err)
 		}
 		s.jpegs = append(s.jpegs, data)

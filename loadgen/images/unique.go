@@ -17,11 +17,8 @@ const uniqueBlocks = 24
 // that a server which keeps what it made of an image (by its bytes or by its
 // pixels) has no use of it. The caller owns the bytes. It costs a decoding and
 // an encoding, some 20 ms for 1280x720.
-func (s *Set) Unique(i, seed uint64) ([]byte, error) {
-	decoded, err := jpeg.Decode(bytes.NewReader(s.At(i)))
-	if err != nil {
-		return nil, fmt.Errorf("draw over image %d: %w", i%uint64(s.Count()), err)
-	}
+func (s *Set) Unique(i, seed uint64) []byte {
+	decoded := decode(s.At(i))
 	m := drawable(decoded)
 	b := m.Bounds()
 	r := rand.New(rand.NewPCG(seed, i))
@@ -30,7 +27,7 @@ func (s *Set) Unique(i, seed uint64) ([]byte, error) {
 		box := image.Rect(x, y, x+16, y+16).Intersect(b)
 		fill(m, box, uint8(r.IntN(256)), uint8(r.IntN(256)), uint8(r.IntN(256)))
 	}
-	return encode(m, s.quality), nil
+	return encode(m, s.quality)
 }
 
 // drawable gives the image in the form that fill paints on; what a JPEG decodes
@@ -42,10 +39,14 @@ func drawable(m image.Image) *image.YCbCr {
 	b := m.Bounds()
 	rgba := image.NewRGBA(b)
 	stddraw.Draw(rgba, b, m, b.Min, stddraw.Src)
-	y := encode(rgba, 100)
-	again, err := jpeg.Decode(bytes.NewReader(y))
+	return decode(encode(rgba, 100)).(*image.YCbCr)
+}
+
+// decode reads a JPEG that was read or written by us before.
+func decode(data []byte) image.Image {
+	m, err := jpeg.Decode(bytes.NewReader(data))
 	if err != nil {
-		panic(fmt.Sprintf("images: decode what was just encoded: %v", err))
+		panic(fmt.Sprintf("images: decode what was decoded before: %v", err))
 	}
-	return again.(*image.YCbCr)
+	return m
 }
