@@ -66,17 +66,15 @@ func (s *Scenario) Configs() []results.Config {
 	for _, p := range s.Matrix.Include {
 		configs = append(configs, s.complete(p))
 	}
-	layouts, sharings := map[string]int{}, map[string]int{}
-	for _, c := range configs {
-		if _, ok := layouts[c.Layout]; !ok {
-			layouts[c.Layout] = len(layouts)
-		}
-		if _, ok := sharings[c.Sharing]; !ok {
-			sharings[c.Sharing] = len(sharings)
-		}
+	// Included points join their layout's group; new layouts come last.
+	layouts, sharings := slices.Clone(s.Matrix.Layouts), slices.Clone(s.Matrix.Sharings)
+	for _, p := range s.Matrix.Include {
+		layouts, sharings = append(layouts, p.Layout), append(sharings, p.Sharing)
 	}
 	slices.SortStableFunc(configs, func(a, b results.Config) int {
-		return cmp.Or(cmp.Compare(layouts[a.Layout], layouts[b.Layout]), cmp.Compare(sharings[a.Sharing], sharings[b.Sharing]))
+		return cmp.Or(
+			cmp.Compare(slices.Index(layouts, a.Layout), slices.Index(layouts, b.Layout)),
+			cmp.Compare(slices.Index(sharings, a.Sharing), slices.Index(sharings, b.Sharing)))
 	})
 	name(configs)
 	return configs

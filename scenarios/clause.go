@@ -28,8 +28,11 @@ var clausePattern = regexp.MustCompile(
 	`^(?:([A-Za-z0-9][A-Za-z0-9._:/-]*) *: +)?` + // class
 		`((?:latency +|ttft +)?p(?:[0-9]{1,2}(?:\.[0-9]{1,6})?)|[a-z][a-z_/]*)` + // metric, with its percentile
 		` *(<=|>=|<|>|=+) *` +
-		`([0-9]{1,12}(?:\.[0-9]{1,9})?)` +
+		`([0-9]{1,18}(?:\.[0-9]{1,30})?)` +
 		` *([^ ]*)$`)
+
+// maxLimit and 1/maxLimit bound a limit other than 0, in base units.
+const maxLimit = 1e9
 
 // A measure is what a metric is: its written names, its units with the power
 // of ten or factor to the base unit, and whether more is better.
@@ -101,6 +104,9 @@ func ParseClause(text string) (results.Clause, error) {
 		return fault(m[10], is.wrongUnit(part(5), quantile), is.fitting())
 	}
 	c.Limit = unit.base(part(4))
+	if c.Limit > maxLimit || c.Limit > 0 && c.Limit < 1/maxLimit {
+		return fault(m[8], fmt.Sprintf("no limit is as large or small as %s", cut(part(4))), "")
+	}
 	if is.metric == "errors" && c.Limit > 1 {
 		return fault(m[8], "a share of errors is at most 100 %", "")
 	}

@@ -60,10 +60,12 @@ type nodes struct {
 	workers                             []*node
 	exclude, include                    []*node
 	params                              map[string][]*node
+	before, after                       int // faults, when the matrix was decoded
 }
 
 // matrix decodes; what needs the caller's checks is left to points.
 func (b *builder) matrix() {
+	b.where.before = len(b.faults)
 	m, r := &b.s.Matrix, b.raw.Matrix.V
 	b.where.params = map[string][]*node{}
 	m.Layouts, b.where.layout = values(r.Layout, "off")
@@ -99,6 +101,7 @@ func (b *builder) matrix() {
 		m.Include = append(m.Include, b.point(p.V, "matrix.include"))
 		b.where.include = append(b.where.include, p.N)
 	}
+	b.where.after = len(b.faults)
 }
 
 func (b *builder) point(r rawPoint, where string) Point {
@@ -195,8 +198,9 @@ func (b *builder) paramName(key *node) {
 
 // points makes the caller's checks on the matrix, then checks it as a whole.
 func (b *builder) points(c Checks) {
-	before := len(b.faults)
 	m := &b.s.Matrix
+	before := len(b.faults) // with those of kinds, which do not matter here
+	decoded := b.where.after == b.where.before && (b.raw.Matrix.N == nil || b.raw.Matrix.OK)
 	plain := func(check func(string) error) func(*string) error {
 		return func(v *string) error {
 			if check == nil {
@@ -239,7 +243,7 @@ func (b *builder) points(c Checks) {
 	}
 	check(m.Exclude, b.raw.Matrix.V.Exclude.V)
 	check(m.Include, b.raw.Matrix.V.Include.V)
-	if len(b.faults) == before && (b.raw.Matrix.N == nil || b.raw.Matrix.OK) {
+	if len(b.faults) == before && decoded {
 		b.whole()
 	}
 }

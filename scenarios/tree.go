@@ -117,7 +117,7 @@ func parse(file string, data []byte) (*node, source, []*Fault) {
 		switch {
 		case doc.Body == nil:
 		case root != nil:
-			r.fault(placeOf(doc.Body), "a second YAML document begins here", "a scenario is one document")
+			r.fault(r.node(doc.Body, 0).at, "a second YAML document begins here", "a scenario is one document")
 		default:
 			root = r.node(doc.Body, 0)
 		}
