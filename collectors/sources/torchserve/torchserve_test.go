@@ -1,0 +1,122 @@
+package torchserve
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/collectors/sourcetest"
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/results"
+)
+
+// The forms are those of docs/management_api.md of pytorch/serve at commit
+// 0ca0c634 (0.12); names and values are made up.
+const (
+	models = `{
+  "models": [
+    {"modelName": "RT-DETRV2", "modelUrl": "rt-detrv2.mar"},
+    {"modelName": "Owl v2/large", "modelUrl": "owl.mar"}
+  ]
+}`
+	rtdetr = `[
+  {
+    "modelName": "RT-DETRV2",
+    "modelVersion": "1.0",
+    "modelUrl": "rt-detrv2.mar",
+    "engine": "Torch",
+    "runtime": "python",
+    "minWorkers": 2,
+    "maxWorkers": 2,
+    "batchSize": 2,
+    "maxBatchDelay": 150,
+    "workers": [
+      {"id": "9000", "startTime": "2026-11-20T13:44:53.034Z", "status": "READY", "gpu": true, "memoryUsage": 89247744},
+      {"id": "9001", "startTime": "2026-11-20T13:44:53.034Z", "status": "UNLOADING", "gpu": true, "memoryUsage": 0}
+    ],
+    "jobQueueStatus": {"remainingCapacity": 86, "pendingRequests": 14}
+  }
+]`
+	owl = `[{"modelName": "Owl v2/large", "modelVersion": "1.0", "workers": [], "jobQueueStatus": {"remainingCapacity": 100, "pendingRequests": 0}}]`
+)
+
+func build(t *testing.T) collectors.Source {
+	t.Helper()
+	s, err := kind.Set[collectors.Source]{Kind}.Build(kind.Spec{Name: "torchserve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// serve answers as the management API does; answers are by escaped path.
+func serve(answers map[string]string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, ok := answers[r.URL.EscapedPath()]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			text = `{"code": 404, "type": "ModelNotFoundException", "message": "Model not found"}`
+		}
+		_, _ = io.WriteString(w, text)
+	})
+}
+
+func TestConformance(t *testing.T) {
+	sourcetest.Page(t, build(t), serve(map[string]string{
+		"/models": models, "/models/RT-DETRV2": rtdetr, "/models/Owl%20v2%2Flarge": owl,
+	}))
+}
+
+func TestAnswers(t *testing.T) {
+	both := map[string]float64{
+		"torchserve:pending_requests[RT-DETRV2]": 14, "torchserve:remaining_capacity[RT-DETRV2]": 86,
+		"torchserve:workers_ready[RT-DETRV2]": 1, "torchserve:workers[RT-DETRV2]": 2,
+		"torchserve:pending_requests[Owl v2/large]": 0, "torchserve:remaining_capacity[Owl v2/large]": 100,
+		"torchserve:workers_ready[Owl v2/large]": 0, "torchserve:workers[Owl v2/large]": 0,
+	}
+	without := func(part string) map[string]float64 {
+		some := maps.Clone(both)
+		maps.DeleteFunc(some, func(name string, _ float64) bool { return strings.Contains(name, part) })
+		return some
+	}
+	for _, c := range []struct {
+		name, models, rtdetr, fault string
+		want                        map[string]float64
+	}{
+		{"whole", models, rtdetr, "", both},
+		{"one model gone", models, "", "status 404", without("RT-DETRV2")},
+		{"truncated", models, rtdetr[:len(rtdetr)/2], "unexpected end", without("RT-DETRV2")},
+		{"two versions", models, strings.TrimSuffix(rtdetr, "]") + "," + strings.TrimPrefix(rtdetr, "["), "default version", without("RT-DETRV2")},
+		{"another model", models, owl, "default version", without("RT-DETRV2")},
+		{"no job queue", models, strings.ReplaceAll(rtdetr, "jobQueueStatus", "queue"), "no job queue", func() map[string]float64 {
+			some := without("_requests[RT")
+			delete(some, "torchserve:remaining_capacity[RT-DETRV2]")
+			return some
+		}()},
+		{"more models", strings.Replace(models, "{", `{"nextPageToken": "2",`, 1), rtdetr, "more than 1000", both},
+		{"no models", `{"models": []}`, rtdetr, "no evidence", map[string]float64{}},
+	} {
+		answers := map[string]string{"/models": c.models, "/models/Owl%20v2%2Flarge": owl}
+		if c.rtdetr != "" {
+			answers["/models/RT-DETRV2"] = c.rtdetr
+		}
+		server := httptest.NewServer(serve(answers))
+		reader, err := build(t).Collector(collectors.Target{Subject: results.Subject{Kind: results.SubjectEndpoint, ID: "v"}, URL: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		readings, err := reader.Read(t.Context())
+		if got := sourcetest.Values(readings); !maps.Equal(got, c.want) {
+			t.Errorf("%s: got %v\nwant %v", c.name, got, c.want)
+		}
+		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.fault)
+		}
+		_ = reader.(io.Closer).Close()
+		server.Close()
+	}
+}
