@@ -4,7 +4,9 @@ import (
 	_ "embed" // for profiles.json
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // profilesJSON is the table of MIG profiles. It serves simulated cards only: a
@@ -44,8 +46,8 @@ func (n cardNumbers) complete() bool {
 	return n.ID != nil && n.MemoryGiB != nil && n.SMs != nil && len(n.Placements) > 0
 }
 
-// cards reads the table.
-func cards() ([]card, error) {
+// cards reads the table, once. Nobody changes what it gives.
+var cards = sync.OnceValues(func() ([]card, error) {
 	var table struct {
 		Cards []card `json:"cards"`
 	}
@@ -53,7 +55,7 @@ func cards() ([]card, error) {
 		return nil, fmt.Errorf("read the table of MIG profiles: %w", err)
 	}
 	return table.Cards, nil
-}
+})
 
 // CardNames lists the GPU models that a [Fake] can be.
 func CardNames() ([]string, error) {
@@ -106,7 +108,7 @@ func (c card) profiles() ([]Profile, error) {
 		}
 		profiles = append(profiles, Profile{
 			ID: *n.ID, Name: p.Name, MemoryBytes: gib(*n.MemoryGiB), SMs: *n.SMs, Slices: p.Slices,
-			Max: p.MaxInstances, Placements: n.Placements, Assumed: assumed,
+			Max: p.MaxInstances, Placements: slices.Clone(n.Placements), Assumed: assumed,
 		})
 	}
 	return profiles, nil

@@ -1,0 +1,351 @@
+package nvidia
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/partition"
+	"github.com/evabench/evabench/partition/backendtest"
+)
+
+const (
+	pro6000 = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
+	a100    = "NVIDIA A100 40GB"
+	a30     = "NVIDIA A30"
+)
+
+// fakeMPS is daemons that are entries of a map. It is as strict as a control
+// daemon: none starts twice or stops twice.
+type fakeMPS map[string]bool
+
+func (m fakeMPS) Start(_ context.Context, d device.Device) (map[string]string, error) {
+	if m[d.UUID] {
+		return nil, fmt.Errorf("a daemon of %s runs already", d.UUID)
+	}
+	m[d.UUID] = true
+	return map[string]string{"CUDA_MPS_PIPE_DIRECTORY": "/mps/" + d.UUID}, nil
+}
+
+func (m fakeMPS) Stop(_ context.Context, uuid string) error {
+	if !m[uuid] {
+		return fmt.Errorf("no daemon of %s runs", uuid)
+	}
+	delete(m, uuid)
+	return nil
+}
+
+func (m fakeMPS) Running(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(m)), nil
+}
+
+// A rig is a backend over a fake in a file.
+type rig struct {
+	partition.Backend
+	fake *nvml.Fake
+	mps  fakeMPS
+	path string
+}
+
+// fatal is the part of testing.T and rapid.T that a rig needs.
+type fatal interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+func newRig(t fatal, dir string, cards ...string) *rig {
+	t.Helper()
+	path := filepath.Join(dir, "cards.json")
+	if err := nvml.CreateFake(path, cards); err != nil {
+		t.Fatalf("%v", err)
+	}
+	fake, err := nvml.OpenFake(path)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	mps := fakeMPS{}
+	return &rig{Backend: New(fake, mps), fake: fake, mps: mps, path: path}
+}
+
+func (r *rig) inspect(t fatal, gpus ...string) partition.State {
+	t.Helper()
+	s, err := r.Inspect(context.Background(), gpus)
+	if err != nil {
+		t.Fatalf("Inspect: %v", err)
+	}
+	return s
+}
+
+func plan(t fatal, s partition.State, text string) partition.Plan {
+	t.Helper()
+	l, err := partition.ParseLayout(text)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	p, err := partition.MakePlan(s, l)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return p
+}
+
+func (r *rig) apply(t fatal, text string, gpus ...string) []device.Device {
+	t.Helper()
+	devices, err := r.Apply(context.Background(), plan(t, r.inspect(t, gpus...), text))
+	if err != nil {
+		t.Fatalf("Apply %q: %v", text, err)
+	}
+	return devices
+}
+
+// cards reads the file of cards, apart from the code under test, without what
+// a restore cannot bring back: ids, UUIDs, their counter, and order.
+func (r *rig) cards(t fatal) string {
+	t.Helper()
+	data, err := os.ReadFile(r.path)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	var file struct {
+		Cards []struct {
+			Index int             `json:"index"`
+			UUID  string          `json:"uuid"`
+			Mode  json.RawMessage `json:"mig"`
+
+			Instances []struct {
+				Profile   string         `json:"profile"`
+				Placement nvml.Placement `json:"placement"`
+				Compute   []struct {
+					Placement nvml.Placement `json:"placement"`
+				} `json:"compute"`
+			} `json:"instances"`
+		} `json:"cards"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatalf("%v", err)
+	}
+	var text strings.Builder
+	for _, c := range file.Cards {
+		fmt.Fprintf(&text, "%d %s %s\n", c.Index, c.UUID, strings.Join(strings.Fields(string(c.Mode)), ""))
+		var lines []string
+		for _, i := range c.Instances {
+			lines = append(lines, fmt.Sprintf("  %02d:%d %s %v\n", i.Placement.Start, i.Placement.Size, i.Profile, i.Compute))
+		}
+		slices.Sort(lines)
+		text.WriteString(strings.Join(lines, ""))
+	}
+	return text.String()
+}
+
+func TestBackend(t *testing.T) {
+	for _, cards := range [][]string{{pro6000}, {a100, pro6000}, {a30}, {"NVIDIA RTX PRO 5000 Blackwell 48GB"}} {
+		t.Run(strings.Join(cards, ","), func(t *testing.T) {
+			t.Parallel()
+			backendtest.Run(t, func(t *testing.T) (partition.Backend, []string) {
+				return newRig(t, t.TempDir(), cards...), []string{"0"}
+			})
+		})
+	}
+}
+
+// drawLayout draws a layout that has places on the GPU, from its own profiles.
+func drawLayout(t *rapid.T, g partition.GPU, label string) partition.Layout {
+	profile := rapid.SampledFrom(g.Profiles)
+	sharing := rapid.SampledFrom([]string{"", "(ts)", "(mps)", "(mps:30)"})
+	s := partition.State{GPUs: []partition.GPU{g}}
+	text := "off" + sharing.Draw(t, label+" sharing")
+	for range rapid.IntRange(0, 8).Draw(t, label+" terms") {
+		term := profile.Draw(t, label+" profile").Name + sharing.Draw(t, label+" sharing")
+		longer := term
+		if !strings.HasPrefix(text, "off") {
+			longer = text + "+" + term
+		}
+		l, err := partition.ParseLayout(longer)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		_, err = partition.MakePlan(s, l)
+		if impossible, ok := errors.AsType[*partition.ImpossibleError](err); ok {
+			plan(t, s, impossible.Fits) // what is offered does fit
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		text = longer
+	}
+	l, err := partition.ParseLayout(text)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return l
+}
+
+// TestApplyRestore: from any layout to any other and back, on a card that is
+// as strict as a real one; the other card is not touched.
+func TestApplyRestore(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		card := rapid.SampledFrom([]string{pro6000, a100, a30}).Draw(rt, "card")
+		dir, err := os.MkdirTemp(t.TempDir(), "")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		r := newRig(rt, dir, pro6000, card)
+		g := r.inspect(rt, "1").GPUs[0]
+		found, wanted := drawLayout(rt, g, "found"), drawLayout(rt, g, "wanted")
+		r.apply(rt, found.String(), "1")
+		before, file, daemons := r.inspect(rt, "1"), r.cards(rt), len(r.mps)
+
+		p := plan(rt, before, wanted.String())
+		devices, err := r.Apply(context.Background(), p)
+		if err != nil {
+			rt.Fatalf("Apply %q after %q, steps %q: %v", wanted, found, p.Steps(), err)
+		}
+		r.checkFile(rt, p, devices)
+		if err := r.Restore(context.Background(), before); err != nil {
+			rt.Fatalf("Restore: %v", err)
+		}
+		if now := r.cards(rt); now != file {
+			rt.Fatalf("restored to\n%s, was\n%s", now, file)
+		}
+		if len(r.mps) != daemons {
+			rt.Fatalf("%d MPS daemons after the restore, were %d", len(r.mps), daemons)
+		}
+	})
+}
+
+// checkFile compares the cards with the layout, profile by profile.
+func (r *rig) checkFile(t *rapid.T, p partition.Plan, devices []device.Device) {
+	t.Helper()
+	want := map[string]int{}
+	daemons := 0
+	for _, term := range p.Layout.GPUs[0].Terms {
+		if term.Profile != "" {
+			want[term.Profile] += term.Count
+		}
+		if term.Sharing.IsMPS() {
+			daemons += term.Count
+		}
+	}
+	got := map[string]int{}
+	for _, line := range strings.Split(r.cards(t), "\n") {
+		if fields := strings.Fields(line); strings.HasPrefix(line, "  ") {
+			got[fields[1]]++
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Fatalf("layout %q gave instances %v, want %v", p.Layout, got, want)
+	}
+	if len(r.mps) != daemons {
+		t.Fatalf("layout %q gave %d MPS daemons, want %d", p.Layout, len(r.mps), daemons)
+	}
+	for _, d := range devices {
+		if r.mps[d.UUID] != d.Sharing.IsMPS() || (d.Env["CUDA_MPS_PIPE_DIRECTORY"] == "/mps/"+d.UUID) != d.Sharing.IsMPS() {
+			t.Fatalf("device %+v has the wrong MPS daemon or environment", d)
+		}
+		if (d.Env["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] == "30") != (d.Sharing.ThreadPercent == 30) {
+			t.Fatalf("device %+v has the wrong thread percentage", d)
+		}
+	}
+}
+
+// TestSplitRestored: compute instances that an operator split are put back.
+func TestSplitRestored(t *testing.T) {
+	r := newRig(t, t.TempDir(), pro6000)
+	r.apply(t, "2g.48gb", "0")
+	s := r.inspect(t, "0")
+	gpu, i := s.GPUs[0].UUID, s.GPUs[0].Instances[0]
+	if err := r.fake.DestroyComputeInstance(gpu, i.GI, i.Compute[0].CI); err != nil {
+		t.Fatal(err)
+	}
+	for start := range 2 {
+		if _, err := r.fake.CreateComputeInstance(gpu, i.GI, nvml.Placement{Start: start, Size: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, file := r.inspect(t, "0"), r.cards(t)
+	for _, text := range []string{"off", "2g.48gb"} {
+		r.apply(t, text, "0")
+		if err := r.Restore(t.Context(), before); err != nil {
+			t.Fatalf("after %q: %v", text, err)
+		}
+		if now := r.cards(t); now != file {
+			t.Errorf("after %q restored to\n%s, was\n%s", text, now, file)
+		}
+	}
+}
+
+// TestProcesses: a process is never ended; what it holds is refused.
+func TestProcesses(t *testing.T) {
+	r := newRig(t, t.TempDir(), a100)
+	before := r.inspect(t, "0")
+	p := plan(t, before, "3g.20gb")
+	gpu := before.GPUs[0].UUID
+	if err := r.fake.AddProcess(gpu, os.Getpid(), "someone", 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Apply(t.Context(), p); !errors.Is(err, partition.ErrBusy) || !strings.Contains(err.Error(), "someone") {
+		t.Errorf("Apply under a process that came since gave %v, want ErrBusy and its name", err)
+	}
+	// Past the check: the mode change is left pending by the card and must
+	// be taken back.
+	if err := New(r.fake, r.mps).(*backend).setMode(gpu, true); !errors.Is(err, nvml.ErrInUse) {
+		t.Errorf("setMode under a process gave %v, want %v", err, nvml.ErrInUse)
+	}
+	if mode := r.inspect(t, "0").GPUs[0].MIG; mode.Pending || mode.Current {
+		t.Errorf("a refused change leaves MIG %v", mode)
+	}
+	if err := r.fake.RemoveProcess(gpu, os.Getpid()); err != nil {
+		t.Fatal(err)
+	}
+	devices := r.apply(t, "3g.20gb", "0")
+	if err := r.fake.AddProcess(devices[0].UUID, os.Getpid(), "worker", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Restore(t.Context(), before); !errors.Is(err, nvml.ErrInUse) || !strings.Contains(err.Error(), "not restored") {
+		t.Errorf("Restore under a process gave %v, want in use and what is not restored", err)
+	}
+	if err := r.fake.RemoveProcess(devices[0].UUID, os.Getpid()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Restore(t.Context(), before); err != nil {
+		t.Errorf("Restore after the process left: %v", err)
+	}
+}
+
+func TestInspectNames(t *testing.T) {
+	r := newRig(t, t.TempDir(), pro6000, a30)
+	all := r.inspect(t, "1", "0")
+	if len(all.GPUs) != 2 || all.GPUs[0].Index != 0 || all.GPUs[1].Index != 1 {
+		t.Fatalf("GPUs 1 and 0 gave %+v, want both by index", all.GPUs)
+	}
+	if got := r.inspect(t, all.GPUs[1].UUID); !reflect.DeepEqual(got.GPUs, all.GPUs[1:]) {
+		t.Errorf("by UUID: %+v, want %+v", got.GPUs, all.GPUs[1:])
+	}
+	for _, names := range [][]string{{"2"}, {"GPU-x"}, {"0", all.GPUs[0].UUID}} {
+		if s, err := r.Inspect(t.Context(), names); err == nil {
+			t.Errorf("Inspect(%q) gave %+v, want an error", names, s)
+		}
+	}
+	// Another GPU's daemons are not ours to stop.
+	r.apply(t, "off(mps)", "0")
+	if got := r.inspect(t, "1").MPS; got != nil {
+		t.Errorf("GPU 1 is said to have MPS daemons %q", got)
+	}
+	if got := r.inspect(t, "0").MPS; !slices.Equal(got, []string{all.GPUs[0].UUID}) {
+		t.Errorf("GPU 0 has MPS daemons %q, want its own", got)
+	}
+}
