@@ -1,0 +1,61 @@
+package sim
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"net/http"
+)
+
+// control is the interface by which instances and MPS daemons are started and
+// stopped:
+//
+//	POST   /instances         startRequest → results.Instance
+//	DELETE /instances/{name}
+//	POST   /mps/{device}      → environment of its clients
+//	DELETE /mps/{device}
+//	GET    /mps               → UUIDs of the devices with a daemon
+//
+// What cannot be done is 409 with the reason as text.
+func (s *server) control() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, f func(*http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			v, err := f(r)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusConflict)
+				return
+			}
+			writeJSON(w, http.StatusOK, v)
+		})
+	}
+	handle("POST /instances", func(r *http.Request) (any, error) {
+		var start startRequest
+		decoder := json.NewDecoder(r.Body)
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&start); err != nil {
+			return nil, err
+		}
+		return s.launch(start)
+	})
+	handle("DELETE /instances/{name}", func(r *http.Request) (any, error) {
+		return nil, s.stop(r.PathValue("name"))
+	})
+	handle("POST /mps/{device}", func(r *http.Request) (any, error) { return s.startMPS(r.PathValue("device")) })
+	handle("DELETE /mps/{device}", func(r *http.Request) (any, error) { return nil, s.stopMPS(r.PathValue("device")) })
+	handle("GET /mps", func(*http.Request) (any, error) { return s.listMPS(), nil })
+	return mux
+}
+
+// authorized lets nobody in without the token.
+func authorized(token string, h http.Handler) http.Handler {
+	want := []byte("Bearer " + token)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1 {
+			http.Error(w, "the control token is missing or wrong", http.StatusUnauthorized)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,12 @@
+// Package sim is a server with GPUs that does not exist: a process of its own
+// that speaks the protocols of TorchServe and vLLM on loopback, whose answers
+// come when package model says that they would.
+//
+// [Serve] is that process (`evabench sim SERVER`). [Host] starts it as a child
+// and offers it as kinds like any other: a partition backend over the GPUs in
+// the server's file, and a launcher. What was simulated says so: every answer
+// has the header [Header], and versions end in "-simulated".
+package sim
+
+// Header stands in every HTTP answer of a simulated server, with its name.
+const Header = "X-Evabench-Simulated"

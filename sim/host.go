@@ -1,0 +1,187 @@
+package sim
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/evabench/evabench/internal/nvml"
+)
+
+// startTimeout bounds the start of a simulated server.
+const startTimeout = 30 * time.Second
+
+// A Host starts simulated servers as child processes when they are first used,
+// and ends them. It is safe for concurrent use.
+type Host struct {
+	exe, dir string
+	stderr   io.Writer
+
+	mu       sync.Mutex
+	machines map[string]*Machine
+}
+
+// NewHost makes a Host; nothing is started or written yet. The servers run as
+// `exe sim SERVER --state dir/SERVER --child`, with the token in [TokenEnv],
+// and talk to stderr. With --child, the command must give its standard input
+// as [Options].Parent.
+func NewHost(exe, dir string, stderr io.Writer) *Host {
+	return &Host{exe: exe, dir: dir, stderr: stderr, machines: make(map[string]*Machine)}
+}
+
+// A Machine is a simulated server that runs as a child process.
+type Machine struct {
+	// Server is its name, About what its numbers rest on.
+	Server, About string
+	// GPUs is what a collector reads the cards through.
+	GPUs nvml.API
+
+	control controlClient
+	command *exec.Cmd
+	stdin   io.Closer
+	done    chan struct{}
+	err     error // why it ended; read after done
+}
+
+// Open gives a server, started if it does not run yet.
+func (h *Host) Open(server string) (*Machine, error) {
+	if _, err := findServer(server); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m, ok := h.machines[server]; ok {
+		return m, nil
+	}
+	m, err := h.start(server)
+	if err != nil {
+		return nil, fmt.Errorf("start simulated server %s: %w", server, err)
+	}
+	h.machines[server] = m
+	return m, nil
+}
+
+// only is the one server that was opened.
+func (h *Host) only() (*Machine, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.machines) != 1 {
+		return nil, fmt.Errorf("launcher sim: %d simulated servers are open; say which by server: NAME", len(h.machines))
+	}
+	return slices.Collect(maps.Values(h.machines))[0], nil
+}
+
+func (h *Host) start(server string) (*Machine, error) {
+	dir := filepath.Join(h.dir, server)
+	token := rand.Text()
+	m := &Machine{Server: server, done: make(chan struct{})}
+	m.command = exec.Command(h.exe, "sim", server, "--state", dir, "--child")
+	m.command.Env = append(os.Environ(), TokenEnv+"="+token)
+	m.command.Stderr = h.stderr
+	// A group of its own: Ctrl-C is for the parent, which restores first.
+	m.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	m.command.WaitDelay = time.Second
+	stdin, err := m.command.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	m.stdin = stdin
+	stdout, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.Close()
+	m.command.Stdout = write
+	err = m.command.Start()
+	write.Close() // the child has its own
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		m.err = m.command.Wait()
+		close(m.done)
+	}()
+	ready, err := m.ready(stdout)
+	if err == nil {
+		m.GPUs, err = nvml.OpenFake(ready.Cards)
+	}
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		return nil, errors.Join(err, m.close(ctx))
+	}
+	m.About, m.control = ready.About, newControlClient(ready.Control, token)
+	return m, nil
+}
+
+// ready reads the child's line.
+func (m *Machine) ready(stdout *os.File) (r Ready, err error) {
+	if err := stdout.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
+		return r, err
+	}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err != nil {
+		return r, fmt.Errorf("wait until it is ready: %w", err)
+	}
+	if err := json.Unmarshal(line, &r); err != nil {
+		return r, fmt.Errorf("read its first line: %w", err)
+	}
+	return r, nil
+}
+
+// fault tells why the server has ended, nil while it runs.
+func (m *Machine) fault() error {
+	select {
+	case <-m.done:
+		if m.err != nil {
+			return fmt.Errorf("simulated server %s ended: %w", m.Server, m.err)
+		}
+		return fmt.Errorf("simulated server %s ended", m.Server)
+	default:
+		return nil
+	}
+}
+
+// close ends the child: it sees its input end; when ctx ends first it is
+// killed with its group.
+func (m *Machine) close(ctx context.Context) error {
+	m.control.close()
+	m.stdin.Close() // fails only if the child is gone
+	select {
+	case <-m.done:
+		if m.err != nil {
+			return fmt.Errorf("simulated server %s: %w", m.Server, m.err)
+		}
+		return nil
+	case <-ctx.Done():
+	}
+	// The child has not been waited for, so the group is still its own.
+	err := syscall.Kill(-m.command.Process.Pid, syscall.SIGKILL)
+	<-m.done
+	return errors.Join(fmt.Errorf("simulated server %s did not end and was killed: %w", m.Server, ctx.Err()), err)
+}
+
+// Close ends all servers and waits for them; when ctx ends it kills them. The
+// Host can be used again afterwards: the cards are as they were left.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var errs []error
+	for _, m := range h.machines {
+		errs = append(errs, m.close(ctx))
+	}
+	clear(h.machines)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/partition"
+	"github.com/evabench/evabench/partition/backends/nvidia"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/services"
+)
+
+// BackendConfig is the arguments of the backend sim.
+type BackendConfig struct {
+	Server string `yaml:"server" json:"server"` // a name of [Servers]
+}
+
+// LauncherConfig is the arguments of the launcher sim.
+type LauncherConfig struct {
+	// Server is a name of [Servers]; empty means the one that the backend
+	// uses.
+	Server string `yaml:"server" json:"server,omitempty"`
+}
+
+// BackendKind is the partition backend sim: the real backend's logic over the
+// server's simulated GPUs. Building it has no side effect; the server starts
+// at its first use.
+func (h *Host) BackendKind() kind.Kind[partition.Backend] {
+	return kind.New("sim", "the GPUs of a simulated server", BackendConfig{}, func(c BackendConfig) (partition.Backend, error) {
+		return h.Backend(c.Server)
+	})
+}
+
+// Backend is the backend of a server, which starts at the first use.
+func (h *Host) Backend(server string) (partition.Backend, error) {
+	if _, err := findServer(server); err != nil {
+		return nil, err
+	}
+	return &lazyBackend{host: h, server: server}, nil
+}
+
+// A lazyBackend opens its server when it is needed.
+type lazyBackend struct {
+	host   *Host
+	server string
+}
+
+func (b *lazyBackend) open() (partition.Backend, error) {
+	m, err := b.host.Open(b.server)
+	if err != nil {
+		return nil, err
+	}
+	return nvidia.New(m.GPUs, controlMPS{m.control}), nil
+}
+
+// Inspect reads the state of the simulated GPUs.
+func (b *lazyBackend) Inspect(ctx context.Context, gpus []string) (partition.State, error) {
+	real, err := b.open()
+	if err != nil {
+		return partition.State{}, err
+	}
+	return real.Inspect(ctx, gpus)
+}
+
+// Apply carries out a plan on the simulated GPUs.
+func (b *lazyBackend) Apply(ctx context.Context, p partition.Plan) ([]device.Device, error) {
+	real, err := b.open()
+	if err != nil {
+		return nil, err
+	}
+	return real.Apply(ctx, p)
+}
+
+// Restore brings the simulated GPUs back to a state.
+func (b *lazyBackend) Restore(ctx context.Context, s partition.State) error {
+	real, err := b.open()
+	if err != nil {
+		return err
+	}
+	return real.Restore(ctx, s)
+}
+
+// LauncherKind is the launcher sim: instances on a simulated server. Building
+// it has no side effect.
+func (h *Host) LauncherKind() kind.Kind[services.Launcher] {
+	return kind.New("sim", "instances on a simulated server", LauncherConfig{}, func(c LauncherConfig) (services.Launcher, error) {
+		if c.Server != "" {
+			if _, err := findServer(c.Server); err != nil {
+				return nil, err
+			}
+		}
+		return &launcher{host: h, server: c.Server}, nil
+	})
+}
+
+type launcher struct {
+	host   *Host
+	server string
+}
+
+// Launch starts an instance; it answers at once when Launch returns.
+func (l *launcher) Launch(ctx context.Context, i services.Instance) (services.Service, error) {
+	open := l.host.only
+	if l.server != "" {
+		open = func() (*Machine, error) { return l.host.Open(l.server) }
+	}
+	m, err := open()
+	if err != nil {
+		return nil, err
+	}
+	info, err := m.control.launch(ctx, startRequest{
+		Service: i.Service, Role: i.Role, Name: i.Name, Device: i.Device.UUID,
+		Env: i.Device.Env, Models: i.Models, Params: i.Params,
+	})
+	if err == nil {
+		return &service{machine: m, info: info}, nil
+	}
+	if ctx.Err() != nil {
+		// The server may have started it all the same.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		m.control.stop(ctx, i.Name) // fails if it has not
+	}
+	return nil, fmt.Errorf("launch %s: %w", i.Name, err)
+}
+
+type service struct {
+	machine *Machine
+	info    results.Instance
+}
+
+// Info tells the instance's addresses.
+func (s *service) Info() results.Instance { return s.info }
+
+// Stop ends the instance.
+func (s *service) Stop(ctx context.Context) error {
+	if s.machine.fault() != nil {
+		return nil // it is gone with its server
+	}
+	return s.machine.control.stop(ctx, s.info.Name)
+}
+
+// Err tells that the simulated server has ended.
+func (s *service) Err() error { return s.machine.fault() }

@@ -1,0 +1,291 @@
+package sim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/sim/model"
+)
+
+// TokenEnv is the environment variable in which a parent hands its child the
+// control interface's token.
+const TokenEnv = "EVABENCH_SIM_TOKEN"
+
+// processName is what the GPUs' list of processes shows.
+const processName = "evabench-sim"
+
+// Options are what [Serve] is told.
+type Options struct {
+	// Dir keeps the server's state: cards.json, MPS folders. It is made if it
+	// is missing; cards that are there are used as they are.
+	Dir string
+	// Control is the control interface's address, on loopback. Empty means
+	// any port.
+	Control string
+	// Token is what callers of the control interface must show. Empty makes a
+	// random one and writes it to Dir/token, readable by the owner alone.
+	Token string
+	// Stdout gets one JSON line (see [Ready]) when the server answers.
+	Stdout io.Writer
+	// Parent, if not nil, is read until it ends; then the server ends. The
+	// reading itself may outlive Serve until Parent ends.
+	Parent io.Reader
+	// Instances starts one Vision instance with every model on the first GPU
+	// and one Agent instance on the last, as they are.
+	Instances bool
+}
+
+// Ready is the line that a simulated server writes when it answers.
+type Ready struct {
+	Server    string             `json:"server"`
+	About     string             `json:"about"`
+	Control   string             `json:"control"` // base URL
+	Cards     string             `json:"cards"`   // path of the GPUs' file
+	PID       int                `json:"pid"`
+	Instances []results.Instance `json:"instances,omitempty"`
+}
+
+// A server is the state of the process.
+type server struct {
+	name      string
+	dir       string
+	driver    *driver
+	cardsFile *nvml.Fake
+
+	mu        sync.Mutex // of what follows; held over a whole control call
+	cards     []string   // UUIDs of the GPUs, by index
+	gpus      map[string]*gpu
+	instances map[string]*instance
+	daemons   map[string]string // pipe directory by device
+}
+
+// Serve is a simulated server. It returns nil when ctx or the parent has
+// ended, after everything that it started has.
+func Serve(ctx context.Context, name string, o Options) (err error) {
+	info, err := findServer(name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &server{name: name, driver: newDriver(), gpus: make(map[string]*gpu),
+		instances: make(map[string]*instance), daemons: make(map[string]string)}
+	if s.dir, err = filepath.Abs(o.Dir); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	if err := s.openCards(info.Cards); err != nil {
+		return err
+	}
+	if o.Token == "" {
+		o.Token = rand.Text()
+		if err := os.WriteFile(filepath.Join(s.dir, "token"), []byte(o.Token), 0o600); err != nil {
+			return fmt.Errorf("write token: %w", err)
+		}
+	}
+	if o.Parent != nil {
+		go func() {
+			io.Copy(io.Discard, o.Parent) // how it ends does not matter
+			cancel()
+		}()
+	}
+	// The driver goes on until everything else has ended.
+	var drive sync.WaitGroup
+	driving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	drive.Go(func() { s.driver.run(driving) })
+	defer drive.Wait()
+	defer stop()
+	control, err := listen(o.Control, name, authorized(o.Token, s.control()))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		control.close()
+		err = errors.Join(err, s.stopAll())
+	}()
+	ready := Ready{Server: name, About: info.About, Control: control.url, Cards: s.cardsPath(), PID: os.Getpid()}
+	if o.Instances {
+		if ready.Instances, err = s.launchDefaults(); err != nil {
+			return err
+		}
+	}
+	if o.Stdout != nil {
+		if err := json.NewEncoder(o.Stdout).Encode(ready); err != nil {
+			return fmt.Errorf("tell that the server is ready: %w", err)
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (s *server) cardsPath() string { return filepath.Join(s.dir, "cards.json") }
+
+func (s *server) openCards(models []string) error {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	if _, err := os.Stat(s.cardsPath()); errors.Is(err, os.ErrNotExist) {
+		if err := nvml.CreateFake(s.cardsPath(), models); err != nil {
+			return err
+		}
+	}
+	var err error
+	if s.cardsFile, err = nvml.OpenFake(s.cardsPath()); err != nil {
+		return err
+	}
+	devices, err := s.cardsFile.Devices()
+	if err != nil {
+		return fmt.Errorf("read cards: %w", err)
+	}
+	var found []string
+	for _, d := range devices {
+		found = append(found, d.Name)
+		s.cards = append(s.cards, d.UUID)
+	}
+	if !slices.Equal(found, models) {
+		return fmt.Errorf("%s holds the cards %q, server %s has %q", s.cardsPath(), found, s.name, models)
+	}
+	return nil
+}
+
+// find gives the card and the SMs of a device on which a process can run.
+func (s *server) find(uuid string) (nvml.Device, int, error) {
+	devices, err := s.cardsFile.Devices()
+	if err != nil {
+		return nvml.Device{}, 0, fmt.Errorf("read cards: %w", err)
+	}
+	for _, d := range devices {
+		if d.UUID == uuid {
+			if d.MIG.Current {
+				return d, 0, fmt.Errorf("device %s has MIG on: name one of its instances", uuid)
+			}
+			return d, d.SMs, nil
+		}
+		instances, err := s.cardsFile.Instances(d.UUID)
+		if err != nil && !errors.Is(err, nvml.ErrNotSupported) {
+			return d, 0, fmt.Errorf("read instances of %s: %w", d.UUID, err)
+		}
+		for _, gi := range instances {
+			for _, ci := range gi.Compute {
+				if ci.UUID == uuid {
+					return d, ci.SMs, nil
+				}
+			}
+		}
+	}
+	return nvml.Device{}, 0, fmt.Errorf("no CUDA device %s", uuid)
+}
+
+// occupy gives the model's device, made when its first instance comes.
+func (s *server) occupy(uuid, card string, sms int) *gpu {
+	if g, ok := s.gpus[uuid]; ok {
+		return g
+	}
+	g := &gpu{uuid: uuid, card: card}
+	// The driver outlives all control calls.
+	if err := s.driver.do(func(w *model.World) { g.device = w.AddDevice(turns(sms)) }); err != nil {
+		panic(fmt.Sprintf("sim: add device: %v", err))
+	}
+	s.gpus[uuid] = g
+	return g
+}
+
+// open starts the listeners of an instance and gives their URLs.
+func (s *server) open(i *instance, handlers ...http.Handler) ([]string, error) {
+	var urls []string
+	for _, h := range handlers {
+		l, err := listen("", s.name, h)
+		if err != nil {
+			return nil, err
+		}
+		i.listeners = append(i.listeners, l)
+		urls = append(urls, l.url)
+	}
+	return urls, nil
+}
+
+// release ends what there is of an instance.
+func (s *server) release(i *instance) error {
+	close(i.gone)
+	for _, l := range i.listeners {
+		l.close()
+	}
+	d := i.device
+	d.instances--
+	err := s.driver.do(func(w *model.World) {
+		if i.end != nil {
+			i.end()
+		}
+		if d.instances == 0 {
+			w.RemoveDevice(d.device)
+		}
+	})
+	d.memoryBytes -= i.memoryBytes
+	switch {
+	case d.instances == 0:
+		delete(s.gpus, d.uuid)
+		// A process that never got memory is not in the file.
+		if e := s.cardsFile.RemoveProcess(d.uuid, os.Getpid()); !errors.Is(e, nvml.ErrNotFound) {
+			err = errors.Join(err, e)
+		}
+	default:
+		err = errors.Join(err, s.cardsFile.AddProcess(d.uuid, os.Getpid(), processName, d.memoryBytes))
+	}
+	return err
+}
+
+func (s *server) stop(name string) error {
+	i, ok := s.instances[name]
+	if !ok {
+		return fmt.Errorf("stop %s: no such instance", name)
+	}
+	delete(s.instances, name)
+	if err := s.release(i); err != nil {
+		return fmt.Errorf("stop %s: %w", name, err)
+	}
+	return nil
+}
+
+func (s *server) stopAll() (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.instances {
+		err = errors.Join(err, s.stop(name))
+	}
+	for uuid := range s.daemons {
+		err = errors.Join(err, s.stopMPS(uuid))
+	}
+	return err
+}
+
+func (s *server) launchDefaults() (list []results.Instance, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first, last := s.cards[0], s.cards[len(s.cards)-1]
+	vision := startRequest{Service: "vision", Role: results.RoleVision, Name: "vision-0", Device: first}
+	for _, name := range slices.Sorted(maps.Keys(detectorModels())) {
+		vision.Models = append(vision.Models, services.Model{Name: name, Workers: 1})
+	}
+	agent := startRequest{Service: "agent", Role: results.RoleAgent, Name: "agent-0", Device: last,
+		Models: []services.Model{{Name: "qwen3-vl-8b", Workers: 1}}}
+	for _, r := range []startRequest{vision, agent} {
+		i, err := s.launch(r)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, i)
+	}
+	return list, nil
+}

@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/services"
+)
+
+// start runs a server within the test and gives its control client and line.
+func start(t *testing.T, o Options) (controlClient, Ready) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	read, write := io.Pipe()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	o.Stdout, o.Token = write, "secret"
+	ended := make(chan error, 1)
+	go func() {
+		err := Serve(ctx, "pro6000x1", o)
+		write.CloseWithError(err)
+		ended <- err
+	}()
+	line, err := bufio.NewReader(read).ReadBytes('\n')
+	if err != nil {
+		cancel()
+		t.Fatalf("server: %v", err)
+	}
+	var ready Ready
+	if err := json.Unmarshal(line, &ready); err != nil {
+		t.Fatal(err)
+	}
+	client := newControlClient(ready.Control, o.Token)
+	t.Cleanup(func() {
+		client.close()
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return client, ready
+}
+
+func visionRequest(name string, workers int) startRequest {
+	return startRequest{Service: "vision", Role: results.RoleVision, Name: name,
+		Models: []services.Model{{Name: "rt-detrv2", Workers: workers}}}
+}
+
+func agentRequest(name string) startRequest {
+	return startRequest{Service: "agent", Role: results.RoleAgent, Name: name,
+		Models: []services.Model{{Name: "qwen3-vl-8b", Workers: 1}}}
+}
+
+func TestControlNeedsToken(t *testing.T) {
+	_, ready := start(t, Options{})
+	resp, err := http.Get(ready.Control + "/mps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get(Header) != "pro6000x1" {
+		t.Errorf("without a token: %s, %s %q", resp.Status, Header, resp.Header.Get(Header))
+	}
+}
+
+func TestLaunchRefusals(t *testing.T) {
+	c, _ := start(t, Options{})
+	with := func(r startRequest, edit func(*startRequest)) startRequest { edit(&r); return r }
+	for _, test := range []struct {
+		name string
+		r    startRequest
+		want string
+	}{
+		{"no device", with(visionRequest("a", 1), func(r *startRequest) { r.Device = "GPU-none" }), "no CUDA device GPU-none"},
+		{"model", with(visionRequest("a", 1), func(r *startRequest) { r.Models[0].Name = "yolo" }), "known: llmdet, omdet, owl-v2, rt-detrv2"},
+		{"agent model", with(agentRequest("a"), func(r *startRequest) { r.Models[0].Name = "gpt" }), "qwen3-vl-8b"},
+		{"workers", visionRequest("a", 0), "at least 1"},
+		{"role", with(visionRequest("a", 1), func(r *startRequest) { r.Role = "x" }), "neither vision nor agent"},
+		{"parameter", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"max_seqs": "1"} }), "max_num_seqs"},
+		{"value", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"max_num_seqs": "0"} }), "at least 1"},
+		// 80 workers of 1.2 GiB are 96 GiB, which is the card; the 81st is too much.
+		{"memory", visionRequest("a", 81), "out of memory"},
+		// 19 GiB of weights in 0.1 of 96 GiB.
+		{"cache", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"gpu_memory_utilization": "0.1"} }), "out of memory"},
+		{"no daemon", with(visionRequest("a", 1), func(r *startRequest) { r.Env = map[string]string{envPipe: "/nowhere"} }), "MPS control daemon"},
+		{"other device", with(visionRequest("a", 1), func(r *startRequest) { r.Env = map[string]string{envDevices: "GPU-other"} }), envDevices},
+	} {
+		_, err := c.launch(t.Context(), test.r)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want …%s…", test.name, err, test.want)
+		}
+	}
+	// Nothing of the refused ones is left: just as many as fit still fit.
+	if _, err := c.launch(t.Context(), visionRequest("a", 80)); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.launch(t.Context(), visionRequest("b", 1)); err == nil || !strings.Contains(err.Error(), "out of memory") {
+		t.Errorf("one worker more than fits: %v", err)
+	}
+	if err := c.stop(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	if err := c.stop(t.Context(), "a"); err == nil {
+		t.Error("a stopped instance could be stopped")
+	}
+	if _, err := c.launch(t.Context(), visionRequest("b", 80)); err != nil {
+		t.Errorf("after the first has ended: %v", err)
+	}
+}
+
+func TestMPSDaemon(t *testing.T) {
+	c, ready := start(t, Options{Instances: true})
+	mps := controlMPS{c}
+	uuid := ready.Instances[0].Device
+	env, err := c.startMPS(t, uuid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.startMPS(t, uuid); err == nil {
+		t.Error("a second daemon started")
+	}
+	if got, err := mps.Running(t.Context()); err != nil || len(got) != 1 || got[0] != uuid {
+		t.Errorf("running %v, %v", got, err)
+	}
+	r := visionRequest("client", 1)
+	r.Env = env
+	if _, err := c.launch(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if err := mps.Stop(t.Context(), uuid); err == nil {
+		t.Error("the daemon ended under its client")
+	}
+	if err := c.stop(t.Context(), "client"); err != nil {
+		t.Fatal(err)
+	}
+	if err := mps.Stop(t.Context(), uuid); err != nil {
+		t.Error(err)
+	}
+	if err := mps.Stop(t.Context(), uuid); err == nil {
+		t.Error("a daemon that does not run could be stopped")
+	}
+	if got, err := mps.Running(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("running %v, %v", got, err)
+	}
+}
+
+func (c controlClient) startMPS(t *testing.T, uuid string) (env map[string]string, err error) {
+	err = c.call(t.Context(), http.MethodPost, "/mps/"+uuid, nil, &env)
+	return env, err
+}
+
+func TestServeRefusals(t *testing.T) {
+	for _, test := range []struct {
+		server string
+		o      Options
+		want   string
+	}{
+		{"nosuch", Options{}, "known: pro5000x3, pro6000x1"},
+		{"pro6000x1", Options{Control: "0.0.0.0:0"}, "loopback"},
+	} {
+		test.o.Dir = t.TempDir()
+		if err := Serve(t.Context(), test.server, test.o); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want …%s…", test.server, err, test.want)
+		}
+	}
+	// The cards of one server are not another's.
+	dir := t.TempDir()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Serve(ended, "pro5000x3", Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Serve(ended, "pro6000x1", Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "holds the cards") {
+		t.Errorf("foreign cards: %v", err)
+	}
+}
+
+func TestEveryServerStarts(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, s := range Servers() {
+		if err := Serve(ended, s.Name, Options{Dir: t.TempDir(), Instances: true, Stdout: io.Discard}); err != nil {
+			t.Errorf("%s: %v", s.Name, err)
+		}
+		if !strings.Contains(s.About, "uncalibrated") {
+			t.Errorf("%s does not say that it is uncalibrated: %s", s.Name, s.About)
+		}
+	}
+}
