@@ -1,8 +1,12 @@
 package analysis
 
 import (
+	"bytes"
+	"encoding/json"
+	"flag"
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -326,5 +330,30 @@ func checkSums(t *rapid.T, s Service) {
 				t.Fatalf("quantile %v = %v outside of [%v, %v]", q.Q, *q.Number, *d.Min.Number, *d.Max.Number)
 			}
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// The whole Summary of the made-up run, which the reports' tests read too.
+func TestSummaryGolden(t *testing.T) {
+	const file = "testdata/summary.json"
+	var got bytes.Buffer
+	e := json.NewEncoder(&got)
+	e.SetIndent("", " ")
+	if err := e.Encode(summarized(t, madeRun())); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(file, got.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("the Summary differs from %s; if that is meant, run with -update and read the difference", file)
 	}
 }

@@ -1,0 +1,54 @@
+package report
+
+import "github.com/evabench/evabench/analysis"
+
+func little(s *analysis.Summary) Section {
+	t := Table{ID: "little", Title: "Little's law", Columns: placeColumns(
+		words("Check"), numbers("Left", "1"), numbers("Right", "1"), numbers("Left / right", "1"), words("Result"), words("Why"),
+	)}
+	for _, p := range places(s) {
+		for _, c := range []analysis.Check{p.service.Population, p.service.ServerInFlight} {
+			t.Rows = append(t.Rows, p.cells(Text(c.What), side(c.Left), side(c.Right), side(c.Ratio), Text(c.Result), Text(c.Why)))
+		}
+	}
+	return Section{
+		Title: "Little's law", Tables: []Table{t},
+		Notes: []string{"Two ways to know one number. Judged only in windows of at least 25 times the time that one item stays; passes within 3 %."},
+	}
+}
+
+// side is a number whose reason for being unknown stands in the row already.
+func side(v analysis.Value) Cell {
+	c := number(v, "1")
+	c.Note = ""
+	return c
+}
+
+func integrity(s *analysis.Summary) Section {
+	t := Table{ID: "integrity", Title: "Does the step measure the server?", Columns: placeColumns(
+		words("Verdict"), numbers("Lag n", "n"), spans("Lag p50"), spans("Lag p99"), spans("Lag max"),
+		numbers("Peak in flight", "n"), numbers("Mean in flight", "1"), numbers("Warm-up due", "n"), numbers("Warm-up samples", "n"), words("Why"),
+	)}
+	counters := Table{ID: "counters", Title: "The servers' own counts against ours", Columns: placeColumns(
+		words("Instance"), words("Of"), numbers("Server", "n"), numbers("Ours", "n"), words("Result"), words("Why"), words("Source"),
+	)}
+	for _, p := range places(s) {
+		i := p.service.Integrity
+		lag := []Cell{seconds(i.Lag.P50.Seconds()), seconds(i.Lag.P99.Seconds()), seconds(i.Lag.Max.Seconds())}
+		if i.Lag.N == 0 {
+			none := scaled(analysis.Value{Unit: "s", Why: "nothing was sent"})
+			lag = []Cell{none, none, none}
+		}
+		row := p.cells(Text(p.service.Verdict.Is), count(i.Lag.N))
+		row = append(row, lag...)
+		t.Rows = append(t.Rows, append(row, count(i.PeakInFlight), number(p.service.InFlight, "1"),
+			count(p.service.Identity.WarmupDue), count(p.service.Identity.WarmupSamples), Text(p.service.Verdict.Why)))
+		for _, c := range p.service.Counters {
+			counters.Rows = append(counters.Rows, p.cells(Text(c.Instance), Text(c.What), side(c.Server), side(c.Ours), Text(c.Result), Text(c.Why), Text(c.Source)))
+		}
+	}
+	return Section{
+		Title: "Integrity", Tables: []Table{t, counters},
+		Notes: []string{"Valid: our own lag at its p99 is at most 1 ms or 5 % of the median latency, whichever is more. Whether a step was steady or saturated is not judged in this version."},
+	}
+}

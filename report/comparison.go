@@ -1,0 +1,201 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+)
+
+// comparison has, for each step, the published guide's table and the changes
+// against the base row.
+func comparison(s *analysis.Summary) Section {
+	section := Section{Title: "Comparison", Together: true, Notes: []string{
+		"O: used on every device of the layout; X: on none. VLM responses: completed agent calls in the window x 3600 s / window. " +
+			"Vision req/s and agent req/min: requests completed in the window / window. VLM latency: mean over ok calls, from when each was due.",
+	}}
+	for _, c := range s.Comparison {
+		section.Tables = append(section.Tables, comparisonTable(c), changeTable(c))
+		if t := spreadTable(c); len(t.Rows) > 0 {
+			section.Tables = append(section.Tables, t)
+		}
+	}
+	if len(s.Comparison) == 0 {
+		section.Notes = append(section.Notes, "No step was measured.")
+	}
+	return section
+}
+
+func comparisonTable(c analysis.Comparison) Table {
+	t := Table{
+		ID:    fmt.Sprintf("comparison-%d", c.Index),
+		Title: fmt.Sprintf("%s (window %s)", stepName(c.Step, c.Index), units.Format(c.Window, units.Seconds)),
+		Columns: []Column{
+			words("Configuration"), words("MIG"), words("MPS"),
+			numbers("VLM responses", "1/h"), spans("VLM latency"), numbers("Vision", "req/s"), numbers("Agent", "req/min"),
+			numbers("VLM answers", "n"), numbers("Replicates", "n"), words("Not valid"),
+		},
+	}
+	for _, r := range c.Rows {
+		row := []Cell{
+			Text(r.Config), mark(r.MIG), mark(r.MPS),
+			aggregate(r.VLMResponses, "1/h", false), aggregate(r.VLMLatency, "s", true),
+			aggregate(r.Vision, "req/s", false), aggregate(r.Agent, "req/min", false),
+			count(r.Answers), count(r.Replicates), Text(strings.Join(r.Verdicts, ", ")),
+		}
+		if r.Failed > 0 {
+			row[8].Note = fmt.Sprintf("%d not done", r.Failed)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// mark writes a Use as the published tables do.
+func mark(u analysis.Use) Cell {
+	switch u {
+	case analysis.UseAll:
+		return Text("O")
+	case analysis.UseNone:
+		return Text("X")
+	case analysis.UseSome:
+		return Cell{Text: "O", Note: "some devices"}
+	}
+	return Cell{Text: "?", Note: "the layout is not known"}
+}
+
+// aggregate shows the mean over replicates.
+func aggregate(a analysis.Aggregate, unit string, scale bool) Cell {
+	c := number(a.Mean, unit)
+	if scale {
+		c = scaled(a.Mean)
+	}
+	c.Unit = unit
+	return c
+}
+
+func changeTable(c analysis.Comparison) Table {
+	t := Table{
+		ID: fmt.Sprintf("change-%d", c.Index),
+		Columns: []Column{
+			words("Configuration"), words("Metric"), numbers("Base", ""), numbers("This", ""), {Name: "Change", Unit: units.Ratio, Align: Right, Scaled: true},
+		},
+	}
+	if len(c.Rows) == 0 {
+		return t
+	}
+	base := c.Rows[c.Base]
+	t.Title = "Change against " + base.Config
+	t.Notes = []string{"Change = this / base - 1, of the means. How sure a change is, is not told in this version."}
+	i := 0
+	for j, r := range c.Rows {
+		if j == c.Base {
+			continue
+		}
+		ch := c.Changes[i]
+		i++
+		changes := []analysis.Value{ch.VLMResponses, ch.VLMLatency, ch.Agent, ch.Vision}
+		from, to := metrics(base), metrics(r)
+		for k, m := range to {
+			t.Rows = append(t.Rows, []Cell{
+				Text(r.Config), Text(m.name + " (" + m.unit + ")"),
+				number(from[k].Mean, m.unit), number(m.Mean, m.unit), changeCell(changes[k], 2, 3),
+			})
+		}
+	}
+	return t
+}
+
+// A metric is one figure of a row, with its name in the published tables.
+type metric struct {
+	name, unit string
+	analysis.Aggregate
+}
+
+// metrics lists a row's figures, always in one order.
+func metrics(r analysis.Row) []metric {
+	return []metric{
+		{"VLM responses", "1/h", r.VLMResponses},
+		{"VLM latency", "s", r.VLMLatency},
+		{"Agent throughput", "req/min", r.Agent},
+		{"Vision throughput", "req/s", r.Vision},
+	}
+}
+
+// spreadTable tells the range over replicates of what has more than one.
+func spreadTable(c analysis.Comparison) Table {
+	t := Table{
+		ID: fmt.Sprintf("spread-%d", c.Index), Title: "Spread over replicates",
+		Columns: []Column{words("Configuration"), words("Metric"), numbers("n", "n"), numbers("Mean", ""), numbers("Min", ""), numbers("Max", "")},
+	}
+	for _, r := range c.Rows {
+		for _, m := range metrics(r) {
+			if m.N > 1 {
+				t.Rows = append(t.Rows, []Cell{
+					Text(r.Config), Text(m.name + " (" + m.unit + ")"), count(m.N),
+					number(m.Mean, m.unit), number(m.Min, m.unit), number(m.Max, m.unit),
+				})
+			}
+		}
+	}
+	return t
+}
+
+func changeCell(v analysis.Value, from, to int) Cell {
+	if !v.Known() {
+		return Cell{Text: units.Unknown, Unit: units.Ratio, Note: v.Why}
+	}
+	return Cell{Text: units.Change(*v.Number), Value: v.Number, Unit: units.Ratio, Change: &Change{from, to}}
+}
+
+// perModel is the guide's table of vision models.
+func perModel(s *analysis.Summary) Section {
+	section := Section{Title: "Vision models", Together: true}
+	for _, c := range s.Comparison {
+		if t := modelTable(c); len(t.Rows) > 0 {
+			section.Tables = append(section.Tables, t)
+		}
+	}
+	if len(section.Tables) == 0 {
+		section.Notes = []string{"No vision service was measured."}
+	}
+	return section
+}
+
+func modelTable(c analysis.Comparison) Table {
+	var models []string
+	for _, r := range c.Rows {
+		for _, m := range r.Models {
+			if !slices.Contains(models, m.Model) {
+				models = append(models, m.Model)
+			}
+		}
+	}
+	slices.Sort(models)
+	t := Table{
+		ID: fmt.Sprintf("models-%d", c.Index), Title: stepName(c.Step, c.Index),
+		Columns: []Column{words("Configuration"), words("MIG"), words("MPS"), numbers("Total requests", "n"), numbers("Total", "req/s")},
+	}
+	if len(models) == 0 {
+		return t
+	}
+	for _, m := range models {
+		t.Columns = append(t.Columns, numbers(m, "req/s"))
+	}
+	for _, r := range c.Rows {
+		row := []Cell{Text(r.Config), mark(r.MIG), mark(r.MPS), aggregate(r.VisionRequests, "n", false), aggregate(r.Vision, "req/s", false)}
+		for _, name := range models {
+			cell := Cell{Text: units.Unknown, Unit: "req/s", Note: "not measured"}
+			for _, m := range r.Models {
+				if m.Model == name {
+					cell = aggregate(m.Rate, "req/s", false)
+				}
+			}
+			row = append(row, cell)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}

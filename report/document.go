@@ -1,0 +1,160 @@
+// Package report lays a Summary out as one document of sections and tables,
+// which package formats writes in every format. It computes no figure of its own.
+package report
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+)
+
+// A Document is a report before it has a format. It is data, and holds no
+// control characters: names that came from outside are safe to print, though
+// not yet escaped for any format.
+type Document struct {
+	Title string
+	// Banner must stand on every page and sheet if it is not empty.
+	Banner   string
+	Sections []Section
+	// Summary is what the document was made from.
+	Summary *analysis.Summary
+}
+
+// A Section is a part of a Document.
+type Section struct {
+	Title  string
+	Notes  []string
+	Tables []Table
+	// Together says that the tables belong on one sheet.
+	Together bool
+}
+
+// A Table is a titled grid. Each row has one Cell for each column.
+type Table struct {
+	ID      string // stable, lower-case, hyphenated, unique in a Document
+	Title   string
+	Notes   []string
+	Columns []Column
+	Rows    [][]Cell
+}
+
+// An Align says on which side a column's cells stand.
+type Align int
+
+// The alignments. Numbers are Right.
+const (
+	Left Align = iota
+	Right
+)
+
+// A Column is a table's column.
+type Column struct {
+	Name string
+	// Unit is that of the cells' values, empty for text.
+	Unit  string
+	Align Align
+	// Scaled says that the cells' texts carry a unit of their own ("12 ms"),
+	// so that the heading should not.
+	Scaled bool
+}
+
+// A Cell is a text and, if it is a number, its exact value in Unit.
+type Cell struct {
+	Text  string
+	Value *float64
+	Unit  string
+	// Note says what the text must not be read without: a spread, or why a
+	// value is unknown.
+	Note string
+	// Change, if set, says that Value is the row's cell To ÷ its cell From - 1.
+	Change *Change
+}
+
+// A Change names two columns of the same row, by index.
+type Change struct{ From, To int }
+
+// Text makes a cell of words.
+func Text(text string) Cell { return Cell{Text: text} }
+
+// number makes a cell without a unit in its text.
+func number(v analysis.Value, unit string) Cell {
+	if !v.Known() {
+		return Cell{Text: units.Unknown, Unit: unit, Note: v.Why}
+	}
+	return Cell{Text: units.Number(*v.Number), Value: v.Number, Unit: unit}
+}
+
+// scaled makes a cell whose text has a prefix and a unit.
+func scaled(v analysis.Value) Cell {
+	if !v.Known() {
+		return Cell{Text: units.Unknown, Unit: v.Unit, Note: v.Why}
+	}
+	return Cell{Text: units.Format(*v.Number, v.Unit), Value: v.Number, Unit: v.Unit}
+}
+
+// count makes a cell of a whole number.
+func count[N int | int64](n N) Cell {
+	value := float64(n)
+	return Cell{Text: units.Number(value), Value: &value, Unit: units.One}
+}
+
+// seconds makes a cell of a span.
+func seconds(s float64) Cell {
+	return Cell{Text: units.Format(s, units.Seconds), Value: &s, Unit: units.Seconds}
+}
+
+// words, numbers and spans make columns.
+func words(name string) Column { return Column{Name: name} }
+
+func numbers(name, unit string) Column { return Column{Name: name, Unit: unit, Align: Right} }
+
+func spans(name string) Column {
+	return Column{Name: name, Unit: units.Seconds, Align: Right, Scaled: true}
+}
+
+// clean makes every text of a document safe to print.
+func (d *Document) clean() {
+	printable(&d.Title)
+	printable(&d.Banner)
+	for i := range d.Sections {
+		s := &d.Sections[i]
+		printable(&s.Title)
+		printableAll(s.Notes)
+		for j := range s.Tables {
+			t := &s.Tables[j]
+			printable(&t.Title)
+			printableAll(t.Notes)
+			for k := range t.Columns {
+				printable(&t.Columns[k].Name)
+			}
+			for _, row := range t.Rows {
+				for k := range row {
+					printable(&row[k].Text)
+					printable(&row[k].Note)
+				}
+			}
+		}
+	}
+}
+
+func printableAll(texts []string) {
+	for i := range texts {
+		printable(&texts[i])
+	}
+}
+
+// printable puts a space for white space of any sort, and U+FFFD for what
+// steers a terminal or the direction of writing.
+func printable(text *string) {
+	*text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, *text)
+}

@@ -1,0 +1,74 @@
+// Package formats writes a report.Document as bytes, in one of several
+// formats. The same Document gives the same bytes.
+package formats
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/evabench/evabench/report"
+)
+
+// Names lists the formats, sorted.
+func Names() []string { return []string{"json", "markdown", "terminal", "xlsx"} }
+
+// Write writes d to w in the format of that name. An unknown name is an error
+// that lists the known ones.
+//
+// "json" is the Summary itself, with every number exact and its unit beside
+// it. "markdown" and "xlsx" are the document for people; in xlsx numbers are
+// numbers in the units of the columns' headings. "terminal" is plain text
+// without colours.
+func Write(name string, w io.Writer, d *report.Document) error {
+	var err error
+	switch name {
+	case "json":
+		err = writeJSON(w, d)
+	case "markdown":
+		_, err = io.WriteString(w, markdown(d))
+	case "terminal":
+		_, err = io.WriteString(w, terminal(d))
+	case "xlsx":
+		err = writeXLSX(w, d)
+	default:
+		return fmt.Errorf("unknown format %q; known: %s", name, strings.Join(Names(), ", "))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s report: %w", name, err)
+	}
+	return nil
+}
+
+func writeJSON(w io.Writer, d *report.Document) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(d.Summary)
+}
+
+// heading is a column's name with its unit, unless its cells tell their own.
+func heading(c report.Column) string {
+	if c.Unit == "" || c.Scaled || c.Unit == "1" || c.Unit == "n" {
+		return c.Name
+	}
+	return c.Name + " (" + c.Unit + ")"
+}
+
+// A footnotes list numbers the notes of a table's cells, each text once.
+type footnotes struct{ texts []string }
+
+// mark gives the text of a cell with the mark of its note.
+func (f *footnotes) mark(c report.Cell) string {
+	if c.Note == "" {
+		return c.Text
+	}
+	for i, text := range f.texts {
+		if text == c.Note {
+			return fmt.Sprintf("%s [%d]", c.Text, i+1)
+		}
+	}
+	f.texts = append(f.texts, c.Note)
+	return fmt.Sprintf("%s [%d]", c.Text, len(f.texts))
+}

@@ -1,0 +1,160 @@
+package formats
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/report"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// madeUp is the Summary of package analysis' made-up run, with hostile names.
+func madeUp(t *testing.T) *analysis.Summary {
+	t.Helper()
+	text, err := os.ReadFile("../../analysis/testdata/summary.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s analysis.Summary
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	return &s
+}
+
+func written(t *testing.T, name string, s *analysis.Summary) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(name, &b, report.Build(s)); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestGolden(t *testing.T) {
+	for name, file := range map[string]string{"terminal": "testdata/made.txt", "markdown": "testdata/made.md"} {
+		got := written(t, name, madeUp(t))
+		if *update {
+			if err := os.WriteFile(file, got, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs from %s; if that is meant, run with -update and read the difference", name, file)
+		}
+	}
+}
+
+func TestSameBytes(t *testing.T) {
+	for _, name := range Names() {
+		first := written(t, name, madeUp(t))
+		for range 5 {
+			if !bytes.Equal(first, written(t, name, madeUp(t))) {
+				t.Errorf("%s: the same Summary gave other bytes", name)
+				break
+			}
+		}
+	}
+}
+
+func TestJSONIsTheSummary(t *testing.T) {
+	s := madeUp(t)
+	var back analysis.Summary
+	if err := json.Unmarshal(written(t, "json", s), &back); err != nil {
+		t.Fatal(err)
+	}
+	if again := written(t, "json", &back); !bytes.Equal(again, written(t, "json", s)) {
+		t.Error("read back and written again, the Summary has other bytes")
+	}
+}
+
+func TestUnknownFormat(t *testing.T) {
+	err := Write("pdf", &bytes.Buffer{}, report.Build(madeUp(t)))
+	if err == nil || !strings.Contains(err.Error(), "json, markdown, terminal, xlsx") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNotSimulatedHasNoBanner(t *testing.T) {
+	s := madeUp(t)
+	s.Environment.Simulated = ""
+	for _, name := range []string{"terminal", "markdown"} {
+		if bytes.Contains(bytes.ToUpper(written(t, name, s)), []byte("SIMULATED")) {
+			t.Errorf("%s of a real run says that it was simulated", name)
+		}
+	}
+}
+
+func TestMarkdownEscapes(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"a|b", `a\|b`},
+		{"<script>", `\<script\>`},
+		{"[x](y)", `\[x\](y)`},
+		{"- item", `\- item`},
+		{"-32.0 %", "-32.0 %"},
+		{"qwen3_vl*", `qwen3\_vl\*`},
+	} {
+		if got := escape(c.text); got != c.want {
+			t.Errorf("escape(%q) = %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
+// Every row of a Markdown table has as many borders as its heading, whatever
+// the names are.
+func TestMarkdownTablesStayWhole(t *testing.T) {
+	rows, want := 0, 0
+	for line := range strings.Lines(string(written(t, "markdown", madeUp(t)))) {
+		if !strings.HasPrefix(line, "|") {
+			want = 0
+			continue
+		}
+		got := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|")
+		if want == 0 {
+			want = got
+		}
+		rows++
+		if got != want {
+			t.Errorf("%d borders, want %d: %s", got, want, line)
+		}
+	}
+	if rows == 0 {
+		t.Error("there are no tables")
+	}
+}
+
+func TestControlCharactersDoNotReachTheTerminal(t *testing.T) {
+	s := madeUp(t)
+	s.Cells[0].Cell.Config.Name = "\x1b[31mred\u202e\nline"
+	s.Warnings[0].Text = "bell\a"
+	for _, name := range []string{"terminal", "markdown"} {
+		if got := string(written(t, name, s)); strings.ContainsAny(got, "\x1b\u202e\a") {
+			t.Errorf("%s holds control characters", name)
+		}
+	}
+}
+
+// Wide characters take two columns: the column after them begins at the same
+// place in every line.
+func TestTerminalAlignsWideCharacters(t *testing.T) {
+	d := &report.Document{Sections: []report.Section{{Title: "S", Tables: []report.Table{{
+		Title: "T", Columns: []report.Column{{Name: "Name"}, {Name: "Value", Align: report.Right}},
+		Rows: [][]report.Cell{{report.Text("비전"), report.Text("1")}, {report.Text("abcd"), report.Text("22")}},
+	}}}}}
+	got := terminal(d)
+	for _, want := range []string{"  비전      1\n", "  abcd     22\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no line %q in:\n%s", want, got)
+		}
+	}
+}

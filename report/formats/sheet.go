@@ -1,0 +1,211 @@
+package formats
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/evabench/evabench/report"
+	"github.com/xuri/excelize/v2"
+)
+
+// A book is a workbook that is being made.
+type book struct {
+	file     *excelize.File
+	document *report.Document
+	names    map[string]bool // of sheets, lower-case
+	title    int             // styles
+	banner   int
+	header   int
+	formats  map[string]int // by number format
+}
+
+func (b *book) makeStyles() error {
+	var err error
+	if b.title, err = b.file.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true, Size: 13}}); err != nil {
+		return err
+	}
+	if b.banner, err = b.file.NewStyle(&excelize.Style{
+		Font: &excelize.Font{Bold: true, Color: "FFFFFF"}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"B00020"}},
+	}); err != nil {
+		return err
+	}
+	if b.header, err = b.file.NewStyle(&excelize.Style{
+		Font: &excelize.Font{Bold: true}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"DDE3EA"}},
+		Border: []excelize.Border{{Type: "bottom", Color: "000000", Style: 1}},
+	}); err != nil {
+		return err
+	}
+	b.formats = map[string]int{}
+	return nil
+}
+
+// format gives the style of a number format, made when it is first asked for.
+func (b *book) format(code string) (int, error) {
+	if style, ok := b.formats[code]; ok {
+		return style, nil
+	}
+	style, err := b.file.NewStyle(&excelize.Style{CustomNumFmt: &code})
+	if err == nil {
+		b.formats[code] = style
+	}
+	return style, err
+}
+
+// A line is a row of a sheet before it is written.
+type line []any
+
+// sheet writes tables below each other. The rows above the first table's
+// first row stay in view; with several tables, those above the first title.
+func (b *book) sheet(name string, notes []string, tables []report.Table) error {
+	name = b.sheetName(name)
+	if _, err := b.file.NewSheet(name); err != nil {
+		return err
+	}
+	lines := []line{{excelize.Cell{Value: b.document.Title, StyleID: b.title}}}
+	if b.document.Banner != "" {
+		lines = append(lines, line{excelize.Cell{Value: b.document.Banner, StyleID: b.banner}})
+	}
+	frozen := len(lines)
+	for _, note := range notes {
+		lines = append(lines, line{note})
+	}
+	var widths []int
+	for _, t := range tables {
+		top, err := b.table(&lines, t, &widths)
+		if err != nil {
+			return err
+		}
+		if len(tables) == 1 {
+			frozen = top
+		}
+	}
+	return b.stream(name, lines, widths, frozen)
+}
+
+func (b *book) stream(name string, lines []line, widths []int, frozen int) error {
+	w, err := b.file.NewStreamWriter(name)
+	if err != nil {
+		return err
+	}
+	for i, width := range widths {
+		if err := w.SetColWidth(i+1, i+1, float64(min(max(width, 8), 60)+2)); err != nil {
+			return err
+		}
+	}
+	corner := fmt.Sprintf("A%d", frozen+1)
+	if err := w.SetPanes(&excelize.Panes{Freeze: true, YSplit: frozen, TopLeftCell: corner, ActivePane: "bottomLeft"}); err != nil {
+		return err
+	}
+	for i, l := range lines {
+		if err := w.SetRow(fmt.Sprintf("A%d", i+1), l); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// table adds a table's lines and gives the number of the line of its heading,
+// counted from 1.
+func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) {
+	noted := hasNotes(t)
+	var head line
+	for i, c := range t.Columns {
+		text := c.Name
+		if c.Unit != "" && c.Unit != "1" && c.Unit != "n" && c.Unit != "ratio" {
+			text += " [" + c.Unit + "]"
+		}
+		head = append(head, excelize.Cell{Value: text, StyleID: b.header})
+		widen(widths, i, text)
+	}
+	if noted {
+		head = append(head, excelize.Cell{Value: "Notes", StyleID: b.header})
+	}
+	*lines = append(*lines, nil, line{excelize.Cell{Value: t.Title, StyleID: b.title}}, head)
+	top := len(*lines)
+	for _, row := range t.Rows {
+		var l line
+		for i, c := range row {
+			cell, err := b.cell(c, len(*lines)+1)
+			if err != nil {
+				return 0, err
+			}
+			l = append(l, cell)
+			widen(widths, i, c.Text)
+		}
+		if noted {
+			l = append(l, rowNotes(t, row))
+		}
+		*lines = append(*lines, l)
+	}
+	for _, note := range t.Notes {
+		*lines = append(*lines, line{note})
+	}
+	return top, nil
+}
+
+// cell gives a cell of the sheet's row. A change becomes a formula of two
+// cells of its row, with its value beside it for readers that do not reckon.
+func (b *book) cell(c report.Cell, row int) (any, error) {
+	if c.Value == nil {
+		return c.Text, nil
+	}
+	style, err := b.format(numberFormat(c))
+	if err != nil {
+		return nil, err
+	}
+	cell := excelize.Cell{Value: *c.Value, StyleID: style}
+	if c.Change != nil {
+		from, err := excelize.CoordinatesToCellName(c.Change.From+1, row)
+		if err != nil {
+			return nil, err
+		}
+		to, err := excelize.CoordinatesToCellName(c.Change.To+1, row)
+		if err != nil {
+			return nil, err
+		}
+		cell.Formula = to + "/" + from + "-1"
+	}
+	return cell, nil
+}
+
+func hasNotes(t report.Table) bool {
+	for _, row := range t.Rows {
+		for _, c := range row {
+			if c.Note != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rowNotes joins the notes of a row's cells, each with its column's name.
+func rowNotes(t report.Table, row []report.Cell) string {
+	var notes []string
+	for i, c := range row {
+		if c.Note != "" {
+			notes = append(notes, t.Columns[i].Name+": "+c.Note)
+		}
+	}
+	return strings.Join(notes, "; ")
+}
+
+func widen(widths *[]int, i int, text string) {
+	for len(*widths) <= i {
+		*widths = append(*widths, 0)
+	}
+	(*widths)[i] = max((*widths)[i], width(text))
+}
+
+// sheetName makes a name from a section's title or a table's ID, which are
+// ours, short and without the signs that a workbook forbids; one that is there
+// already, in any case of letters, gets a number.
+func (b *book) sheetName(text string) string {
+	text = strings.ToUpper(text[:1]) + text[1:]
+	name := text
+	for n := 2; b.names[strings.ToLower(name)]; n++ {
+		name = fmt.Sprintf("%s %d", text, n)
+	}
+	b.names[strings.ToLower(name)] = true
+	return name
+}

@@ -1,0 +1,212 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+	"github.com/evabench/evabench/results"
+)
+
+func steps(s *analysis.Summary) Section {
+	list := places(s)
+	return Section{
+		Title: "Steps",
+		Notes: []string{
+			"Every arrival that fell due in a window has one outcome: due = sum of outcomes. Due is counted by the load generator apart from the samples.",
+			"Latency counts from when a request was due. Quantiles are exact (inverse of the empirical distribution); one from so few samples that no finite 95 % interval exists is unknown.",
+		},
+		Tables: []Table{arrivals(list), rates(list), latencies(list), streams(list), queues(list), objectives(list)},
+	}
+}
+
+// arrivals has one column for each outcome that was seen anywhere.
+func arrivals(list []place) Table {
+	seen := map[results.Outcome]bool{results.OK: true}
+	for _, p := range list {
+		for _, c := range p.service.Total.Outcomes {
+			seen[c.Outcome] = true
+		}
+	}
+	outcomes := slices.Sorted(maps.Keys(seen))
+	t := Table{ID: "arrivals", Title: "Arrivals and outcomes", Columns: placeColumns(words("Load"), numbers("Due", "n"))}
+	for _, o := range outcomes {
+		t.Columns = append(t.Columns, numbers(o.String(), "n"))
+	}
+	t.Columns = append(t.Columns, numbers("Sum", "n"), words("Due = sum"))
+	for _, p := range list {
+		row := p.cells(Text(load(p.service.Level)), count(p.service.Identity.Due))
+		for _, o := range outcomes {
+			var n int64
+			for _, c := range p.service.Total.Outcomes {
+				if c.Outcome == o {
+					n = c.N
+				}
+			}
+			row = append(row, count(n))
+		}
+		holds := "yes"
+		if !p.service.Identity.Holds {
+			holds = "NO: ARRIVALS UNACCOUNTED FOR"
+		}
+		t.Rows = append(t.Rows, append(row, count(p.service.Identity.Outcomes), Text(holds)))
+	}
+	return t
+}
+
+func load(l results.Level) string {
+	return fmt.Sprintf("%s %s %s", l.Arrivals, units.Number(l.Value), l.Unit)
+}
+
+func rates(list []place) Table {
+	t := Table{ID: "throughput", Title: "Throughput", Columns: placeColumns(
+		numbers("Window", "s"), numbers("Completed in it", "n"), numbers("Completed", "req/s"), numbers("Completed", "req/min"),
+		numbers("Answers to its arrivals", "req/s"), numbers("Sessions ended", "n"), spans("Session time"), spans("Think time"),
+		numbers("Prompt", "tok/s"), numbers("Output", "tok/s"),
+	)}
+	for _, p := range list {
+		g := p.service.Total
+		t.Rows = append(t.Rows, p.cells(
+			number(analysis.Value{Number: &p.step.Window}, "s"), count(g.Completed), number(g.Throughput, "req/s"), perMinute(g.Throughput),
+			number(g.Answered, "req/s"), count(p.service.Sessions.Ended), scaled(p.service.Sessions.Time.Mean), scaled(p.service.Sessions.Think),
+			number(g.Prompt.PerSecond, "tok/s"), number(g.Output.PerSecond, "tok/s"),
+		))
+	}
+	return t
+}
+
+// perMinute shows a rate in another unit.
+func perMinute(v analysis.Value) Cell {
+	if v.Known() {
+		minute := *v.Number * 60
+		v.Number = &minute
+	}
+	return number(v, "req/min")
+}
+
+// A part is a group of a place: the whole, a class, a model or an instance.
+type part struct {
+	place
+	kind  string
+	group analysis.Group
+}
+
+// parts lists the whole of each place, and those of its cuts that have more
+// than one group. Models that are cut as the classes are, are left out.
+func parts(list []place) []part {
+	var all []part
+	for _, p := range list {
+		all = append(all, part{p, "all", p.service.Total})
+		cuts := []struct {
+			kind   string
+			groups []analysis.Group
+		}{{"class", p.service.Classes}, {"instance", p.service.Instances}}
+		if !slices.EqualFunc(p.service.Classes, p.service.Models, func(a, b analysis.Group) bool { return a.Name == b.Name && a.Due == b.Due }) {
+			cuts = slices.Insert(cuts, 1, struct {
+				kind   string
+				groups []analysis.Group
+			}{"model", p.service.Models})
+		}
+		for _, cut := range cuts {
+			if len(cut.groups) < 2 {
+				continue
+			}
+			for _, g := range cut.groups {
+				all = append(all, part{p, cut.kind + " " + g.Name, g})
+			}
+		}
+	}
+	return all
+}
+
+// quantilesOf lists the quantiles that any of the places tells.
+func quantilesOf(list []place) []float64 {
+	var qs []float64
+	for _, p := range list {
+		for _, q := range p.service.Total.Latency.Quantiles {
+			qs = append(qs, q.Q)
+		}
+	}
+	slices.Sort(qs)
+	return slices.Compact(qs)
+}
+
+func quantileName(q float64) string {
+	// Nine digits hide that 0.07·100 is not 7.
+	return "p" + strconv.FormatFloat(q*100, 'g', 9, 64)
+}
+
+func quantileCells(d analysis.Distribution, qs []float64) []Cell {
+	var cells []Cell
+	for _, q := range qs {
+		i := slices.IndexFunc(d.Quantiles, func(has analysis.Quantile) bool { return has.Q == q })
+		if i < 0 {
+			cells = append(cells, Text("")) // the scenario does not ask this service for it
+			continue
+		}
+		cells = append(cells, scaled(d.Quantiles[i].Value))
+	}
+	return cells
+}
+
+func latencies(list []place) Table {
+	qs := quantilesOf(list)
+	t := Table{ID: "latency", Title: "Latency of ok answers, from due to done", Columns: placeColumns(words("Of"), numbers("n", "n"), spans("Mean"))}
+	for _, q := range qs {
+		t.Columns = append(t.Columns, spans(quantileName(q)))
+	}
+	t.Columns = append(t.Columns, spans("Min"), spans("Max"), spans("Mean wait"), spans("Mean service"))
+	for _, p := range parts(list) {
+		d := p.group.Latency
+		row := p.cells(Text(p.kind), count(d.N), scaled(d.Mean))
+		row = append(row, quantileCells(d, qs)...)
+		t.Rows = append(t.Rows, append(row, scaled(d.Min), scaled(d.Max), scaled(p.group.Wait.Mean), scaled(p.group.Served.Mean)))
+	}
+	return t
+}
+
+// streams tells of first tokens, for services that stream.
+func streams(list []place) Table {
+	list = slices.DeleteFunc(slices.Clone(list), func(p place) bool { return p.service.Total.TTFT.N == 0 })
+	qs := quantilesOf(list)
+	t := Table{ID: "tokens", Title: "First token and time per token of streamed ok answers", Columns: placeColumns(words("Of"), words("Figure"), numbers("n", "n"), spans("Mean"))}
+	for _, q := range qs {
+		t.Columns = append(t.Columns, spans(quantileName(q)))
+	}
+	t.Columns = append(t.Columns, spans("Max"))
+	for _, p := range parts(list) {
+		for _, f := range []struct {
+			name string
+			d    analysis.Distribution
+		}{{"TTFT from due", p.group.TTFT}, {"TTFT from sent", p.group.SentTTFT}, {"TPOT", p.group.TPOT}} {
+			row := p.cells(Text(p.kind), Text(f.name), count(f.d.N), scaled(f.d.Mean))
+			row = append(row, quantileCells(f.d, qs)...)
+			t.Rows = append(t.Rows, append(row, scaled(f.d.Max)))
+		}
+	}
+	return t
+}
+
+func queues(list []place) Table {
+	t := Table{ID: "queue", Title: "Requests waiting, as the servers tell it", Columns: placeColumns(
+		numbers("Mean", "requests"), numbers("Max at one instance", "requests"), numbers("Readings", "n"), words("Source"),
+	)}
+	for _, p := range list {
+		q := p.service.Queue
+		t.Rows = append(t.Rows, p.cells(number(q.Mean, "requests"), number(q.Max, "requests"), count(q.Readings), Text(q.Source)))
+	}
+	return t
+}
+
+func objectives(list []place) Table {
+	t := Table{ID: "slo", Title: "Objectives", Columns: placeColumns(words("Clause"), words("Class"), Column{Name: "Value", Align: Right, Scaled: true}, words("Result"))}
+	for _, p := range list {
+		for _, c := range p.service.SLO {
+			t.Rows = append(t.Rows, p.cells(Text(c.Clause.Text), Text(c.Clause.Class), scaled(c.Value), Text(c.Result)))
+		}
+	}
+	return t
+}
