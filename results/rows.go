@@ -11,28 +11,28 @@ import (
 // A sampleRow is a Sample as samples.parquet holds it. What did not come or
 // was not told is null there, never zero.
 type sampleRow struct {
-	Service      string `parquet:"service,dict,zstd"`
-	Class        string `parquet:"class,dict,zstd"`
-	Model        string `parquet:"model,dict,zstd"`
-	Endpoint     string `parquet:"endpoint,dict,zstd"`
-	Seq          int64  `parquet:"seq,delta,zstd"`
-	Session      int64  `parquet:"session,delta,zstd"`
-	User         int64  `parquet:"user,delta,zstd"`
-	Call         int64  `parquet:"call,delta,zstd"`
-	Last         bool   `parquet:"last,zstd"`
-	Attempt      int64  `parquet:"attempt,delta,zstd"`
-	Due          int64  `parquet:"due_ns,delta,zstd"`
-	Sent         *int64 `parquet:"sent_ns,zstd"`
-	First        *int64 `parquet:"first_ns,zstd"`
-	Done         int64  `parquet:"done_ns,delta,zstd"`
-	Outcome      string `parquet:"outcome,dict,zstd"`
-	Status       *int64 `parquet:"http_status,zstd"`
-	BytesSent    int64  `parquet:"bytes_sent,delta,zstd"`
-	BytesRead    int64  `parquet:"bytes_read,delta,zstd"`
-	Chunks       int64  `parquet:"chunks,delta,zstd"`
-	PromptTokens *int64 `parquet:"prompt_tokens,zstd"`
-	OutputTokens *int64 `parquet:"output_tokens,zstd"`
-	CachedTokens *int64 `parquet:"cached_tokens,zstd"`
+	Service      string `parquet:"service,dict,snappy"`
+	Class        string `parquet:"class,dict,snappy"`
+	Model        string `parquet:"model,dict,snappy"`
+	Endpoint     string `parquet:"endpoint,dict,snappy"`
+	Seq          int64  `parquet:"seq,delta,snappy"`
+	Session      int64  `parquet:"session,delta,snappy"`
+	User         int64  `parquet:"user,delta,snappy"`
+	Call         int64  `parquet:"call,delta,snappy"`
+	Last         bool   `parquet:"last,snappy"`
+	Attempt      int64  `parquet:"attempt,delta,snappy"`
+	Due          int64  `parquet:"due_ns,delta,snappy"`
+	Sent         *int64 `parquet:"sent_ns,snappy"`
+	First        *int64 `parquet:"first_ns,snappy"`
+	Done         int64  `parquet:"done_ns,delta,snappy"`
+	Outcome      string `parquet:"outcome,dict,snappy"`
+	Status       *int64 `parquet:"http_status,snappy"`
+	BytesSent    int64  `parquet:"bytes_sent,delta,snappy"`
+	BytesRead    int64  `parquet:"bytes_read,delta,snappy"`
+	Chunks       int64  `parquet:"chunks,delta,snappy"`
+	PromptTokens *int64 `parquet:"prompt_tokens,snappy"`
+	OutputTokens *int64 `parquet:"output_tokens,snappy"`
+	CachedTokens *int64 `parquet:"cached_tokens,snappy"`
 }
 
 // known gives nil for the value that stands for "none".
@@ -89,15 +89,15 @@ func (r *sampleRow) sample() (Sample, error) {
 
 // An observationRow is an Observation as observations.parquet holds it.
 type observationRow struct {
-	At     int64   `parquet:"at_ns,delta,zstd"`
-	Source string  `parquet:"source,dict,zstd"`
-	Kind   string  `parquet:"subject_kind,dict,zstd"`
-	ID     string  `parquet:"subject_id,dict,zstd"`
-	GPU    string  `parquet:"subject_gpu,dict,zstd"`
-	Detail string  `parquet:"subject_detail,dict,zstd"`
-	Series string  `parquet:"series,dict,zstd"`
-	Value  float64 `parquet:"value,zstd"`
-	Unit   string  `parquet:"unit,dict,zstd"`
+	At     int64   `parquet:"at_ns,delta,snappy"`
+	Source string  `parquet:"source,dict,snappy"`
+	Kind   string  `parquet:"subject_kind,dict,snappy"`
+	ID     string  `parquet:"subject_id,dict,snappy"`
+	GPU    string  `parquet:"subject_gpu,dict,snappy"`
+	Detail string  `parquet:"subject_detail,dict,snappy"`
+	Series string  `parquet:"series,dict,snappy"`
+	Value  float64 `parquet:"value,snappy"`
+	Unit   string  `parquet:"unit,dict,snappy"`
 }
 
 func rowOfObservation(o Observation) (observationRow, error) {

@@ -86,7 +86,7 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 	b.tell("layout %s, %s: applied and read back, %d devices", c.Layout, c.Sharing, len(devices))
 	return f(applied{
 		layout: results.Layout{
-			Asked: c.Layout, Applied: plan.Layout().String(), Verified: true,
+			Asked: c.Layout, Applied: plan.Layout.String(), Verified: true,
 			Plan: plan.Steps(), Devices: devices,
 		},
 		devices: devices,
