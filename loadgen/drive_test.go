@@ -1,0 +1,131 @@
+package loadgen_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/results"
+)
+
+// good is a step that Drive accepts.
+func good(e loadgen.Endpoint) loadgen.Step {
+	return loadgen.Step{
+		Plan: results.StepPlan{
+			Name: "x", Window: time.Second, Levels: []results.Level{{Service: "s", Arrivals: "closed", Value: 1}},
+		},
+		Loads: []loadgen.Load{{
+			Service: "s", Users: 1, Timeout: time.Second, Workload: chains{"s", 1}, Router: &turns{},
+			Targets: []loadgen.Target{{Name: "a", Endpoint: e}},
+		}},
+	}
+}
+
+func TestDriveChecksFirst(t *testing.T) {
+	e := plain{}
+	for _, c := range []struct {
+		spoil func(*loadgen.Step)
+		want  string
+	}{
+		{func(s *loadgen.Step) { s.Plan.Window = 0 }, "the window of 0s is not positive"},
+		{func(s *loadgen.Step) { s.Plan.Warmup = -1 }, "the warm-up of -1ns is negative"},
+		{func(s *loadgen.Step) { s.Loads = nil; s.Plan.Levels = nil }, "there is no load"},
+		{func(s *loadgen.Step) { s.Plan.Levels = nil }, "1 loads stand against 0 levels"},
+		{func(s *loadgen.Step) { s.Loads[0].Service = "z" }, `its level is that of service "s"`},
+		{func(s *loadgen.Step) { s.Plan.Levels[0].Arrivals = "poisson" }, `its level says arrivals "poisson", its load does not`},
+		{func(s *loadgen.Step) { s.Loads[0].Users = 2 }, "2 users stand against a level of 1"},
+		{func(s *loadgen.Step) { s.Loads[0].Users = 0 }, "a closed loop needs at least one user, not 0"},
+		{func(s *loadgen.Step) { s.Loads[0].Timeout = 0 }, "the timeout of 0s is not positive"},
+		{func(s *loadgen.Step) { s.Loads[0].Targets = nil }, "there is no instance to send to"},
+		{func(s *loadgen.Step) { s.Loads[0].Targets[0].Endpoint = nil }, "an endpoint"},
+		{func(s *loadgen.Step) { s.Loads[0].Workload = nil }, "there is no workload"},
+		{func(s *loadgen.Step) { s.Loads[0].Router = nil }, "there is no router"},
+		{func(s *loadgen.Step) { s.Loads[0].Think = -1 }, "the think time of -1ns is negative"},
+		{func(s *loadgen.Step) { s.Loads[0].MaxInFlight = -1 }, "the limit of -1 in flight is negative"},
+	} {
+		s := good(e)
+		c.spoil(&s)
+		_, err := loadgen.Drive(t.Context(), results.NewOrigin(time.Now()), s, &sink{})
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), `drive step "x": `) {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
+	}
+	if _, err := loadgen.Drive(t.Context(), results.NewOrigin(time.Now()), good(e), nil); err == nil {
+		t.Error("a step without a sink was driven")
+	}
+}
+
+// unspeakable is a workload whose third session cannot be put in words.
+type unspeakable struct{ chains }
+
+func (u unspeakable) Session(seed uint64, n int64) loadgen.Session {
+	if n == 2 {
+		return once("unspeakable")
+	}
+	return u.chains.Session(seed, n)
+}
+
+type once string
+
+func (o once) Next(prev *loadgen.Answer) (*loadgen.Request, bool) {
+	return &loadgen.Request{Class: string(o)}, prev == nil
+}
+
+// A request that cannot be prepared ends the step; what had fallen due still
+// has its sample.
+func TestPrepareFaultEndsStep(t *testing.T) {
+	err := bubble(t, func() error {
+		s := serve(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(100 * time.Millisecond)
+			_, _ = w.Write([]byte("fine"))
+		})
+		defer s.stop()
+		e := s.endpoint(t)
+		defer e.Close()
+		x := good(e)
+		x.Loads[0].Workload = unspeakable{chains{"s", 1}}
+		var got sink
+		step, err := loadgen.Drive(context.Background(), results.NewOrigin(time.Now()), x, &got)
+		const want = `drive step "x": service "s": prepare a request of class "unspeakable": no words for "unspeakable"`
+		if err == nil || err.Error() != want {
+			return fmt.Errorf("got %v", err)
+		}
+		if len(got.all) != 3 || got.all[2].Outcome != results.Cancelled || step.Services[0].Due != 3 {
+			return fmt.Errorf("%+v, %+v", got.all, step.Services)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A context that ends by its own deadline cancels; it does not time out
+// requests.
+func TestDeadlineOfStepIsNoTimeout(t *testing.T) {
+	err := bubble(t, func() error {
+		s := serve(func(_ http.ResponseWriter, r *http.Request) { read(r); <-r.Context().Done() })
+		defer s.stop()
+		e := s.endpoint(t)
+		defer e.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		var got sink
+		step, err := loadgen.Drive(ctx, results.NewOrigin(time.Now()), good(e), &got)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("got %v", err)
+		}
+		if len(got.all) != 1 || got.all[0].Outcome != results.Cancelled || step.End != results.Offset(300*time.Millisecond) {
+			return fmt.Errorf("%+v, end %v", got.all, step.End)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

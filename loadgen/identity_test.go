@@ -1,0 +1,301 @@
+package loadgen_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/arrivals"
+	"github.com/evabench/evabench/results"
+	"pgregory.net/rapid"
+)
+
+// chaos is a server that misbehaves by the request's text: it answers, answers
+// late, fails, closes, stays silent, or stops half way.
+type chaos struct {
+	mu           sync.Mutex
+	seen         map[string]int
+	now, peak    int
+	slow, misfit uint32 // milliseconds at most; share of bad answers in 100
+}
+
+func (c *chaos) handle(w http.ResponseWriter, r *http.Request) {
+	text := read(r)
+	c.mu.Lock()
+	c.seen[text]++
+	c.now++
+	c.peak = max(c.peak, c.now)
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.now--
+		c.mu.Unlock()
+	}()
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, text)
+	dice := h.Sum32()
+	select {
+	case <-time.After(time.Duration(1+dice/7%c.slow) * time.Millisecond):
+	case <-r.Context().Done():
+		return
+	}
+	if dice/31%100 >= c.misfit {
+		_, _ = io.WriteString(w, "fine")
+		return
+	}
+	switch dice % 6 {
+	case 0:
+		http.Error(w, "broke", http.StatusInternalServerError)
+	case 1:
+		http.Error(w, "full", http.StatusTooManyRequests)
+	case 2:
+		panic(http.ErrAbortHandler)
+	case 3:
+		<-r.Context().Done()
+	case 4:
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, "half")
+		panic(http.ErrAbortHandler)
+	case 5:
+		http.Error(w, "what?", http.StatusBadRequest)
+	}
+}
+
+// A trial is what one run of the property draws.
+type trial struct {
+	step     loadgen.Step
+	slow     uint32
+	misfit   uint32
+	cancel   time.Duration // of the step; 0 never
+	shutdown time.Duration // of the server; 0 never
+}
+
+func drawTrial(t *rapid.T) trial {
+	ms := func(low, high int, name string) time.Duration {
+		return time.Duration(rapid.IntRange(low, high).Draw(t, name)) * time.Millisecond
+	}
+	x := trial{slow: uint32(rapid.IntRange(1, 400).Draw(t, "slow")), misfit: rapid.Uint32Range(0, 100).Draw(t, "misfit")}
+	x.step.Seed = rapid.Uint64().Draw(t, "seed")
+	x.step.Plan = results.StepPlan{Name: "x", Warmup: ms(0, 1000, "warmup"), Window: ms(1, 2000, "window")}
+	if rapid.Bool().Draw(t, "cancelled") {
+		x.cancel = ms(1, 3500, "cancel")
+	}
+	if rapid.Bool().Draw(t, "shut down") {
+		x.shutdown = ms(1, 2500, "shutdown")
+	}
+	for i := range rapid.IntRange(1, 3).Draw(t, "services") {
+		l := loadgen.Load{
+			Service: fmt.Sprintf("s%d", i), Router: &turns{},
+			Workload: chains{fmt.Sprintf("s%d", i), rapid.IntRange(1, 3).Draw(t, "depth")},
+			Timeout:  ms(1, 600, "timeout"), MaxInFlight: rapid.IntRange(0, 6).Draw(t, "limit"),
+		}
+		level := results.Level{Service: l.Service}
+		if rapid.Bool().Draw(t, "open") {
+			level.Arrivals = rapid.SampledFrom(arrivals.Names()).Draw(t, "arrivals")
+			level.Value = float64(rapid.IntRange(1, 60).Draw(t, "rate"))
+			a, err := arrivals.New(level.Arrivals, level.Value, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Arrivals = &witness{Arrivals: a}
+		} else {
+			l.Users = rapid.IntRange(1, 8).Draw(t, "users")
+			l.Think = ms(0, 300, "think")
+			l.ThinkExponential = rapid.Bool().Draw(t, "exponential")
+			level.Arrivals, level.Value = "closed", float64(l.Users)
+		}
+		x.step.Loads = append(x.step.Loads, l)
+		x.step.Plan.Levels = append(x.step.Plan.Levels, level)
+	}
+	return x
+}
+
+// run drives the trial and checks everything that must hold.
+func (x trial) run(t *testing.T) error {
+	c := &chaos{seen: map[string]int{}, slow: x.slow, misfit: x.misfit}
+	s := serve(c.handle)
+	defer s.stop()
+	for i := range x.step.Loads {
+		e := s.endpoint(t)
+		defer e.Close()
+		x.step.Loads[i].Targets = []loadgen.Target{{Name: "a", Endpoint: e}, {Name: "b", Endpoint: e}}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if x.cancel > 0 {
+		defer time.AfterFunc(x.cancel, cancel).Stop()
+	}
+	if x.shutdown > 0 {
+		defer time.AfterFunc(x.shutdown, func() { s.http.Close() }).Stop()
+	}
+	origin := results.NewOrigin(time.Now().Add(-time.Hour))
+	var got sink
+	step, err := loadgen.Drive(ctx, origin, x.step, &got)
+	if stopped := ctx.Err() != nil; stopped != errors.Is(err, context.Canceled) || (!stopped && err != nil) {
+		return fmt.Errorf("Drive gave %v, the context %v", err, ctx.Err())
+	}
+	var faults []error
+	for i := range x.step.Loads {
+		faults = append(faults, x.check(i, step, got.of(x.step.Loads[i].Service)))
+	}
+	total := 0
+	for text, n := range c.seen {
+		total += n
+		if n > 1 {
+			faults = append(faults, fmt.Errorf("the server saw request %s %d times", text, n))
+		}
+	}
+	sent := 0
+	for _, s := range got.all {
+		if s.Sent != results.NoOffset {
+			sent++
+		}
+	}
+	if total > sent {
+		faults = append(faults, fmt.Errorf("the server saw %d requests, %d were recorded as sent", total, sent))
+	}
+	return errors.Join(faults...)
+}
+
+// check compares one service's samples with its own counts and with the
+// schedule.
+func (x trial) check(i int, step results.Step, samples []results.Sample) error {
+	var faults []error
+	bad := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf(x.step.Loads[i].Service+": "+format, args...))
+	}
+	load, own := x.step.Loads[i], step.Services[i]
+	var inWindow, warmup, outcomes int64
+	var last results.Offset
+	seqs := map[int64]bool{}
+	calls := map[[2]int64]bool{}
+	for _, s := range samples {
+		if s.Due < step.WindowStart {
+			warmup++
+		} else if s.Due < step.WindowEnd {
+			inWindow++
+			if s.Outcome >= results.OK && s.Outcome <= results.NotSent {
+				outcomes++
+			}
+		} else {
+			bad("due at %v, after the window's end %v", s.Due, step.WindowEnd)
+		}
+		if id := [2]int64{s.Session, int64(s.Call)}; calls[id] {
+			bad("session %d call %d has two samples", s.Session, s.Call)
+		} else {
+			calls[id] = true
+		}
+		seqs[s.Seq] = true
+		last = max(last, s.Done)
+		if err := ordered(s, load.Timeout); err != nil {
+			bad("%+v: %w", s, err)
+		}
+	}
+	if own.Due != inWindow || own.WarmupDue != warmup || outcomes != inWindow {
+		bad("%d fell due, %d samples, %d outcomes; in the warm-up %d and %d", own.Due, inWindow, outcomes, own.WarmupDue, warmup)
+	}
+	for n := range int64(len(samples)) {
+		if !seqs[n] {
+			bad("arrival %d of %d has no sample", n, len(samples))
+		}
+	}
+	if limit := int64(load.MaxInFlight); limit > 0 && own.PeakInFlight > limit {
+		bad("%d in flight, the limit is %d", own.PeakInFlight, limit)
+	}
+	if own.Lag.Max != 0 {
+		bad("late by %v in virtual time", own.Lag.Max)
+	}
+	if step.Start > step.WindowStart || step.WindowStart >= step.WindowEnd || last > step.End {
+		bad("start %v, window %v to %v, end %v, last answer %v", step.Start, step.WindowStart, step.WindowEnd, step.End, last)
+	}
+	if x.cancel == 0 && step.End < step.WindowEnd {
+		bad("ended at %v, before the window's end", step.End)
+	}
+	if load.Arrivals != nil {
+		faults = append(faults, x.checkSchedule(step, load.Arrivals.(*witness), samples))
+	}
+	return errors.Join(faults...)
+}
+
+// ordered checks the moments of one sample.
+func ordered(s results.Sample, timeout time.Duration) error {
+	at := []results.Offset{s.Due}
+	for _, m := range []results.Offset{s.Sent, s.First, s.Done} {
+		if m != results.NoOffset {
+			at = append(at, m)
+		}
+	}
+	switch {
+	case s.Done == results.NoOffset || !slices.IsSorted(at):
+		return errors.New("out of order")
+	case s.First != results.NoOffset && s.Sent == results.NoOffset:
+		return errors.New("answered, but not sent")
+	case (s.Outcome == results.NotSent) && (s.Sent != results.NoOffset || s.Done.Sub(s.Due) != timeout):
+		return errors.New("not sent, but not after the timeout either")
+	case s.Sent != results.NoOffset && s.Done.Sub(s.Sent) > timeout:
+		return errors.New("outlived its timeout")
+	case s.Outcome == results.Timeout && s.Done.Sub(s.Sent) != timeout:
+		return errors.New("timed out at another time")
+	case (s.Sent == results.NoOffset) != (s.Endpoint == ""):
+		return errors.New("sent and endpoint do not agree")
+	case s.Outcome != results.OK && !s.Last:
+		return errors.New("the session went on after a failure")
+	}
+	return nil
+}
+
+// A witness remembers the seed that it was asked with, so that the schedule can
+// be made again.
+type witness struct {
+	loadgen.Arrivals
+	seed uint64
+}
+
+func (w *witness) Times(seed uint64) iter.Seq[time.Duration] {
+	w.seed = seed
+	return w.Arrivals.Times(seed)
+}
+
+// checkSchedule asks that the first calls fell due exactly as the schedule
+// says, up to the window's end or the moment of the stop. What is due at that
+// very moment may be on either side of it.
+func (x trial) checkSchedule(step results.Step, w *witness, samples []results.Sample) error {
+	var due []results.Offset
+	for _, s := range samples {
+		if s.Call == 0 {
+			due = append(due, s.Due)
+		}
+	}
+	slices.Sort(due)
+	var want []results.Offset
+	for at := range w.Arrivals.Times(w.seed) {
+		if x.cancel > 0 && (at > x.cancel || at == x.cancel && len(want) == len(due)) || step.Start.Add(at) >= step.WindowEnd {
+			break
+		}
+		want = append(want, step.Start.Add(at))
+	}
+	if !slices.Equal(due, want) {
+		return fmt.Errorf("sessions fell due at %v, the schedule says %v", due, want)
+	}
+	return nil
+}
+
+// Every arrival that falls due gives one sample, and the generator's own count
+// agrees, whatever server, limit and stop do.
+func TestIdentity(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		x := drawTrial(rt)
+		if err := bubble(t, func() error { return x.run(t) }); err != nil {
+			rt.Fatal(err)
+		}
+	})
+}
