@@ -37,7 +37,9 @@
 //     answered between two batches, so a scrape can take as long as a batch. An
 //     image is decoded and cut up before its request counts as either.
 //   - In a stream the first chunk has a role and no content, then come the
-//     content's chunks (fewer than tokens: an incomplete UTF-8 sequence is held
-//     back), one with the reason for the end, one with the usage and no choices,
-//     and [DONE]. usage.prompt_tokens_details.cached_tokens is always there.
+//     content's chunks, one with the reason for the end, one with the usage and no
+//     choices, and [DONE]. usage.prompt_tokens_details.cached_tokens is always
+//     there. There are fewer chunks than tokens: an incomplete UTF-8 sequence is
+//     held back. If that happens to the first token, there is no chunk with the
+//     role, and the first content belongs to a later token.
 package realtest

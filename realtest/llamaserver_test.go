@@ -71,7 +71,7 @@ func startLlamaServer(t *testing.T) *llamaServer {
 		"-m", filepath.Join(models, "text.gguf"), "--mmproj", filepath.Join(models, "mmproj.gguf"),
 		"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--alias", modelName,
 		"-np", strconv.Itoa(slots), "-c", strconv.Itoa(slots*4096), "-t", "1",
-		"--metrics", "--slots", "--no-webui",
+		"--metrics", "--slots",
 		// A random model ends its answer at random, also at once.
 		"--ignore-eos")
 	// A group of its own, so that it can be ended with what it may start; and
