@@ -94,12 +94,12 @@ func (r chatRequest) measure(context int) (p prompt, err error) {
 			continue
 		}
 		if *given < 1 {
-			return p, fmt.Errorf("max_tokens must be at least 1, got %d.", *given)
+			return p, fmt.Errorf("max_tokens must be at least 1, got %d", *given)
 		}
 		p.maxOutput = *given
 	}
 	if p.maxOutput < 1 || p.tokens+p.maxOutput > context {
-		return p, fmt.Errorf("This model's maximum context length is %d tokens. However, your request has %d input tokens and asks for %d. Please reduce the length of the messages.",
+		return p, fmt.Errorf("this model's maximum context length is %d tokens, but the request has %d input tokens and asks for %d",
 			context, p.tokens, max(1, p.maxOutput))
 	}
 	return p, nil
