@@ -59,9 +59,8 @@ func readPages(c cellFacts) (pages, error) {
 		if _, ok := engineOf(o.Source); !ok || o.Subject.Kind != results.SubjectEndpoint {
 			continue
 		}
-		series, labels, _ := strings.Cut(o.Series, "{")
-		if aborted(labels) || aborted(o.Subject.Detail) {
-			continue
+		if o.Series == "vllm:request_success_total" && o.Subject.Detail == "abort" {
+			continue // vLLM counts what was broken off among its successes
 		}
 		if p[o.Subject.ID] == nil {
 			p[o.Subject.ID] = map[string]readings{}
@@ -70,11 +69,11 @@ func readPages(c cellFacts) (pages, error) {
 			p[o.Subject.ID][o.Source] = readings{}
 		}
 		r := p[o.Subject.ID][o.Source]
-		if r[series] == nil {
-			r[series] = map[string][]stats.Point{}
+		if r[o.Series] == nil {
+			r[o.Series] = map[string][]stats.Point{}
 		}
-		part := labels + "\x00" + o.Subject.Detail
-		r[series][part] = append(r[series][part], stats.Point{At: o.At.Seconds(), Value: o.Value})
+		part := o.Subject.Detail
+		r[o.Series][part] = append(r[o.Series][part], stats.Point{At: o.At.Seconds(), Value: o.Value})
 	}
 	for _, sources := range p {
 		for _, r := range sources {
@@ -87,10 +86,6 @@ func readPages(c cellFacts) (pages, error) {
 	}
 	return p, nil
 }
-
-// aborted reports whether labels are those of requests that ended by being
-// broken off, which vLLM counts among its successes.
-func aborted(labels string) bool { return strings.Contains(labels, "abort") }
 
 // A page is what one instance's server tells.
 type page struct {

@@ -16,6 +16,7 @@ type serviceTally struct {
 	warmup, samples, after     int64
 	sessions                   map[int64]*session
 	sent                       spans
+	notOK                      map[string]int64 // calls sent to each endpoint that were not answered well
 	// okDone holds the moments of ok answers with their tokens, for counters.
 	okDone []answered
 }
@@ -40,7 +41,7 @@ type spans struct {
 func newServiceTally() *serviceTally {
 	return &serviceTally{
 		classes: map[string]*tally{}, models: map[string]*tally{}, instances: map[string]*tally{},
-		sessions: map[int64]*session{},
+		sessions: map[int64]*session{}, notOK: map[string]int64{},
 	}
 }
 
@@ -62,6 +63,8 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	}
 	if s.Outcome == results.OK {
 		t.okDone = append(t.okDone, answered{s.Endpoint, s.Done, s.PromptTokens, s.OutputTokens})
+	} else if s.Sent != results.NoOffset {
+		t.notOK[s.Endpoint]++
 	}
 	if s.Sent != results.NoOffset {
 		from, to := max(s.Sent, w.from), min(s.Done, w.to)
@@ -243,7 +246,7 @@ func (r serviceReader) verdict(s Service) Verdict {
 	if lag > limit {
 		return Verdict{ClientLimited, fmt.Sprintf("our own lag has p99 %.3g ms, more than %.3g ms", lag*1e3, limit*1e3)}
 	}
-	return Verdict{Valid, fmt.Sprintf("our own lag has p99 %.3g ms, at most %.3g ms; steadiness and saturation are not judged", lag*1e3, limit*1e3)}
+	return Verdict{Valid, fmt.Sprintf("our own lag has p99 %.3g ms, at most %.3g ms", lag*1e3, limit*1e3)}
 }
 
 // neighbours are the ends of the steps around a step, or nil at the ends of

@@ -7,6 +7,7 @@ package analysis
 
 import (
 	"math"
+	"slices"
 
 	"github.com/evabench/evabench/results"
 )
@@ -42,6 +43,23 @@ type Summary struct {
 	Warnings   []Warning    `json:"warnings,omitempty"`
 	// Missing names the planned cells of which there is no record.
 	Missing []string `json:"missing,omitempty"`
+}
+
+// ValidSteps counts the steps of finished cells in which every service's
+// Verdict is Valid.
+func (s *Summary) ValidSteps() int {
+	n := 0
+	for _, c := range s.Cells {
+		if c.Cell.Status != results.CellDone {
+			continue
+		}
+		for _, step := range c.Steps {
+			if !slices.ContainsFunc(step.Services, func(v Service) bool { return v.Verdict.Is != Valid }) && len(step.Services) > 0 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // A Warning is a warning and where it belongs: "cell 001…, step 0, vision".

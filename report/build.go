@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/results"
 )
 
@@ -92,9 +93,8 @@ func placementRows(c analysis.Cell) [][]Cell {
 			if d.Instance != nil {
 				profile = d.Instance.Profile
 			}
-			memory := float64(d.MemoryBytes) / (1 << 30)
 			row = append(row, Text(d.Name), Text(profile), Text(d.Model), count(d.SMs),
-				number(analysis.Value{Number: &memory}, "GiB"), Text(d.Sharing.String()))
+				gibibytes(d.MemoryBytes), Text(d.Sharing.String()))
 		}
 		if !known {
 			row = append(row, Text("unknown"), Text("unknown"), Text("unknown"), Text("unknown"), Text("unknown"), Text("unknown"))
@@ -102,6 +102,11 @@ func placementRows(c analysis.Cell) [][]Cell {
 		rows = append(rows, append(row, Text(workers(i.Workers)), Text(i.Device)))
 	}
 	return rows
+}
+
+func gibibytes(bytes uint64) Cell {
+	value := float64(bytes) / (1 << 30)
+	return Cell{Text: units.Number(value), Value: &value, Unit: "GiB"}
 }
 
 func workers(by map[string]int) string {

@@ -78,12 +78,15 @@ type Change struct{ From, To int }
 // Text makes a cell of words.
 func Text(text string) Cell { return Cell{Text: text} }
 
-// number makes a cell without a unit in its text.
+// number makes a cell without a unit in its text. The unit "n" is for counts.
 func number(v analysis.Value, unit string) Cell {
 	if !v.Known() {
 		return Cell{Text: units.Unknown, Unit: unit, Note: v.Why}
 	}
-	return Cell{Text: units.Number(*v.Number), Value: v.Number, Unit: unit}
+	if unit == "n" {
+		return Cell{Text: units.Number(*v.Number), Value: v.Number, Unit: unit}
+	}
+	return Cell{Text: units.Measure(*v.Number), Value: v.Number, Unit: unit}
 }
 
 // scaled makes a cell whose text has a prefix and a unit.

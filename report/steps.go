@@ -63,14 +63,14 @@ func load(l results.Level) string {
 
 func rates(list []place) Table {
 	t := Table{ID: "throughput", Title: "Throughput", Columns: placeColumns(
-		numbers("Window", "s"), numbers("Completed in it", "n"), numbers("Completed", "req/s"), numbers("Completed", "req/min"),
+		spans("Window"), numbers("Completed in it", "n"), numbers("Completed", "req/s"), numbers("Completed", "req/min"),
 		numbers("Answers to its arrivals", "req/s"), numbers("Sessions ended", "n"), spans("Session time"), spans("Think time"),
 		numbers("Prompt", "tok/s"), numbers("Output", "tok/s"),
 	)}
 	for _, p := range list {
 		g := p.service.Total
 		t.Rows = append(t.Rows, p.cells(
-			number(analysis.Value{Number: &p.step.Window}, "s"), count(g.Completed), number(g.Throughput, "req/s"), perMinute(g.Throughput),
+			seconds(p.step.Window), count(g.Completed), number(g.Throughput, "req/s"), perMinute(g.Throughput),
 			number(g.Answered, "req/s"), count(p.service.Sessions.Ended), scaled(p.service.Sessions.Time.Mean), scaled(p.service.Sessions.Think),
 			number(g.Prompt.PerSecond, "tok/s"), number(g.Output.PerSecond, "tok/s"),
 		))
@@ -192,11 +192,11 @@ func streams(list []place) Table {
 
 func queues(list []place) Table {
 	t := Table{ID: "queue", Title: "Requests waiting, as the servers tell it", Columns: placeColumns(
-		numbers("Mean", "requests"), numbers("Max at one instance", "requests"), numbers("Readings", "n"), words("Source"),
+		numbers("Mean", "requests"), numbers("Max at one instance", "n"), numbers("Readings", "n"), words("Source"),
 	)}
 	for _, p := range list {
 		q := p.service.Queue
-		t.Rows = append(t.Rows, p.cells(number(q.Mean, "requests"), number(q.Max, "requests"), count(q.Readings), Text(q.Source)))
+		t.Rows = append(t.Rows, p.cells(number(q.Mean, "requests"), number(q.Max, "n"), count(q.Readings), Text(q.Source)))
 	}
 	return t
 }

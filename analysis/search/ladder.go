@@ -8,21 +8,21 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// A Steps chooser gives a fixed list of steps, one after the other. Use
-// [Ladder] to make one. It holds no state and is safe for concurrent use.
-type Steps struct{ plans []results.StepPlan }
+// A Ladder gives a fixed list of steps, one after the other, whatever the
+// steps before gave. It does not change and is safe for concurrent use. The
+// zero value has no steps.
+type Ladder struct{ plans []results.StepPlan }
 
-// Ladder makes a chooser that runs plans in their order, each once, whatever
-// the steps before gave. The plans are copied; a ladder of none ends at once.
-func Ladder(plans []results.StepPlan) *Steps {
-	return &Steps{plans: slices.Clone(plans)}
+// NewLadder makes a Ladder of plans, which are copied.
+func NewLadder(plans []results.StepPlan) *Ladder {
+	return &Ladder{plans: slices.Clone(plans)}
 }
 
 // Next gives the plan of the step after done, the steps of the cell so far in
 // their order; false means that the cell is complete.
-func (s *Steps) Next(done []results.Step) (results.StepPlan, bool) {
-	if len(done) >= len(s.plans) {
+func (l *Ladder) Next(done []results.Step) (results.StepPlan, bool) {
+	if len(done) >= len(l.plans) {
 		return results.StepPlan{}, false
 	}
-	return s.plans[len(done)], true
+	return l.plans[len(done)], true
 }

@@ -12,7 +12,7 @@ func TestLadder(t *testing.T) {
 		for _, name := range names {
 			plans = append(plans, results.StepPlan{Name: name})
 		}
-		chooser := Ladder(plans)
+		chooser := NewLadder(plans)
 		for i := range plans {
 			plans[i].Name = "changed by the caller"
 		}

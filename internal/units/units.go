@@ -28,7 +28,8 @@ const (
 )
 
 // Format writes a value given in a base unit with a fitting prefix and its
-// unit: 0.0123 "s" is "12.30 ms", 0.5 "ratio" is "50.00 %". NaN and the
+// unit: 0.0123 "s" is "12.30 ms", 0.5 "ratio" is "50.00 %". Counts (unit "1")
+// and bytes are written as Number does, all else as Measure. NaN and the
 // infinities are Unknown.
 func Format(value float64, unit string) string {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
@@ -37,16 +38,16 @@ func Format(value float64, unit string) string {
 	switch unit {
 	case Seconds:
 		scale, prefix := secondsScale(math.Abs(value))
-		return Number(value*scale) + " " + prefix
+		return Measure(value*scale) + " " + prefix
 	case Bytes:
 		scale, prefix := bytesScale(math.Abs(value))
 		return Number(value/scale) + " " + prefix
 	case Ratio:
-		return Number(value*100) + " %"
+		return Measure(value*100) + " %"
 	case One, "":
 		return Number(value)
 	default:
-		return Number(value) + " " + unit
+		return Measure(value) + " " + unit
 	}
 }
 
@@ -74,16 +75,23 @@ func Change(ratio float64) string {
 	return text + " %"
 }
 
-// Number writes a bare number with Digits significant digits. Whole numbers
-// are written in full, and thousands are set apart by commas: 2287 is "2,287".
-// What would round to more than Digits digits before the point is written to
-// the nearest whole number, so that no digit before the point is lost.
+// Number writes a bare number: a whole one in full, any other as Measure does.
+// Thousands are set apart by commas: 2287 is "2,287".
 func Number(value float64) string {
+	if value == math.Trunc(value) && math.Abs(value) < 1e15 {
+		return commas(strconv.FormatFloat(value, 'f', 0, 64))
+	}
+	return Measure(value)
+}
+
+// Measure writes a measured number with Digits significant digits: 10 is
+// "10.00". No digit before the point is lost: 12345.6 is "12,346". Zero is "0".
+func Measure(value float64) string {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return Unknown
 	}
-	if value == math.Trunc(value) && math.Abs(value) < 1e15 {
-		return commas(strconv.FormatFloat(value, 'f', 0, 64))
+	if value == 0 {
+		return "0"
 	}
 	size := math.Abs(value)
 	if size < 1e-4 || size >= 1e15 {

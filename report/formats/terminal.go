@@ -20,7 +20,7 @@ func terminal(d *report.Document) string {
 		}
 		fmt.Fprintf(&b, "\n%s\n%s\n", title, strings.Repeat("=", width(title)))
 		for _, note := range s.Notes {
-			fmt.Fprintln(&b, note)
+			wrap(&b, "", note)
 		}
 		for _, t := range s.Tables {
 			if len(t.Rows) > 0 {
@@ -70,10 +70,10 @@ func terminalTable(b *strings.Builder, t report.Table) {
 		}
 	}
 	for i, text := range notes.texts {
-		fmt.Fprintf(b, "  [%d] %s\n", i+1, text)
+		wrap(b, "  ", fmt.Sprintf("[%d] %s", i+1, text))
 	}
 	for _, note := range t.Notes {
-		fmt.Fprintf(b, "  %s\n", note)
+		wrap(b, "  ", note)
 	}
 }
 
@@ -96,4 +96,21 @@ func terminalLine(b *strings.Builder, columns []report.Column, widths []int, tex
 func width(text string) int {
 	c := runewidth.Condition{StrictEmojiNeutral: true}
 	return c.StringWidth(text)
+}
+
+// wrap writes words in lines of at most 100 columns, as far as words allow.
+func wrap(b *strings.Builder, indent, text string) {
+	const most = 100
+	line := indent
+	for word := range strings.FieldsSeq(text) {
+		if line != indent && width(line)+1+width(word) > most {
+			fmt.Fprintln(b, line)
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(b, line)
 }

@@ -1,0 +1,149 @@
+package analysis
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/results"
+)
+
+// Little's law is judged from 25 times the stay on, and passes within 3 %.
+func TestLittleLimits(t *testing.T) {
+	for _, c := range []struct {
+		window      time.Duration // stay is 1 s
+		left, right float64
+		want        string
+	}{
+		{25 * time.Second, 100, 100, Pass},
+		{25*time.Second - 1, 100, 100, NotJudged},
+		{time.Minute, 102.9, 100, Pass},
+		{time.Minute, 103.1, 100, Fail},
+		{time.Minute, 97.1, 100, Pass},
+		{time.Minute, 96.9, 100, Fail},
+		{time.Minute, 5, 0, Fail},
+	} {
+		check := Check{Left: known(c.left, "1"), Right: known(c.right, "1")}.judge(window{0, at0(c.window)}, 1, "call time")
+		if check.Result != c.want {
+			t.Errorf("window %v, %v against %v: %+v, want %s", c.window, c.left, c.right, check, c.want)
+		}
+		if check.Result == NotJudged && !strings.Contains(check.Why, "window too short") {
+			t.Errorf("why not judged: %q", check.Why)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	for _, c := range []struct {
+		value float64
+		op    string
+		want  bool
+	}{
+		{1, "<", false}, {0.999, "<", true}, {1, "<=", true}, {1.001, "<=", false},
+		{1, ">", false}, {1.001, ">", true}, {1, ">=", true}, {0.999, ">=", false},
+	} {
+		if got, err := compare(c.value, c.op, 1); got != c.want || err != nil {
+			t.Errorf("%v %s 1: %v, %v", c.value, c.op, got, err)
+		}
+	}
+	if _, err := compare(1, "==", 1); err == nil {
+		t.Error("== is taken")
+	}
+}
+
+// A clause for a class looks at that class only; an unknown class had nothing
+// due and does not meet anything.
+func TestClauseOfClass(t *testing.T) {
+	f := madeRun()
+	clause := func(class string) results.Clause {
+		return results.Clause{Metric: "errors", Class: class, Op: "<=", Unit: "ratio"}
+	}
+	f.environment.Services[0].SLO = []results.Clause{clause("owl-v2"), clause("rt-detrv2"), clause("none")}
+	got := summarized(t, f).Cells[0].Steps[0].Services[0].SLO
+	// The one answer that was refused was rt-detrv2's.
+	for i, want := range []string{Met, NotMet, NotMet} {
+		if got[i].Result != want {
+			t.Errorf("class %q: %s, want %s", got[i].Clause.Class, got[i].Result, want)
+		}
+	}
+}
+
+func TestAbortedAreNoCompletions(t *testing.T) {
+	f := madeRun()
+	var with []results.Observation
+	for o := range f.cells[0].observations {
+		if o.Series == "vllm:request_success_total" {
+			o.Subject.Detail = "stop"
+			aborted := o
+			aborted.Subject.Detail, aborted.Value = "abort", o.Value*2
+			with = append(with, aborted)
+		}
+		with = append(with, o)
+	}
+	f.cells[0].observations = all(with)
+	c := summarized(t, f).Cells[0].Steps[0].Services[1].Counters[0]
+	if c.What != "completed" || c.Result != Pass {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Readings only within the window are no proof: requests are in flight at
+// both ends.
+func TestCountersWithinWindowAreNotJudged(t *testing.T) {
+	f := madeRun()
+	var within []results.Observation
+	for o := range f.cells[0].observations {
+		if o.At > at0(madeWarmup) && o.At < at0(madeWarmup+madeWindow) {
+			within = append(within, o)
+		}
+	}
+	f.cells[0].observations = all(within)
+	for _, c := range summarized(t, f).Cells[0].Steps[0].Services[1].Counters {
+		if c.Idle || c.Result != NotJudged || !c.Server.Known() || !c.Ours.Known() || *c.Server.Number != *c.Ours.Number {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestCounterThatWentBackIsUnknown(t *testing.T) {
+	f := madeRun()
+	var list []results.Observation
+	for o := range f.cells[0].observations {
+		if o.Series == "vllm:request_success_total" && o.At > at0(50*time.Second) {
+			o.Value = 1 // the server was started again
+		}
+		list = append(list, o)
+	}
+	f.cells[0].observations = all(list)
+	c := summarized(t, f).Cells[0].Steps[0].Services[1].Counters[0]
+	if c.Result != NotJudged {
+		t.Errorf("%+v", c)
+	}
+	why(t, "server's count", c.Server, "went back")
+}
+
+// Answers that come after the window are answers to its arrivals, but not the
+// window's throughput.
+func TestOverloadIsNotThroughput(t *testing.T) {
+	var samples []results.Sample
+	for i := range int64(1000) { // 10/s due for 100 s, served at 5/s
+		due := at0(madeWarmup + time.Duration(i)*100*time.Millisecond)
+		samples = append(samples, results.Sample{
+			Service: "vision", Class: "a", Model: "a", Endpoint: "vision-0", Seq: i, Session: i, User: -1, Last: true,
+			Due: due, Sent: due, First: results.NoOffset, Done: at0(madeWarmup + time.Duration(i+1)*200*time.Millisecond), Outcome: results.OK,
+		})
+	}
+	f := madeRun()
+	f.cells[0].steps[0] = madeStep(samples, 0)
+	f.cells[0].steps[0].step.Plan.Levels[0].Arrivals = "poisson"
+	s := summarized(t, f)
+	g := s.Cells[0].Steps[0].Services[0]
+	number(t, "answered", g.Total.Answered, 10)
+	number(t, "throughput", g.Total.Throughput, 4.99) // done at 10.2, 10.4, …, 109.8
+	if c := codes(s, "001"); !strings.Contains(c, "window-edges") {
+		t.Errorf("warnings %s", c)
+	}
+	if g.Population.Result != NotJudged || g.Population.Why != "not a closed loop" {
+		t.Errorf("population %+v", g.Population)
+	}
+}
