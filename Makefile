@@ -44,12 +44,12 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 
 real: build # what test-real needs: a real llama-server and models for it
 	scripts/install-llama-server.sh $(REAL)/llama-server
-	$(GO) run ./internal/tinygguf/cmd/tinygguf -size large $(REAL)/models/large
+	$(GO) run ./internal/tinygguf/cmd/tinygguf -size medium $(REAL)/models
 
 test-real: real ## tests against servers that we did not write; fetches them into .real/
 	EVABENCH_BIN='$(abspath $(OUT))/evabench' \
 	EVABENCH_LLAMA_SERVER='$(abspath $(REAL))/llama-server/llama-server' \
-	EVABENCH_MODELS='$(abspath $(REAL))/models/large' \
+	EVABENCH_MODELS='$(abspath $(REAL))/models' \
 	$(GO) test -tags real -count=1 -timeout 20m $(TESTFLAGS) ./realtest/...
 
 clean: ## remove what make built and fetched; runs/ stays

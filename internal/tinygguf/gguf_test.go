@@ -294,6 +294,7 @@ func TestReadyShapes(t *testing.T) {
 		bytes     [2]int // of the text model, from and to
 	}{
 		{"small", SmallText(), SmallProjector(), [2]int{400_000, 600_000}},
+		{"medium", MediumText(), MediumProjector(), [2]int{15_000_000, 22_000_000}},
 		{"large", LargeText(), LargeProjector(), [2]int{90_000_000, 100_000_000}},
 	} {
 		if got, want := pair.projector.TextEmbedding, pair.text.Embedding; got != want {

@@ -29,6 +29,14 @@ func SmallProjector() ProjectorConfig {
 	}
 }
 
+// MediumProjector goes with [MediumText]; an image costs 256 tokens.
+func MediumProjector() ProjectorConfig {
+	return ProjectorConfig{
+		TextEmbedding: MediumText().Embedding, ImageSize: 224, PatchSize: 14,
+		Embedding: 128, Layers: 3, Heads: 4, FeedForward: 256, Seed: 2,
+	}
+}
+
 // LargeProjector goes with [LargeText]; an image costs 256 tokens. It is about
 // 11 MB.
 func LargeProjector() ProjectorConfig {

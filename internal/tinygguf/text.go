@@ -23,6 +23,12 @@ func SmallText() TextConfig {
 	return TextConfig{Embedding: 64, Layers: 2, Heads: 4, KVHeads: 2, FeedForward: 128, Context: 4096, Seed: 1}
 }
 
+// MediumText is a model of about 18 MB that a shared machine can serve to
+// several clients at once: for runs of a minute with many requests.
+func MediumText() TextConfig {
+	return TextConfig{Embedding: 256, Layers: 6, Heads: 8, KVHeads: 4, FeedForward: 704, Context: 8192, Seed: 1}
+}
+
 // LargeText is a model of about 96 MB that takes some ms for each token on one
 // CPU thread: for tests in which requests must wait for each other.
 func LargeText() TextConfig {

@@ -1,7 +1,7 @@
 // Command tinygguf writes a small text model and its vision projector, both
 // with random weights, for tests against a real model server.
 //
-//	tinygguf [-size small|large] DIR
+//	tinygguf [-size small|medium|large] DIR
 //
 // It writes DIR/text.gguf and DIR/mmproj.gguf.
 package main
@@ -18,9 +18,9 @@ import (
 )
 
 func main() {
-	size := flag.String("size", "small", "`size` of the models: small or large")
+	size := flag.String("size", "small", "`size` of the models: small, medium or large")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: tinygguf [-size small|large] DIR")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: tinygguf [-size small|medium|large] DIR")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -38,10 +38,12 @@ func run(size, dir string) error {
 	text, projector := tinygguf.SmallText(), tinygguf.SmallProjector()
 	switch size {
 	case "small":
+	case "medium":
+		text, projector = tinygguf.MediumText(), tinygguf.MediumProjector()
 	case "large":
 		text, projector = tinygguf.LargeText(), tinygguf.LargeProjector()
 	default:
-		return fmt.Errorf("size %q is neither small nor large", size)
+		return fmt.Errorf("size %q is none of small, medium and large", size)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
