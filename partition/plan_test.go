@@ -228,6 +228,21 @@ func TestPlaceAgainstAll(t *testing.T) {
 	}
 }
 
+// TestPlaceOrder: equal profiles take their places in the layout's order.
+func TestPlaceOrder(t *testing.T) {
+	p, err := MakePlan(State{GPUs: []GPU{testGPU(0)}}, mustParse(t, "1g.24gb(mps)+1g.24gb(ts)+2g.48gb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range p.Targets[0].Slots {
+		got = append(got, s.Instance().String()+" "+s.Sharing.String())
+	}
+	if want := []string{"2g.48gb at 0:6 ts", "1g.24gb at 6:3 mps", "1g.24gb at 9:3 ts"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // checkPlaced checks that the places are allowed, disjoint and in order.
 func checkPlaced(t *testing.T, wanted, got []Slot) {
 	t.Helper()

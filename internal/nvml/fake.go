@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
-	"github.com/google/renameio/v2"
 )
 
 // A Fake is an [API] over simulated cards that live in a file. It refuses what
@@ -111,15 +110,29 @@ func (f *Fake) locked(use func(fakeFile) error) (err error) {
 	return use(file)
 }
 
-func writeFake(path string, file fakeFile) error {
+// writeFake replaces the file in one step.
+//
+// Note: renameio.WriteFile, which also syncs, made most of a simulated layout
+// change. These cards need not outlive the machine, only our processes.
+func writeFake(path string, file fakeFile) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write simulated GPUs: %w", err)
+		}
+	}()
 	data, err := json.MarshalIndent(file, "", " ")
 	if err != nil {
-		return fmt.Errorf("write simulated GPUs: %w", err)
+		return err
 	}
-	if err := renameio.WriteFile(path, append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write simulated GPUs: %w", err)
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = tmp.Write(append(data, '\n'))
+	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return os.Rename(tmp.Name(), path)
 }
 
 // fakeUUID makes a UUID that is the same for the same name and number.

@@ -110,16 +110,11 @@ func (f *Fake) CreateGPUInstance(gpu string, profileID int, at Placement) (made 
 		if k < 0 || !slices.Contains(c.profiles[k].Placements, at) {
 			return ErrInvalidArgument
 		}
-		p, same := c.profiles[k], 0
-		for _, i := range c.Instances {
-			if overlap(i.Placement, at) {
-				return ErrInsufficientResources
-			}
-			if i.Profile == p.Name {
-				same++
-			}
-		}
-		if same >= p.Max || !c.mediaLeft(p.Name) {
+		// Free places and media engines bound the number of instances: a
+		// test holds that the table's maximum says no less.
+		p := c.profiles[k]
+		taken := slices.ContainsFunc(c.Instances, func(i fakeInstance) bool { return overlap(i.Placement, at) })
+		if taken || !c.mediaLeft(p.Name) {
 			return ErrInsufficientResources
 		}
 		i := fakeInstance{ID: freeID(c.Instances, func(i fakeInstance) int { return i.ID }), Profile: p.Name, Placement: at}

@@ -326,6 +326,78 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
+// TestPendingRestored: a change that a crash left pending is taken back.
+func TestPendingRestored(t *testing.T) {
+	r := newRig(t, t.TempDir(), a100)
+	before, file := r.inspect(t, "0"), r.cards(t)
+	gpu := before.GPUs[0].UUID
+	if err := r.fake.AddProcess(gpu, os.Getpid(), "someone", 1); err != nil {
+		t.Fatal(err)
+	}
+	if activation, ret := r.fake.SetMIGMode(gpu, true); activation != nvml.ErrInUse || ret != nvml.Success {
+		t.Fatalf("SetMIGMode = %v, %v; want it pending", activation, ret)
+	}
+	if err := r.Restore(t.Context(), before); err != nil {
+		t.Error(err)
+	}
+	if now := r.cards(t); now != file {
+		t.Errorf("restored to\n%s, was\n%s", now, file)
+	}
+}
+
+// A liar reports success for a call that has no effect, and stands for drivers
+// and tools that do (NVIDIA/mig-parted#227).
+type liar struct {
+	nvml.API
+	mode, compute, destroy bool // which call
+}
+
+func (l liar) SetMIGMode(gpu string, on bool) (activation, ret nvml.Return) {
+	if l.mode {
+		return nvml.Success, nvml.Success
+	}
+	return l.API.SetMIGMode(gpu, on)
+}
+
+func (l liar) CreateComputeInstance(gpu string, gi int, at nvml.Placement) (nvml.ComputeInstance, error) {
+	if l.compute {
+		return nvml.ComputeInstance{UUID: "MIG-never"}, nil
+	}
+	return l.API.CreateComputeInstance(gpu, gi, at)
+}
+
+func (l liar) DestroyGPUInstance(gpu string, gi int) error {
+	if l.destroy {
+		return nil
+	}
+	return l.API.DestroyGPUInstance(gpu, gi)
+}
+
+// TestReadBack: success that was only said is found out by reading back.
+func TestReadBack(t *testing.T) {
+	for _, tt := range []struct {
+		liar          liar
+		layouts, want string
+	}{
+		{liar{mode: true}, "off 1g.24gb", "reads back as off"},
+		{liar{compute: true}, "off 1g.24gb", "1g.24gb at 0:3 is missing"},
+		{liar{destroy: true}, "2x1g.24gb 1g.24gb", "1g.24gb at 3:3 without compute instance is extra"},
+	} {
+		r := newRig(t, t.TempDir(), pro6000)
+		found, wanted, _ := strings.Cut(tt.layouts, " ")
+		r.apply(t, found, "0")
+		before := r.inspect(t, "0")
+		tt.liar.API = r.fake
+		_, err := New(tt.liar, r.mps).Apply(t.Context(), plan(t, before, wanted))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: Apply gave %v, want %q", tt.layouts, err, tt.want)
+		}
+		if err := r.Restore(t.Context(), before); err != nil {
+			t.Errorf("%s: %v", tt.layouts, err)
+		}
+	}
+}
+
 func TestInspectNames(t *testing.T) {
 	r := newRig(t, t.TempDir(), pro6000, a30)
 	all := r.inspect(t, "1", "0")
