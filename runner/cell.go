@@ -133,7 +133,11 @@ func (r *cellRun) jobs(up []running) ([]collectors.Job, error) {
 		}
 	}
 	if r.bench.Devices != nil {
-		jobs = append(jobs, r.bench.Devices(r.layout.devices)...)
+		more, err := r.bench.Devices(r.layout.devices)
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, more...)
 	}
 	for i := range jobs {
 		if jobs[i].Every == 0 {

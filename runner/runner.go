@@ -42,7 +42,7 @@ type Bench struct {
 	NewRouter  func(name string) (loadgen.Router, error)
 	// Devices gives the collector jobs of a layout's devices; nil for none.
 	// Client jobs (evabench itself) belong here too.
-	Devices      func([]device.Device) []collectors.Job
+	Devices      func([]device.Device) ([]collectors.Job, error)
 	CollectEvery time.Duration // 0 means 1 s
 	Waiter       loadgen.Waiter
 	Writer       *results.Writer

@@ -100,7 +100,10 @@ func builds[T any](set kind.Set[T]) func(kind.Spec) error {
 
 // onSimulator puts a scenario on a simulated server, as --sim asks.
 func onSimulator(s *scenarios.Scenario, server string) {
-	s.Server.Backend = sim.BackendSpec(server)
+	s.Server.Backend = kind.Spec{Name: simKind, Decode: func(into any) error {
+		into.(*sim.BackendConfig).Server = server
+		return nil
+	}}
 	for i := range s.Services {
 		s.Services[i].Launcher = kind.Spec{Name: simKind}
 	}
@@ -115,6 +118,7 @@ type bench struct {
 	dir        string // scratch folder of the simulator, removed by close
 	backend    partition.Backend
 	state      partition.State
+	simulated  string // the simulated server's name; empty on a real one
 	cells      []scenarios.Cell
 	impossible []results.Impossible
 }
@@ -149,6 +153,9 @@ func openData(ctx context.Context, file string, data []byte, simulated string, s
 	if err != nil {
 		return nil, &usageError{err}
 	}
+	if b.simulated, err = simulatedServer(first); err != nil {
+		return nil, &usageError{fmt.Errorf("%s: %w", file, err)}
+	}
 	if b.backend, err = b.kinds.backends.Build(first.Server.Backend); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: backend: %w", file, err)}
 	}
@@ -163,6 +170,19 @@ func openData(ctx context.Context, file string, data []byte, simulated string, s
 		return nil, &usageError{fmt.Errorf("%s: no point of the matrix is possible; the first: %s", file, b.impossible[0].Reason)}
 	}
 	return b, nil
+}
+
+// devicesOf is how many devices a plan ends with.
+func devicesOf(p partition.Plan) int {
+	n := 0
+	for _, t := range p.Targets {
+		if t.MIG {
+			n += len(t.Slots)
+		} else {
+			n++
+		}
+	}
+	return n
 }
 
 // permissions are what the scenario allows to be changed.
@@ -184,7 +204,7 @@ func (b *bench) possible(c results.Config) error {
 	if err != nil {
 		return err
 	}
-	devices := make([]device.Device, plan.Devices())
+	devices := make([]device.Device, devicesOf(plan))
 	var wanted []services.Wanted
 	for _, s := range b.scenario.Services {
 		l, err := b.kinds.launchers.Build(s.Launcher)
@@ -202,8 +222,33 @@ func (b *bench) possible(c results.Config) error {
 	return err
 }
 
-// simulated names the simulated server, or is empty.
-func (b *bench) simulated() string { return b.host.Server() }
+// simulatedServer names the simulated server that a scenario is on: its
+// backend's, else that of a launcher; empty if neither is simulated.
+func simulatedServer(s *scenarios.Scenario) (string, error) {
+	if s.Server.Backend.Name == simKind {
+		var c sim.BackendConfig
+		err := decode(s.Server.Backend, &c)
+		return c.Server, err
+	}
+	for _, svc := range s.Services {
+		if svc.Launcher.Name != simKind {
+			continue
+		}
+		var c sim.LauncherConfig
+		if err := decode(svc.Launcher, &c); err != nil || c.Server != "" {
+			return c.Server, err
+		}
+		return "", fmt.Errorf("service %s: launcher sim needs a server: the backend is not simulated", svc.Name)
+	}
+	return "", nil
+}
+
+func decode(s kind.Spec, into any) error {
+	if s.Decode == nil {
+		return nil
+	}
+	return s.Decode(into)
+}
 
 // extent tells how much a sweep of the scenario is.
 func (b *bench) extent() string {

@@ -1,11 +1,80 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/collectors/sources/client"
+	"github.com/evabench/evabench/collectors/sources/nvml"
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/kind"
+	gpus "github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/results"
 )
 
-// deviceJobs gives the collectors of devices and of evabench itself.
-func (b *bench) deviceJobs(devices []device.Device) []collectors.Job {
-	return nil
+// deviceJobs gives the collectors of evabench itself and, where NVML can be
+// asked, of a layout's devices.
+func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
+	own, err := b.kinds.sources.Build(kind.Spec{Name: client.Kind.Name})
+	if err != nil {
+		return nil, err
+	}
+	wanted := []deviceJob{{client.Kind.Name, own, results.Subject{Kind: results.SubjectClient, ID: "evabench"}}}
+	if b.simulated != "" && len(devices) > 0 {
+		machine, err := b.host.Open(b.simulated)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, deviceJob{
+			nvml.Name, nvml.New(nvmlDevices{machine.GPUs, devices}),
+			results.Subject{Kind: results.SubjectHost, ID: b.simulated},
+		})
+	}
+	var jobs []collectors.Job
+	for _, w := range wanted {
+		c, err := w.source.Collector(collectors.Target{Subject: w.subject})
+		if err != nil {
+			return nil, fmt.Errorf("collector %s: %w", w.name, err)
+		}
+		jobs = append(jobs, collectors.Job{Name: w.name, Collector: c, Subject: w.subject})
+	}
+	return jobs, nil
+}
+
+type deviceJob struct {
+	name    string
+	source  collectors.Source
+	subject results.Subject
+}
+
+// nvmlDevices reads a layout's devices through NVML.
+type nvmlDevices struct {
+	api     gpus.Reader
+	devices []device.Device
+}
+
+// Read reads each device; one that fails leaves the others readable.
+func (n nvmlDevices) Read() ([]nvml.Device, error) {
+	var all []nvml.Device
+	var faults []error
+	for _, d := range n.devices {
+		read := nvml.Device{UUID: d.UUID, GPU: d.GPU}
+		if d.Instance != nil {
+			read.MIG, read.Profile = true, d.Instance.Profile
+		}
+		if m, err := n.api.Memory(d.UUID); err != nil {
+			faults = append(faults, fmt.Errorf("memory of %s: %w", d.Name, err))
+		} else {
+			read.MemoryUsedBytes, read.MemoryTotalBytes = &m.UsedBytes, &m.TotalBytes
+		}
+		if p, err := n.api.Processes(d.UUID); err != nil {
+			faults = append(faults, fmt.Errorf("processes of %s: %w", d.Name, err))
+		} else {
+			count := len(p)
+			read.Processes = &count
+		}
+		all = append(all, read)
+	}
+	return all, errors.Join(faults...)
 }

@@ -23,6 +23,7 @@ measured on a real card, and its parameters are uncalibrated. Sweep starts one b
 backend is sim, or with --sim.`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
+			o.Token = os.Getenv(sim.TokenEnv)
 			if parent {
 				o.Parent = s.in
 			}
@@ -43,7 +44,9 @@ backend is sim, or with --sim.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.Dir, "state", "", "keep the simulated cards in `DIR` (default: a temporary one)")
-	f.BoolVar(&parent, "parent", false, "end when standard input ends")
+	f.BoolVar(&o.Instances, "instances", false, "start one Vision and one Agent instance at once, for any client")
+	f.StringVar(&o.Control, "control", "", "`ADDRESS` of the control interface on loopback (default any port)")
+	f.BoolVar(&parent, "child", false, "end when standard input ends")
 	list := ""
 	for _, i := range sim.Servers() {
 		list += fmt.Sprintf("  %-12s %s\n", i.Name, i.About)

@@ -75,7 +75,7 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	if o.dryRun {
 		return nil
 	}
-	if changes && !o.yes && b.simulated() == "" {
+	if changes && !o.yes && b.simulated == "" {
 		if err := consent(s); err != nil {
 			return err
 		}
@@ -139,8 +139,8 @@ type layoutPlan struct {
 // printPlans prints what will be changed, and reports whether anything will.
 func (b *bench) printPlans(s streams, plans []layoutPlan) (changes bool) {
 	where := "this server"
-	if b.simulated() != "" {
-		where = "SIMULATED server " + b.simulated()
+	if b.simulated != "" {
+		where = "SIMULATED server " + b.simulated
 	}
 	fmt.Fprintf(s.err, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
 	b.printImpossible(s.err)
@@ -183,7 +183,7 @@ func (b *bench) openJournal(ctx context.Context, o sweepOptions, changes bool, s
 		return nil, nil
 	}
 	dir := o.stateDir
-	if b.simulated() != "" {
+	if b.simulated != "" {
 		dir = b.dir
 	}
 	j, err := partition.OpenJournal(dir)
@@ -211,7 +211,7 @@ func (b *bench) environment() results.Environment {
 	machine, warnings := host.Read()
 	env := results.Environment{
 		Schema: results.SchemaVersion, Evabench: buildVersion(), Scenario: b.scenario.Name,
-		Started: time.Now().UTC(), Simulated: b.simulated(), Command: os.Args[1:],
+		Started: time.Now().UTC(), Simulated: b.simulated, Command: os.Args[1:],
 		Host: machine, Impossible: b.impossible, Warnings: warnings,
 	}
 	for _, c := range b.cells {
@@ -236,7 +236,7 @@ func (b *bench) runner(w *results.Writer, j *partition.Journal, s streams) (*run
 		},
 		Devices:      b.deviceJobs,
 		CollectEvery: b.scenario.CollectEvery,
-		Waiter:       pace.New(),
+		Waiter:       pace.Waiter{},
 		Tell: func(line string) {
 			fmt.Fprintf(s.err, "%s %s\n", time.Now().Format("15:04:05"), line)
 		},
