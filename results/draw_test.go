@@ -55,7 +55,7 @@ func drawObservation(t *rapid.T) Observation {
 	}
 }
 
-// oneStep is a step of one second's window with four samples, of which two
+// oneStep is a step of one second's window with five samples, of which two
 // are ok and in the window: latencies 30 ms and 2 h.
 func oneStep(index int) (Step, []Sample) {
 	ms := Offset(time.Millisecond)
@@ -79,6 +79,7 @@ func oneStep(index int) (Step, []Sample) {
 		sample(3, 1999*ms, 1999*ms+Offset(2*time.Hour), OK),
 		sample(1, 1000*ms, 1030*ms, OK),
 		sample(2, 1500*ms, 1600*ms, Timeout),
-		sample(0, 999*ms, 1029*ms, OK), // warm-up
+		sample(0, 999*ms, 1029*ms, OK),  // warm-up
+		sample(4, 2000*ms, 2030*ms, OK), // just after the window
 	}
 }

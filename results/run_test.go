@@ -187,7 +187,7 @@ func TestCrashAtAnyWrite(t *testing.T) {
 			}
 			for _, s := range c.Steps {
 				steps++
-				if got := len(all(t, s.Samples())); got != 4 {
+				if got := len(all(t, s.Samples())); got != 5 {
 					t.Errorf("after %q: step %d has %d samples", done, s.Step.Index, got)
 				}
 			}
@@ -300,7 +300,7 @@ func TestFolder(t *testing.T) {
 
 func FuzzDecodeStep(f *testing.F) {
 	step, _ := oneStep(0)
-	text, err := encode(stepRecord{SchemaVersion, 4, step})
+	text, err := encode(stepRecord{SchemaVersion, 5, step})
 	must(f, err)
 	f.Add(text)
 	f.Add([]byte(`{"schema":1,"samples":0}{}`))

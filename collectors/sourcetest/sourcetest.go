@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// Subject is the target's subject in all checks.
+// subject is the target's subject in all checks.
 var subject = results.Subject{Kind: results.SubjectEndpoint, ID: "agent-0"}
 
 // Page checks a source that reads a server; good serves what it must be able
@@ -36,6 +37,9 @@ func Page(t *testing.T, source collectors.Source, good http.Handler) {
 			readings, err := readOnce(t, t.Context(), source, handler)
 			if err == nil || len(readings) > 0 {
 				t.Errorf("got %v and %v, want an error alone", readings, err)
+			}
+			if name == "too large" && (err == nil || !strings.Contains(err.Error(), "larger than 16 MiB")) {
+				t.Errorf("got %v, want that the page is too large", err)
 			}
 			if name == "empty" && !errors.Is(err, page.ErrEmpty) {
 				t.Errorf("got %v, want that an empty page is no evidence", err)
