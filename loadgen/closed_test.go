@@ -71,7 +71,7 @@ func within(what string, got, want, share float64) error {
 
 // Little's law twice: the users are either in a session or thinking, and the
 // calls in flight at the client are those that the server holds. The window is
-// 300 s, over a hundred times a session.
+// 150 s, over fifty times a session.
 func TestLittle(t *testing.T) {
 	for _, c := range []struct {
 		users       int
@@ -91,7 +91,7 @@ func TestLittle(t *testing.T) {
 }
 
 func little(t *testing.T, users int, think time.Duration, exponential bool, workers int) error {
-	const warmup, window = 20 * time.Second, 300 * time.Second
+	const warmup, window = 20 * time.Second, 150 * time.Second
 	queue := make(chan struct{}, workers)
 	g := &gauge{from: time.Now().Add(warmup), to: time.Now().Add(warmup + window), last: time.Now()}
 	s := serve(func(w http.ResponseWriter, r *http.Request) {

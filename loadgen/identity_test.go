@@ -148,6 +148,8 @@ func (x trial) run(t *testing.T) error {
 		faults = append(faults, x.check(i, step, got.of(x.step.Loads[i].Service)))
 	}
 	total := 0
+	c.mu.Lock() // the last handlers may still be ending
+	defer c.mu.Unlock()
 	for text, n := range c.seen {
 		total += n
 		if n > 1 {

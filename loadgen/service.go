@@ -219,7 +219,7 @@ func (s *service) unpick(i int) {
 // acquire takes a slot. It reports whether one was free at once; an outcome
 // other than 0 means that none was had.
 func (s *service) acquire(due results.Offset) (free bool, outcome results.Outcome) {
-	if s.flight.Err() != nil {
+	if s.stop.Err() != nil { // a moment before flight ends
 		return false, results.Cancelled
 	}
 	if s.slots == nil {

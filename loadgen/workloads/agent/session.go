@@ -68,7 +68,6 @@ type session struct {
 	*workload
 	system string
 	calls  []call // those to come
-	quoted string
 }
 
 // Next gives the next call, which quotes the answer to the one before.
