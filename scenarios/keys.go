@@ -30,7 +30,7 @@ type rawServer struct {
 
 type rawService struct {
 	Role        at[string]                `yaml:"role" doc:"vision or agent: the column of the tables" need:"vision or agent"`
-	Launcher    at[spec]                  `yaml:"launcher" doc:"how instances are started" need:"such as launcher: {kind: external, urls: [...]}"`
+	Launcher    at[spec]                  `yaml:"launcher" doc:"how instances are started" need:"such as launcher: {kind: external, instances: [{url: URL}]}"`
 	Endpoint    at[spec]                  `yaml:"endpoint" doc:"the protocol of requests" need:"such as endpoint: {kind: openai-chat}"`
 	Models      at[ordered[at[rawModel]]] `yaml:"models" doc:"the models it serves, by name" need:"such as models: {qwen3-vl-8b: {workers: 1}}"`
 	Workload    at[spec]                  `yaml:"workload" doc:"what is asked" need:"such as workload: {kind: agent}"`
