@@ -19,7 +19,7 @@
 set -euo pipefail
 
 readonly package=llama.cpp-tools
-readonly attempts=5
+readonly attempts=4
 
 say() { printf 'install-llama-server: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
@@ -174,7 +174,7 @@ install() {
     "$uri" "$key" >"$root/apt/sources/sid.sources"
 
   say "reading the index of sid from $uri"
-  retry update || die "the index could not be read"
+  retry update || die "the index of sid could not be read from $uri; EVABENCH_DEBIAN_MIRROR can name another mirror"
   say "fetching $package and what it needs"
   retry fetch || die "the packages could not be fetched"
 
