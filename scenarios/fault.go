@@ -102,7 +102,7 @@ func Faults(err error) []*Fault {
 
 // nearest gives the known name that was probably meant, or "".
 func nearest(name string, known []string) string {
-	best, least := "", 1+max(1, len(name)/3)
+	best, least := "", 2+len(name)/3
 	for _, k := range known {
 		if d := distance(strings.ToLower(name), k); d < least {
 			best, least = k, d
