@@ -77,6 +77,8 @@ type trial struct {
 	misfit   uint32
 	cancel   time.Duration // of the step; 0 never
 	shutdown time.Duration // of the server; 0 never
+
+	seen map[results.Outcome]int // how often each outcome came, over all trials
 }
 
 func drawTrial(t *rapid.T) trial {
@@ -158,6 +160,7 @@ func (x trial) run(t *testing.T) error {
 	}
 	sent := 0
 	for _, s := range got.all {
+		x.seen[s.Outcome]++
 		if s.Sent != results.NoOffset {
 			sent++
 		}
@@ -294,10 +297,22 @@ func (x trial) checkSchedule(step results.Step, w *witness, samples []results.Sa
 // Every arrival that falls due gives one sample, and the generator's own count
 // agrees, whatever server, limit and stop do.
 func TestIdentity(t *testing.T) {
+	seen := map[results.Outcome]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		x := drawTrial(rt)
+		x.seen = seen
 		if err := bubble(t, func() error { return x.run(t) }); err != nil {
 			rt.Fatal(err)
 		}
 	})
+	// The property says little of an outcome that never came.
+	for _, o := range results.Outcomes() {
+		switch o {
+		case results.Malformed, results.WrongAnswer, results.OOM: // the endpoint's matter
+		default:
+			if seen[o] == 0 {
+				t.Errorf("no request ended as %v: %v", o, seen)
+			}
+		}
+	}
 }

@@ -67,6 +67,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("not HTTP", func(t *testing.T) {
 		s.expect(t, raw("SSH-2.0-OpenSSH_9.9\r\n\r\n"), results.Malformed, 0)
 	})
+	t.Run("endless", func(t *testing.T) { s.expect(t, endless, results.Malformed, 200) })
 	t.Run("refused", func(t *testing.T) { s.refused(t) })
 	t.Run("cancelled", func(t *testing.T) { s.cancelled(t) })
 	t.Run("many at once", func(t *testing.T) { s.many(t) })
@@ -97,6 +98,17 @@ func answer(status int, body string) http.HandlerFunc {
 		drain(r)
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
+	}
+}
+
+// endless writes until nobody listens.
+func endless(w http.ResponseWriter, r *http.Request) {
+	drain(r)
+	lines := bytes.Repeat([]byte(": nothing to see\n\n"), 1<<14)
+	for {
+		if _, err := w.Write(lines); err != nil {
+			return
+		}
 	}
 }
 
