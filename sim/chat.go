@@ -44,10 +44,11 @@ type chatPart struct {
 
 // UnmarshalJSON takes both forms.
 func (c *chatContent) UnmarshalJSON(data []byte) error {
-	var text string
-	if json.Unmarshal(data, &text) == nil {
+	if data[0] == '"' {
+		var text string
+		err := json.Unmarshal(data, &text)
 		*c = chatContent{{Type: "text", Text: text}}
-		return nil
+		return err
 	}
 	return json.Unmarshal(data, (*[]chatPart)(c))
 }

@@ -169,6 +169,7 @@ func TestSharing(t *testing.T) {
 	const ms = time.Millisecond
 	cfg := DeviceConfig{SMs: 100, Quantum: 2 * ms, Switch: ms}
 	two := []arrival{{0, 0, Job{Work: 0.4, Parallel: 40}}, {0, 1, Job{Work: 0.4, Parallel: 40}}}
+	late := []arrival{{0, 0, Job{Work: 0.4, Parallel: 40}}, {3 * ms, 1, Job{Work: 0.04, Parallel: 40}}}
 	wide := []arrival{{0, 0, Job{Work: 1, Parallel: 100}}, {0, 1, Job{Work: 0.5, Parallel: 100}}}
 	for _, test := range []struct {
 		name  string
@@ -182,6 +183,9 @@ func TestSharing(t *testing.T) {
 		// In turns of 2 ms, 1 ms to switch between: the first one's fifth turn
 		// is 24..26, the second one's 27..29.
 		{"ts, narrow", cfg, Client{Share: 1}, two, []time.Duration{26 * ms, 29 * ms}},
+		// Alone the first has turns 0..2 and 2..4; then the second one runs from
+		// 5 to 6, ends, and the first has its last 6 ms from 7 on.
+		{"ts, late", cfg, Client{Share: 1}, late, []time.Duration{13 * ms, 6 * ms}},
 		// 50 SMs each until 10 ms; then the first has 0.5 left at 100 SMs.
 		{"mps, wide", cfg, Client{MPS: true, Share: 1}, wide, []time.Duration{15 * ms, 10 * ms}},
 		// A quarter of the SMs: 0.4/25 s each where both would run at 12.5: 32 ms.
