@@ -8,10 +8,10 @@ import (
 )
 
 // counters compares the servers' counts with ours, instance by instance. The
-// counts of a server are compared from its last reading before the step to
-// its first one after it, when both exist outside of other steps: then all
-// load lies between, and both must agree. Else the first and last readings
-// within the window serve, for information only.
+// counts of a server are compared from its last reading before the step's
+// calls to its first one after them, when both exist outside of other steps:
+// then all load lies between, and both must agree. Else the first and last
+// readings within the window serve, for information only.
 func (r serviceReader) counters() []Counter {
 	var list []Counter
 	for _, p := range r.pages {
@@ -44,7 +44,17 @@ func (r serviceReader) counter(p page, what, series string, ours func(answered) 
 		moments = append(moments, points...)
 	}
 	sortPoints(moments)
-	from, to, idle, ok := r.bracket(moments)
+	calls := r.tally.calls[p.instance]
+	if calls == nil {
+		c.Why = "no call was sent to it"
+		c.Server, c.Ours = unknown("1", c.Why), known(0, "1")
+		return c
+	}
+	begin := calls.firstSent
+	if series == p.engine.completed {
+		begin = calls.firstDone // nothing is counted before
+	}
+	from, to, idle, ok := r.bracket(moments, begin, calls.lastDone)
 	if !ok {
 		c.Why = "fewer than two readings around or within the window"
 		c.Server, c.Ours = unknown("1", c.Why), unknown("1", c.Why)
@@ -62,22 +72,23 @@ func (r serviceReader) counter(p page, what, series string, ours func(answered) 
 		c.Why = "requests were in flight at both ends, so the counts may differ by them"
 	case *c.Server.Number == *c.Ours.Number:
 		c.Result = Pass
-	case series != p.engine.completed && r.tally.notOK[p.instance] > 0:
-		c.Why = fmt.Sprintf("%d calls were not ok, and the server may count their tokens", r.tally.notOK[p.instance])
+	case series != p.engine.completed && calls.notOK > 0:
+		c.Why = fmt.Sprintf("%d calls were not ok, and the server may count their tokens", calls.notOK)
 	default:
 		c.Result, c.Why = Fail, fmt.Sprintf("the server counts %.0f, we count %.0f", *c.Server.Number, *c.Ours.Number)
 	}
 	return c
 }
 
-// bracket gives the moments of two readings, in seconds.
-func (r serviceReader) bracket(moments []stats.Point) (from, to float64, idle, ok bool) {
+// bracket gives the moments of two readings, in seconds: before begin and
+// after end if there are such, else the outermost within the window.
+func (r serviceReader) bracket(moments []stats.Point, begin, end results.Offset) (from, to float64, idle, ok bool) {
 	before, after, first, last := -1, -1, -1, -1
 	for i, p := range moments {
-		if p.At <= r.step.Start.Seconds() && (r.around.before == nil || p.At >= r.around.before.Seconds()) {
+		if p.At < begin.Seconds() && (r.around.before == nil || p.At >= r.around.before.Seconds()) {
 			before = i
 		}
-		if after < 0 && p.At >= r.step.End.Seconds() && (r.around.after == nil || p.At <= r.around.after.Seconds()) {
+		if after < 0 && p.At > end.Seconds() && (r.around.after == nil || p.At <= r.around.after.Seconds()) {
 			after = i
 		}
 		if p.At >= r.window.from.Seconds() && p.At <= r.window.to.Seconds() {
@@ -133,7 +144,7 @@ func (r serviceReader) ourCount(instance string, from, to results.Offset, count 
 		sum += n
 	}
 	if untold > 0 {
-		return unknown("1", fmt.Sprintf("%d answers told no token count", untold))
+		return unknown("1", fmt.Sprintf("%d answers did not tell their tokens", untold))
 	}
 	return known(float64(sum), "1")
 }

@@ -147,3 +147,35 @@ func TestOverloadIsNotThroughput(t *testing.T) {
 		t.Errorf("population %+v", g.Population)
 	}
 }
+
+// A closed loop in whose window no user went from one session to the next has
+// an unknown think time, not none.
+func TestNoThinkInWindowIsUnknown(t *testing.T) {
+	f := madeRun()
+	f.cells[0].steps[0].step.Services[1].Think = nil
+	a := summarized(t, f).Cells[0].Steps[0].Services[1]
+	why(t, "think time", a.Sessions.Think, "no think time")
+	if a.Population.Result != NotJudged || a.Population.Left.Known() {
+		t.Errorf("population %+v", a.Population)
+	}
+}
+
+// A first reading that came after the load had begun, but before the first
+// answer, still counts all completions; tokens may have been counted before.
+func TestCompletionsCountFromFirstAnswer(t *testing.T) {
+	f := madeRun()
+	var late []results.Observation
+	for o := range f.cells[0].observations {
+		if o.At > at0(400*time.Millisecond) { // the first call takes 1 s
+			late = append(late, o)
+		}
+	}
+	f.cells[0].observations = all(late)
+	counters := summarized(t, f).Cells[0].Steps[0].Services[1].Counters
+	if c := counters[0]; c.What != "completed" || !c.Idle || c.Result != Pass {
+		t.Errorf("%+v", c)
+	}
+	if c := counters[1]; c.What != "output tokens" || c.Idle || c.Result != NotJudged {
+		t.Errorf("%+v", c)
+	}
+}

@@ -34,6 +34,11 @@ func (r serviceReader) population(s Sessions) Check {
 		c.Result, c.Why = NotJudged, "no session ended in the window"
 		return c
 	}
+	if !s.Think.Known() {
+		c.Left, c.Ratio = unknown("1", s.Think.Why), unknown("ratio", s.Think.Why)
+		c.Result, c.Why = NotJudged, s.Think.Why
+		return c
+	}
 	stay := *s.Time.Mean.Number + *s.Think.Number
 	c.Left = known(*s.PerSecond.Number*stay, "1")
 	return c.judge(r.window, stay, "session and think time")

@@ -34,7 +34,7 @@ func madeStep(samples []results.Sample, think time.Duration) stepFacts {
 	}
 	lag := results.Lateness{N: 100, P50: 20 * time.Microsecond, P99: 400 * time.Microsecond, Max: time.Millisecond}
 	counts := map[string]*results.Integrity{
-		"vision": {Service: "vision", Lag: lag, PeakInFlight: 2},
+		"vision": {Service: "vision", Lag: lag, PeakInFlight: 2, Think: new(time.Duration)}, // none is asked for
 		"agent":  {Service: "agent", Lag: lag, PeakInFlight: 1, Think: &think},
 	}
 	for _, s := range samples {

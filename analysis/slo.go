@@ -36,12 +36,12 @@ func (r serviceReader) judge(c results.Clause, s Service, streams bool) ClauseVa
 func (r serviceReader) metric(c results.Clause, t *tally, s Service, streams bool) Value {
 	switch c.Metric {
 	case "latency":
-		return quantile(t.latency, c.Quantile)
+		return clauseQuantile(t.latency, c.Quantile)
 	case "ttft":
 		if !streams {
 			return unknown("s", "answers were not streamed")
 		}
-		return quantile(t.ttft, c.Quantile)
+		return clauseQuantile(t.ttft, c.Quantile)
 	case "errors":
 		return known(float64(t.due-t.outcomes[results.OK])/float64(t.due), "ratio")
 	case "queue":
@@ -53,6 +53,16 @@ func (r serviceReader) metric(c results.Clause, t *tally, s Service, streams boo
 		return tokens(t.output, t.untoldOut, r.window).PerSecond
 	}
 	return unknown(c.Unit, fmt.Sprintf("unknown metric %q", c.Metric))
+}
+
+// clauseQuantile says beside what is needed how many samples there are, which
+// a clause does not show otherwise.
+func clauseQuantile(sorted []float64, q float64) Value {
+	v := quantile(sorted, q)
+	if !v.Known() && len(sorted) > 0 {
+		v.Why += fmt.Sprintf(", have %d", len(sorted))
+	}
+	return v
 }
 
 func compare(value float64, op string, limit float64) (bool, error) {

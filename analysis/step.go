@@ -16,7 +16,7 @@ type serviceTally struct {
 	warmup, samples, after     int64
 	sessions                   map[int64]*session
 	sent                       spans
-	notOK                      map[string]int64 // calls sent to each endpoint that were not answered well
+	calls                      map[string]*callsOf // by endpoint
 	// okDone holds the moments of ok answers with their tokens, for counters.
 	okDone []answered
 }
@@ -25,6 +25,26 @@ type answered struct {
 	endpoint       string
 	done           results.Offset
 	prompt, output int64
+}
+
+// callsOf tells of all calls of the step that were sent to one endpoint.
+type callsOf struct {
+	firstSent, firstDone, lastDone results.Offset
+	notOK                          int64
+}
+
+func (t *serviceTally) sentTo(s results.Sample) {
+	c := t.calls[s.Endpoint]
+	if c == nil {
+		c = &callsOf{s.Sent, s.Done, s.Done, 0}
+		t.calls[s.Endpoint] = c
+	}
+	c.firstSent = min(c.firstSent, s.Sent)
+	c.firstDone = min(c.firstDone, s.Done)
+	c.lastDone = max(c.lastDone, s.Done)
+	if s.Outcome != results.OK {
+		c.notOK++
+	}
 }
 
 // A session is what is known of one session of a service.
@@ -41,7 +61,7 @@ type spans struct {
 func newServiceTally() *serviceTally {
 	return &serviceTally{
 		classes: map[string]*tally{}, models: map[string]*tally{}, instances: map[string]*tally{},
-		sessions: map[int64]*session{}, notOK: map[string]int64{},
+		sessions: map[int64]*session{}, calls: map[string]*callsOf{},
 	}
 }
 
@@ -63,8 +83,9 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	}
 	if s.Outcome == results.OK {
 		t.okDone = append(t.okDone, answered{s.Endpoint, s.Done, s.PromptTokens, s.OutputTokens})
-	} else if s.Sent != results.NoOffset {
-		t.notOK[s.Endpoint]++
+	}
+	if s.Sent != results.NoOffset {
+		t.sentTo(s)
 	}
 	if s.Sent != results.NoOffset {
 		from, to := max(s.Sent, w.from), min(s.Done, w.to)
@@ -213,7 +234,7 @@ func (r serviceReader) sessions() Sessions {
 		Ended:     int64(len(times)),
 		PerSecond: perSecond(float64(len(times)), r.window),
 		Time:      distribution(times, r.service.Percentiles),
-		Think:     known(0, "s"),
+		Think:     unknown("s", "no think time ended in the window"),
 	}
 	if r.integrity.Think != nil {
 		s.Think = known(r.integrity.Think.Seconds(), "s")

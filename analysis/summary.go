@@ -209,7 +209,7 @@ type Sessions struct {
 	Ended     int64        `json:"ended"`
 	PerSecond Value        `json:"per_second"`
 	Time      Distribution `json:"time"`
-	// Think is the mean think time that was really taken; 0 if none was.
+	// Think is the mean think time that was really taken between sessions.
 	Think Value `json:"think_mean"`
 }
 

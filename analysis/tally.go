@@ -121,8 +121,10 @@ func perSecond(n float64, w window) Value {
 
 func tokens(sum, untold int64, w window) Tokens {
 	t := Tokens{Sum: sum, Untold: untold, PerSecond: perSecond(float64(sum), w)}
-	if untold > 0 {
-		t.PerSecond = unknown("1/s", fmt.Sprintf("%d answers told no token count", untold))
+	if untold > 0 && sum == 0 {
+		t.PerSecond = unknown("1/s", "no answer told its tokens")
+	} else if untold > 0 {
+		t.PerSecond = unknown("1/s", fmt.Sprintf("%d answers did not tell their tokens", untold))
 	}
 	return t
 }
@@ -148,8 +150,11 @@ func distribution(seconds []float64, quantiles []float64) Distribution {
 // quantile gives a quantile of sorted seconds, or says how many samples it
 // would need.
 func quantile(sorted []float64, q float64) Value {
+	if len(sorted) == 0 {
+		return unknown("s", "no samples")
+	}
 	if need := stats.MinSamples(q); len(sorted) < need {
-		return unknown("s", fmt.Sprintf("need n ≥ %d, have %d", need, len(sorted)))
+		return unknown("s", fmt.Sprintf("need n ≥ %d", need))
 	}
 	return known(stats.Quantile(sorted, q), "s")
 }

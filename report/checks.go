@@ -8,7 +8,7 @@ func little(s *analysis.Summary) Section {
 	)}
 	for _, p := range places(s) {
 		for _, c := range []analysis.Check{p.service.Population, p.service.ServerInFlight} {
-			t.Rows = append(t.Rows, p.cells(Text(c.What), side(c.Left), side(c.Right), side(c.Ratio), Text(c.Result), Text(c.Why)))
+			t.Rows = append(t.Rows, p.cells(Text(c.What), side(c.Left, "1"), side(c.Right, "1"), side(c.Ratio, "1"), Text(c.Result), Text(c.Why)))
 		}
 	}
 	return Section{
@@ -18,8 +18,8 @@ func little(s *analysis.Summary) Section {
 }
 
 // side is a number whose reason for being unknown stands in the row already.
-func side(v analysis.Value) Cell {
-	c := number(v, "1")
+func side(v analysis.Value, unit string) Cell {
+	c := number(v, unit)
 	c.Note = ""
 	return c
 }
@@ -44,7 +44,7 @@ func integrity(s *analysis.Summary) Section {
 		t.Rows = append(t.Rows, append(row, count(i.PeakInFlight), number(p.service.InFlight, "1"),
 			count(p.service.Identity.WarmupDue), count(p.service.Identity.WarmupSamples), Text(p.service.Verdict.Why)))
 		for _, c := range p.service.Counters {
-			counters.Rows = append(counters.Rows, p.cells(Text(c.Instance), Text(c.What), side(c.Server), side(c.Ours), Text(c.Result), Text(c.Why), Text(c.Source)))
+			counters.Rows = append(counters.Rows, p.cells(Text(c.Instance), Text(c.What), side(c.Server, "n"), side(c.Ours, "n"), Text(c.Result), Text(c.Why), Text(c.Source)))
 		}
 	}
 	return Section{

@@ -182,6 +182,9 @@ func streams(list []place) Table {
 			name string
 			d    analysis.Distribution
 		}{{"TTFT from due", p.group.TTFT}, {"TTFT from sent", p.group.SentTTFT}, {"TPOT", p.group.TPOT}} {
+			if f.d.N == 0 {
+				continue
+			}
 			row := p.cells(Text(p.kind), Text(f.name), count(f.d.N), scaled(f.d.Mean))
 			row = append(row, quantileCells(f.d, qs)...)
 			t.Rows = append(t.Rows, append(row, scaled(f.d.Max)))
@@ -202,7 +205,7 @@ func queues(list []place) Table {
 }
 
 func objectives(list []place) Table {
-	t := Table{ID: "slo", Title: "Objectives", Columns: placeColumns(words("Clause"), words("Class"), Column{Name: "Value", Align: Right, Scaled: true}, words("Result"))}
+	t := Table{ID: "objectives", Title: "Objectives", Columns: placeColumns(words("Clause"), words("Class"), Column{Name: "Value", Align: Right, Scaled: true}, words("Result"))}
 	for _, p := range list {
 		for _, c := range p.service.SLO {
 			t.Rows = append(t.Rows, p.cells(Text(c.Clause.Text), Text(c.Clause.Class), scaled(c.Value), Text(c.Result)))

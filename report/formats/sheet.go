@@ -201,7 +201,7 @@ func widen(widths *[]int, i int, text string) {
 // ours, short and without the signs that a workbook forbids; one that is there
 // already, in any case of letters, gets a number.
 func (b *book) sheetName(text string) string {
-	text = strings.ToUpper(text[:1]) + text[1:]
+	text = strings.ReplaceAll(strings.ToUpper(text[:1])+text[1:], "-", " ")
 	name := text
 	for n := 2; b.names[strings.ToLower(name)]; n++ {
 		name = fmt.Sprintf("%s %d", text, n)

@@ -35,6 +35,9 @@ func writeXLSX(w io.Writer, d *report.Document) error {
 			if i > 0 {
 				notes = nil
 			}
+			if len(t.Rows) == 0 && len(notes) == 0 {
+				continue
+			}
 			name := s.Title
 			if len(s.Tables) > 1 {
 				name = t.ID
