@@ -238,6 +238,20 @@ func TestVLLMPage(t *testing.T) {
 	})
 }
 
+// A call to an idle World finds it at the clock's time.
+func TestCallsComeWhenTheyCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDriver()
+		go d.run(t.Context())
+		time.Sleep(7 * time.Millisecond) // virtual
+		d.do(func(w *model.World) {
+			if w.Now() != 7*time.Millisecond {
+				t.Errorf("the World is at %v, want 7ms", w.Now())
+			}
+		})
+	})
+}
+
 // The law behind the queue gauges: late timers do not slow the model. A driver
 // whose goroutine is kept away for a second ends a call when it was due.
 func TestLateTimerDoesNotSlowTheModel(t *testing.T) {
