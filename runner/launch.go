@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
@@ -135,19 +137,41 @@ func stopAll(ctx context.Context, up []running) error {
 const readySeed = 0x5eed0fbadf00d
 
 // ready waits until every instance has given a right answer to a real request
-// of every class, and so is warm enough to begin.
+// of every class, and so is warm enough to begin. The instances are asked side
+// by side.
 func (r *cellRun) ready(ctx context.Context, up []running) error {
+	asking, ctx := errgroup.WithContext(ctx)
 	for _, u := range up {
-		within := launchedReady
-		if _, ok := u.of.Launcher.(services.Fixed); ok {
-			within = runningReady
-		}
-		if err := u.ready(ctx, r.cell.Seed^readySeed, within); err != nil {
-			return err
-		}
-		r.bench.tell("cell %s: %s answers", r.cell.Folder, u.service.Info().Name)
+		asking.Go(func() error { return u.ready(ctx, r.cell.Seed^readySeed) })
 	}
+	if err := asking.Wait(); err != nil {
+		return err
+	}
+	r.bench.tell("cell %s: %d instances answer", r.cell.Folder, len(up))
 	return nil
+}
+
+// patience is how long an instance may fail to connect, and how long it may
+// give other answers than the right one, before it is given up.
+type patience struct{ connect, answer time.Duration }
+
+// A launched service loads its models meanwhile; one that runs already is
+// expected to answer.
+var (
+	launched       = patience{5 * time.Minute, 5 * time.Minute}
+	runningAlready = patience{5 * time.Second, 30 * time.Second}
+)
+
+// gone reports whether an answer that is not right ends the patience.
+func (p patience) gone(a loadgen.Answer, since time.Duration) bool {
+	switch a.Outcome {
+	case results.HTTP4xx, results.Cancelled:
+		return true // asking again will not change it
+	case results.Connect:
+		return since >= p.connect
+	default:
+		return since >= p.answer
+	}
 }
 
 // sessionsForClasses is how many sessions are looked through for classes that
@@ -155,9 +179,7 @@ func (r *cellRun) ready(ctx context.Context, up []running) error {
 const sessionsForClasses = 64
 
 // ready asks one instance.
-func (u running) ready(ctx context.Context, seed uint64, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
+func (u running) ready(ctx context.Context, seed uint64) error {
 	answered := map[string]bool{}
 	for n := range int64(sessionsForClasses) {
 		session := u.of.Workload.Session(seed, n)
@@ -173,29 +195,36 @@ func (u running) ready(ctx context.Context, seed uint64, within time.Duration) e
 	return nil
 }
 
-// answers sends one session's requests until each was answered; only the
-// first is asked again, until ctx ends.
+// answers sends one session's requests; each is asked again until it is
+// answered rightly or patience ends.
 func (u running) answers(ctx context.Context, session loadgen.Session, q *loadgen.Request) error {
-	name := u.service.Info().Name
-	for first := true; ; first = false {
-		a, err := u.ask(ctx, q)
-		for first && err == nil && a.Outcome != results.OK {
-			if a.Outcome == results.HTTP4xx || u.service.Err() != nil || !pause(ctx, 200*time.Millisecond) {
-				break
-			}
-			a, err = u.ask(ctx, q)
+	for more := true; more; {
+		a, err := u.insist(ctx, q)
+		if err != nil {
+			return err
 		}
+		q, more = session.Next(&a)
+	}
+	return nil
+}
+
+// insist asks one request until it is answered rightly.
+func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer, error) {
+	name, patience := u.service.Info().Name, launched
+	if _, ok := u.of.Launcher.(services.Fixed); ok {
+		patience = runningAlready
+	}
+	for start := time.Now(); ; {
+		a, err := u.ask(ctx, q)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%s: prepare a request: %w", name, err)
+			return a, fmt.Errorf("%s: prepare a request: %w", name, err)
+		case a.Outcome == results.OK:
+			return a, nil
 		case u.service.Err() != nil:
-			return fmt.Errorf("%s ended before it was ready: %w", name, u.service.Err())
-		case a.Outcome != results.OK:
-			return fmt.Errorf("%s at %s is not ready: %s: %s", name, u.service.Info().URL, a.Outcome, a.Detail)
-		}
-		var more bool
-		if q, more = session.Next(&a); !more {
-			return nil
+			return a, fmt.Errorf("%s ended before it was ready: %w", name, u.service.Err())
+		case patience.gone(a, time.Since(start)) || !pause(ctx, 200*time.Millisecond):
+			return a, fmt.Errorf("%s at %s is not ready: %s: %s", name, u.service.Info().URL, a.Outcome, a.Detail)
 		}
 	}
 }

@@ -66,11 +66,8 @@ type Source struct {
 	Source collectors.Source
 }
 
-// Limits of how long the stages may take. A server that needs longer is not
-// going to answer.
+// Limits of how long the stages may take.
 const (
-	launchedReady  = 5 * time.Minute  // a launched service, to its first real answer
-	runningReady   = 10 * time.Second // one that runs already
 	stopWithin     = time.Minute
 	restoreWithin  = 10 * time.Minute
 	scrapeTimeout  = 2 * time.Second

@@ -33,6 +33,15 @@ type Config struct {
 	// Extra is put into every request's body, such as cache_prompt: false or
 	// ignore_eos: true.
 	Extra map[string]any `yaml:"extra" json:"extra,omitempty"`
+	// KeepAlive uses a connection for more than one request. Without it, the
+	// default, every request has its own.
+	//
+	// Note: calls of an Agent follow each other at once, and servers may close
+	// a connection just when the next request is on its way (llama-server does
+	// after every stream, uvicorn after 5 s). Such a request is a reset that
+	// is nobody's fault, and sending it again could make the server answer
+	// twice. A connection costs a fraction of a millisecond; a call, seconds.
+	KeepAlive bool `yaml:"keep_alive" json:"keep_alive,omitempty"`
 	// APIKeyEnv names the environment variable that holds the API key; the key
 	// itself is never written anywhere.
 	APIKeyEnv string `yaml:"api_key_env" json:"api_key_env,omitempty"`
@@ -119,7 +128,7 @@ func (e *endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 	if err := w.Encode(body); err != nil {
 		return nil, fmt.Errorf("endpoint openai-chat: write the request: %w", err)
 	}
-	return prepared{e, httpx.Call{URL: e.url, Header: e.header, Body: b.Bytes()}}, nil
+	return prepared{e, httpx.Call{URL: e.url, Header: e.header, Body: b.Bytes(), Close: !e.config.KeepAlive}}, nil
 }
 
 type message struct {

@@ -63,6 +63,8 @@ type Call struct {
 	URL    *url.URL
 	Header http.Header
 	Body   []byte
+	// Close ends the connection after the answer.
+	Close bool
 }
 
 // ParseBase reads the base URL of a service.
@@ -99,7 +101,7 @@ func (c *Client) Send(ctx context.Context, call *Call, first func(), read Reader
 	request := (&http.Request{
 		Method: http.MethodPost, URL: call.URL, Host: call.URL.Host, Header: call.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: io.NopCloser(sent), ContentLength: int64(len(call.Body)),
+		Body: io.NopCloser(sent), ContentLength: int64(len(call.Body)), Close: call.Close,
 	}).WithContext(ctx)
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
