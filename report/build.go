@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/units"
-	"github.com/evabench/evabench/results"
 )
 
 // Build lays a Summary out. The Document keeps s; nobody may change it after.
@@ -136,10 +136,9 @@ func warnings(s *analysis.Summary) Section {
 func faults(s *analysis.Summary) Table {
 	t := Table{ID: "first-faults", Title: "First fault of each outcome", Columns: placeColumns(words("Outcome"), words("Text"))}
 	for _, p := range places(s) {
-		for _, o := range results.Outcomes() {
-			if text, ok := p.service.Integrity.FirstErrors[o.String()]; ok {
-				t.Rows = append(t.Rows, p.cells(Text(o.String()), Text(text)))
-			}
+		first := p.service.Integrity.FirstErrors
+		for _, outcome := range slices.Sorted(maps.Keys(first)) {
+			t.Rows = append(t.Rows, p.cells(Text(outcome), Text(first[outcome])))
 		}
 	}
 	return t

@@ -1,14 +1,13 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/units"
-	"github.com/evabench/evabench/results"
 )
 
 func steps(s *analysis.Summary) Section {
@@ -25,24 +24,26 @@ func steps(s *analysis.Summary) Section {
 
 // arrivals has one column for each outcome that was seen anywhere.
 func arrivals(list []place) Table {
-	seen := map[results.Outcome]bool{results.OK: true}
+	var outcomes []analysis.Count
 	for _, p := range list {
 		for _, c := range p.service.Total.Outcomes {
-			seen[c.Outcome] = true
+			if !slices.ContainsFunc(outcomes, func(has analysis.Count) bool { return has.Outcome == c.Outcome }) {
+				outcomes = append(outcomes, c)
+			}
 		}
 	}
-	outcomes := slices.Sorted(maps.Keys(seen))
+	slices.SortFunc(outcomes, func(a, b analysis.Count) int { return cmp.Compare(a.Outcome, b.Outcome) })
 	t := Table{ID: "arrivals", Title: "Arrivals and outcomes", Columns: placeColumns(words("Load"), numbers("Due", "n"))}
 	for _, o := range outcomes {
-		t.Columns = append(t.Columns, numbers(o.String(), "n"))
+		t.Columns = append(t.Columns, numbers(o.Outcome.String(), "n"))
 	}
 	t.Columns = append(t.Columns, numbers("Sum", "n"), words("Due = sum"))
 	for _, p := range list {
-		row := p.cells(Text(load(p.service.Level)), count(p.service.Identity.Due))
+		row := p.cells(Text(load(p.service)), count(p.service.Identity.Due))
 		for _, o := range outcomes {
 			var n int64
 			for _, c := range p.service.Total.Outcomes {
-				if c.Outcome == o {
+				if c.Outcome == o.Outcome {
 					n = c.N
 				}
 			}
@@ -57,7 +58,8 @@ func arrivals(list []place) Table {
 	return t
 }
 
-func load(l results.Level) string {
+func load(s analysis.Service) string {
+	l := s.Level
 	return fmt.Sprintf("%s %s %s", l.Arrivals, units.Number(l.Value), l.Unit)
 }
 
