@@ -76,14 +76,18 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 		}
 	}
 	defer func() {
-		err = errors.Join(err, b.putBack(ctx, before, c))
+		err = errors.Join(err, b.putBack(ctx, before, c, plan))
 	}()
-	b.tell("layout %s, %s: applying %d steps", c.Layout, c.Sharing, len(plan.Steps()))
+	if !plan.Empty() {
+		b.tell("layout %s, %s: applying %d steps", c.Layout, c.Sharing, len(plan.Steps()))
+	}
 	devices, err := b.Backend.Apply(ctx, plan)
 	if err != nil {
 		return fmt.Errorf("apply layout %s: %w", c.Layout, err)
 	}
-	b.tell("layout %s, %s: applied and read back, %d devices", c.Layout, c.Sharing, len(devices))
+	if !plan.Empty() {
+		b.tell("layout %s, %s: applied and read back, %d devices", c.Layout, c.Sharing, len(devices))
+	}
 	return f(applied{
 		layout: results.Layout{
 			Asked: c.Layout, Applied: plan.Layout.String(), Verified: true,
@@ -95,7 +99,7 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 }
 
 // putBack restores the state before, also when ctx has ended.
-func (b *Bench) putBack(ctx context.Context, before partition.State, c results.Config) error {
+func (b *Bench) putBack(ctx context.Context, before partition.State, c results.Config, p partition.Plan) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
 	defer cancel()
 	start := time.Now()
@@ -107,6 +111,8 @@ func (b *Bench) putBack(ctx context.Context, before partition.State, c results.C
 			return &restoreError{fmt.Errorf("close journal: %w", err)}
 		}
 	}
-	b.tell("layout %s, %s: put back and verified in %.1f s", c.Layout, c.Sharing, time.Since(start).Seconds())
+	if !p.Empty() {
+		b.tell("layout %s, %s: put back and verified in %.1f s", c.Layout, c.Sharing, time.Since(start).Seconds())
+	}
 	return nil
 }

@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -37,14 +38,17 @@ output instead and writes nothing. The same directory gives the same bytes.`,
 				_, err := writeReports(args[0], s.out)
 				return err
 			}
+			if !slices.Contains(formats.Names(), format) {
+				return &usageError{fmt.Errorf("unknown format %q; known: %s", format, strings.Join(formats.Names(), ", "))}
+			}
 			_, d, err := document(args[0])
 			if err != nil {
 				return err
 			}
 			if out == "" {
-				return formatError(formats.Write(format, s.out, d))
+				return formats.Write(format, s.out, d)
 			}
-			return formatError(writeFile(out, func(w io.Writer) error { return formats.Write(format, w, d) }))
+			return writeFile(out, func(w io.Writer) error { return formats.Write(format, w, d) })
 		},
 	}
 	c.Flags().StringVar(&format, "format", "", fmt.Sprintf("print one `FORMAT` only: %v", formats.Names()))
@@ -93,12 +97,4 @@ func writeFile(path string, write func(io.Writer) error) error {
 		return err
 	}
 	return f.CloseAtomicallyReplace()
-}
-
-// formatError makes an unknown format a usage error.
-func formatError(err error) error {
-	if err != nil && os.IsNotExist(err) {
-		return err
-	}
-	return err
 }

@@ -17,7 +17,7 @@ func newScenario(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "scenario",
 		Short: "List, show and check scenarios",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  knownCommand,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	list := &cobra.Command{

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/evabench/evabench/results"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"evabench": main})
+}
+
+// TestScripts tries the command as users type it. The command "status" of a
+// script runs a command, asks for its exit status, and leaves its output in
+// the files out and err.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TMPDIR", filepath.Join(e.WorkDir, ".tmp"))
+			return os.MkdirAll(filepath.Join(e.WorkDir, ".tmp"), 0o755)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status4script,
+			"empty":  empty,
+		},
+	})
+}
+
+func status4script(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	if neg || err != nil || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND ARG…")
+	}
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	for dir := range strings.SplitSeq(ts.Getenv("PATH"), string(os.PathListSeparator)) {
+		if _, err := os.Stat(filepath.Join(dir, args[1])); err == nil {
+			path = filepath.Join(dir, args[1])
+			break
+		}
+	}
+	var out, talk strings.Builder
+	c := exec.Command(path, args[2:]...)
+	c.Dir, c.Stdout, c.Stderr = ts.MkAbs("."), &out, &talk
+	c.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"))
+	err = c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("run %v: %v", args[1:], err)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("out"), []byte(out.String()), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("err"), []byte(talk.String()), 0o600))
+	if got := c.ProcessState.ExitCode(); got != want {
+		ts.Fatalf("exit status %d, want %d\nstdout:\n%s\nstderr:\n%s", got, want, out.String(), talk.String())
+	}
+}
+
+// empty asks that a folder has nothing in it.
+func empty(ts *testscript.TestScript, neg bool, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if neg == (len(entries) == 0) {
+		ts.Fatalf("%s holds %v", args[0], entries)
+	}
+}
+
+// TestInterrupt sends a signal in the middle of a step: the command ends with
+// its status, records the cell as interrupted, and leaves no process and no
+// file behind.
+func TestInterrupt(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(s.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			scenario, err := os.ReadFile("testdata/small.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			long := strings.Replace(string(scenario), "window: 1s", "window: 10m", 1)
+			if err := os.WriteFile(dir+"/long.yaml", []byte(long), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			temp := filepath.Join(dir, "tmp")
+			if err := os.Mkdir(temp, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			code, talk := interrupt(t, s, dir, "TMPDIR="+temp)
+			if code != exitInterrupted {
+				t.Errorf("exit status %d, want %d; it said:\n%s", code, exitInterrupted, talk)
+			}
+			if !strings.Contains(talk, "put back and verified") {
+				t.Errorf("it did not say that the server was put back:\n%s", talk)
+			}
+			if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+				t.Errorf("left in the temporary folder: %v, %v", left, err)
+			}
+			run, err := results.Read(dir + "/run")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(run.Cells) != 1 || run.Cells[0].Cell.Status != results.CellInterrupted {
+				t.Errorf("the cell is not recorded as interrupted: %+v", run.Cells)
+			}
+		})
+	}
+}
+
+// interrupt runs a sweep in dir until its first step, signals it, and waits.
+func interrupt(t *testing.T, s syscall.Signal, dir string, env ...string) (code int, talk string) {
+	t.Helper()
+	path, err := exec.LookPath("evabench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(path, "sweep", "long.yaml", "--out", "run")
+	c.Dir, c.Env = dir, append(os.Environ(), env...)
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	lines := bufio.NewScanner(pipe)
+	for lines.Scan() {
+		fmt.Fprintln(&said, lines.Text())
+		if strings.Contains(lines.Text(), "step 0") {
+			if err := c.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	// The pipe ends when the last process that holds it has ended: the
+	// simulated server too.
+	rest, err := io.ReadAll(pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said.Write(rest)
+	err = c.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), said.String()
+}
