@@ -108,6 +108,12 @@ type Workload interface {
 	Session(seed uint64, n int64) Session
 }
 
+// Classed is a Workload that tells how its sessions can begin.
+type Classed interface {
+	// Classes lists the classes of sessions' first requests.
+	Classes() []string
+}
+
 // A Session is a chain of dependent requests; a Vision request is a session of
 // one.
 type Session interface {

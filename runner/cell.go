@@ -97,7 +97,7 @@ func (r *cellRun) measure(ctx context.Context, up []running) error {
 	if err != nil {
 		return err
 	}
-	sink := &buffer{}
+	sink := newBuffer(jobs)
 	collect, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var collecting sync.WaitGroup
 	var warnings []results.Warning

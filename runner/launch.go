@@ -176,12 +176,17 @@ func (p patience) gone(a loadgen.Answer, since time.Duration) bool {
 
 // sessionsForClasses is how many sessions are looked through for classes that
 // had no answer yet; a class rarer than this is warmed by the step's warm-up.
-const sessionsForClasses = 64
+const sessionsForClasses = 256
 
-// ready asks one instance.
+// ready asks one instance: a session of every class that sessions begin with,
+// or one session if the workload does not tell them.
 func (u running) ready(ctx context.Context, seed uint64) error {
+	wanted := 1
+	if w, ok := u.of.Workload.(loadgen.Classed); ok {
+		wanted = len(w.Classes())
+	}
 	answered := map[string]bool{}
-	for n := range int64(sessionsForClasses) {
+	for n := int64(0); len(answered) < wanted && n < sessionsForClasses; n++ {
 		session := u.of.Workload.Session(seed, n)
 		first, ok := session.Next(nil)
 		if !ok || answered[first.Class] {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
+	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/arrivals"
 	"github.com/evabench/evabench/results"
@@ -33,6 +35,9 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		if !more {
 			return nil
 		}
+		// What the servers count is read before the first request, so that a
+		// step lies between two readings of idle servers.
+		sink.awaitReads(ctx, idleReads)
 		step, err := r.step(ctx, plan, len(done), up, sink)
 		if err != nil {
 			return err
@@ -124,12 +129,56 @@ func setArrivals(load *loadgen.Load, level results.Level, fps float64) (err erro
 	return err
 }
 
+// idleReads bounds the wait for a reading before a step: a page that is slower
+// leaves the step without one, and is warned of by its collector.
+const idleReads = scrapeTimeout + time.Second
+
 // buffer holds a cell's facts until they are written. It is safe for
 // concurrent use.
 type buffer struct {
 	mu           sync.Mutex
 	samples      []results.Sample
 	observations []results.Observation
+	awaited      map[readKey]bool // collectors that did not read since awaitReads
+	allRead      chan struct{}    // closed when awaited is empty
+	jobs         []readKey
+}
+
+// readKey tells one collector's reads from another's.
+type readKey struct {
+	source  string
+	subject results.Subject
+}
+
+// newBuffer makes a buffer for the facts of a cell with these collectors.
+func newBuffer(jobs []collectors.Job) *buffer {
+	b := &buffer{}
+	for _, j := range jobs {
+		b.jobs = append(b.jobs, readKey{j.Name, j.Subject})
+	}
+	return b
+}
+
+// awaitReads waits until every collector has read once more, or failed to, and
+// at most for a span.
+func (b *buffer) awaitReads(ctx context.Context, atMost time.Duration) {
+	if len(b.jobs) == 0 {
+		return
+	}
+	b.mu.Lock()
+	b.awaited, b.allRead = map[readKey]bool{}, make(chan struct{})
+	for _, k := range b.jobs {
+		b.awaited[k] = true
+	}
+	all := b.allRead
+	b.mu.Unlock()
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-all:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (b *buffer) Sample(s results.Sample) {
@@ -142,6 +191,12 @@ func (b *buffer) Observation(o results.Observation) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.observations = append(b.observations, o)
+	if o.Series != results.SeriesReadOK || len(b.awaited) == 0 {
+		return
+	}
+	if delete(b.awaited, readKey{o.Source, o.Subject}); len(b.awaited) == 0 {
+		close(b.allRead)
+	}
 }
 
 func (b *buffer) takeSamples() []results.Sample {

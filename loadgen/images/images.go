@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Config is the arguments of images.
@@ -57,7 +58,17 @@ func Open(c Config) (*Set, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return drawSet(c)
+	return drawOnce(c)
+}
+
+// drawn keeps the sets that were drawn. Drawing is a pure function of Config
+// and takes a second of CPU for 32 large frames; a scenario is checked before
+// it is run, and its services often send the same frames.
+var drawn sync.Map // Config → func() (*Set, error)
+
+func drawOnce(c Config) (*Set, error) {
+	draw, _ := drawn.LoadOrStore(c, sync.OnceValues(func() (*Set, error) { return drawSet(c) }))
+	return draw.(func() (*Set, error))()
 }
 
 // Count is the number of frames, at least 1.

@@ -42,6 +42,9 @@ func (w *workload) Session(seed uint64, n int64) loadgen.Session {
 	return s
 }
 
+// Classes tells the first stage, with which every session begins.
+func (w *workload) Classes() []string { return w.calls[:1] }
+
 // image draws the next frame.
 func (w *workload) image(r *rand.Rand) []byte {
 	frame, pattern := r.Uint64(), r.Uint64()

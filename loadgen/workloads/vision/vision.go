@@ -96,6 +96,15 @@ func (w *workload) Session(seed uint64, n int64) loadgen.Session {
 	}}
 }
 
+// Classes tells the names of all classes.
+func (w *workload) Classes() []string {
+	names := make([]string, len(w.classes))
+	for i, c := range w.classes {
+		names[i] = c.Name
+	}
+	return names
+}
+
 type session struct{ request *loadgen.Request }
 
 func (s *session) Next(prev *loadgen.Answer) (*loadgen.Request, bool) {
