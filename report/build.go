@@ -167,7 +167,7 @@ func environment(s *analysis.Summary) Section {
 	if e.Host.MemoryBytes > 0 {
 		add("Memory", fmt.Sprintf("%.1f GiB", float64(e.Host.MemoryBytes)/(1<<30)))
 	}
-	section := Section{Title: "Environment", Tables: []Table{t, cellList(s), versions(s)}}
+	section := Section{Title: "Environment", Tables: []Table{detail(t), detail(cellList(s)), detail(versions(s))}}
 	if len(e.Impossible) > 0 {
 		left := Table{ID: "impossible", Title: "Points of the matrix that cannot be", Columns: []Column{words("Configuration"), words("Reason")}}
 		for _, i := range e.Impossible {

@@ -38,6 +38,9 @@ type Table struct {
 	Notes   []string
 	Columns []Column
 	Rows    [][]Cell
+	// Detail says that the table is for looking things up: formats that are
+	// read at a glance leave it out and say so.
+	Detail bool
 }
 
 // An Align says on which side a column's cells stand.

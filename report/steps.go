@@ -18,7 +18,14 @@ func steps(s *analysis.Summary) Section {
 			"Every arrival that fell due in a window has one outcome: due = sum of outcomes. Due is counted by the load generator apart from the samples.",
 			"Latency counts from when a request was due. Quantiles are exact (inverse of the empirical distribution); one from so few samples that no finite 95 % interval exists is unknown.",
 		},
-		Tables: []Table{arrivals(list), rates(list), latencies(list), streams(list), queues(list), objectives(list)},
+		Tables: []Table{
+			arrivals(list), objectives(list), rates(list),
+			latencies(wholes(list), "latency", "Latency of ok answers, from due to done"),
+			streams(wholes, list, "tokens", "First token and time per token of streamed ok answers"),
+			queues(list),
+			detail(latencies(cuts(list), "latency-parts", "Latency by class, model and instance")),
+			detail(streams(cuts, list, "tokens-parts", "First token and time per token by class, model and instance")),
+		},
 	}
 }
 
@@ -96,36 +103,44 @@ type part struct {
 	group analysis.Group
 }
 
-// parts lists the whole of each place, and those of its cuts that have more
-// than one group. Models that are cut as the classes are, are left out.
-func parts(list []place) []part {
+// wholes lists the whole of each place.
+func wholes(list []place) []part {
 	var all []part
 	for _, p := range list {
 		all = append(all, part{p, "all", p.service.Total})
-		cuts := []struct {
-			kind   string
-			groups []analysis.Group
-		}{{"class", p.service.Classes}, {"instance", p.service.Instances}}
-		if !slices.EqualFunc(p.service.Classes, p.service.Models, func(a, b analysis.Group) bool { return a.Name == b.Name && a.Due == b.Due }) {
-			cuts = slices.Insert(cuts, 1, struct {
-				kind   string
-				groups []analysis.Group
-			}{"model", p.service.Models})
-		}
-		for _, cut := range cuts {
-			if len(cut.groups) < 2 {
-				continue
-			}
-			for _, g := range cut.groups {
-				all = append(all, part{p, cut.kind + " " + g.Name, g})
-			}
-		}
 	}
 	return all
 }
 
-// quantilesOf lists the quantiles that any of the places tells.
-func quantilesOf(list []place) []float64 {
+// cuts lists the parts of each place, where there is more than one. Models
+// that are cut as the classes are, are left out.
+func cuts(list []place) []part {
+	var all []part
+	for _, p := range list {
+		add := func(kind string, groups []analysis.Group) {
+			for _, g := range groups {
+				if len(groups) > 1 {
+					all = append(all, part{p, kind + " " + g.Name, g})
+				}
+			}
+		}
+		s := p.service
+		add("class", s.Classes)
+		if !slices.EqualFunc(s.Classes, s.Models, func(a, b analysis.Group) bool { return a.Name == b.Name && a.Due == b.Due }) {
+			add("model", s.Models)
+		}
+		add("instance", s.Instances)
+	}
+	return all
+}
+
+func detail(t Table) Table {
+	t.Detail = true
+	return t
+}
+
+// quantilesOf lists the quantiles that any of the parts' services tells.
+func quantilesOf(list []part) []float64 {
 	var qs []float64
 	for _, p := range list {
 		for _, q := range p.service.Total.Latency.Quantiles {
@@ -154,14 +169,14 @@ func quantileCells(d analysis.Distribution, qs []float64) []Cell {
 	return cells
 }
 
-func latencies(list []place) Table {
+func latencies(list []part, id, title string) Table {
 	qs := quantilesOf(list)
-	t := Table{ID: "latency", Title: "Latency of ok answers, from due to done", Columns: placeColumns(words("Of"), numbers("n", "n"), spans("Mean"))}
+	t := Table{ID: id, Title: title, Columns: placeColumns(words("Of"), numbers("n", "n"), spans("Mean"))}
 	for _, q := range qs {
 		t.Columns = append(t.Columns, spans(quantileName(q)))
 	}
 	t.Columns = append(t.Columns, spans("Min"), spans("Max"), spans("Mean wait"), spans("Mean service"))
-	for _, p := range parts(list) {
+	for _, p := range list {
 		d := p.group.Latency
 		row := p.cells(Text(p.kind), count(d.N), scaled(d.Mean))
 		row = append(row, quantileCells(d, qs)...)
@@ -171,15 +186,15 @@ func latencies(list []place) Table {
 }
 
 // streams tells of first tokens, for services that stream.
-func streams(list []place) Table {
-	list = slices.DeleteFunc(slices.Clone(list), func(p place) bool { return p.service.Total.TTFT.N == 0 })
-	qs := quantilesOf(list)
-	t := Table{ID: "tokens", Title: "First token and time per token of streamed ok answers", Columns: placeColumns(words("Of"), words("Figure"), numbers("n", "n"), spans("Mean"))}
+func streams(of func([]place) []part, list []place, id, title string) Table {
+	parts := of(slices.DeleteFunc(slices.Clone(list), func(p place) bool { return p.service.Total.TTFT.N == 0 }))
+	qs := quantilesOf(parts)
+	t := Table{ID: id, Title: title, Columns: placeColumns(words("Of"), words("Figure"), numbers("n", "n"), spans("Mean"))}
 	for _, q := range qs {
 		t.Columns = append(t.Columns, spans(quantileName(q)))
 	}
 	t.Columns = append(t.Columns, spans("Max"))
-	for _, p := range parts(list) {
+	for _, p := range parts {
 		for _, f := range []struct {
 			name string
 			d    analysis.Distribution

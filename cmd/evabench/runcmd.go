@@ -149,6 +149,7 @@ func (o *runOptions) agent() (yaml.MapSlice, error) {
 			{Key: "arrivals", Value: "closed"}, {Key: "levels", Value: []int{o.agentUsers}}, {Key: "think", Value: o.agentThink.String()},
 		}},
 		{Key: "timeout", Value: o.timeout.String()},
+		{Key: "percentiles", Value: []float64{0.5, 0.9, 0.95, 0.99}},
 	}
 	if o.agentScrape != "none" {
 		a = append(a, yaml.MapItem{Key: "scrape", Value: []yaml.MapSlice{{{Key: "kind", Value: o.agentScrape}}}})
@@ -185,6 +186,7 @@ func (o *runOptions) vision() (yaml.MapSlice, error) {
 		{Key: "workload", Value: yaml.MapSlice{{Key: "kind", Value: "vision"}, {Key: "images", Value: o.images()}, {Key: "classes", Value: classes}}},
 		{Key: "load", Value: load},
 		{Key: "timeout", Value: o.timeout.String()},
+		{Key: "percentiles", Value: []float64{0.5, 0.9, 0.95, 0.99}},
 	}
 	if kind, _, ok := strings.Cut(o.visionScrape, "="); ok {
 		v = append(v, yaml.MapItem{Key: "scrape", Value: []yaml.MapSlice{{{Key: "kind", Value: kind}}}})

@@ -2,35 +2,56 @@ package formats
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/evabench/evabench/report"
 	"github.com/mattn/go-runewidth"
+
+	"github.com/evabench/evabench/report"
 )
 
-// terminal writes aligned text. Tables without rows are left out.
+// terminal writes aligned text, to be read at a glance: tables without rows
+// are left out, and so are those of detail, which it names at the end.
 func terminal(d *report.Document) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, d.Title)
 	banner(&b, d)
+	var left []string
 	for _, s := range d.Sections {
-		title := s.Title
-		if d.Banner != "" {
-			title += "  [SIMULATED]"
-		}
-		fmt.Fprintf(&b, "\n%s\n%s\n", title, strings.Repeat("=", width(title)))
-		for _, note := range s.Notes {
-			wrap(&b, "", note)
-		}
+		var tables []report.Table
 		for _, t := range s.Tables {
-			if len(t.Rows) > 0 {
-				terminalTable(&b, t)
+			switch {
+			case len(t.Rows) == 0:
+			case t.Detail:
+				left = append(left, t.Title)
+			default:
+				tables = append(tables, t)
 			}
+		}
+		if len(tables) > 0 {
+			terminalSection(&b, d, s, tables)
 		}
 	}
 	fmt.Fprintln(&b)
+	if len(left) > 0 {
+		wrap(&b, "", "Left out here, and in the other formats: "+strings.Join(left, "; ")+".")
+	}
 	banner(&b, d)
 	return b.String()
+}
+
+func terminalSection(b *strings.Builder, d *report.Document, s report.Section, tables []report.Table) {
+	title := s.Title
+	if d.Banner != "" {
+		title += "  [SIMULATED]"
+	}
+	fmt.Fprintf(b, "\n%s\n%s\n", title, strings.Repeat("=", width(title)))
+	for _, note := range s.Notes {
+		wrap(b, "", note)
+	}
+	for _, t := range tables {
+		terminalTable(b, t)
+	}
 }
 
 func banner(b *strings.Builder, d *report.Document) {
@@ -59,7 +80,7 @@ func terminalTable(b *strings.Builder, t report.Table) {
 			widths[i] = max(widths[i], width(text))
 		}
 	}
-	for i, line := range lines {
+	for i, line := range withoutRepeats(lines) {
 		terminalLine(b, t.Columns, widths, line)
 		if i == 0 {
 			rule := make([]string, len(widths))
@@ -75,6 +96,23 @@ func terminalTable(b *strings.Builder, t report.Table) {
 	for _, note := range t.Notes {
 		wrap(b, "  ", note)
 	}
+}
+
+// repeatable is how many leading columns are left blank where they repeat the
+// line above: those that say where a row belongs.
+const repeatable = 3
+
+// withoutRepeats blanks what a line has in common with the one above, from the
+// left.
+func withoutRepeats(lines [][]string) [][]string {
+	out := make([][]string, len(lines))
+	for i, line := range lines {
+		out[i] = slices.Clone(line)
+		for j := 0; i > 0 && j < min(repeatable, len(line)-1) && line[j] == lines[i-1][j]; j++ {
+			out[i][j] = ""
+		}
+	}
+	return out
 }
 
 func terminalLine(b *strings.Builder, columns []report.Column, widths []int, texts []string) {
