@@ -144,12 +144,25 @@ func (r *cellRun) ready(ctx context.Context, up []running) error {
 	for _, u := range up {
 		asking.Go(func() error { return u.ready(ctx, r.cell.Seed^readySeed) })
 	}
-	if err := asking.Wait(); err != nil {
-		return err
+	done := make(chan error, 1)
+	go func() { done <- asking.Wait() }()
+	still := time.NewTicker(tellWaiting)
+	defer still.Stop()
+	for start := time.Now(); ; {
+		select {
+		case <-still.C:
+			r.bench.tell("cell %s: waiting for right answers since %.0f s", r.cell.Folder, time.Since(start).Seconds())
+		case err := <-done:
+			if err == nil {
+				r.bench.tell("cell %s: %d instances answer", r.cell.Folder, len(up))
+			}
+			return err
+		}
 	}
-	r.bench.tell("cell %s: %d instances answer", r.cell.Folder, len(up))
-	return nil
 }
+
+// tellWaiting is how often it is told that instances are not ready yet.
+const tellWaiting = 10 * time.Second
 
 // patience is how long an instance may fail to connect, and how long it may
 // give other answers than the right one, before it is given up.
@@ -159,7 +172,7 @@ type patience struct{ connect, answer time.Duration }
 // expected to answer.
 var (
 	launched       = patience{5 * time.Minute, 5 * time.Minute}
-	runningAlready = patience{5 * time.Second, 30 * time.Second}
+	runningAlready = patience{5 * time.Second, 2 * time.Minute}
 )
 
 // gone reports whether an answer that is not right ends the patience.
@@ -220,7 +233,9 @@ func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer
 		patience = runningAlready
 	}
 	for start := time.Now(); ; {
-		a, err := u.ask(ctx, q)
+		// One exchange may take what the service's own limit allows, but not
+		// all the patience twice.
+		a, err := u.ask(ctx, q, min(u.of.Timeout, max(patience.answer-time.Since(start), time.Second)))
 		switch {
 		case err != nil:
 			return a, fmt.Errorf("%s: prepare a request: %w", name, err)
@@ -234,13 +249,13 @@ func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer
 	}
 }
 
-// ask sends one request, bounded by the service's own timeout.
-func (u running) ask(ctx context.Context, q *loadgen.Request) (loadgen.Answer, error) {
+// ask sends one request, bounded by limit.
+func (u running) ask(ctx context.Context, q *loadgen.Request, limit time.Duration) (loadgen.Answer, error) {
 	p, err := u.endpoint.Prepare(q)
 	if err != nil {
 		return loadgen.Answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, u.of.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return p.Do(ctx, func() {}), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/evabench/evabench/internal/device"
@@ -28,13 +29,8 @@ type phase struct {
 	start, end time.Time
 }
 
-// restoreError says that the server could not be put back.
-type restoreError struct{ err error }
-
-func (e *restoreError) Error() string {
-	return fmt.Sprintf("put the GPUs back: %v; nothing more was changed", e.err)
-}
-func (e *restoreError) Unwrap() error { return e.err }
+// ErrNotRestored says that the server could not be put back as it was.
+var ErrNotRestored = errors.New("the GPUs were not put back as they were")
 
 // PlanOf gives the plan that turns a state into a configuration's layout, and
 // checks that the scenario allows it.
@@ -61,11 +57,14 @@ func PlanOf(s partition.State, c results.Config, allow []partition.Permission) (
 // server back to before, whatever f did and however ctx ended.
 func (b *Bench) withLayout(ctx context.Context, before partition.State, c results.Config, f func(applied) error) (err error) {
 	start := time.Now()
-	state, err := b.Backend.Inspect(ctx, b.GPUs)
+	state, err := b.Backend.Inspect(ctx, b.gpus())
 	if err != nil {
 		return fmt.Errorf("inspect GPUs: %w", err)
 	}
-	plan, err := PlanOf(state, c, b.Allow)
+	if err := unchanged(before, state); err != nil {
+		return err
+	}
+	plan, err := PlanOf(before, c, b.Allow)
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", c.Name, err)
 	}
@@ -104,15 +103,24 @@ func (b *Bench) putBack(ctx context.Context, before partition.State, c results.C
 	defer cancel()
 	start := time.Now()
 	if err := b.Backend.Restore(ctx, before); err != nil {
-		return &restoreError{err}
+		return fmt.Errorf("%w: %w", ErrNotRestored, err)
 	}
 	if b.Journal != nil {
 		if err := b.Journal.End(); err != nil {
-			return &restoreError{fmt.Errorf("close journal: %w", err)}
+			return fmt.Errorf("%w for certain: %w", ErrNotRestored, err)
 		}
 	}
 	if !p.Empty() {
 		b.tell("layout %s, %s: put back and verified in %.1f s", c.Layout, c.Sharing, time.Since(start).Seconds())
+	}
+	return nil
+}
+
+// unchanged refuses a server that somebody else has changed since before: what
+// was planned and agreed to is no longer what would be done.
+func unchanged(before, now partition.State) error {
+	if differences := before.Differences(now); len(differences) > 0 {
+		return fmt.Errorf("the GPUs are not as they were when the plan was made: %s; plan again", strings.Join(differences, "; "))
 	}
 	return nil
 }

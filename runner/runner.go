@@ -32,8 +32,10 @@ type Chooser interface {
 // A Bench is everything that a scenario's cells need, built and checked before
 // the first side effect. Its fields do not change while Run runs.
 type Bench struct {
-	Cells      []scenarios.Cell
-	GPUs       []string // that the scenario names
+	Cells []scenarios.Cell
+	// Before is the state that the plans were made from and agreed to. The
+	// server is put back to it, and nothing is done if it is another by now.
+	Before     partition.State
 	Allow      []partition.Permission
 	Backend    partition.Backend
 	Journal    *partition.Journal // nil if the backend changes nothing
@@ -79,16 +81,13 @@ var ErrNoCell = errors.New("no cell was measured")
 
 // Run runs every cell in order and returns when everything is put back. A cell
 // that fails is recorded with its fault, and the next one goes on; Run then
-// returns an error that joins the faults, with [ErrNoCell] if none was left.
+// returns an error that joins the faults, with [ErrNoCell] if none was left, and
+// [ErrNotRestored] if the server is not as it was.
 // When ctx ends, the cell that runs is recorded as interrupted, its finished
 // steps are kept, everything is put back, and ctx's cause is returned.
 func (b *Bench) Run(ctx context.Context) (err error) {
 	if err := b.check(); err != nil {
 		return err
-	}
-	before, err := b.Backend.Inspect(ctx, b.GPUs)
-	if err != nil {
-		return fmt.Errorf("inspect GPUs: %w", err)
 	}
 	var faults []error
 	done := 0
@@ -96,7 +95,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		if ctx.Err() != nil {
 			break
 		}
-		err := b.withLayout(ctx, before, group[0].Config, func(l applied) error {
+		err := b.withLayout(ctx, b.Before, group[0].Config, func(l applied) error {
 			for i, cell := range group {
 				if ctx.Err() != nil {
 					return nil
@@ -115,8 +114,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		})
 		if err != nil {
 			faults = append(faults, err)
-			var back *restoreError
-			if errors.As(err, &back) {
+			if errors.Is(err, ErrNotRestored) {
 				break // the server is not as we think: change nothing more
 			}
 		}
@@ -155,6 +153,15 @@ func groups(cells []scenarios.Cell) [][]scenarios.Cell {
 		all = append(all, []scenarios.Cell{c})
 	}
 	return all
+}
+
+// gpus names the GPUs of the state before by UUID.
+func (b *Bench) gpus() []string {
+	var uuids []string
+	for _, g := range b.Before.GPUs {
+		uuids = append(uuids, g.UUID)
+	}
+	return uuids
 }
 
 func (b *Bench) tell(format string, args ...any) {

@@ -25,7 +25,9 @@ type world struct {
 	mu       sync.Mutex
 	log      []string
 	applied  bool
+	changed  bool // somebody else took the GPU away
 	up       int
+	died     error  // why instances ended by themselves
 	failAt   string // the action that fails: "apply", "launch agent-0", …
 	answer   func(n int64) loadgen.Answer
 	onAnswer func(n int64)
@@ -43,8 +45,14 @@ func (w *world) do(action string) error {
 }
 
 func (w *world) Inspect(context.Context, []string) (partition.State, error) {
-	return partition.State{GPUs: []partition.GPU{{Index: 0, UUID: "GPU-0", Name: "card"}}}, nil
+	if w.changed {
+		return partition.State{}, nil
+	}
+	return cards, nil
 }
+
+// cards is the world's one GPU, as it is before and after every layout.
+var cards = partition.State{GPUs: []partition.GPU{{Index: 0, UUID: "GPU-0", Name: "card"}}}
 
 func (w *world) Apply(context.Context, partition.Plan) ([]device.Device, error) {
 	w.applied = true
@@ -75,7 +83,11 @@ type instance struct {
 func (s *instance) Info() results.Instance {
 	return results.Instance{Service: s.i.Service, Name: s.i.Name, URL: "http://" + s.i.Name}
 }
-func (s *instance) Err() error { return nil }
+func (s *instance) Err() error {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return s.w.died
+}
 func (s *instance) Stop(ctx context.Context) error {
 	s.w.up--
 	return errors.Join(ctx.Err(), s.w.do("stop "+s.i.Name))
@@ -146,7 +158,7 @@ func (w *world) bench(t *testing.T) (*Bench, string) {
 		t.Fatal(err)
 	}
 	return &Bench{
-		Cells: cells, Backend: w, Writer: writer, Allow: partition.Permissions(),
+		Cells: cells, Before: cards, Backend: w, Writer: writer, Allow: partition.Permissions(),
 		NewChooser: func(scenarios.Cell) Chooser { return twoSteps{} },
 		NewRouter:  func(string) (loadgen.Router, error) { return w, nil },
 		Services: []Service{{
@@ -230,7 +242,7 @@ func TestRunUndoesAfterFaults(t *testing.T) {
 		{"apply", []error{ErrNoCell}, "apply: injected", 0},
 		{"launch vision-0", []error{ErrNoCell}, "launch vision-0: injected", 2},
 		{"stop vision-0", []error{ErrNoCell}, "stop vision-0: injected", 2},
-		{"restore", nil, "put the GPUs back", 1},
+		{"restore", []error{ErrNotRestored}, "not put back", 1},
 	} {
 		t.Run(c.failAt, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -299,5 +311,47 @@ func TestRunTellsWhyNotReady(t *testing.T) {
 			t.Errorf("Run() = %v, want the instance and the server's words", err)
 		}
 		w.undone(t)
+	})
+}
+
+// A step ends soon after its service has, not with its window.
+func TestRunEndsStepOfDeadService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		w.onAnswer = func(n int64) {
+			if n == 40 { // two seconds into the first step of six
+				w.mu.Lock()
+				w.died = errors.New("out of memory")
+				w.mu.Unlock()
+			}
+		}
+		b, dir := w.bench(t)
+		start := time.Now()
+		err := b.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "vision-0 ended by itself: out of memory") {
+			t.Errorf("Run() = %v, want the instance and why it ended", err)
+		}
+		if took := time.Since(start); took > 4*time.Second {
+			t.Errorf("both cells took %s; the first step alone would take 6 s", took)
+		}
+		w.undone(t)
+		if run, err := results.Read(dir); err != nil || run.Cells[0].Cell.Status != results.CellFailed {
+			t.Errorf("the cell is not recorded as failed: %v", err)
+		}
+	})
+}
+
+// A server that is not as it was when the plan was made is left alone.
+func TestRunRefusesChangedServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{changed: true}
+		b, _ := w.bench(t)
+		err := b.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "plan again") {
+			t.Errorf("Run() = %v, want a refusal", err)
+		}
+		if len(w.log) != 0 {
+			t.Errorf("it did %v", w.log)
+		}
 	})
 }

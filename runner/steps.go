@@ -31,6 +31,12 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 	}()
 	var done []results.Step
 	for {
+		mu.Lock()
+		failed := len(written) > 0
+		mu.Unlock()
+		if failed {
+			return nil // the fault is among written: what is measured cannot be kept
+		}
 		plan, more := chooser.Next(done)
 		if !more {
 			return nil
@@ -61,19 +67,41 @@ func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up
 		return results.Step{}, fmt.Errorf("step %d: %w", index, err)
 	}
 	r.bench.tell("cell %s: step %d, %s: %s warm-up, %s window", r.cell.Folder, index, levels(plan), plan.Warmup, plan.Window)
+	ctx, stop := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(ctx, up, stop)
+	}()
 	step, err := loadgen.Drive(ctx, r.origin, loadgen.Step{
 		Plan: plan, Loads: loads, Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Waiter: r.bench.Waiter,
 	}, sink)
+	died := context.Cause(ctx)
+	stop(nil)
+	<-watched
 	if err != nil {
+		if died != nil {
+			err = died
+		}
 		return results.Step{}, fmt.Errorf("step %d: %w", index, err)
 	}
 	step.Index = index
-	for _, u := range up {
-		if err := u.service.Err(); err != nil {
-			return results.Step{}, fmt.Errorf("step %d: %s ended by itself: %w", index, u.service.Info().Name, err)
+	return step, nil
+}
+
+// watchEvery is how often services are asked whether they still run.
+const watchEvery = 500 * time.Millisecond
+
+// watch stops a step whose service has ended by itself.
+func watch(ctx context.Context, up []running, stop context.CancelCauseFunc) {
+	for pause(ctx, watchEvery) {
+		for _, u := range up {
+			if err := u.service.Err(); err != nil {
+				stop(fmt.Errorf("%s ended by itself: %w", u.service.Info().Name, err))
+				return
+			}
 		}
 	}
-	return step, nil
 }
 
 func levels(p results.StepPlan) string {
@@ -110,13 +138,25 @@ func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, er
 		if load.Router, err = r.bench.NewRouter(r.cell.Config.Routing); err != nil {
 			return nil, err
 		}
-		if load.Arrivals != nil && load.Arrivals.Rate()*(plan.Warmup+plan.Window).Seconds() > maxArrivals {
-			return nil, fmt.Errorf("service %s: %g %s over %s is more than %.0f arrivals, which a step does not hold; shorten the window",
-				level.Service, level.Value, level.Unit, plan.Warmup+plan.Window, float64(maxArrivals))
-		}
 		loads = append(loads, load)
 	}
 	return loads, nil
+}
+
+// CheckStep tells whether a step's samples can be held in memory. fps is the
+// cameras' frames a second by service.
+func CheckStep(plan results.StepPlan, fps map[string]float64) error {
+	for _, level := range plan.Levels {
+		var load loadgen.Load
+		if err := setArrivals(&load, level, fps[level.Service]); err != nil {
+			return fmt.Errorf("service %s: %w", level.Service, err)
+		}
+		if load.Arrivals != nil && load.Arrivals.Rate()*(plan.Warmup+plan.Window).Seconds() > maxArrivals {
+			return fmt.Errorf("service %s: %g %s over %s is more than %.0f arrivals, which a step does not hold; shorten the window",
+				level.Service, level.Value, level.Unit, plan.Warmup+plan.Window, float64(maxArrivals))
+		}
+	}
+	return nil
 }
 
 // setArrivals makes a load's arrivals from its level.
