@@ -80,12 +80,15 @@ type figure struct {
 	hasVLM, hasEyes bool
 }
 
-// compareCells makes one Comparison for each step index that any cell has.
+// compareCells makes one Comparison for each step index that any finished cell
+// has. The steps of unfinished cells are compared with nothing: their
+// configuration is not known.
 func compareCells(cells []Cell) []Comparison {
 	list := []Comparison{}
+	configs := configsOf(cells)
 	for index := range stepCount(cells) {
 		c := Comparison{Index: index, Rows: []Row{}, Changes: []Change{}}
-		for _, config := range configsOf(cells) {
+		for _, config := range configs {
 			c.Rows = append(c.Rows, rowOf(cells, config, index, &c))
 		}
 		c.Base = max(slices.IndexFunc(c.Rows, func(r Row) bool { return r.MIG == UseNone && r.MPS == UseNone }), 0)
@@ -107,9 +110,13 @@ func compareCells(cells []Cell) []Comparison {
 	return list
 }
 
+// stepCount counts the steps of the longest cell that is in configsOf.
 func stepCount(cells []Cell) int {
 	n := 0
 	for _, c := range cells {
+		if c.Cell.Config.Name == "" {
+			continue
+		}
 		for _, s := range c.Steps {
 			n = max(n, s.Index+1)
 		}

@@ -68,6 +68,49 @@ func TestClauseOfClass(t *testing.T) {
 	}
 }
 
+// A server that refuses most and answers the rest quickly meets nothing,
+// although its SLO says no word of errors. One arrival in twenty that fails
+// does not spoil the p90.
+func TestFailedArrivalsMeetNoLatency(t *testing.T) {
+	for _, c := range []struct {
+		every int64 // of arrivals, one in so many fails
+		want  []string
+	}{
+		{1 << 40, []string{Met, Met, Met}},
+		{20, []string{Met, Met, NotMet}},
+		{2, []string{NotMet, NotMet, NotMet}},
+		{1, []string{NotMet, NotMet, NotMet}},
+	} {
+		var samples []results.Sample
+		for i := range int64(1000) {
+			due := at0(madeWarmup + time.Duration(i)*100*time.Millisecond)
+			s := results.Sample{
+				Service: "agent", Class: "a", Model: "vlm", Endpoint: "agent-0", Seq: i, Session: i, User: -1, Last: true,
+				Due: due, Sent: due, First: due.Add(time.Millisecond), Done: due.Add(2 * time.Millisecond), Outcome: results.OK, Chunks: 2,
+			}
+			if i%c.every == c.every-1 {
+				s.Outcome, s.First = results.Shed, results.NoOffset
+			}
+			samples = append(samples, s)
+		}
+		f := madeRun()
+		f.cells[0].steps[0] = madeStep(samples, 0)
+		f.environment.Services[1].SLO = []results.Clause{
+			{Metric: "latency", Quantile: 0.9, Op: "<", Limit: 1, Unit: "s"},
+			{Metric: "latency", Quantile: 0.9, Class: "a", Op: "<", Limit: 1, Unit: "s"},
+		}
+		slo := summarized(t, f).Cells[0].Steps[0].Services[1].SLO
+		if len(slo) != 3 || slo[2].Clause.Text != "errors <= 0 % (default)" {
+			t.Fatalf("clauses %+v", slo)
+		}
+		for i, want := range c.want {
+			if slo[i].Result != want {
+				t.Errorf("one in %d fails: clause %d is %s (%+v), want %s", c.every, i, slo[i].Result, slo[i].Value, want)
+			}
+		}
+	}
+}
+
 func TestAbortedAreNoCompletions(t *testing.T) {
 	f := madeRun()
 	var with []results.Observation

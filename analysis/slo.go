@@ -2,12 +2,29 @@ package analysis
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
+	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/results"
 )
 
+// clauses gives a service's SLO. One that says nothing of the errors of all
+// its arrivals allows none: a latency is of the answers that came, and would
+// be met best by a server that refuses most.
+func (r serviceReader) clauses() []results.Clause {
+	slo := r.service.SLO
+	all := func(c results.Clause) bool { return c.Metric == "errors" && c.Class == "" }
+	if len(slo) == 0 || slices.ContainsFunc(slo, all) {
+		return slo
+	}
+	return append(slices.Clone(slo), results.Clause{Metric: "errors", Op: "<=", Unit: "ratio", Text: "errors <= 0 % (default)"})
+}
+
 // judge evaluates one clause of a service's SLO. An empty window does not
-// meet any clause; a value that cannot be told leaves it unknown.
+// meet any clause; a value that cannot be told leaves it unknown. An arrival
+// that did not end ok took longer than every limit: a quantile that falls
+// among such arrivals has no value, and does not meet its clause.
 func (r serviceReader) judge(c results.Clause, s Service, streams bool) ClauseValue {
 	t := &r.tally.total
 	if c.Class != "" {
@@ -17,6 +34,9 @@ func (r serviceReader) judge(c results.Clause, s Service, streams bool) ClauseVa
 		return ClauseValue{c, unknown(c.Unit, "nothing was due in the window"), NotMet}
 	}
 	out := ClauseValue{Clause: c, Value: r.metric(c, t, s, streams), Result: Unknown}
+	if out.Value.Why == amongFailed {
+		out.Result = NotMet
+	}
 	if !out.Value.Known() {
 		return out
 	}
@@ -36,14 +56,14 @@ func (r serviceReader) judge(c results.Clause, s Service, streams bool) ClauseVa
 func (r serviceReader) metric(c results.Clause, t *tally, s Service, streams bool) Value {
 	switch c.Metric {
 	case "latency":
-		return clauseQuantile(t.latency, c.Quantile)
+		return clauseQuantile(t.latency, t.failed(), c.Quantile)
 	case "ttft":
 		if !streams {
 			return unknown("s", "answers were not streamed")
 		}
-		return clauseQuantile(t.ttft, c.Quantile)
+		return clauseQuantile(t.ttft, t.failed(), c.Quantile)
 	case "errors":
-		return known(float64(t.due-t.outcomes[results.OK])/float64(t.due), "ratio")
+		return known(float64(t.failed())/float64(t.due), "ratio")
 	case "queue":
 		if c.Class != "" {
 			return unknown("1", "servers do not tell their queue by class")
@@ -55,14 +75,25 @@ func (r serviceReader) metric(c results.Clause, t *tally, s Service, streams boo
 	return unknown(c.Unit, fmt.Sprintf("unknown metric %q", c.Metric))
 }
 
-// clauseQuantile says beside what is needed how many samples there are, which
-// a clause does not show otherwise.
-func clauseQuantile(sorted []float64, q float64) Value {
-	v := quantile(sorted, q)
-	if !v.Known() && len(sorted) > 0 {
-		v.Why += fmt.Sprintf(", have %d", len(sorted))
+// failed counts the arrivals of the window that did not end ok.
+func (t *tally) failed() int64 { return t.due - t.outcomes[results.OK] }
+
+// amongFailed is why a clause's quantile has no value although there are
+// arrivals enough.
+const amongFailed = "over every limit: the quantile falls among arrivals that did not end ok"
+
+// clauseQuantile gives a quantile of sorted seconds and of failed arrivals,
+// which rank above all of them. Of too few it says beside what is needed how
+// many there are, which a clause does not show otherwise.
+func clauseQuantile(sorted []float64, failed int64, q float64) Value {
+	ranked := slices.Concat(sorted, slices.Repeat([]float64{math.Inf(1)}, int(failed)))
+	if need := stats.MinSamples(q); len(ranked) > 0 && len(ranked) < need {
+		return unknown("s", fmt.Sprintf("need n ≥ %d, have %d", need, len(ranked)))
 	}
-	return v
+	if math.IsInf(stats.Quantile(ranked, q), 1) {
+		return unknown("s", amongFailed)
+	}
+	return quantile(ranked, q)
 }
 
 func compare(value float64, op string, limit float64) (bool, error) {

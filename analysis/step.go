@@ -197,7 +197,7 @@ func (r serviceReader) summarize() Service {
 	s.Population = r.population(s.Sessions)
 	s.ServerInFlight = r.serverInFlight()
 	s.Counters = r.counters()
-	for _, clause := range r.service.SLO {
+	for _, clause := range r.clauses() {
 		s.SLO = append(s.SLO, r.judge(clause, s, streams))
 	}
 	s.Verdict = r.verdict(s)

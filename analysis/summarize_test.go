@@ -264,6 +264,29 @@ func TestUnfinishedCellIsInNoComparison(t *testing.T) {
 	}
 }
 
+// A run that broke off within its first cell has steps and nothing to compare.
+func TestNoFinishedCell(t *testing.T) {
+	f := madeRun()
+	f.cells = f.cells[:1]
+	f.cells[0].finished, f.cells[0].cell = false, results.Cell{Folder: f.cells[0].cell.Folder}
+	s := summarized(t, f)
+	if len(s.Comparison) != 0 {
+		t.Errorf("comparison %+v", s.Comparison)
+	}
+	if len(s.Cells) != 1 || len(s.Cells[0].Steps) != 1 || s.Cells[0].Steps[0].Services[0].Total.Due != 2000 {
+		t.Errorf("the whole step of the unfinished cell is not told: %+v", s.Cells)
+	}
+	// Another cell's step is compared alone.
+	f = madeRun()
+	f.cells[1].finished, f.cells[1].cell = false, results.Cell{Folder: f.cells[1].cell.Folder}
+	second := f.cells[1].steps[0]
+	second.step.Index = 1
+	f.cells[1].steps = append(f.cells[1].steps, second)
+	if c := summarized(t, f).Comparison; len(c) != 1 || len(c[0].Rows) != 1 {
+		t.Errorf("comparison %+v", c)
+	}
+}
+
 // Whatever became of the arrivals, each is counted once in the whole and once
 // in each cut, and quantiles lie between the extremes.
 func TestSumsAgree(t *testing.T) {

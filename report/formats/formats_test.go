@@ -78,6 +78,24 @@ func TestJSONIsTheSummary(t *testing.T) {
 	}
 }
 
+// A run that broke off within its first cell: its whole steps are shown, in
+// every format.
+func TestNoFinishedCell(t *testing.T) {
+	s := madeUp(t)
+	s.Comparison, s.Cells = nil, s.Cells[:1]
+	s.Cells[0].Cell = analysis.Cell{}.Cell
+	s.Cells[0].Cell.Folder = "001-off-r1"
+	for _, name := range Names() {
+		got := written(t, name, s)
+		if name == "xlsx" {
+			continue // packed; that it was written at all is the case
+		}
+		if !bytes.Contains(got, []byte("001-off-r1")) {
+			t.Errorf("%s does not show the step", name)
+		}
+	}
+}
+
 func TestUnknownFormat(t *testing.T) {
 	err := Write("pdf", &bytes.Buffer{}, report.Build(madeUp(t)))
 	if err == nil || !strings.Contains(err.Error(), "json, markdown, terminal, xlsx") {
