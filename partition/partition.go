@@ -8,6 +8,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 
 	"github.com/evabench/evabench/internal/device"
 )
@@ -27,3 +28,6 @@ type Backend interface {
 	// made anew have other UUIDs. It never ends a process.
 	Restore(ctx context.Context, s State) error
 }
+
+// ErrUnknownGPU is what Inspect's error wraps if a name names no GPU here.
+var ErrUnknownGPU = errors.New("there is no GPU")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -115,33 +116,40 @@ type bench struct {
 	scenario   *scenarios.Scenario
 	kinds      kinds
 	host       *sim.Host
-	dir        string // scratch folder of the simulator, removed by close
+	dir        string // scratch folder of the simulator, made by it and removed by close
 	backend    partition.Backend
 	state      partition.State
-	simulated  string // the simulated server's name; empty on a real one
+	journal    *partition.Journal // held while the server may be changed, else nil
+	simulated  string             // the simulated server's name; empty on a real one
 	cells      []scenarios.Cell
 	impossible []results.Impossible
 }
 
+// openOptions say how a bench is opened.
+type openOptions struct {
+	simulated string // --sim
+	// stateDir keeps the lock and the journal; with it the bench is opened to
+	// change the server: the lock is taken and what a crash left is undone.
+	// Empty: the bench only looks.
+	stateDir string
+}
+
 // open reads a scenario and checks all that can be checked before a change:
 // its text, its kinds, and its layouts on the GPUs as they are.
-func open(ctx context.Context, arg, simulated string, s streams) (*bench, error) {
+func open(ctx context.Context, arg string, o openOptions, s streams) (*bench, error) {
 	file, data, err := scenarioFile(arg)
 	if err != nil {
 		return nil, err
 	}
-	return openData(ctx, file, data, simulated, s)
+	return openData(ctx, file, data, o, s)
 }
 
-func openData(ctx context.Context, file string, data []byte, simulated string, s streams) (_ *bench, err error) {
+func openData(ctx context.Context, file string, data []byte, o openOptions, s streams) (_ *bench, err error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "evabench-sim-*")
-	if err != nil {
-		return nil, err
-	}
+	dir := filepath.Join(os.TempDir(), "evabench-sim-"+rand.Text())
 	b := &bench{dir: dir, host: sim.NewHost(exe, dir, s.err)}
 	defer func() {
 		if err != nil {
@@ -149,7 +157,7 @@ func openData(ctx context.Context, file string, data []byte, simulated string, s
 		}
 	}()
 	b.kinds = knownKinds(b.host)
-	first, err := scenarios.Read(file, data, b.kinds.checks(simulated, nil))
+	first, err := scenarios.Read(file, data, b.kinds.checks(o.simulated, nil))
 	if err != nil {
 		return nil, &usageError{err}
 	}
@@ -159,17 +167,74 @@ func openData(ctx context.Context, file string, data []byte, simulated string, s
 	if b.backend, err = b.kinds.backends.Build(first.Server.Backend); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: backend: %w", file, err)}
 	}
-	if b.state, err = b.backend.Inspect(ctx, first.Server.GPUs); err != nil {
-		return nil, fmt.Errorf("inspect GPUs: %w", err)
+	if err := b.inspect(ctx, first.Server.GPUs, o, s); err != nil {
+		return nil, err
 	}
-	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(simulated, &b.state)); err != nil {
+	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(o.simulated, &b.state)); err != nil {
 		return nil, &usageError{err}
+	}
+	if err := b.checkSteps(); err != nil {
+		return nil, &usageError{fmt.Errorf("%s: %w", file, err)}
 	}
 	b.cells, b.impossible = b.scenario.Cells(b.possible)
 	if len(b.cells) == 0 {
 		return nil, &usageError{fmt.Errorf("%s: no point of the matrix is possible; the first: %s", file, b.impossible[0].Reason)}
 	}
 	return b, nil
+}
+
+// inspect reads the GPUs. A bench that is to change them takes the host's lock
+// first, and puts back what an earlier run left behind.
+func (b *bench) inspect(ctx context.Context, gpus []string, o openOptions, s streams) (err error) {
+	b.state, err = b.backend.Inspect(ctx, gpus)
+	switch {
+	case errors.Is(err, partition.ErrUnknownGPU):
+		return &usageError{fmt.Errorf("server.gpus: %w", err)}
+	case err != nil:
+		return fmt.Errorf("inspect GPUs: %w", err)
+	}
+	if o.stateDir == "" || len(b.state.GPUs) == 0 {
+		return nil
+	}
+	dir := o.stateDir
+	if b.simulated != "" {
+		dir = b.dir
+	}
+	if b.journal, err = partition.OpenJournal(dir); err != nil {
+		return err
+	}
+	left, pending, err := b.journal.Pending()
+	if err != nil {
+		return err
+	}
+	if pending {
+		fmt.Fprintln(s.err, "evabench: an earlier run did not put the GPUs back; doing it now")
+		if err := b.backend.Restore(ctx, left); err != nil {
+			return fmt.Errorf("%w, which an earlier run left: %w; its state is in %s", runner.ErrNotRestored, err, dir)
+		}
+		if err := b.journal.End(); err != nil {
+			return err
+		}
+	}
+	// Others may have changed the GPUs until the lock was ours.
+	if b.state, err = b.backend.Inspect(ctx, gpus); err != nil {
+		return fmt.Errorf("inspect GPUs: %w", err)
+	}
+	return nil
+}
+
+// checkSteps refuses steps that could not be kept in memory.
+func (b *bench) checkSteps() error {
+	fps := map[string]float64{}
+	for _, s := range b.scenario.Services {
+		fps[s.Name] = s.Load.FPS
+	}
+	for _, plan := range b.scenario.StepPlans() {
+		if err := runner.CheckStep(plan, fps); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // devicesOf is how many devices a plan ends with.
@@ -266,9 +331,14 @@ func (b *bench) printImpossible(w io.Writer) {
 	}
 }
 
-// close ends the simulated server, if one was started, and removes its folder.
+// close ends the simulated server, if one was started, removes its folder, and
+// gives the lock back.
 func (b *bench) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	return errors.Join(b.host.Close(ctx), os.RemoveAll(filepath.Clean(b.dir)))
+	err := b.host.Close(ctx)
+	if b.journal != nil {
+		err = errors.Join(err, b.journal.Close())
+	}
+	return errors.Join(err, os.RemoveAll(b.dir))
 }

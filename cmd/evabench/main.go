@@ -13,21 +13,38 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
+
+	"github.com/evabench/evabench/runner"
 )
 
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	catch(cancel)
+	os.Exit(status(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr), os.Stderr))
+}
+
+// catch makes the first signal stop the command in order; a second one ends it
+// at once. Signals that whoever started us ignores (nohup) stay ignored.
+func catch(cancel context.CancelCauseFunc) {
+	// A reader of our output that goes away must not end us with a server
+	// half changed: a write fails instead.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
 	go func() {
 		s := <-signals
-		fmt.Fprintf(os.Stderr, "evabench: %s: stopping and putting the server back; a second signal leaves it as it is\n", s)
+		cancel(errInterrupted) // before any talk: the terminal may be stopped
 		signal.Stop(signals)
-		cancel(errInterrupted)
+		fmt.Fprintf(os.Stderr, "evabench: %s: stopping and putting the server back; a second signal leaves it as it is\n", s)
 	}()
-	os.Exit(status(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr), os.Stderr))
 }
 
 // The exit statuses, as the README lists them.
@@ -55,42 +72,33 @@ func (e *usageError) Unwrap() error { return e.err }
 
 // status prints what ended the command and gives its exit status.
 func status(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(stderr, "evabench: "+told(err))
 	var usage *usageError
 	switch {
-	case err == nil:
-		return exitDone
+	case errors.Is(err, runner.ErrNotRestored):
+		return exitFailed // whatever else happened: the server is not as it was
 	case errors.Is(err, errInterrupted):
-		fmt.Fprintln(stderr, "evabench: "+oneLine(err))
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "evabench: "+err.Error())
 		return exitUsage
 	case errors.Is(err, errNoValid):
-		fmt.Fprintln(stderr, "evabench: "+err.Error())
 		return exitNoValid
 	default:
-		fmt.Fprintln(stderr, "evabench: "+err.Error())
 		return exitFailed
 	}
 }
 
-// oneLine joins the texts of joined errors, which print a line each.
-func oneLine(err error) string {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return err.Error()
-	}
-	seen := map[string]bool{}
-	text := ""
-	for _, e := range joined.Unwrap() {
-		if seen[e.Error()] {
-			continue
+// told gives a fault's text, a line for each of the faults that it joins, none
+// of them twice.
+func told(err error) string {
+	var lines []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
 		}
-		seen[e.Error()] = true
-		if text != "" {
-			text += "; "
-		}
-		text += e.Error()
 	}
-	return text
+	return strings.Join(lines, "\n")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -32,8 +33,11 @@ func newReport(s streams) *cobra.Command {
 anew, and prints the tables. With --format it prints one format to standard
 output instead and writes nothing. The same directory gives the same bytes.`,
 		Example: "  evabench report runs/pro6000x1-20261121T020304Z\n  evabench report runs/… --format markdown",
-		Args:    usageArgs(cobra.ExactArgs(1)),
+		Args:    one("run directory"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if format == "" && out != "" {
+				return &usageError{errors.New("--out needs --format: which of the reports?")}
+			}
 			if format == "" {
 				_, err := writeReports(args[0], s.out)
 				return err
@@ -90,7 +94,7 @@ func writeReports(dir string, out io.Writer) (valid int, err error) {
 func writeFile(path string, write func(io.Writer) error) error {
 	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600))
 	if err != nil {
-		return err
+		return fmt.Errorf("write %s: %w", path, errors.Unwrap(err))
 	}
 	defer f.Cleanup() // does nothing once the file is in place
 	if err := write(f); err != nil {

@@ -48,10 +48,12 @@ A scenario is a file or the name of a preset ("evabench scenario list").
 Exit status: 0 done, 1 failed, 2 usage or a faulty scenario, 4 no valid
 measurement, 130 interrupted (the server was put back).`,
 		SilenceErrors: true,
-		SilenceUsage:  true,
-		Version:       buildVersion(),
-		Args:          knownCommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		// "swep" is near enough to "sweep" to be told so.
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		Version:                    buildVersion(),
+		Args:                       knownCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
@@ -75,6 +77,16 @@ func buildVersion() string {
 		return info.Main.Version
 	}
 	return version
+}
+
+// one takes exactly one argument, which it names in its fault.
+func one(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return &usageError{fmt.Errorf("%s takes one %s, and got %d arguments; see %q", c.CommandPath(), what, len(args), c.CommandPath()+" --help")}
+		}
+		return nil
+	}
 }
 
 // usageArgs makes a cobra argument check's fault a usage error.

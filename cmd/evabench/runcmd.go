@@ -54,7 +54,7 @@ in the run directory and can be used with sweep.`,
 			if err != nil {
 				return &usageError{err}
 			}
-			b, err := openData(c.Context(), "run", data, "", s)
+			b, err := openData(c.Context(), "the flags", data, o.sweepOptions.open(), s)
 			if err != nil {
 				return err
 			}
@@ -217,6 +217,8 @@ func instances(flag string, urls []string, scrape string) ([]yaml.MapSlice, erro
 	for _, u := range urls {
 		if parsed, err := url.Parse(u); err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
 			return nil, fmt.Errorf("%s %q is no URL; say http://HOST:PORT", flag, u)
+		} else if parsed.User != nil {
+			return nil, fmt.Errorf("%s: the URL holds a user name or password, which would stand in the results; see --agent-api-key-env", flag)
 		}
 		in := yaml.MapSlice{{Key: "url", Value: u}}
 		if ok {

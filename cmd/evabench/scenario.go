@@ -35,7 +35,7 @@ func newScenario(s streams) *cobra.Command {
 		Use:     "show NAME",
 		Short:   "Print a preset, to be changed into a scenario of your own",
 		Example: "  evabench scenario show pro6000x1 > mine.yaml",
-		Args:    usageArgs(cobra.ExactArgs(1)),
+		Args:    one("scenario"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			_, data, err := scenarioFile(args[0])
 			if err != nil {
@@ -72,9 +72,9 @@ func newCheck(s streams) *cobra.Command {
 layout on the GPUs as they are now. It opens no connection to a service and
 changes nothing. Faults are told all at once, with file, line and column.`,
 		Example: "  evabench scenario check mine.yaml\n  evabench scenario check mine.yaml --sim pro6000x1",
-		Args:    usageArgs(cobra.ExactArgs(1)),
+		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			b, err := open(c.Context(), args[0], simulated, s)
+			b, err := open(c.Context(), args[0], openOptions{simulated: simulated}, s)
 			if err != nil {
 				return err
 			}
@@ -104,7 +104,7 @@ func scenarioFile(arg string) (name string, data []byte, err error) {
 		return arg, data, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return "", nil, &usageError{fmt.Errorf("read scenario: %w", err)}
+		return "", nil, &usageError{fmt.Errorf("read scenario: %w; give a YAML file or the name of a preset", err)}
 	}
 	if data, ok := scenarios.Preset(arg); ok {
 		return arg + ".yaml", data, nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,8 +23,11 @@ func newSim(s streams) *cobra.Command {
 a model of the GPU says, on the devices of a simulated NVML; nothing of it is
 measured on a real card, and its parameters are uncalibrated. Sweep starts one by itself for a scenario whose
 backend is sim, or with --sim.`,
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Args: one("server"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if !slices.Contains(serverNames(), args[0]) {
+				return &usageError{fmt.Errorf("unknown simulated server %q; known: %s", args[0], strings.Join(serverNames(), ", "))}
+			}
 			o.Token = os.Getenv(sim.TokenEnv)
 			if parent {
 				o.Parent = s.in
@@ -53,4 +58,12 @@ backend is sim, or with --sim.`,
 	}
 	c.Long += "\n\nServers:\n" + list
 	return c
+}
+
+func serverNames() []string {
+	var names []string
+	for _, i := range sim.Servers() {
+		names = append(names, i.Name)
+	}
+	return names
 }

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/internal/host"
@@ -40,6 +42,14 @@ func (o *sweepOptions) flags(c *cobra.Command) {
 	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be done, and do nothing")
 }
 
+// open says how a bench is opened for a sweep.
+func (o *sweepOptions) open() openOptions {
+	if o.dryRun {
+		return openOptions{simulated: o.simulated}
+	}
+	return openOptions{simulated: o.simulated, stateDir: o.stateDir}
+}
+
 func newSweep(s streams) *cobra.Command {
 	var o sweepOptions
 	c := &cobra.Command{
@@ -50,9 +60,9 @@ the server back. It prints the plan and asks before it changes a server.`,
 		Example: `  evabench sweep pro6000x1 --yes
   evabench sweep mine.yaml --dry-run
   evabench sweep mine.yaml --sim pro6000x1`,
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Args: one("scenario"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			b, err := open(c.Context(), args[0], o.simulated, s)
+			b, err := open(c.Context(), args[0], o.open(), s)
 			if err != nil {
 				return err
 			}
@@ -71,38 +81,32 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	if err != nil {
 		return err
 	}
-	changes := b.printPlans(s, plans)
 	if o.dryRun {
+		b.printPlans(s.out, plans) // it is what was asked for
 		return nil
 	}
-	if changes && !o.yes && b.simulated == "" {
-		if err := consent(s); err != nil {
-			return err
-		}
-	}
-	journal, err := b.openJournal(ctx, o, changes, s)
-	if err != nil {
-		return err
-	}
-	if journal != nil {
-		defer journal.Close()
-	}
+	changes := b.printPlans(s.err, plans)
 	dir := o.out
 	if dir == "" {
 		dir = "runs/" + results.Folder(b.scenario.Name, time.Now())
 	}
+	if changes && !o.yes && b.simulated == "" {
+		if err := consent(ctx, s); err != nil {
+			return err
+		}
+	}
 	writer, err := results.Create(dir, b.environment(), b.scenario.Source)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; choose another folder with --out", err)
 	}
-	r, err := b.runner(writer, journal, s)
+	r, err := b.runner(writer, s)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(s.err, "evabench: %s; into %s\n", b.extent(), dir)
 	measured := r.Run(ctx)
 	if errors.Is(measured, runner.ErrNoCell) {
-		return fmt.Errorf("%w; what was recorded is in %s", measured, dir)
+		return fmt.Errorf("%w (what was recorded is in %s)", measured, dir)
 	}
 	// A report of what is whole is worth having also after a fault.
 	valid, err := writeReports(dir, s.out)
@@ -137,73 +141,53 @@ type layoutPlan struct {
 }
 
 // printPlans prints what will be changed, and reports whether anything will.
-func (b *bench) printPlans(s streams, plans []layoutPlan) (changes bool) {
+func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 	where := "this server"
 	if b.simulated != "" {
 		where = "SIMULATED server " + b.simulated
 	}
-	fmt.Fprintf(s.err, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
-	b.printImpossible(s.err)
+	fmt.Fprintf(w, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
+	b.printImpossible(w)
 	for _, p := range plans {
-		fmt.Fprintf(s.err, "layout %s, %s:\n", p.config.Layout, p.config.Sharing)
+		fmt.Fprintf(w, "layout %s, %s:\n", p.config.Layout, p.config.Sharing)
 		if p.plan.Empty() {
-			fmt.Fprintln(s.err, "  nothing is changed")
+			fmt.Fprintln(w, "  nothing is changed")
 			continue
 		}
 		changes = true
 		for _, step := range p.plan.Steps() {
-			fmt.Fprintln(s.err, "  "+step)
+			fmt.Fprintln(w, "  "+step)
 		}
+		fmt.Fprintln(w, "  afterwards: put everything back as it was, and verify it")
 	}
 	return changes
 }
 
 // consent asks whether the server may be changed.
-func consent(s streams) error {
+func consent(ctx context.Context, s streams) error {
 	if f, ok := s.in.(*os.File); !ok || !isTerminal(f) {
 		return &usageError{errors.New("the server would be changed, and there is no terminal to ask at; say --yes, or look with --dry-run")}
 	}
 	fmt.Fprint(s.err, "Change this server as above, and put it back afterwards? [y/N] ")
-	answer, err := bufio.NewReader(s.in).ReadString('\n')
-	if a := strings.ToLower(strings.TrimSpace(answer)); err != nil || a != "y" && a != "yes" {
-		return errors.New("not agreed; nothing was changed")
+	answered := make(chan string, 1)
+	go func() { // it may never be answered: the process ends then
+		answer, _ := bufio.NewReader(s.in).ReadString('\n') // an end without a line is no
+		answered <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case a := <-answered:
+		if a != "y" && a != "yes" {
+			return errors.New("not agreed; nothing was changed")
+		}
+		return nil
 	}
-	return nil
 }
 
 func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// openJournal takes the host lock and undoes what a crash left. A bench that
-// changes nothing needs neither.
-func (b *bench) openJournal(ctx context.Context, o sweepOptions, changes bool, s streams) (*partition.Journal, error) {
-	if !changes {
-		return nil, nil
-	}
-	dir := o.stateDir
-	if b.simulated != "" {
-		dir = b.dir
-	}
-	j, err := partition.OpenJournal(dir)
-	if err != nil {
-		return nil, err
-	}
-	left, pending, err := j.Pending()
-	if err == nil && pending {
-		fmt.Fprintln(s.err, "evabench: an earlier run did not put the GPUs back; doing it now")
-		if err = b.backend.Restore(ctx, left); err == nil {
-			err = j.End()
-		}
-		if err == nil {
-			b.state, err = b.backend.Inspect(ctx, b.scenario.Server.GPUs)
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("journal: %w", err), j.Close())
-	}
-	return j, nil
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // environment describes the run before it begins.
@@ -226,10 +210,10 @@ func (b *bench) environment() results.Environment {
 }
 
 // runner builds what carries the scenario out.
-func (b *bench) runner(w *results.Writer, j *partition.Journal, s streams) (*runner.Bench, error) {
+func (b *bench) runner(w *results.Writer, s streams) (*runner.Bench, error) {
 	r := &runner.Bench{
-		Cells: b.cells, GPUs: b.scenario.Server.GPUs, Allow: b.permissions(),
-		Backend: b.backend, Journal: j, Writer: w,
+		Cells: b.cells, Before: b.state, Allow: b.permissions(),
+		Backend: b.backend, Journal: b.journal, Writer: w,
 		NewChooser: func(scenarios.Cell) runner.Chooser { return search.NewLadder(b.scenario.StepPlans()) },
 		NewRouter: func(name string) (loadgen.Router, error) {
 			return b.kinds.routers.Build(kind.Spec{Name: name})

@@ -49,7 +49,7 @@ func choose(all []nvml.Device, names []string) (named, others []nvml.Device, err
 		k := slices.IndexFunc(all, func(d nvml.Device) bool { return d.UUID == name || strconv.Itoa(d.Index) == name })
 		switch {
 		case k < 0:
-			errs = append(errs, fmt.Errorf("there is no GPU %q; there are %s", name, list(all)))
+			errs = append(errs, fmt.Errorf("%w %q; GPUs here: %s", partition.ErrUnknownGPU, name, list(all)))
 		case chosen[all[k].UUID]:
 			errs = append(errs, fmt.Errorf("GPU %q is named twice", name))
 		default:

@@ -62,6 +62,8 @@ func checkURL(text string) error {
 		return fmt.Errorf("URL %q does not begin with http:// or https://", text)
 	case u.Host == "":
 		return fmt.Errorf("URL %q has no host", text)
+	case u.User != nil:
+		return errors.New("a URL holds a user name or password, which would stand in the results; use the endpoint's api_key_env")
 	case u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("URL %q has a query or fragment; give the base only", text)
 	}

@@ -20,6 +20,7 @@ func TestNewRefuses(t *testing.T) {
 	check("ftp://127.0.0.1", "http://")
 	check("http://", "no host")
 	check("http://127.0.0.1/?a=b", "query")
+	check("http://user:hidden@127.0.0.1", "user name or password")
 	if _, err := New(Config{}); err == nil {
 		t.Error("no instance passed")
 	}
