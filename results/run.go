@@ -101,11 +101,14 @@ const (
 // A Cell is one configuration and one replicate, as it was run. It stands in
 // cell.json, which is written when the cell has ended.
 type Cell struct {
-	Index     int        `json:"index"` // order of running, from 0
-	Folder    string     `json:"folder"`
-	Config    Config     `json:"config"`
-	Replicate int        `json:"replicate"` // from 1
-	Seed      uint64     `json:"seed"`
+	Index     int    `json:"index"` // order of running, from 0
+	Folder    string `json:"folder"`
+	Config    Config `json:"config"`
+	Replicate int    `json:"replicate"` // from 1
+	Seed      uint64 `json:"seed"`
+	// Nonce is random text that made this cell's unique requests unlike those
+	// of every other cell and run; with it and Seed they can be made again.
+	Nonce     string     `json:"nonce,omitempty"`
 	Started   time.Time  `json:"started"` // UTC; the moment of Offset 0
 	Status    string     `json:"status"`
 	Fault     string     `json:"fault,omitempty"` // why it failed
