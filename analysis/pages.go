@@ -112,7 +112,7 @@ func (p pages) of(cell results.Cell, service string) []page {
 	return list
 }
 
-// A gauge is a series' time average within a window.
+// A gauge is a time average within a window.
 type gauge struct {
 	mean, max float64
 	readings  int64
@@ -121,32 +121,52 @@ type gauge struct {
 // covers is the least share of a window that readings must span.
 const covers = 0.8
 
-// gauge averages a series over the window, its subjects added up.
-func (p page) gauge(series string, w window) (gauge, error) {
+// total gives what an instance's readings within the window add up to, over
+// some series and all their subjects: one point for each moment at which the
+// page was read and told of them all.
+func (p page) total(w window, series ...string) ([]stats.Point, error) {
 	if p.source == "" {
-		return gauge{}, fmt.Errorf("%s has no readings", p.instance)
+		return nil, fmt.Errorf("%s has no readings", p.instance)
 	}
-	if series == "" {
-		return gauge{}, fmt.Errorf("the %s page does not tell it", p.source)
-	}
-	parts := p.readings[series]
-	if len(parts) == 0 {
-		return gauge{}, fmt.Errorf("%s has no reading of %s", p.instance, series)
-	}
-	var g gauge
-	from, to := w.from.Seconds(), w.to.Seconds()
-	for _, points := range parts {
-		mean, covered := stats.TimeMean(points, from, to)
-		if covered < covers {
-			return gauge{}, fmt.Errorf("readings of %s at %s span %.0f %% of the window, need %.0f %%", series, p.instance, covered*100, covers*100)
+	sum, told := map[float64]float64{}, map[float64]int{}
+	parts := 0
+	for _, name := range series {
+		if name == "" {
+			return nil, fmt.Errorf("the %s page does not tell it", p.source)
 		}
-		g.mean += mean
-		for _, point := range points {
-			if point.At >= from && point.At <= to {
-				g.readings++
-				g.max = max(g.max, point.Value)
+		if len(p.readings[name]) == 0 {
+			return nil, fmt.Errorf("%s has no reading of %s", p.instance, name)
+		}
+		for _, points := range p.readings[name] {
+			if points[0].At > w.to.Seconds() {
+				continue // not known yet
+			}
+			parts++
+			for _, point := range points {
+				sum[point.At] += point.Value
+				told[point.At]++
 			}
 		}
+	}
+	var list []stats.Point
+	for at, value := range sum {
+		if told[at] == parts && at >= w.from.Seconds() && at <= w.to.Seconds() {
+			list = append(list, stats.Point{At: at, Value: value})
+		}
+	}
+	sortPoints(list)
+	return list, nil
+}
+
+// gaugeOf averages an instance's readings over the window.
+func (p page) gaugeOf(points []stats.Point, w window) (gauge, error) {
+	mean, covered := stats.TimeMean(points, w.from.Seconds(), w.to.Seconds())
+	if covered < covers {
+		return gauge{}, fmt.Errorf("readings at %s cover %.0f %% of the window, need %.0f %%", p.instance, covered*100, covers*100)
+	}
+	g := gauge{mean: mean, readings: int64(len(points))}
+	for _, point := range points {
+		g.max = max(g.max, point.Value)
 	}
 	return g, nil
 }
@@ -162,7 +182,11 @@ func (r serviceReader) queue() Queue {
 		return Queue{Mean: none, Max: none}
 	}
 	for _, p := range r.pages {
-		g, err := p.gauge(p.engine.waiting, r.window)
+		points, err := p.total(r.window, p.engine.waiting)
+		var g gauge
+		if err == nil {
+			g, err = p.gaugeOf(points, r.window)
+		}
 		if err != nil {
 			none := unknown("1", err.Error())
 			return Queue{Mean: none, Max: none}

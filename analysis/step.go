@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/results"
@@ -31,20 +32,38 @@ type answered struct {
 type callsOf struct {
 	firstSent, firstDone, lastDone results.Offset
 	notOK                          int64
+	// sent and done are all their moments in seconds, for inFlightAt.
+	sent, done []float64
 }
 
 func (t *serviceTally) sentTo(s results.Sample) {
 	c := t.calls[s.Endpoint]
 	if c == nil {
-		c = &callsOf{s.Sent, s.Done, s.Done, 0}
+		c = &callsOf{firstSent: s.Sent, firstDone: s.Done, lastDone: s.Done}
 		t.calls[s.Endpoint] = c
 	}
 	c.firstSent = min(c.firstSent, s.Sent)
 	c.firstDone = min(c.firstDone, s.Done)
 	c.lastDone = max(c.lastDone, s.Done)
+	c.sent = append(c.sent, s.Sent.Seconds())
+	c.done = append(c.done, s.Done.Seconds())
 	if s.Outcome != results.OK {
 		c.notOK++
 	}
+}
+
+// inFlightAt counts, at each point's moment, the calls with Sent ≤ moment < Done.
+// It sorts sent and done.
+func (c *callsOf) inFlightAt(points []stats.Point) []stats.Point {
+	list := make([]stats.Point, len(points))
+	slices.Sort(c.sent)
+	slices.Sort(c.done)
+	for i, p := range points {
+		began := sort.Search(len(c.sent), func(j int) bool { return c.sent[j] > p.At })
+		ended := sort.Search(len(c.done), func(j int) bool { return c.done[j] > p.At })
+		list[i] = stats.Point{At: p.At, Value: float64(began - ended)}
+	}
+	return list
 }
 
 // A session is what is known of one session of a service.

@@ -214,8 +214,9 @@ type Sessions struct {
 }
 
 // A Queue is the number of requests waiting at the servers, as they tell it.
-// Mean is over time and summed over instances; Max is the largest single
-// reading of one instance.
+// Mean is over time and summed over instances; Max is the most that one
+// instance told of at one moment, its models added up. Readings counts the
+// moments at which a page told of all of them.
 type Queue struct {
 	Mean     Value  `json:"mean"`
 	Max      Value  `json:"max"`

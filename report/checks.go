@@ -13,7 +13,7 @@ func little(s *analysis.Summary) Section {
 	}
 	return Section{
 		Title: "Little's law", Tables: []Table{t},
-		Notes: []string{"Two ways to know one number. Judged only in windows of at least 25 times the time that one item stays; passes within 3 %."},
+		Notes: []string{"Two ways to know one number. Judged only in windows of at least 25 times the time that one item stays; passes within 3 %. Requests in flight are compared at the moments of the servers' readings; a difference that chance could explain is not judged."},
 	}
 }
 

@@ -2,7 +2,11 @@
 // functions of slices. It knows nothing of runs or units.
 package stats
 
-import "math"
+import (
+	"math"
+	"slices"
+	"sort"
+)
 
 // Quantile gives the q-quantile of sorted values by the inverse of their
 // empirical distribution (Hyndman and Fan's type 1): the smallest value x such
@@ -64,24 +68,55 @@ type Point struct{ At, Value float64 }
 
 // TimeMean gives the time average of a gauge over [from, to] by the trapezoid
 // rule between the readings that lie within, and the share of [from, to] that
-// lies between the first and the last of them. The average is over that
-// covered part only; nothing is extrapolated. Points must ascend in At. With
-// fewer than two readings within, or an empty span, it gives NaN and 0.
+// they cover. A stretch without readings that is longer than three times the
+// median one, or than a quarter of [from, to], is a hole: it is not covered. The
+// average is over the covered part only; nothing is extrapolated. Points must
+// ascend in At. With nothing covered it gives NaN and 0.
 func TimeMean(points []Point, from, to float64) (mean, covered float64) {
+	points = within(points, from, to)
+	var gaps []float64
+	for i := 1; i < len(points); i++ {
+		gaps = append(gaps, points[i].At-points[i-1].At)
+	}
+	slices.Sort(gaps)
+	longest := min(3*Quantile(gaps, 0.5), (to-from)/4)
 	var area, span float64
-	last, seen := Point{}, false
-	for _, p := range points {
-		if p.At < from || p.At > to {
-			continue
+	for i := 1; i < len(points); i++ {
+		if gap := points[i].At - points[i-1].At; gap <= longest {
+			area += gap * (points[i].Value + points[i-1].Value) / 2
+			span += gap
 		}
-		if seen {
-			area += (p.At - last.At) * (p.Value + last.Value) / 2
-			span += p.At - last.At
-		}
-		last, seen = p, true
 	}
 	if span <= 0 || to <= from {
 		return math.NaN(), 0
 	}
 	return area / span, span / (to - from)
+}
+
+// within gives the points with from ≤ At ≤ to of points that ascend in At.
+func within(points []Point, from, to float64) []Point {
+	first := sort.Search(len(points), func(i int) bool { return points[i].At >= from })
+	end := sort.Search(len(points), func(i int) bool { return points[i].At > to })
+	return points[first:max(first, end)]
+}
+
+// BatchError gives the standard error of the mean of values that follow each
+// other in time and depend on those near them, by the method of batch means:
+// the values are cut into b stretches of (nearly) one length, whose means are
+// taken for independent. b is at least 2. With fewer than 2·b values it gives
+// NaN. See Law, "Simulation Modeling and Analysis", section 9.5.3.
+func BatchError(values []float64, b int) float64 {
+	n := len(values)
+	if b < 2 || n < 2*b {
+		return math.NaN()
+	}
+	means := make([]float64, b)
+	for i := range means {
+		means[i] = Mean(values[i*n/b : (i+1)*n/b])
+	}
+	center, squares := Mean(means), 0.0
+	for _, m := range means {
+		squares += (m - center) * (m - center)
+	}
+	return math.Sqrt(squares / float64(b-1) / float64(b))
 }

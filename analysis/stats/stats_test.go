@@ -108,14 +108,49 @@ func TestTimeMean(t *testing.T) {
 	}{
 		{"nothing", nil, math.NaN(), 0},
 		{"one", []Point{{1, 5}}, math.NaN(), 0},
-		{"constant", []Point{{0, 5}, {10, 5}}, 5, 1},
-		{"ramp", []Point{{0, 0}, {10, 10}}, 5, 1},
-		// 2·4 + 4·1 over 8 of 10 seconds; the outer readings do not count.
-		{"uneven", []Point{{-1, 99}, {1, 4}, {3, 4}, {3, 1}, {9, 1}, {11, 99}}, (2*4 + 6*1) / 8.0, 0.8},
+		{"both ends only", []Point{{0, 5}, {10, 5}}, math.NaN(), 0},
+		{"constant", every(1, 0, 10, func(float64) float64 { return 5 }), 5, 1},
+		{"ramp", every(1, 0, 10, func(at float64) float64 { return at }), 5, 1},
+		{"a reading left out", []Point{{0, 5}, {1, 5}, {2, 5}, {4, 5}, {5, 5}, {6, 5}, {7, 5}, {8, 5}, {9, 5}, {10, 5}}, 5, 1},
+		// 5 over 8 of the 10 seconds; what lies in the hole is not told.
+		{"hole", append(every(0.5, 0, 5, func(float64) float64 { return 5 }), every(0.5, 7, 10, func(float64) float64 { return 5 })...), 5, 0.8},
+		// 2·4 + 1·2.5 + 5·1 over 8 of 10 seconds; the outer readings do not count.
+		{"uneven", []Point{{-1, 99}, {1, 4}, {2, 4}, {3, 4}, {4, 1}, {6, 1}, {8, 1}, {9, 1}, {11, 99}}, (2*4 + 2.5 + 5*1) / 8.0, 0.8},
 	} {
 		mean, covered := TimeMean(c.points, 0, 10)
 		if math.Abs(mean-c.mean) > 1e-12 || math.IsNaN(mean) != math.IsNaN(c.mean) || covered != c.covered {
 			t.Errorf("%s: TimeMean = %v, %v; want %v, %v", c.name, mean, covered, c.mean, c.covered)
+		}
+	}
+}
+
+// every gives a reading each step seconds from one moment to another.
+func every(step, from, to float64, value func(at float64) float64) []Point {
+	var points []Point
+	for at := from; at <= to; at += step {
+		points = append(points, Point{at, value(at)})
+	}
+	return points
+}
+
+func TestBatchError(t *testing.T) {
+	var same, blocks []float64
+	for i := range 200 {
+		same = append(same, 3)
+		blocks = append(blocks, float64(i/10)) // stretches of ten alike: 0 to 19
+	}
+	for _, c := range []struct {
+		name   string
+		values []float64
+		want   float64
+	}{
+		{"same", same, 0},
+		// The variance of 0, …, 19 is 35.
+		{"blocks", blocks, math.Sqrt(35.0 / 20)},
+		{"too few", same[:39], math.NaN()},
+	} {
+		if got := BatchError(c.values, 20); math.Abs(got-c.want) > 1e-12 || math.IsNaN(got) != math.IsNaN(c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
 }
