@@ -22,8 +22,11 @@ type Sample struct {
 	Last     bool  // whether the session ended with this call
 	Attempt  int   // 0 for the first try
 
-	Due   Offset // open loop: from the schedule; closed loop: when the user was ready
-	Sent  Offset // just before the first byte was handed to the connection, or NoOffset
+	Due Offset // open loop: from the schedule; closed loop: when the user was ready
+	// Sent is when the request was handed to the endpoint, or NoOffset: just
+	// before its first byte, and before the connection is made if there is none
+	// to use.
+	Sent  Offset
 	First Offset // first byte of content (token or body), or NoOffset
 	Done  Offset // last byte, or when the fault was known
 

@@ -48,14 +48,25 @@ type Integrity struct {
 	Due int64 `json:"due"`
 	// WarmupDue is the same for the warm-up.
 	WarmupDue int64 `json:"warmup_due"`
+	// Scheduled counts the sessions that the schedule put into the window, or
+	// into what there was of it when the step was stopped. It is read off the
+	// schedule itself, so that an arrival which never fell due shows: it must
+	// equal the number of the window's samples with Call 0. Null in a closed
+	// loop, which has no schedule.
+	Scheduled *int64 `json:"scheduled"`
 	// Offered is the arrival rate that was asked for in arrivals a second;
 	// null in a closed loop, where none is.
 	Offered *float64 `json:"offered_per_second"`
-	// Lag is our own lateness over the window's arrivals that had a free
-	// slot: from when a request could have been sent to Sent.
+	// Lag is our own lateness over the window's arrivals but those that were
+	// cancelled before they were sent: the time from Due to when a slot was
+	// asked for, and from when one was had to Sent. The wait for a slot is not
+	// in it. An arrival that was not sent counts with the first part.
 	Lag Lateness `json:"lag"`
 	// PeakInFlight is the largest number of requests in flight at once.
 	PeakInFlight int64 `json:"peak_in_flight"`
+	// ClientFaults counts the exchanges that failed for want of our own
+	// descriptors, ports or memory. Their Outcome is Connect.
+	ClientFaults int64 `json:"client_faults"`
 	// FirstErrors holds the beginning of the first answer (or fault's text) of
 	// each outcome but ok, at most 512 bytes each.
 	FirstErrors map[string]string `json:"first_errors,omitempty"`
@@ -65,7 +76,7 @@ type Integrity struct {
 }
 
 // Lateness is the distribution of our own lag. N is 0 and the rest
-// meaningless if nothing was sent.
+// meaningless if there was no arrival to measure.
 type Lateness struct {
 	N   int64         `json:"n"`
 	P50 time.Duration `json:"p50_ns"`
