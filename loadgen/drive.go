@@ -46,11 +46,13 @@ func Drive(ctx context.Context, origin results.Origin, step Step, sink results.S
 	defer cancel()
 	defer context.AfterFunc(stop, cancel)()
 	r.stop, r.fail, r.flight = stop, fail, flight
+	r.stoppedAt = sync.OnceValue(origin.Now)
+	defer context.AfterFunc(stop, func() { r.stoppedAt() })()
 
 	services := make([]*service, len(step.Loads))
 	var all sync.WaitGroup
 	for i, l := range step.Loads {
-		services[i] = newService(r, l, step.Seed)
+		services[i] = newService(r, l, step.Seed, step.Nonce)
 		all.Go(services[i].drive)
 	}
 	timerWaiter{}.Until(stop, origin, r.windowEnd)
@@ -66,9 +68,12 @@ type run struct {
 
 	start, windowStart, windowEnd results.Offset
 
-	stop   context.Context // ends arrivals
-	fail   context.CancelCauseFunc
-	flight context.Context // ends what is in flight
+	stop context.Context // ends arrivals
+	// stoppedAt gives the moment of the stop: when it was first seen. It is
+	// asked only once stop is done.
+	stoppedAt func() results.Offset
+	fail      context.CancelCauseFunc
+	flight    context.Context // ends what is in flight
 
 	lastDone atomic.Int64 // results.Offset
 }
@@ -85,7 +90,7 @@ func (r *run) result(ctx context.Context, plan results.StepPlan, services []*ser
 		End: results.Offset(r.lastDone.Load()),
 	}
 	for _, v := range services {
-		s.Services = append(s.Services, v.tally.integrity(v.load))
+		s.Services = append(s.Services, v.integrity())
 	}
 	stopped := r.stop.Err() != nil
 	if !stopped {
@@ -102,6 +107,12 @@ func (r *run) result(ctx context.Context, plan results.StepPlan, services []*ser
 
 // inWindow reports whether an arrival due at the moment counts.
 func (r *run) inWindow(due results.Offset) bool { return due >= r.windowStart && due < r.windowEnd }
+
+// stoppedBefore reports whether the step was stopped before the moment, so that
+// what the schedule has there does not fall due.
+func (r *run) stoppedBefore(due results.Offset) bool {
+	return r.stop.Err() != nil && due > r.stoppedAt()
+}
 
 // raise makes a at least v.
 func raise(a *atomic.Int64, v int64) {

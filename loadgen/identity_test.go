@@ -225,6 +225,15 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 	if x.cancel == 0 && step.End < step.WindowEnd {
 		bad("ended at %v, before the window's end", step.End)
 	}
+	var sessions int64
+	for _, s := range samples {
+		if s.Call == 0 && s.Due >= step.WindowStart {
+			sessions++
+		}
+	}
+	if (own.Scheduled == nil) != (load.Arrivals == nil) || own.Scheduled != nil && *own.Scheduled != sessions {
+		bad("%d sessions began in the window, the schedule has %v", sessions, own.Scheduled)
+	}
 	if load.Arrivals != nil {
 		faults = append(faults, x.checkSchedule(step, load.Arrivals.(*witness), samples))
 	}

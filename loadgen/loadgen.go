@@ -48,6 +48,9 @@ type Answer struct {
 	Text      string
 	// Tokens as the server's usage tells them, or results.UnknownTokens.
 	PromptTokens, OutputTokens, CachedTokens int64
+	// ClientFault is whether the exchange failed for want of this machine's own
+	// descriptors, ports or memory. Outcome is Connect then.
+	ClientFault bool
 	// Detail is the beginning of the server's words, or the fault's, when
 	// Outcome is not OK.
 	Detail string
@@ -58,7 +61,8 @@ type Answer struct {
 type Prepared interface {
 	// Do sends the request and reads the whole answer. It calls first, once, on
 	// the first byte of content (first token of a stream, first byte of a
-	// body), and reads no clock. It obeys ctx: past its deadline the Outcome is
+	// body), and reads no clock. It does not call it where that byte would pass
+	// for a first token and is none: a chat answered as a whole. It obeys ctx: past its deadline the Outcome is
 	// Timeout, when cancelled it is Cancelled. It retries nothing.
 	Do(ctx context.Context, first func()) Answer
 }
@@ -106,6 +110,15 @@ type Workload interface {
 	// Session makes the n-th session of a step whose seed is given, the same
 	// for the same seed and n. A session is used by one goroutine at a time.
 	Session(seed uint64, n int64) Session
+}
+
+// Nonced is a Workload with content that no server may have seen before, not
+// even in an earlier run with the same seed.
+type Nonced interface {
+	// WithNonce gives the same workload with the nonce mixed into that content.
+	// The same nonce gives the same bytes; another changes neither the classes
+	// nor the lengths of texts.
+	WithNonce(nonce string) Workload
 }
 
 // Classed is a Workload that tells how its sessions can begin.
@@ -161,6 +174,9 @@ type Step struct {
 	Plan  results.StepPlan
 	Loads []Load // one for each of Plan.Levels, in that order
 	Seed  uint64
+	// Nonce is mixed into what must be unlike any other run's: unique texts and
+	// images ([Nonced]). Arrivals, classes and lengths do not depend on it.
+	Nonce string
 	// Waiter paces the arrivals; nil means package time's.
 	Waiter Waiter
 }

@@ -25,7 +25,8 @@ func (s *service) driveOpen() {
 	var all sync.WaitGroup
 	all.Go(func() { s.planAhead(ahead, quit) })
 	for a := range ahead {
-		if !s.waiter.Until(s.stop, s.origin, a.due) && a.due > s.origin.Now() {
+		s.waiter.Until(s.stop, s.origin, a.due)
+		if s.stoppedBefore(a.due) {
 			break
 		}
 		all.Go(func() { s.session(a.planned, -1, a.due) })
@@ -37,20 +38,42 @@ func (s *service) driveOpen() {
 }
 
 // planAhead makes the sessions of the schedule, in order, a bounded number
-// before they are due.
+// before they are due. Once the step is stopped, nothing is made any more: what
+// fell due until then is only accounted for.
 func (s *service) planAhead(ahead chan<- dueSession, quit <-chan struct{}) {
 	defer close(ahead)
 	var n int64
 	for t := range s.load.Arrivals.Times(s.arrivalSeed) {
 		due := s.start.Add(t)
-		if due >= s.windowEnd {
+		if due >= s.windowEnd || s.stoppedBefore(due) {
 			return
 		}
+		p := planned{n: n}
+		if s.stop.Err() == nil {
+			p = s.plan(n)
+		}
 		select {
-		case ahead <- dueSession{due, s.plan(n)}:
+		case ahead <- dueSession{due, p}:
 			n++
 		case <-quit:
 			return
 		}
 	}
+}
+
+// scheduled counts the window's sessions by the schedule alone, until the stop
+// if there was one. It makes the schedule again, so that the count owes nothing
+// to those that fell due.
+func (s *service) scheduled() int64 {
+	var n int64
+	for t := range s.load.Arrivals.Times(s.arrivalSeed) {
+		due := s.start.Add(t)
+		if due >= s.windowEnd || s.stoppedBefore(due) {
+			break
+		}
+		if s.inWindow(due) {
+			n++
+		}
+	}
+	return n
 }

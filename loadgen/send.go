@@ -21,6 +21,9 @@ func (s *service) send(sample *results.Sample, p Prepared) Answer {
 	if answer.Outcome == 0 {
 		answer.Outcome, answer.Detail = results.Malformed, "the endpoint gave no outcome"
 	}
+	if answer.ClientFault && s.inWindow(sample.Due) {
+		s.tally.clientFaults.Add(1)
+	}
 	sample.Outcome, sample.Status = answer.Outcome, answer.Status
 	sample.BytesSent, sample.BytesRead, sample.Chunks = answer.BytesSent, answer.BytesRead, answer.Chunks
 	sample.PromptTokens, sample.OutputTokens, sample.CachedTokens = answer.PromptTokens, answer.OutputTokens, answer.CachedTokens

@@ -32,7 +32,10 @@ type service struct {
 	outstanding []int64    // what is in flight at each target
 }
 
-func newService(r *run, l Load, seed uint64) *service {
+func newService(r *run, l Load, seed uint64, nonce string) *service {
+	if w, ok := l.Workload.(Nonced); ok && nonce != "" {
+		l.Workload = w.WithNonce(nonce)
+	}
 	s := &service{run: r, load: l, outstanding: make([]int64, len(l.Targets))}
 	s.contentSeed = deriveSeed(seed, l.Service, "content")
 	s.arrivalSeed = deriveSeed(seed, l.Service, "arrivals")
@@ -160,11 +163,17 @@ func (s *service) exchange(sample *results.Sample, c *call, err error) Answer {
 	if err != nil {
 		return s.broken(sample, err)
 	}
-	free, outcome := s.acquire(sample.Due)
-	if outcome != 0 {
-		return s.unsent(sample, outcome)
+	asked := s.origin.Now()
+	late := asked.Sub(sample.Due)
+	switch s.acquire(sample.Due) {
+	case results.Cancelled:
+		return s.unsent(sample, results.Cancelled, "the step was stopped")
+	case results.NotSent:
+		s.lagged(sample.Due, late)
+		return s.unsent(sample, results.NotSent, s.whyNotSent(late))
 	}
 	defer s.release()
+	granted := s.origin.Now()
 	target, err := s.pick(sample.Session)
 	if err != nil {
 		return s.broken(sample, err)
@@ -176,25 +185,39 @@ func (s *service) exchange(sample *results.Sample, c *call, err error) Answer {
 	}
 	sample.Endpoint = s.load.Targets[target].Name
 	answer := s.send(sample, prepared)
-	if free && s.inWindow(sample.Due) {
-		s.tally.lag(sample.Sent.Sub(sample.Due))
-	}
+	s.lagged(sample.Due, late+sample.Sent.Sub(granted))
 	return answer
+}
+
+// lagged keeps our own lateness of an arrival of the window.
+func (s *service) lagged(due results.Offset, lag time.Duration) {
+	if s.inWindow(due) {
+		s.tally.lag(lag)
+	}
+}
+
+// whyNotSent tells the server's slowness from our own: late is how long after
+// Due we came to ask for a slot.
+func (s *service) whyNotSent(late time.Duration) string {
+	if late >= s.load.Timeout {
+		return fmt.Sprintf("the load generator was %v late, its timeout of %v was over before it asked for a slot", late, s.load.Timeout)
+	}
+	text := fmt.Sprintf("no slot was free within %v; %d in flight", s.load.Timeout, cap(s.slots))
+	if late > s.load.Timeout/10 {
+		text += fmt.Sprintf("; the load generator was %v late", late)
+	}
+	return text
 }
 
 // broken ends the step for a fault that is not the server's.
 func (s *service) broken(sample *results.Sample, err error) Answer {
 	s.fail(fault{err})
-	return s.unsent(sample, results.Cancelled)
+	return s.unsent(sample, results.Cancelled, "the step was stopped")
 }
 
 // unsent ends an arrival that was never sent.
-func (s *service) unsent(sample *results.Sample, outcome results.Outcome) Answer {
+func (s *service) unsent(sample *results.Sample, outcome results.Outcome, detail string) Answer {
 	sample.Done, sample.Outcome = s.origin.Now(), outcome
-	detail := "the step was stopped"
-	if outcome == results.NotSent {
-		detail = fmt.Sprintf("no slot was free within %v; %d in flight", s.load.Timeout, cap(s.slots))
-	}
 	return Answer{Outcome: outcome, Detail: detail}
 }
 
@@ -216,20 +239,20 @@ func (s *service) unpick(i int) {
 	s.outstanding[i]--
 }
 
-// acquire takes a slot. It reports whether one was free at once; an outcome
+// acquire takes a slot, waiting for one until the timeout from due; an outcome
 // other than 0 means that none was had.
-func (s *service) acquire(due results.Offset) (free bool, outcome results.Outcome) {
+func (s *service) acquire(due results.Offset) (outcome results.Outcome) {
 	if s.stop.Err() != nil { // a moment before flight ends
-		return false, results.Cancelled
+		return results.Cancelled
 	}
 	if s.slots == nil {
 		s.sending()
-		return true, 0
+		return 0
 	}
 	select {
 	case s.slots <- struct{}{}:
 		s.sending()
-		return true, 0
+		return 0
 	default:
 	}
 	t := time.NewTimer(due.Add(s.load.Timeout).Sub(s.origin.Now()))
@@ -237,11 +260,11 @@ func (s *service) acquire(due results.Offset) (free bool, outcome results.Outcom
 	select {
 	case s.slots <- struct{}{}:
 		s.sending()
-		return false, 0
+		return 0
 	case <-s.flight.Done():
-		return false, results.Cancelled
+		return results.Cancelled
 	case <-t.C:
-		return false, results.NotSent
+		return results.NotSent
 	}
 }
 

@@ -18,9 +18,10 @@ const errorTextMax = 512
 type tally struct {
 	due, warmupDue atomic.Int64
 	peak           atomic.Int64
+	clientFaults   atomic.Int64 // of the window
 
 	mu     sync.Mutex
-	lags   []time.Duration // of the window's arrivals that found a free slot
+	lags   []time.Duration // of the window's arrivals that were sent or could not be in time
 	errors map[string]string
 	thinks time.Duration // sum over the think times that ended in the window
 	nThink int64
@@ -65,14 +66,17 @@ func (t *tally) failed(o results.Outcome, text string) {
 }
 
 // integrity gives the figures once everything has ended.
-func (t *tally) integrity(l Load) results.Integrity {
+func (s *service) integrity() results.Integrity {
+	t, l := &s.tally, s.load
 	i := results.Integrity{
 		Service: l.Service, Due: t.due.Load(), WarmupDue: t.warmupDue.Load(),
 		PeakInFlight: t.peak.Load(), FirstErrors: t.errors, Lag: lateness(t.lags),
+		ClientFaults: t.clientFaults.Load(),
 	}
 	if l.Arrivals != nil {
 		rate := l.Arrivals.Rate()
-		i.Offered = &rate
+		n := s.scheduled()
+		i.Offered, i.Scheduled = &rate, &n
 	}
 	if t.nThink > 0 {
 		mean := t.thinks / time.Duration(t.nThink)

@@ -1,0 +1,206 @@
+package loadgen_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/arrivals"
+	"github.com/evabench/evabench/results"
+)
+
+// laboured is a workload whose sessions take 40 ms to make.
+type laboured struct{ chains }
+
+func (l laboured) Session(seed uint64, n int64) loadgen.Session {
+	time.Sleep(40 * time.Millisecond)
+	return l.chains.Session(seed, n)
+}
+
+// open drives constant arrivals, one request each, at a server that answers
+// after service.
+func open(ctx context.Context, t *testing.T, rate float64, window, service time.Duration, change func(*loadgen.Step)) (got *sink, step results.Step, err error) {
+	s := serve(func(w http.ResponseWriter, r *http.Request) {
+		read(r)
+		time.Sleep(service)
+		_, _ = w.Write([]byte("fine"))
+	})
+	defer s.stop()
+	e := s.endpoint(t)
+	defer e.Close()
+	constant, err := arrivals.New("constant", rate, 0)
+	if err != nil {
+		return nil, step, err
+	}
+	x := good(e)
+	x.Plan.Window, x.Plan.Levels[0].Arrivals = window, "constant"
+	x.Loads[0].Arrivals, x.Loads[0].Users = constant, 0
+	change(&x)
+	got = &sink{}
+	step, err = loadgen.Drive(ctx, results.NewOrigin(time.Now()), x, got)
+	return got, step, err
+}
+
+// A stop ends an open loop at once, even one that has not made the sessions
+// which are due by then, and nothing falls due after it.
+func TestStopEndsASlowPlanner(t *testing.T) {
+	err := bubble(t, func() error {
+		const stop = 500 * time.Millisecond
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), stop)
+		defer cancel()
+		got, step, err := open(ctx, t, 100, 4*time.Second, 0, func(x *loadgen.Step) {
+			x.Loads[0].Workload = laboured{chains{"s", 1}}
+		})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("got %v", err)
+		}
+		if took := time.Since(start); took > stop+40*time.Millisecond {
+			return fmt.Errorf("ended %v after the start, stopped after %v", took, stop)
+		}
+		for _, x := range got.all {
+			if x.Due > results.Offset(stop) {
+				return fmt.Errorf("due at %v, after the stop", time.Duration(x.Due))
+			}
+		}
+		i := step.Services[0]
+		if len(got.all) < 49 || i.Due != int64(len(got.all)) || *i.Scheduled != i.Due {
+			return fmt.Errorf("%d samples, %d due, %d scheduled", len(got.all), i.Due, *i.Scheduled)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// tardy is a waiter that comes to everything of a step five seconds late.
+type tardy struct{}
+
+func (tardy) Until(ctx context.Context, origin results.Origin, _ results.Offset) bool {
+	select {
+	case <-time.After(results.Offset(5 * time.Second).Sub(origin.Now())):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Our own lateness is told of every arrival, whether it then waits for a slot
+// or not, and the wait is no part of it.
+func TestLatenessIsNotTheServers(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Minute, time.Second, 20 * time.Second} {
+		err := bubble(t, func() error {
+			service := 10 * time.Millisecond
+			if timeout == 20*time.Second {
+				service = 15100 * time.Millisecond // the second gets no slot in time
+			}
+			got, step, err := open(context.Background(), t, 1000, 3*time.Millisecond, service, func(x *loadgen.Step) {
+				x.Loads[0].MaxInFlight, x.Loads[0].Timeout, x.Waiter = 1, timeout, tardy{}
+			})
+			if err != nil {
+				return err
+			}
+			notSent := 0
+			for _, x := range got.all {
+				if x.Outcome == results.NotSent {
+					notSent++
+				}
+			}
+			i := step.Services[0]
+			text, want, wantText := i.FirstErrors["not_sent"], 2, ""
+			switch timeout {
+			case time.Minute:
+				want = 0
+			case time.Second:
+				wantText = "late, its timeout of 1s was over before it asked for a slot"
+			default:
+				wantText = "no slot was free within 20s; 1 in flight; the load generator was 4.99"
+			}
+			if notSent != want || !strings.Contains(text, wantText) || (want == 0) != (text == "") {
+				return fmt.Errorf("%d not sent, want %d: %q", notSent, want, text)
+			}
+			if i.Lag.N != 3 || i.Lag.P50 < 4997*time.Millisecond || i.Lag.Max > 5*time.Second {
+				return fmt.Errorf("lag %+v, want three of 5 s", i.Lag)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("timeout %v: %v", timeout, err)
+		}
+	}
+}
+
+// forgetful is a schedule that loses its third arrival when it is first asked.
+type forgetful struct {
+	loadgen.Arrivals
+	asked int
+}
+
+func (f *forgetful) Times(seed uint64) iter.Seq[time.Duration] {
+	f.asked++
+	lost, n := f.asked == 1, 0
+	return func(yield func(time.Duration) bool) {
+		for t := range f.Arrivals.Times(seed) {
+			if n++; n == 3 && lost {
+				continue
+			}
+			if !yield(t) {
+				return
+			}
+		}
+	}
+}
+
+// An arrival that is lost between the schedule and its moment shows.
+func TestLostArrivalShows(t *testing.T) {
+	err := bubble(t, func() error {
+		got, step, err := open(context.Background(), t, 10, time.Second, 0, func(x *loadgen.Step) {
+			x.Loads[0].Arrivals = &forgetful{Arrivals: x.Loads[0].Arrivals}
+		})
+		if err != nil {
+			return err
+		}
+		if i := step.Services[0]; len(got.all) != 9 || i.Due != 9 || *i.Scheduled != 10 {
+			return fmt.Errorf("%d samples, %d due, %d scheduled; want 9, 9 and 10", len(got.all), i.Due, *i.Scheduled)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// nonced is a workload that keeps nothing but its nonce.
+type nonced struct {
+	chains
+	nonce string
+}
+
+func (n nonced) WithNonce(nonce string) loadgen.Workload { n.nonce = nonce; return n }
+
+func (n nonced) Session(uint64, int64) loadgen.Session { return once("nonce " + n.nonce) }
+
+func TestNonceReachesWorkloads(t *testing.T) {
+	err := bubble(t, func() error {
+		got, _, err := open(context.Background(), t, 10, time.Second, 0, func(x *loadgen.Step) {
+			x.Nonce, x.Loads[0].Workload = "fresh", nonced{}
+		})
+		if err != nil {
+			return err
+		}
+		if len(got.all) == 0 || got.all[0].Class != "nonce fresh" {
+			return fmt.Errorf("got %+v", got.all)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
