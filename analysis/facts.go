@@ -8,8 +8,9 @@ import (
 
 // Summarize makes the Summary of a run directory. It reads every sample and
 // observation once and keeps one step's spans in memory at a time. It fails
-// when a record cannot be read or does not fit the others; what merely makes
-// a number worth less is a Warning.
+// when a sample cannot be read or a record does not fit the others; what merely
+// makes a number worth less is a Warning, also that observations cannot be
+// read.
 func Summarize(run *results.Run) (*Summary, error) {
 	f := facts{environment: run.Environment, missing: run.Missing}
 	for _, p := range run.Problems {

@@ -111,6 +111,36 @@ func TestFailedArrivalsMeetNoLatency(t *testing.T) {
 	}
 }
 
+// An open loop's window has as many first calls as its schedule had arrivals
+// there; calls that follow in a session are not of the schedule.
+func TestScheduleIsKept(t *testing.T) {
+	for _, c := range []struct {
+		scheduled int64
+		holds     bool
+	}{{33, true}, {34, false}, {67, false}, {0, false}} {
+		f := madeRun()
+		f.cells[0].steps[0].step.Services[1].Scheduled = &c.scheduled
+		s := summarized(t, f)
+		a := s.Cells[0].Steps[0].Services[1]
+		if a.Identity.Begun != 33 || a.Identity.Holds != c.holds || (a.Verdict.Is == Void) == c.holds {
+			t.Errorf("%d scheduled: identity %+v, verdict %+v", c.scheduled, a.Identity, a.Verdict)
+		}
+		if !c.holds && (!strings.Contains(a.Verdict.Why, "the schedule had") || !strings.Contains(codes(s, "001"), "arrivals-lost")) {
+			t.Errorf("%d scheduled: %+v, warnings %s", c.scheduled, a.Verdict, codes(s, "001"))
+		}
+	}
+}
+
+func TestClientFaultsAreNotTheServers(t *testing.T) {
+	f := madeRun()
+	f.cells[0].steps[0].step.Services[1].ClientFaults = 3
+	s := summarized(t, f)
+	v := s.Cells[0].Steps[0].Services[1].Verdict
+	if v.Is != ClientLimited || !strings.Contains(v.Why, "3 requests") || !strings.Contains(codes(s, "001"), "step-client-limited") {
+		t.Errorf("%+v, warnings %s", v, codes(s, "001"))
+	}
+}
+
 func TestAbortedAreNoCompletions(t *testing.T) {
 	f := madeRun()
 	var with []results.Observation

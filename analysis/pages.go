@@ -46,7 +46,8 @@ type pages map[string]map[string]readings
 // subjects (a model each), whose values add up.
 type readings map[string]map[string][]stats.Point
 
-// readPages keeps of a cell's observations what engines tell of endpoints.
+// readPages keeps of a cell's observations what engines tell of endpoints. With
+// an error there are none.
 func readPages(c cellFacts) (pages, error) {
 	p := pages{}
 	if c.observations == nil {

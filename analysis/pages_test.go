@@ -1,6 +1,10 @@
 package analysis
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +44,52 @@ func TestQueueAddsModelsUp(t *testing.T) {
 	number(t, "max", q.Max, 4)
 	if q.Readings != 199 { // of 200 within the window
 		t.Errorf("%d readings, want 199", q.Readings)
+	}
+}
+
+// Observations that cannot be read, told by Read or found only now, leave what
+// samples tell.
+func TestDamagedObservations(t *testing.T) {
+	f := madeRun()
+	for i := range f.cells {
+		f.cells[i].cell.Folder = strings.ReplaceAll(f.cells[i].cell.Folder, "|", "-")
+	}
+	f.environment.Planned = []string{f.cells[0].cell.Folder, f.cells[1].cell.Folder}
+	dir := filepath.Join(t.TempDir(), "run")
+	writeRun(t, dir, f)
+	file := filepath.Join(dir, "cells", f.cells[0].cell.Folder, "observations.parquet")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := slices.Clone(whole)
+	for i := range len(wrong) / 2 { // the frame is at the end
+		wrong[4+i] ^= 0x55
+	}
+	for name, content := range map[string][]byte{"half": whole[:len(whole)/2], "wrong rows": wrong} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run, err := results.Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(run.Problems) > 0 && name == "wrong rows" {
+			t.Fatalf("Read saw the wrong rows: %+v", run.Problems)
+		}
+		s, err := Summarize(run)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		a := s.Cells[0].Steps[0].Services[1]
+		number(t, name+": responses an hour", a.Total.PerHour, 67*36)
+		why(t, name+": queue", a.Queue.Mean, "no readings")
+		if told := fmt.Sprint(s.Warnings); !strings.Contains(told, "unreadable") {
+			t.Errorf("%s: warnings %s", name, told)
+		}
+		if len(s.Comparison[0].Rows) != 2 || s.Cells[1].Steps[0].Services[1].ServerInFlight.Result != Pass {
+			t.Errorf("%s: the other cell suffers", name)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ type serviceTally struct {
 	total                      tally
 	classes, models, instances map[string]*tally
 	warmup, samples, after     int64
+	begun                      int64 // samples of the window that are a first call
 	sessions                   map[int64]*session
 	sent                       spans
 	calls                      map[string]*callsOf // by endpoint
@@ -88,6 +89,9 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	switch {
 	case w.holds(s.Due):
 		t.samples++
+		if s.Call == 0 {
+			t.begun++
+		}
 	case s.Due < w.from:
 		t.warmup++
 	default:
@@ -234,11 +238,19 @@ func (r serviceReader) identity(total Group) Identity {
 	id := Identity{
 		Due: r.integrity.Due, Samples: r.tally.samples,
 		WarmupDue: r.integrity.WarmupDue, WarmupSamples: r.tally.warmup, After: r.tally.after,
+		Scheduled: r.integrity.Scheduled, Begun: r.tally.begun,
 	}
 	for _, c := range total.Outcomes {
 		id.Outcomes += c.N
 	}
-	id.Holds = id.Due == id.Samples && id.Samples == id.Outcomes && id.WarmupDue == id.WarmupSamples && id.After == 0
+	switch {
+	case id.Due != id.Samples || id.Samples != id.Outcomes || id.WarmupDue != id.WarmupSamples || id.After != 0:
+		id.Why = "due, samples and outcomes do not agree"
+	case id.Scheduled != nil && *id.Scheduled != id.Begun:
+		id.Why = fmt.Sprintf("the schedule had %d arrivals in the window, and %d began in it", *id.Scheduled, id.Begun)
+	default:
+		id.Holds = true
+	}
 	return id
 }
 
@@ -267,15 +279,18 @@ func (r serviceReader) sessions() Sessions {
 // closedLoop is the results.Level.Arrivals of a population of users.
 const closedLoop = "closed"
 
-// verdict judges a step's service by a thin rule: our own lateness may be at
-// most 1 ms or 5 % of the median latency, whichever is more, at its p99.
+// verdict judges a step's service by a thin rule: no request failed for want of
+// something of our own, and our own lateness is at most 1 ms or 5 % of the
+// median latency, whichever is more, at its p99.
 func (r serviceReader) verdict(s Service) Verdict {
 	const least, share = 1e-3, 0.05 // seconds; of the median latency
 	switch {
 	case !s.Identity.Holds:
-		return Verdict{Void, "due, samples and outcomes do not agree"}
+		return Verdict{Void, s.Identity.Why}
 	case s.Identity.Due == 0:
 		return Verdict{Void, "nothing was due in the window"}
+	case s.Integrity.ClientFaults > 0:
+		return Verdict{ClientLimited, fmt.Sprintf("%d requests failed for want of something on our own machine", s.Integrity.ClientFaults)}
 	case s.Integrity.Lag.N == 0:
 		return Verdict{Unjudged, "no lag was measured"}
 	case s.Total.Latency.N == 0:

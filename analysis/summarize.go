@@ -14,7 +14,11 @@ func summarize(f facts) (*Summary, error) {
 		Cells: []Cell{}, Missing: f.missing, Warnings: f.warnings,
 	}
 	for _, c := range f.cells {
-		cell, err := summarizeCell(f.environment, c)
+		pages, err := readPages(c)
+		if err != nil {
+			s.warn(c.cell.Folder, "unreadable", err.Error()+"; what servers told of the cell is unknown")
+		}
+		cell, err := summarizeCell(f.environment, c, pages)
 		if err != nil {
 			return nil, fmt.Errorf("summarize cell %s: %w", c.cell.Folder, err)
 		}
@@ -35,15 +39,11 @@ func summarize(f facts) (*Summary, error) {
 	return s, nil
 }
 
-func summarizeCell(env results.Environment, c cellFacts) (Cell, error) {
+func summarizeCell(env results.Environment, c cellFacts, pages pages) (Cell, error) {
 	out := Cell{Cell: c.cell, Layout: c.layout, Steps: []Step{}}
 	devices := c.layout.Devices
 	out.MIG = useOf(devices, func(d device.Device) bool { return d.Instance != nil })
 	out.MPS = useOf(devices, func(d device.Device) bool { return d.Sharing.IsMPS() })
-	pages, err := readPages(c)
-	if err != nil {
-		return Cell{}, err
-	}
 	for i, step := range c.steps {
 		s, err := summarizeStep(env, c.cell, step, neighboursOf(c.steps, i), pages)
 		if err != nil {
@@ -112,8 +112,8 @@ func serviceWarnings(s Service) []results.Warning {
 		list = append(list, results.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
 	}
 	if id := s.Identity; !id.Holds {
-		add("arrivals-lost", "ARRIVALS ARE UNACCOUNTED FOR: %d due, %d samples, %d outcomes; warm-up %d due, %d samples; %d samples after the window; no number of this step can be trusted",
-			id.Due, id.Samples, id.Outcomes, id.WarmupDue, id.WarmupSamples, id.After)
+		add("arrivals-lost", "ARRIVALS ARE UNACCOUNTED FOR: %d due, %d samples, %d outcomes; warm-up %d due, %d samples; %d samples after the window: %s; no number of this step can be trusted",
+			id.Due, id.Samples, id.Outcomes, id.WarmupDue, id.WarmupSamples, id.After, id.Why)
 	}
 	if s.Verdict.Is == ClientLimited || s.Verdict.Is == Void && s.Identity.Holds {
 		add("step-"+s.Verdict.Is, "%s", s.Verdict.Why)

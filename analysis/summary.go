@@ -191,7 +191,9 @@ type Tokens struct {
 
 // An Identity states that no arrival was lost: Due, counted by the load
 // generator apart from the samples, equals the samples of the window and the
-// sum of their outcomes; likewise in the warm-up.
+// sum of their outcomes; likewise in the warm-up. In an open loop, the
+// arrivals that the schedule had in the window equal the samples of it that
+// are their session's first call.
 type Identity struct {
 	Due           int64 `json:"due"`
 	Samples       int64 `json:"samples"`
@@ -200,7 +202,12 @@ type Identity struct {
 	WarmupSamples int64 `json:"warmup_samples"`
 	// After counts samples that were due after the window; there are none.
 	After int64 `json:"samples_after_window"`
-	Holds bool  `json:"holds"`
+	// Scheduled is null in a closed loop; Begun counts first calls.
+	Scheduled *int64 `json:"scheduled"`
+	Begun     int64  `json:"first_calls"`
+	Holds     bool   `json:"holds"`
+	// Why says which of the counts differ, if they do.
+	Why string `json:"why,omitempty"`
 }
 
 // Sessions tells of the sessions that ended within the window and whose begin
@@ -277,7 +284,7 @@ type ClauseValue struct {
 // in this version.
 const (
 	Valid         = "valid"          // no sign that the client spoiled it
-	ClientLimited = "client-limited" // our own lateness is part of the latencies
+	ClientLimited = "client-limited" // our own lateness or want is part of the numbers
 	Void          = "void"           // nothing due, or arrivals unaccounted for
 	Unjudged      = "not judged"     // no lag or no latency to judge by
 )

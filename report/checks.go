@@ -49,6 +49,6 @@ func integrity(s *analysis.Summary) Section {
 	}
 	return Section{
 		Title: "Integrity", Tables: []Table{t, counters},
-		Notes: []string{"Valid: our own lag at its p99 is at most 1 ms or 5 % of the median latency, whichever is more. Whether a step was steady or saturated is not judged in this version."},
+		Notes: []string{"Valid: no request failed for want of something on our own machine, and our own lag at its p99 is at most 1 ms or 5 % of the median latency, whichever is more. Whether a step was steady or saturated is not judged in this version."},
 	}
 }

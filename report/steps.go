@@ -60,7 +60,7 @@ func arrivals(list []place) Table {
 		if !p.service.Identity.Holds {
 			holds = "NO: ARRIVALS UNACCOUNTED FOR"
 		}
-		t.Rows = append(t.Rows, append(row, count(p.service.Identity.Outcomes), Text(holds)))
+		t.Rows = append(t.Rows, append(row, count(p.service.Identity.Outcomes), Cell{Text: holds, Note: p.service.Identity.Why}))
 	}
 	return t
 }

@@ -34,6 +34,8 @@ func TestReadTellsWhatIsWrong(t *testing.T) {
 		{"no samples", cell + "steps/00/samples.parquet", nil, cell + "steps/00/samples.parquet", "no such file", 1, true},
 		{"rows missing", cell + "steps/00/step.json", replace(`"samples": 5`, `"samples": 6`), cell + "steps/00/samples.parquet", "5 rows, 6 were written", 1, true},
 		{"half the observations", cell + "observations.parquet", half, cell + "observations.parquet", "", 2, true},
+		{"no observations", cell + "observations.parquet", nil, cell + "observations.parquet", "no such file", 2, true},
+		{"observations missing", cell + "cell.json", replace(`"observations": 2`, `"observations": 3`), cell + "observations.parquet", "2 rows, 3 were written", 2, true},
 		{"half a layout", cell + "layout.json", half, cell + "layout.json", "unexpected", 2, true},
 		{"half a cell", cell + "cell.json", half, cell + "cell.json", "unexpected", 2, false},
 		{"another cell", cell + "cell.json", replace("000-a-r1", "../../x"), cell + "cell.json", "another cell", 2, false},
@@ -64,6 +66,13 @@ func TestReadTellsWhatIsWrong(t *testing.T) {
 			}
 			if len(run.Cells) != 1 || len(run.Cells[0].Steps) != c.steps || run.Cells[0].Finished != c.finished {
 				t.Errorf("cells %+v, want %d steps, finished %v", run.Cells, c.steps, c.finished)
+			}
+			want := 2 // of observations
+			if !c.finished || strings.HasSuffix(c.path, observationsFile) {
+				want = 0
+			}
+			if got := all(t, run.Cells[0].Observations()); len(got) != want {
+				t.Errorf("%d observations, want %d", len(got), want)
 			}
 			missing := []string{"001-b-r1"}
 			if !c.finished {

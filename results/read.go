@@ -52,7 +52,7 @@ type CellData struct {
 	Steps     []*StepData // by Index
 	run       string
 	path      string // within run
-	rows      int64  // of observations.parquet
+	readings  bool   // whether observations.parquet can be read
 }
 
 // StepData is one whole step of a cell.
@@ -174,10 +174,12 @@ func (r *runReader) cell(at, folder string) *CellData {
 	case err == nil && record.Folder != folder:
 		r.problem(path.Join(at, cellFile), fmt.Errorf("it is of another cell, %q", record.Folder))
 	case err == nil:
-		c.Cell, c.Finished, c.rows = record.Cell, true, record.Observations
-		if err := checkTable[observationRow](r.root, path.Join(at, observationsFile), record.Observations); err != nil {
+		c.Cell, c.Finished = record.Cell, true
+		err := checkTable[observationRow](r.root, path.Join(at, observationsFile), record.Observations)
+		if err != nil {
 			r.problem(path.Join(at, observationsFile), err)
 		}
+		c.readings = err == nil
 	case !errors.Is(err, fs.ErrNotExist):
 		r.problem(path.Join(at, cellFile), plain(err))
 	}
@@ -229,10 +231,11 @@ func (s *StepData) Samples() iter.Seq2[Sample, error] {
 }
 
 // Observations reads the cell's observations in the order in which they came
-// to the Writer. An unfinished cell has none. A fault is the last thing that
-// it gives, with the file's path.
+// to the Writer. An unfinished cell has none, nor has one whose file was
+// damaged or gone when it was read: Problems tells that. A fault that shows
+// only now is the last thing that it gives, with the file's path.
 func (c *CellData) Observations() iter.Seq2[Observation, error] {
-	if !c.Finished {
+	if !c.readings {
 		return func(func(Observation, error) bool) {}
 	}
 	return table(c.run, path.Join(c.path, observationsFile), (*observationRow).observation)

@@ -277,12 +277,13 @@ func (c *CellWriter) Close(cell Cell) error {
 }
 
 func (c *CellWriter) finish(cell Cell) error {
-	if err := c.addObservations(nil); err != nil {
+	err := c.addObservations(nil) // an empty file, if there were none
+	c.closed = true
+	if err != nil {
 		return err
 	}
-	c.closed = true
 	o := c.observations
-	err := o.rows.Close()
+	err = o.rows.Close()
 	if err == nil {
 		err = o.file.Sync()
 	}

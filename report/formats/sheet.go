@@ -79,7 +79,28 @@ func (b *book) sheet(name string, notes []string, tables []report.Table) error {
 			frozen = top
 		}
 	}
+	if b.document.Banner != "" { // white on red over the whole width
+		for len(lines[1]) < len(widths) {
+			lines[1] = append(lines[1], excelize.Cell{StyleID: b.banner})
+		}
+	}
+	if err := b.printSetup(name); err != nil {
+		return err
+	}
 	return b.stream(name, lines, widths, frozen)
+}
+
+// printSetup makes a sheet print one page wide on landscape A4. It must come
+// before the sheet is streamed.
+func (b *book) printSetup(name string) error {
+	fit := true
+	if err := b.file.SetSheetProps(name, &excelize.SheetPropsOptions{FitToPage: &fit}); err != nil {
+		return err
+	}
+	landscape, a4, wide, high := "landscape", 9, 1, 0 // 0: as many pages as it takes
+	return b.file.SetPageLayout(name, &excelize.PageLayoutOptions{
+		Orientation: &landscape, Size: &a4, FitToWidth: &wide, FitToHeight: &high,
+	})
 }
 
 func (b *book) stream(name string, lines []line, widths []int, frozen int) error {
