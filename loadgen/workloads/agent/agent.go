@@ -27,7 +27,9 @@ type Config struct {
 	Images    images.Config `yaml:"images" json:"images"`
 	// Unique makes the text and the image's pixels of every call unlike those
 	// of any other, so that caches of prefixes and images do not make the
-	// server look faster than cameras would find it. False repeats them.
+	// server look faster than cameras would find it. A run's nonce is mixed
+	// into them, so that not even an earlier run with the same seed has shown
+	// them to the server. False repeats them, in every run.
 	Unique bool `yaml:"unique" json:"unique"`
 	// SharedPrefix is the length, in words, of a system prompt that is the same
 	// in every call.

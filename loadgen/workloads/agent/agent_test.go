@@ -100,6 +100,30 @@ func TestUnique(t *testing.T) {
 	}
 }
 
+// Another nonce gives other bytes of the same kind and length; the same nonce,
+// the same bytes.
+func TestNonce(t *testing.T) {
+	for _, unique := range []bool{true, false} {
+		w := build(t, func(c *Config) { c.Unique = unique; c.SharedPrefix = 5 })
+		with := func(nonce string) []*loadgen.Request { return play(w.(loadgen.Nonced).WithNonce(nonce), 9, 3) }
+		a, b := with("a"), with("b")
+		if !reflect.DeepEqual(a, with("a")) {
+			t.Errorf("unique %v: the same nonce gives other requests", unique)
+		}
+		for i := range a {
+			x, y := user(a[i]), user(b[i])
+			if a[i].Class != b[i].Class || len(x.Text) != len(y.Text) || (x.Text != y.Text) != unique {
+				t.Errorf("unique %v, call %d: %s %q and %s %q", unique, i, a[i].Class, x.Text, b[i].Class, y.Text)
+			}
+			for k := range x.Images {
+				if (decoded(t, x.Images[k]) != decoded(t, y.Images[k])) != unique {
+					t.Errorf("unique %v, call %d: the images are as alike as they should not be", unique, i)
+				}
+			}
+		}
+	}
+}
+
 func TestQuoteIsBounded(t *testing.T) {
 	if got := quote("x" + strings.Repeat("é", quoteMax)); len(got) != quoteMax-1 || strings.Trim(got[1:], "é") != "" {
 		t.Errorf("quote gives %d bytes ending in %q", len(got), got[len(got)-3:])

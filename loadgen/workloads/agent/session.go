@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -18,6 +19,15 @@ type workload struct {
 	config Config
 	calls  []string // the stage of each call
 	frames *images.Set
+	nonce  string
+}
+
+// WithNonce mixes the nonce into what Unique makes unlike: the number of the
+// case and the pattern over the image.
+func (w *workload) WithNonce(nonce string) loadgen.Workload {
+	with := *w
+	with.nonce = nonce
+	return &with
 }
 
 // Session draws everything of a session but what it will quote, images
@@ -31,11 +41,15 @@ func (w *workload) Session(seed uint64, n int64) loadgen.Session {
 		s.system = words(rand.New(rand.NewPCG(seed, 0)), w.config.SharedPrefix)
 	}
 	r := rand.New(rand.NewPCG(seed, uint64(n)+1))
+	u := r
+	if w.config.Unique {
+		u = w.unlike(seed, n)
+	}
 	for i, stage := range w.calls {
 		c := call{stage: stage}
-		c.text = fmt.Sprintf("Case %d-%d-%08x: %s. %s", n, i, r.Uint32(), words(r, 12), tasks[stage])
+		c.text = fmt.Sprintf("Case %016x-%d-%d: %s. %s", u.Uint64(), n, i, words(r, 12), tasks[stage])
 		if stage == inspect {
-			c.image = w.image(r)
+			c.image = w.image(r.Uint64(), u.Uint64())
 		}
 		s.calls = append(s.calls, c)
 	}
@@ -45,9 +59,14 @@ func (w *workload) Session(seed uint64, n int64) loadgen.Session {
 // Classes tells the first stage, with which every session begins.
 func (w *workload) Classes() []string { return w.calls[:1] }
 
-// image draws the next frame.
-func (w *workload) image(r *rand.Rand) []byte {
-	frame, pattern := r.Uint64(), r.Uint64()
+// unlike draws what no other session of this or any other run draws.
+func (w *workload) unlike(seed uint64, n int64) *rand.Rand {
+	h := sha256.Sum256(fmt.Appendf(nil, "%d\x00%d\x00%s", seed, n, w.nonce))
+	return rand.New(rand.NewChaCha8(h))
+}
+
+// image gives a frame, with the pattern over it where images are unique.
+func (w *workload) image(frame, pattern uint64) []byte {
 	if !w.config.Unique {
 		return w.frames.At(frame)
 	}
