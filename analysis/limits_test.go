@@ -233,22 +233,66 @@ func TestNoThinkInWindowIsUnknown(t *testing.T) {
 	}
 }
 
-// A first reading that came after the load had begun, but before the first
-// answer, still counts all completions; tokens may have been counted before.
-func TestCompletionsCountFromFirstAnswer(t *testing.T) {
-	f := madeRun()
-	var late []results.Observation
-	for o := range f.cells[0].observations {
-		if o.At > at0(400*time.Millisecond) { // the first call takes 1 s
-			late = append(late, o)
+// A reading proves nothing of the counts before and after the load if it was
+// in only after the first call was sent, if it began before the last call was
+// done, or if nobody told when it began.
+func TestCountersLieBetweenIdleReadings(t *testing.T) {
+	// The step's first call to the agent is sent at 0, its last done at 110 s.
+	for _, c := range []struct {
+		name string
+		keep func(o results.Observation) bool
+		took float64 // seconds of the reading, which is in 1 ms after a half second
+		idle bool
+	}{
+		{"all", func(results.Observation) bool { return true }, 0.001, true},
+		{"slow", func(results.Observation) bool { return true }, 0.499, true},
+		{"in after the first call was sent", func(o results.Observation) bool { return o.At > 0 }, 0.001, false},
+		{"the only one after began before the last call was done", func(o results.Observation) bool { return o.At < at0(111*time.Second) }, 0.6, false},
+		{"the only one after began after it", func(o results.Observation) bool { return o.At < at0(111*time.Second) }, 0.4, true},
+		{"length unknown", func(o results.Observation) bool { return o.Series != results.SeriesReadSeconds }, 0, false},
+	} {
+		f := madeRun()
+		spoil(&f, func(o results.Observation, add func(results.Observation)) {
+			if o.Series == results.SeriesReadSeconds {
+				o.Value = c.took
+			}
+			if c.keep(o) {
+				add(o)
+			}
+		})
+		for _, counter := range summarized(t, f).Cells[0].Steps[0].Services[1].Counters {
+			if want := map[bool]string{true: Pass, false: NotJudged}[c.idle]; counter.Idle != c.idle || counter.Result != want {
+				t.Errorf("%s: %+v, want %s", c.name, counter, want)
+			}
 		}
 	}
-	f.cells[0].observations = all(late)
-	counters := summarized(t, f).Cells[0].Steps[0].Services[1].Counters
-	if c := counters[0]; c.What != "completed" || !c.Idle || c.Result != Pass {
-		t.Errorf("%+v", c)
-	}
-	if c := counters[1]; c.What != "output tokens" || c.Idle || c.Result != NotJudged {
-		t.Errorf("%+v", c)
+}
+
+// A server may complete a call that we took for lost; it cannot complete more
+// than those.
+func TestServerCompletesWhatWeLost(t *testing.T) {
+	for more, want := range map[float64]string{0: Pass, 1: NotJudged, 2: NotJudged, 3: Fail, -1: Fail} {
+		f := madeRun()
+		var samples []results.Sample
+		for s := range f.cells[0].steps[0].samples {
+			if s.Service == "agent" && (s.Seq == 10 || s.Seq == 20) {
+				s.Outcome = results.Timeout
+			}
+			samples = append(samples, s)
+		}
+		f.cells[0].steps[0] = madeStep(samples, time.Second)
+		spoil(&f, func(o results.Observation, add func(results.Observation)) {
+			// The calls 10 and 20 end at 16 and 31 s, another at 50 s.
+			for at, change := range map[time.Duration]float64{16: -1, 31: -1, 50: more} {
+				if o.Series == "vllm:request_success_total" && o.At > at0(at*time.Second) {
+					o.Value += change
+				}
+			}
+			add(o)
+		})
+		c := summarized(t, f).Cells[0].Steps[0].Services[1].Counters[0]
+		if c.What != "completed" || c.Result != want {
+			t.Errorf("%v more: %+v, want %s", more, c, want)
+		}
 	}
 }

@@ -31,8 +31,8 @@ type answered struct {
 
 // callsOf tells of all calls of the step that were sent to one endpoint.
 type callsOf struct {
-	firstSent, firstDone, lastDone results.Offset
-	notOK                          int64
+	firstSent, lastDone results.Offset
+	notOK               int64
 	// sent and done are all their moments in seconds, for inFlightAt.
 	sent, done []float64
 }
@@ -40,11 +40,10 @@ type callsOf struct {
 func (t *serviceTally) sentTo(s results.Sample) {
 	c := t.calls[s.Endpoint]
 	if c == nil {
-		c = &callsOf{firstSent: s.Sent, firstDone: s.Done, lastDone: s.Done}
+		c = &callsOf{firstSent: s.Sent, lastDone: s.Done}
 		t.calls[s.Endpoint] = c
 	}
 	c.firstSent = min(c.firstSent, s.Sent)
-	c.firstDone = min(c.firstDone, s.Done)
 	c.lastDone = max(c.lastDone, s.Done)
 	c.sent = append(c.sent, s.Sent.Seconds())
 	c.done = append(c.done, s.Done.Seconds())

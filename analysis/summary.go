@@ -257,8 +257,9 @@ type Counter struct {
 	Instance string `json:"instance"`
 	Server   Value  `json:"server"`
 	Ours     Value  `json:"ours"`
-	// From and To are the readings' moments. Idle tells that they lie before
-	// the step's first and after its last request, so that both must agree.
+	// From and To are when the two readings were in. Idle tells that the first
+	// was in before the step's first request was sent to the instance, and the
+	// other began after the last was done, so that both counts must agree.
 	From   results.Offset `json:"from_ns"`
 	To     results.Offset `json:"to_ns"`
 	Idle   bool           `json:"idle_to_idle"`
