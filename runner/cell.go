@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -21,7 +22,7 @@ func (b *Bench) cell(ctx context.Context, c scenarios.Cell, l applied) error {
 		return err
 	}
 	record := results.Cell{
-		Index: c.Index, Folder: c.Folder, Config: c.Config, Replicate: c.Replicate, Seed: c.Seed,
+		Index: c.Index, Folder: c.Folder, Config: c.Config, Replicate: c.Replicate, Seed: c.Seed, Nonce: rand.Text(),
 		Status: results.CellDone,
 	}
 	r := &cellRun{bench: b, cell: c, layout: l, writer: w, record: &record, phases: l.phases}

@@ -142,7 +142,7 @@ const readySeed = 0x5eed0fbadf00d
 func (r *cellRun) ready(ctx context.Context, up []running) error {
 	asking, ctx := errgroup.WithContext(ctx)
 	for _, u := range up {
-		asking.Go(func() error { return u.ready(ctx, r.cell.Seed^readySeed) })
+		asking.Go(func() error { return u.ready(ctx, r.cell.Seed^readySeed, r.record.Nonce) })
 	}
 	done := make(chan error, 1)
 	go func() { done <- asking.Wait() }()
@@ -193,14 +193,18 @@ const sessionsForClasses = 256
 
 // ready asks one instance: a session of every class that sessions begin with,
 // or one session if the workload does not tell them.
-func (u running) ready(ctx context.Context, seed uint64) error {
+func (u running) ready(ctx context.Context, seed uint64, nonce string) error {
+	workload := u.of.Workload
+	if w, ok := workload.(loadgen.Nonced); ok {
+		workload = w.WithNonce(nonce)
+	}
 	wanted := 1
-	if w, ok := u.of.Workload.(loadgen.Classed); ok {
+	if w, ok := workload.(loadgen.Classed); ok {
 		wanted = len(w.Classes())
 	}
 	answered := map[string]bool{}
 	for n := int64(0); len(answered) < wanted && n < sessionsForClasses; n++ {
-		session := u.of.Workload.Session(seed, n)
+		session := workload.Session(seed, n)
 		first, ok := session.Next(nil)
 		if !ok || answered[first.Class] {
 			continue

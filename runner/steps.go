@@ -74,7 +74,8 @@ func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up
 		watch(ctx, up, stop)
 	}()
 	step, err := loadgen.Drive(ctx, r.origin, loadgen.Step{
-		Plan: plan, Loads: loads, Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Waiter: r.bench.Waiter,
+		Plan: plan, Loads: loads, Waiter: r.bench.Waiter,
+		Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Nonce: r.record.Nonce,
 	}, sink)
 	died := context.Cause(ctx)
 	stop(nil)
