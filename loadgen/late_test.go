@@ -204,3 +204,31 @@ func TestNonceReachesWorkloads(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// starved is an endpoint on a machine without descriptors.
+type starved struct{ plain }
+
+func (s starved) Prepare(*loadgen.Request) (loadgen.Prepared, error) { return s, nil }
+
+func (starved) Do(context.Context, func()) loadgen.Answer {
+	return loadgen.Answer{Outcome: results.Connect, ClientFault: true, Detail: "no descriptor"}
+}
+
+// What fails for want of our own means is counted, in the window only.
+func TestClientFaultsAreCounted(t *testing.T) {
+	err := bubble(t, func() error {
+		got, step, err := open(context.Background(), t, 10, time.Second, 0, func(x *loadgen.Step) {
+			x.Plan.Warmup, x.Loads[0].Targets[0].Endpoint = time.Second, starved{}
+		})
+		if err != nil {
+			return err
+		}
+		if i := step.Services[0]; len(got.all) != 20 || i.ClientFaults != 10 || *i.Scheduled != 10 || i.FirstErrors["connect"] != "no descriptor" {
+			return fmt.Errorf("%d samples, %+v", len(got.all), i)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

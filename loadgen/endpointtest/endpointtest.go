@@ -27,6 +27,9 @@ type Subject struct {
 	Request *loadgen.Request
 	// Good answers Request well.
 	Good http.HandlerFunc
+	// Whole is whether the kind tells no first byte of its answers, since they
+	// have no first token.
+	Whole bool
 	// Refusals are answers that are not good, by name.
 	Refusals map[string]Refusal
 }

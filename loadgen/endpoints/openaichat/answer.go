@@ -161,9 +161,10 @@ func (r *reading) end() {
 	}
 }
 
-// readBody reads an answer that is not a stream.
-func readBody(body io.Reader, first func(), a *loadgen.Answer) error {
-	text, err := httpx.ReadAll(body, first)
+// readBody reads an answer that is not a stream. It has no first token, so
+// first is never called.
+func readBody(body io.Reader, _ func(), a *loadgen.Answer) error {
+	text, err := io.ReadAll(body)
 	if err != nil {
 		return err
 	}
@@ -179,8 +180,23 @@ func readBody(body io.Reader, first func(), a *loadgen.Answer) error {
 // readStream reads a stream. Its first byte of content is the first delta that
 // says something: not the headers, not the role, not the usage. A stream is
 // whole when it says [DONE] or gave a finish reason; one that just ends was
-// cut off.
-func readStream(body io.Reader, first func(), a *loadgen.Answer) error {
+// cut off. Where the connection is not kept, nothing is read after [DONE]: the
+// answer is in then, and waiting for the body's end would make it late.
+func readStream(keep bool) httpx.Reader {
+	return func(body io.Reader, first func(), a *loadgen.Answer) error {
+		done, err := readEvents(body, first, a)
+		if done && keep {
+			// What is left is read only so that the connection can be used
+			// again.
+			_, _ = io.Copy(io.Discard, io.LimitReader(body, 1<<16))
+		}
+		return err
+	}
+}
+
+// readEvents reads a stream up to its end or [DONE], and reports whether it was
+// that.
+func readEvents(body io.Reader, first func(), a *loadgen.Answer) (done bool, err error) {
 	r := reading{answer: a}
 	defer r.end()
 	events := sse.NewReader(body)
@@ -188,24 +204,21 @@ func readStream(body io.Reader, first func(), a *loadgen.Answer) error {
 		data, err := events.Next()
 		switch {
 		case errors.Is(err, io.EOF) && r.finished:
-			return nil
+			return false, nil
 		case errors.Is(err, io.EOF):
-			return io.ErrUnexpectedEOF
+			return false, io.ErrUnexpectedEOF
 		case errors.Is(err, sse.ErrTooLong):
 			a.Outcome, a.Detail = results.Malformed, err.Error()
-			return nil
+			return false, nil
 		case err != nil:
-			return err
+			return false, err
 		}
 		if string(bytes.TrimSpace(data)) == "[DONE]" {
-			// The answer is in; what is left is read only so that the
-			// connection can be used again.
-			_, _ = io.Copy(io.Discard, io.LimitReader(body, 1<<16))
-			return nil
+			return true, nil
 		}
 		content, ok := r.take(data)
 		if !ok {
-			return nil
+			return false, nil
 		}
 		if content {
 			if a.Chunks == 0 {

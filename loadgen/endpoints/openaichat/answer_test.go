@@ -39,7 +39,7 @@ func TestFirstIsFirstContent(t *testing.T) {
 			_, _ = io.WriteString(w, "data: [DONE]\n\n")
 			w.Close()
 		}()
-		a, err := answerOf(readStream, r, func() {
+		a, err := answerOf(readStream(true), r, func() {
 			if said != 1 {
 				t.Errorf("%s: first was called before it", delta)
 			}
@@ -52,15 +52,31 @@ func TestFirstIsFirstContent(t *testing.T) {
 
 func TestStreamAnswer(t *testing.T) {
 	calls := 0
-	a, err := answerOf(readStream, strings.NewReader(goodStream), func() { calls++ })
+	a, err := answerOf(readStream(true), strings.NewReader(goodStream), func() { calls++ })
 	want := loadgen.Answer{Chunks: 2, Text: "a dog", PromptTokens: 20, OutputTokens: 3, CachedTokens: 16}
 	if err != nil || a != want || calls != 1 {
 		t.Errorf("got %+v, %v, first %d times; want %+v", a, err, calls, want)
 	}
 }
 
+// After [DONE] nothing is read unless the connection is to be used again.
+func TestNothingIsReadAfterDone(t *testing.T) {
+	for _, keep := range []bool{true, false} {
+		rest := &counting{}
+		a, err := answerOf(readStream(keep), io.MultiReader(strings.NewReader(goodStream), rest), func() {})
+		if err != nil || a.Text != "a dog" || (rest.reads > 0) != keep {
+			t.Errorf("kept %v: %d reads after [DONE], %+v, %v", keep, rest.reads, a, err)
+		}
+	}
+}
+
+// counting is an empty body that counts how often it is asked.
+type counting struct{ reads int }
+
+func (c *counting) Read([]byte) (int, error) { c.reads++; return 0, io.EOF }
+
 func TestBodyAnswer(t *testing.T) {
-	a, err := answerOf(readBody, strings.NewReader(goodBody), func() {})
+	a, err := answerOf(readBody, strings.NewReader(goodBody), func() { t.Error("an answer that does not stream has no first token") })
 	want := loadgen.Answer{Chunks: 1, Text: "a dog", PromptTokens: 20, OutputTokens: 3, CachedTokens: results.UnknownTokens}
 	if err != nil || a != want {
 		t.Errorf("got %+v, %v; want %+v", a, err, want)
@@ -111,7 +127,7 @@ func TestAim(t *testing.T) {
 }
 
 // Whatever a server sends, the answer is one of few, and the counts hold.
-func fuzzRead(f *testing.F, read func(io.Reader, func(), *loadgen.Answer) error, seeds ...string) {
+func fuzzRead(f *testing.F, streams bool, read func(io.Reader, func(), *loadgen.Answer) error, seeds ...string) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
 	}
@@ -126,7 +142,7 @@ func fuzzRead(f *testing.F, read func(io.Reader, func(), *loadgen.Answer) error,
 		default:
 			t.Fatalf("outcome %v", a.Outcome)
 		}
-		if (a.Outcome == 0) != (a.Detail == "") || calls > 1 || a.Chunks > 0 && calls == 0 || a.OutputTokens < results.UnknownTokens {
+		if (a.Outcome == 0) != (a.Detail == "") || calls > 1 || (streams && a.Chunks > 0) != (calls == 1) || a.OutputTokens < results.UnknownTokens {
 			t.Fatalf("first called %d times, %+v", calls, a)
 		}
 	})
@@ -139,7 +155,7 @@ func FuzzStream(f *testing.F) {
 			seeds = append(seeds, r.Body)
 		}
 	}
-	fuzzRead(f, readStream, seeds...)
+	fuzzRead(f, true, readStream(true), seeds...)
 }
 
 func FuzzBody(f *testing.F) {
@@ -147,5 +163,5 @@ func FuzzBody(f *testing.F) {
 	for _, r := range refusals {
 		seeds = append(seeds, r.Body)
 	}
-	fuzzRead(f, readBody, seeds...)
+	fuzzRead(f, false, readBody, seeds...)
 }

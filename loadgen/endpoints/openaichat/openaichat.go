@@ -180,9 +180,9 @@ func (p prepared) Aim(to loadgen.Endpoint) (loadgen.Prepared, bool) {
 }
 
 func (p prepared) Do(ctx context.Context, first func()) loadgen.Answer {
-	read := readBody
+	var read httpx.Reader = readBody
 	if p.endpoint.config.Stream {
-		read = readStream
+		read = readStream(p.endpoint.config.KeepAlive)
 	}
 	return p.endpoint.client.Send(ctx, &p.call, first, read, sheds)
 }

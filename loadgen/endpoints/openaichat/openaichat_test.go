@@ -116,7 +116,7 @@ func TestConformance(t *testing.T) {
 			New: func(dial func(ctx context.Context, network, addr string) (net.Conn, error)) (loadgen.Dialer, error) {
 				return New(config, dial)
 			},
-			Request: request, Refusals: refusals,
+			Request: request, Refusals: refusals, Whole: !stream,
 			Good: func(w http.ResponseWriter, r *http.Request) {
 				if err := isRequest(r, stream); err != nil {
 					http.Error(w, err.Error(), http.StatusBadRequest)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/evabench/evabench/results"
 )
@@ -21,18 +22,29 @@ func classify(ctx context.Context, err error) results.Outcome {
 		return results.Timeout
 	case ctx.Err() != nil:
 		return results.Cancelled
+	case isConnect(err): // dialling has a time limit of its own
+		return results.Connect
 	case errors.Is(err, context.DeadlineExceeded):
 		// The transport's own view of the deadline may come a moment before
 		// the context's.
 		return results.Timeout
 	case errors.Is(err, errTooLong):
 		return results.Malformed
-	case isConnect(err):
-		return results.Connect
 	case strings.Contains(err.Error(), "malformed"), strings.Contains(err.Error(), "invalid byte in chunk length"):
 		return results.Malformed // net/http has no type for what it cannot read
 	}
 	return results.Reset
+}
+
+// isExhausted reports whether err means that this machine had no descriptor,
+// port or memory left for a connection.
+func isExhausted(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // isConnect reports whether err means that there never was a connection.

@@ -5,6 +5,7 @@ package httpx
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -32,7 +33,7 @@ type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 type Client struct{ transport *http.Transport }
 
 // NewClient makes a client without proxy, compression, redirects or HTTP/2.
-// A nil dial means TCP.
+// A nil dial means TCP. A connection that is not made within 5 s is given up.
 //
 // Note: net/http writes bodies in 4 KiB pieces unless its buffer holds more;
 // with 100 KB bodies a buffer of 256 KiB saves a third of the client's CPU.
@@ -41,7 +42,7 @@ func NewClient(dial DialFunc) *Client {
 		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
 	return &Client{&http.Transport{
-		DialContext:         dial,
+		DialContext:         bounded(dial),
 		DisableCompression:  true,
 		MaxIdleConns:        0, // no limit
 		MaxIdleConnsPerHost: 1 << 16,
@@ -53,6 +54,26 @@ func NewClient(dial DialFunc) *Client {
 		ReadBufferSize:        16 << 10,
 		ExpectContinueTimeout: time.Second,
 	}}
+}
+
+// dialTimeout bounds the making of a connection: a server whose queue of
+// connections is full drops the first packet, and the request would hang for
+// its whole timeout.
+const dialTimeout = 5 * time.Second
+
+var errDialTimeout = fmt.Errorf("no connection within %v", dialTimeout)
+
+// bounded gives up a dial after dialTimeout.
+func bounded(dial DialFunc) DialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		limited, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		c, err := dial(limited, network, addr)
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: errDialTimeout}
+		}
+		return c, err
+	}
 }
 
 // Close ends idle connections.
@@ -67,9 +88,13 @@ type Call struct {
 	Close bool
 }
 
-// ParseBase reads the base URL of a service.
+// ParseBase reads the base URL of a service. One that holds a user's name or
+// password is refused, and not repeated in the error.
 func ParseBase(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
+	if strings.Contains(text, "@") && (err != nil || u.User != nil || u.Host == "") {
+		return nil, errors.New("the service's URL holds a user name or password; use api_key_env")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the service's URL: %w", err)
 	}
@@ -107,6 +132,10 @@ func (c *Client) Send(ctx context.Context, call *Call, first func(), read Reader
 	if err != nil {
 		a.BytesSent = sent.n.Load()
 		a.Outcome, a.Detail = classify(ctx, err), cut(err.Error())
+		if a.Outcome == results.Connect && isExhausted(err) {
+			a.ClientFault = true
+			a.Detail = cut("the load generator's machine has no descriptor, port or memory left: " + a.Detail)
+		}
 		return a
 	}
 	defer response.Body.Close()
