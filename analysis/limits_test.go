@@ -141,6 +141,36 @@ func TestClientFaultsAreNotTheServers(t *testing.T) {
 	}
 }
 
+// A tenth of the prompt tokens may come from a prefix cache, and the median
+// answer may take a twentieth of the window; more is told.
+func TestWarningsOfRepeatsAndStoppedLoad(t *testing.T) {
+	for _, c := range []struct {
+		cached int64 // of 100 prompt tokens
+		late   time.Duration
+		want   string
+	}{
+		{0, 0, ""}, {10, 4 * time.Second, ""}, {11, 0, "cached-prompts"},
+		{results.UnknownTokens, 4*time.Second + time.Millisecond, "stopped-load"},
+	} {
+		f := madeRun()
+		var samples []results.Sample
+		for s := range f.cells[0].steps[0].samples {
+			if s.Service == "agent" {
+				s.CachedTokens = c.cached
+				s.Done += at0(c.late) // after 1 s
+			}
+			samples = append(samples, s)
+		}
+		f.cells[0].steps[0] = madeStep(samples, time.Second)
+		got := codes(summarized(t, f), "001")
+		for _, code := range []string{"cached-prompts", "stopped-load"} {
+			if strings.Contains(got, code) != (code == c.want) {
+				t.Errorf("cached %d, late %v: warnings %q, want %q", c.cached, c.late, got, c.want)
+			}
+		}
+	}
+}
+
 func TestAbortedAreNoCompletions(t *testing.T) {
 	f := madeRun()
 	var with []results.Observation

@@ -16,6 +16,7 @@ type serviceTally struct {
 	classes, models, instances map[string]*tally
 	warmup, samples, after     int64
 	begun                      int64 // samples of the window that are a first call
+	cached, couldCache         int64 // prompt tokens of completed answers that told both
 	sessions                   map[int64]*session
 	sent                       spans
 	calls                      map[string]*callsOf // by endpoint
@@ -105,6 +106,10 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	}
 	if s.Outcome == results.OK {
 		t.okDone = append(t.okDone, answered{s.Endpoint, s.Done, s.PromptTokens, s.OutputTokens})
+	}
+	if s.Outcome == results.OK && w.holds(s.Done) && s.CachedTokens != results.UnknownTokens && s.PromptTokens != results.UnknownTokens {
+		t.cached += s.CachedTokens
+		t.couldCache += s.PromptTokens
 	}
 	if s.Sent != results.NoOffset {
 		t.sentTo(s)
@@ -212,6 +217,11 @@ func (r serviceReader) summarize() Service {
 		Instances: groups(t.instances, w, q, streams),
 		Integrity: r.integrity,
 		InFlight:  r.inFlight(),
+		Cached:    unknown("ratio", "no answer told of cached tokens"),
+		median:    stats.Quantile(t.total.latency, 0.5),
+	}
+	if t.couldCache > 0 {
+		s.Cached = known(float64(t.cached)/float64(t.couldCache), "ratio")
 	}
 	s.Identity = r.identity(s.Total)
 	s.Sessions = r.sessions()
@@ -295,7 +305,7 @@ func (r serviceReader) verdict(s Service) Verdict {
 	case s.Total.Latency.N == 0:
 		return Verdict{Unjudged, "no answer was ok"}
 	}
-	limit := max(least, share*stats.Quantile(r.tally.total.latency, 0.5))
+	limit := max(least, share*s.median)
 	lag := s.Integrity.Lag.P99.Seconds()
 	if lag > limit {
 		return Verdict{ClientLimited, fmt.Sprintf("our own lag has p99 %.3g ms, more than %.3g ms", lag*1e3, limit*1e3)}

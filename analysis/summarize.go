@@ -97,7 +97,7 @@ func cellWarnings(c Cell) []Warning {
 	for _, step := range c.Steps {
 		where := stepName(c, step.Index)
 		for _, s := range step.Services {
-			for _, w := range serviceWarnings(s) {
+			for _, w := range serviceWarnings(s, step.Window) {
 				add(where, s.Name, w.Code, w.Text)
 			}
 		}
@@ -105,8 +105,9 @@ func cellWarnings(c Cell) []Warning {
 	return list
 }
 
-// serviceWarnings tells what a reader of a service's numbers must know.
-func serviceWarnings(s Service) []results.Warning {
+// serviceWarnings tells what a reader of a service's numbers must know. The
+// window is in seconds.
+func serviceWarnings(s Service, window float64) []results.Warning {
 	var list []results.Warning
 	add := func(code, format string, args ...any) {
 		list = append(list, results.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
@@ -123,6 +124,12 @@ func serviceWarnings(s Service) []results.Warning {
 	}
 	if diff := s.Total.OK - s.Total.Completed; abs(diff)*20 > s.Total.OK && diff != 0 {
 		add("window-edges", "%d answers to arrivals of the window, but %d answers came within it: the window is short or the load was not steady", s.Total.OK, s.Total.Completed)
+	}
+	if s.median > 0.05*window {
+		add("stopped-load", "the median latency of %.3g s is more than 5 %% of the window: what was due late in it was answered by a server that no longer had the load", s.median)
+	}
+	if s.Cached.Known() && *s.Cached.Number > 0.1 {
+		add("cached-prompts", "%.0f %% of the prompt tokens were kept from calls before (prefix cache): prompts repeat, which may make answers faster than in use", *s.Cached.Number*100)
 	}
 	for _, c := range []Check{s.Population, s.ServerInFlight} {
 		if c.Result == Fail {

@@ -112,6 +112,9 @@ type Service struct {
 	Integrity results.Integrity `json:"integrity"`
 	Sessions  Sessions          `json:"sessions"`
 	Queue     Queue             `json:"queue"`
+	// Cached is the share of the prompt tokens that the server had kept from
+	// calls before, over the completed answers that told both.
+	Cached Value `json:"cached_prompt_share"`
 	// InFlight is the client's own time-averaged number of requests between
 	// Sent and Done within the window.
 	InFlight Value `json:"client_in_flight"`
@@ -121,6 +124,8 @@ type Service struct {
 	Counters       []Counter     `json:"server_counters,omitempty"`
 	SLO            []ClauseValue `json:"slo,omitempty"`
 	Verdict        Verdict       `json:"verdict"`
+
+	median float64 // latency of ok answers in seconds, NaN if there were none
 }
 
 // A Group is what is told of some of a service's arrivals.

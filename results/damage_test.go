@@ -186,3 +186,23 @@ func readAll(file string) ([]Sample, error) {
 	}
 	return samples, nil
 }
+
+// A cell whose Close failed at its first write takes nothing more.
+func TestFailedCloseCloses(t *testing.T) {
+	full := errors.New("no space left")
+	w, err := create(filepath.Join(t.TempDir(), "run"), Environment{}, []byte("name: s\n"), func(change string) error {
+		if strings.HasSuffix(change, observationsFile) {
+			return full
+		}
+		return nil
+	})
+	must(t, err)
+	c, err := w.Cell("000-a-r1")
+	must(t, err)
+	if err := c.Close(Cell{}); !errors.Is(err, full) {
+		t.Fatalf("Close: %v, want %v", err, full)
+	}
+	if err := c.Observations([]Observation{{At: 1, Series: "a"}}); err == nil || errors.Is(err, full) {
+		t.Errorf("Observations after Close: %v, want that the cell is closed", err)
+	}
+}
