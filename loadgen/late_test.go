@@ -178,10 +178,7 @@ func TestLostArrivalShows(t *testing.T) {
 }
 
 // nonced is a workload that keeps nothing but its nonce.
-type nonced struct {
-	chains
-	nonce string
-}
+type nonced struct{ nonce string }
 
 func (n nonced) WithNonce(nonce string) loadgen.Workload { n.nonce = nonce; return n }
 
