@@ -37,6 +37,13 @@ type Fixed interface {
 	Instances() int
 }
 
+// Probed is a Launcher that can tell, before anything is changed, whether what
+// it stands for is there.
+type Probed interface {
+	// Probe gives nil if every instance accepts connections.
+	Probe(ctx context.Context) error
+}
+
 // A Model is one model of a service.
 type Model struct {
 	Name    string

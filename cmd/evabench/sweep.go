@@ -23,6 +23,7 @@ import (
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
 	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/services"
 )
 
 // sweepOptions are the flags that sweep and run share.
@@ -85,6 +86,13 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 		b.printPlans(s.out, plans) // it is what was asked for
 		return nil
 	}
+	r, err := b.runner(s)
+	if err != nil {
+		return err
+	}
+	if err := probe(ctx, r.Services); err != nil {
+		return err
+	}
 	changes := b.printPlans(s.err, plans)
 	dir := o.out
 	if dir == "" {
@@ -95,13 +103,8 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 			return err
 		}
 	}
-	writer, err := results.Create(dir, b.environment(), b.scenario.Source)
-	if err != nil {
+	if r.Writer, err = results.Create(dir, b.environment(), b.scenario.Source); err != nil {
 		return fmt.Errorf("%w; choose another folder with --out", err)
-	}
-	r, err := b.runner(writer, s)
-	if err != nil {
-		return err
 	}
 	fmt.Fprintf(s.err, "evabench: %s; into %s\n", b.extent(), dir)
 	measured := r.Run(ctx)
@@ -209,11 +212,25 @@ func (b *bench) environment() results.Environment {
 	return env
 }
 
-// runner builds what carries the scenario out.
-func (b *bench) runner(w *results.Writer, s streams) (*runner.Bench, error) {
+// probe asks, before anything is changed or written, whether the services that
+// should run already are there.
+func probe(ctx context.Context, all []runner.Service) error {
+	var faults []error
+	for _, svc := range all {
+		if p, ok := svc.Launcher.(services.Probed); ok {
+			if err := p.Probe(ctx); err != nil {
+				faults = append(faults, fmt.Errorf("service %s: %w", svc.Name, err))
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// runner builds what carries the scenario out, but for its Writer.
+func (b *bench) runner(s streams) (*runner.Bench, error) {
 	r := &runner.Bench{
 		Cells: b.cells, Before: b.state, Allow: b.permissions(),
-		Backend: b.backend, Journal: b.journal, Writer: w,
+		Backend: b.backend, Journal: b.journal,
 		NewChooser: func(scenarios.Cell) runner.Chooser { return search.NewLadder(b.scenario.StepPlans()) },
 		NewRouter: func(name string) (loadgen.Router, error) {
 			return b.kinds.routers.Build(kind.Spec{Name: name})

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
@@ -74,6 +76,32 @@ type launcher struct{ instances []Instance }
 
 // Instances is how many servers there are.
 func (l launcher) Instances() int { return len(l.instances) }
+
+// probeWithin bounds the wait for one connection.
+const probeWithin = 5 * time.Second
+
+// Probe connects to every instance once and sends nothing.
+func (l launcher) Probe(ctx context.Context) error {
+	var faults []error
+	for _, in := range l.instances {
+		u, err := url.Parse(in.URL) // New has read it before
+		if err != nil {
+			return err
+		}
+		port := u.Port()
+		if port == "" {
+			port = u.Scheme // the port's name
+		}
+		d := net.Dialer{Timeout: probeWithin}
+		c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s cannot be reached: %w; is the server running, and the URL right?", in.URL, err))
+			continue
+		}
+		faults = append(faults, c.Close())
+	}
+	return errors.Join(faults...)
+}
 
 // Launch tells where the i.Index-th server is. Whether it answers is found
 // by the readiness request.

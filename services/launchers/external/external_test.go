@@ -1,6 +1,7 @@
 package external
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -47,5 +48,29 @@ func TestLaunchTellsAddresses(t *testing.T) {
 	}
 	if _, err := l.Launch(t.Context(), services.Instance{Index: 2}); err == nil {
 		t.Error("a third of two instances was launched")
+	}
+}
+
+func TestProbe(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + l.Addr().String()
+	probe := func() error {
+		x, err := New(Config{Instances: []Instance{{URL: url}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x.(services.Probed).Probe(t.Context())
+	}
+	if err := probe(); err != nil {
+		t.Errorf("a server that listens: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := probe(); err == nil || !strings.Contains(err.Error(), url+" cannot be reached") {
+		t.Errorf("a server that is gone: %v", err)
 	}
 }
