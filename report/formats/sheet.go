@@ -16,6 +16,7 @@ type book struct {
 	title    int             // styles
 	banner   int
 	header   int
+	headerAt int            // of numbers: on their side
 	formats  map[string]int // by number format
 }
 
@@ -29,10 +30,15 @@ func (b *book) makeStyles() error {
 	}); err != nil {
 		return err
 	}
-	if b.header, err = b.file.NewStyle(&excelize.Style{
+	header := excelize.Style{
 		Font: &excelize.Font{Bold: true}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"DDE3EA"}},
 		Border: []excelize.Border{{Type: "bottom", Color: "000000", Style: 1}},
-	}); err != nil {
+	}
+	if b.header, err = b.file.NewStyle(&header); err != nil {
+		return err
+	}
+	header.Alignment = &excelize.Alignment{Horizontal: "right"}
+	if b.headerAt, err = b.file.NewStyle(&header); err != nil {
 		return err
 	}
 	b.formats = map[string]int{}
@@ -135,7 +141,11 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 		if c.Unit != "" && c.Unit != "1" && c.Unit != "n" && c.Unit != "ratio" {
 			text += " [" + c.Unit + "]"
 		}
-		head = append(head, excelize.Cell{Value: text, StyleID: b.header})
+		style := b.header
+		if c.Align == report.Right {
+			style = b.headerAt
+		}
+		head = append(head, excelize.Cell{Value: text, StyleID: style})
 		widen(widths, i, text)
 	}
 	if noted {
@@ -143,10 +153,11 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 	}
 	*lines = append(*lines, nil, line{excelize.Cell{Value: t.Title, StyleID: b.title}}, head)
 	top := len(*lines)
+	formats := numberFormats(t)
 	for _, row := range t.Rows {
 		var l line
 		for i, c := range row {
-			cell, err := b.cell(c, len(*lines)+1)
+			cell, err := b.cell(c, formats[i], len(*lines)+1)
 			if err != nil {
 				return 0, err
 			}
@@ -164,13 +175,17 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 	return top, nil
 }
 
-// cell gives a cell of the sheet's row. A change becomes a formula of two
+// cell gives a cell of the sheet's row, in the column's number format if that
+// is not empty. A change becomes a formula of two
 // cells of its row, with its value beside it for readers that do not reckon.
-func (b *book) cell(c report.Cell, row int) (any, error) {
+func (b *book) cell(c report.Cell, format string, row int) (any, error) {
 	if c.Value == nil {
 		return c.Text, nil
 	}
-	style, err := b.format(numberFormat(c))
+	if format == "" {
+		format = numberFormat(c)
+	}
+	style, err := b.format(format)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/evabench/evabench/report"
@@ -100,17 +101,55 @@ func sortParts(w io.Writer, made []byte) error {
 	return out.Close()
 }
 
-// numberFormat is how a spreadsheet shows a value of a unit.
-func numberFormat(c report.Cell) string {
+// numberFormats gives how a spreadsheet shows each column: one format for a
+// column of one unit, so that its figures can be compared at a glance. It is
+// empty for a column of several units, whose cells have formats of their own.
+func numberFormats(t report.Table) []string {
+	formats := make([]string, len(t.Columns))
+	for i := range t.Columns {
+		var cells []report.Cell
+		mixed := false
+		for _, row := range t.Rows {
+			if row[i].Value == nil {
+				continue
+			}
+			cells = append(cells, row[i])
+			mixed = mixed || row[i].Unit != cells[0].Unit || (row[i].Change == nil) != (cells[0].Change == nil)
+		}
+		if len(cells) > 0 && !mixed {
+			formats[i] = numberFormat(cells...)
+		}
+	}
+	return formats
+}
+
+// numberFormat is how a spreadsheet shows values of one unit: whole numbers as
+// they are, else with so many places that the largest has four digits and the
+// smallest span is not lost.
+func numberFormat(cells ...report.Cell) string {
+	largest, smallest, whole := 0.0, math.Inf(1), true
+	for _, c := range cells {
+		v := math.Abs(*c.Value)
+		largest = max(largest, v)
+		if v > 0 {
+			smallest = min(smallest, v)
+		}
+		whole = whole && v == math.Trunc(v)
+	}
+	c := cells[0]
 	switch {
 	case c.Change != nil:
 		return "+0.0%;-0.0%;0.0%"
 	case c.Unit == "ratio":
 		return "0.00%"
-	case c.Unit == "n" || *c.Value == float64(int64(*c.Value)):
+	case c.Unit == "n" || whole:
 		return "#,##0"
-	case c.Unit == "s" && *c.Value < 1:
+	case c.Unit == "s" && smallest < 0.001:
 		return "0.000000"
+	case c.Unit == "s" || largest < 10:
+		return "#,##0.000"
+	case largest < 100:
+		return "#,##0.00"
 	}
-	return "#,##0.000"
+	return "#,##0.0"
 }
