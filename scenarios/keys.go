@@ -25,7 +25,7 @@ type rawScenario struct {
 type rawServer struct {
 	Backend at[spec]         `yaml:"backend" doc:"how GPUs are shared out: nvidia, none, sim; default none"`
 	GPUs    at[[]at[scalar]] `yaml:"gpus" doc:"indices or UUIDs; a GPU that is not named is not touched"`
-	Allow   at[[]at[string]] `yaml:"allow" doc:"what may be changed: layout, mode, mps, reset, drain"`
+	Allow   at[[]at[string]] `yaml:"allow" doc:"what may be changed: layout, mode, mps, reset"`
 }
 
 type rawService struct {

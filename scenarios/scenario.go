@@ -43,7 +43,7 @@ type Server struct {
 	Backend kind.Spec // of partition
 	GPUs    []string  // indices or UUIDs; a GPU that is not named is not touched
 	// Allow lists what may be changed: a subset of AllowLayout, AllowMode,
-	// AllowMPS, AllowReset and AllowDrain.
+	// AllowMPS and AllowReset.
 	Allow []string
 }
 
@@ -51,9 +51,8 @@ type Server struct {
 const (
 	AllowLayout = "layout" // make and delete MIG instances
 	AllowMode   = "mode"   // switch MIG mode
-	AllowMPS    = "mps"    // start and stop MPS daemons, set compute mode
+	AllowMPS    = "mps"    // start and stop MPS daemons
 	AllowReset  = "reset"  // reset a GPU
-	AllowDrain  = "drain"  // ask what uses a GPU to leave it
 )
 
 // A Service is one server under load: the Vision detectors or the Agent's VLM.

@@ -37,6 +37,9 @@ func (s *server) control() http.Handler {
 		if err := decoder.Decode(&start); err != nil {
 			return nil, err
 		}
+		if err := r.Context().Err(); err != nil {
+			return nil, err // whoever asked is gone, and may have stopped it already
+		}
 		return s.launch(start)
 	})
 	handle("DELETE /instances/{name}", func(r *http.Request) (any, error) {

@@ -55,7 +55,8 @@ type Machine struct {
 	err     error // why it ended; read after done
 }
 
-// Open gives a server, started if it does not run yet.
+// Open gives a server, started if it does not run, also anew after it has ended:
+// its cards are in their file, so that they can still be put back.
 func (h *Host) Open(server string) (*Machine, error) {
 	if _, err := findServer(server); err != nil {
 		return nil, err
@@ -63,7 +64,10 @@ func (h *Host) Open(server string) (*Machine, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m, ok := h.machines[server]; ok {
-		return m, nil
+		if m.fault() == nil {
+			return m, nil
+		}
+		m.control.close()
 	}
 	m, err := h.start(server)
 	if err != nil {

@@ -179,3 +179,46 @@ func TestChildThatFailsToStart(t *testing.T) {
 		t.Errorf("program that ends: %v", err)
 	}
 }
+
+// A server that died is started anew at its next use, with the cards as they
+// were left, so that they can be put back.
+func TestOpenAfterDeath(t *testing.T) {
+	h, _ := newTestHost(t)
+	b, err := h.Backend("pro6000x1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := b.Inspect(t.Context(), []string{"0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout, err := partition.ParseLayout("2x2g.48gb(mps)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := partition.MakePlan(before, layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Apply(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	m, err := h.Open("pro6000x1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-m.done
+	if err := b.Restore(t.Context(), before); err != nil {
+		t.Fatalf("restore after the server's death: %v", err)
+	}
+	now, err := b.Inspect(t.Context(), []string{"0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := before.Differences(now); len(d) > 0 {
+		t.Errorf("not put back: %v", d)
+	}
+}

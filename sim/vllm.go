@@ -14,8 +14,8 @@ import (
 	"github.com/evabench/evabench/sim/model"
 )
 
-// vllmVersion is what the simulated engine says of itself; its pages have the
-// names of that version.
+// vllmVersion is what the simulated engine says of itself; its pages have some of
+// the names of that version.
 const vllmVersion = "0.11.0-simulated"
 
 // chatBody bounds a request body in bytes: some ten frames in base64.

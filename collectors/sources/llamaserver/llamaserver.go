@@ -35,11 +35,11 @@ func series() []page.Series {
 		needed("requests_processing"),
 		needed("requests_deferred"),
 		plain("prompt_tokens_total", "1"),
+		plain("prompt_tokens_cached_total", "1"), // taken from the cache, not in prompt_tokens_total
 		plain("prompt_seconds_total", "s"),
 		plain("tokens_predicted_total", "1"),
 		plain("tokens_predicted_seconds_total", "s"),
 		plain("n_decode_total", "1"),
-		plain("n_busy_slots_per_decode", "1"),
 		plain("n_tokens_max", "1"),
 		plain("kv_cache_usage_ratio", "ratio"), // older versions
 		plain("kv_cache_tokens", "1"),          // older versions

@@ -33,9 +33,9 @@ func TestSource(t *testing.T) {
 	}
 	want := map[string]float64{
 		"llamacpp:requests_processing": 4, "llamacpp:requests_deferred": 12,
-		"llamacpp:prompt_tokens_total": 33065, "llamacpp:prompt_seconds_total": 235.743,
+		"llamacpp:prompt_tokens_total": 33065, "llamacpp:prompt_tokens_cached_total": 512, "llamacpp:prompt_seconds_total": 235.743,
 		"llamacpp:tokens_predicted_total": 7801, "llamacpp:tokens_predicted_seconds_total": 410.5,
-		"llamacpp:n_decode_total": 2300, "llamacpp:n_busy_slots_per_decode": 3.39, "llamacpp:n_tokens_max": 812,
+		"llamacpp:n_decode_total": 2300, "llamacpp:n_tokens_max": 812,
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)

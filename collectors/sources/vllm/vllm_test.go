@@ -79,6 +79,9 @@ func TestPages(t *testing.T) {
 func TestRouterIsRefused(t *testing.T) {
 	router := read(t, "router.txt")
 	idle := strings.ReplaceAll(router, `vllm:num_requests_running{server="http://engine-0:8000"} 6.0`, "")
+	if idle == router {
+		t.Fatal("router.txt does not have the line that makes it busy")
+	}
 	for name, text := range map[string]string{"busy": router, "idle": idle} {
 		got, err := sourcetest.Text(t, build(t), text)
 		if !errors.Is(err, page.ErrRouter) || len(got) > 0 {
