@@ -11,9 +11,6 @@ FUZZTIME ?= 10s
 # Where test-real keeps the software and the models that it needs.
 REAL ?= .real
 
-# go-nvml's binding makes calls that its own C header marks as deprecated.
-export CGO_CFLAGS := $(CGO_CFLAGS) -Wno-deprecated-declarations
-
 .DEFAULT_GOAL := build
 .PHONY: build test vet gofmt staticcheck lint demo fuzz test-real real clean help
 

@@ -15,6 +15,7 @@ require (
 	github.com/prometheus/common v0.66.1 // expfmt, Prometheus' own page parser
 	github.com/prometheus/procfs v0.15.1 // what the host and our process use
 	github.com/spf13/cobra v1.10.2 // the verbs, help and completions of the command
+	github.com/spf13/pflag v1.0.9 // cobra's own flags
 	github.com/xuri/excelize/v2 v2.11.0 // the workbook
 	golang.org/x/sync v0.23.0 // errgroup
 	golang.org/x/sys v0.48.0 // the kernel's timer, for pacing
@@ -41,7 +42,6 @@ require (
 	github.com/pierrec/lz4/v4 v4.1.21 // indirect
 	github.com/richardlehane/mscfb v1.0.7 // indirect
 	github.com/richardlehane/msoleps v1.0.6 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/tiendc/go-deepcopy v1.7.2 // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
 	github.com/xuri/efp v0.0.1 // indirect

@@ -43,6 +43,10 @@ type Row struct {
 	Models         []ModelRate `json:"models"` // of vision services, sorted
 	// Verdicts holds what is not valid: "agent: client-limited".
 	Verdicts []string `json:"verdicts,omitempty"`
+	// Unmet lists the objectives that were not met, or not known to be, by
+	// service and replicate; Objectives is how many there were.
+	Unmet      []string `json:"unmet,omitempty"`
+	Objectives int      `json:"objectives"`
 }
 
 // A ModelRate is one vision model's completed requests a second.
@@ -162,10 +166,23 @@ func rowOf(cells []Cell, config string, index int, of *Comparison) Row {
 			row.Replicates++
 			row.Answers += f.answers
 			row.Verdicts = append(row.Verdicts, doubts(c, s)...)
+			row.judge(c, s)
 		}
 	}
 	row.fill(figures)
 	return row
+}
+
+// judge adds a step's objectives to the row.
+func (r *Row) judge(c Cell, s Step) {
+	for _, service := range s.Services {
+		for _, clause := range service.SLO {
+			r.Objectives++
+			if clause.Result != Met {
+				r.Unmet = append(r.Unmet, fmt.Sprintf("%s r%d: %s: %s", service.Name, c.Cell.Replicate, clause.Clause.Text, clause.Result))
+			}
+		}
+	}
 }
 
 func doubts(c Cell, s Step) []string {

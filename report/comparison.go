@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,9 +14,14 @@ import (
 // against the base row.
 func comparison(s *analysis.Summary) Section {
 	section := Section{Title: "Comparison", Together: true, Notes: []string{
-		"O: used on every device of the layout; X: on none. VLM responses: completed agent calls in the window x 3600 s / window. " +
-			"Vision req/s and agent req/min: requests completed in the window / window. VLM latency: mean over ok calls, from when each was due.",
+		"O: used on every device of the layout; X: on none (ts in a name: time-slicing).",
+		"VLM responses: completed agent calls in the window x 3600 s / window.",
+		"Vision req/s and agent req/min: requests completed in the window / window.",
+		"VLM latency: mean over ok calls, from when each was due.",
 	}}
+	if n := len(s.Warnings); n > 0 {
+		section.Notes = append(section.Notes, fmt.Sprintf("Warnings: %d; see there before relying on a number.", n))
+	}
 	for _, c := range s.Comparison {
 		section.Tables = append(section.Tables, comparisonTable(c), changeTable(c))
 		if t := spreadTable(c); len(t.Rows) > 0 {
@@ -35,7 +41,7 @@ func comparisonTable(c analysis.Comparison) Table {
 		Columns: []Column{
 			words("Configuration"), words("MIG"), words("MPS"),
 			numbers("VLM responses", "1/h"), spans("VLM latency"), numbers("Vision", "req/s"), numbers("Agent", "req/min"),
-			numbers("VLM answers", "n"), numbers("Replicates", "n"), words("Not valid"),
+			numbers("VLM answers", "n"), numbers("Replicates", "n"), words("Objectives"), words("Validity"),
 		},
 	}
 	for _, r := range c.Rows {
@@ -43,7 +49,7 @@ func comparisonTable(c analysis.Comparison) Table {
 			Text(r.Config), mark(r.MIG), mark(r.MPS),
 			aggregate(r.VLMResponses, "1/h", false), aggregate(r.VLMLatency, "s", true),
 			aggregate(r.Vision, "req/s", false), aggregate(r.Agent, "req/min", false),
-			count(r.Answers), count(r.Replicates), Text(strings.Join(r.Verdicts, ", ")),
+			count(r.Answers), count(r.Replicates), objectivesOf(r), Text(cmp.Or(strings.Join(r.Verdicts, ", "), "valid")),
 		}
 		if r.Failed > 0 {
 			row[8].Note = fmt.Sprintf("%d not done", r.Failed)
@@ -51,6 +57,17 @@ func comparisonTable(c analysis.Comparison) Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// objectivesOf tells whether a configuration met what the scenario asks.
+func objectivesOf(r analysis.Row) Cell {
+	switch {
+	case r.Objectives == 0:
+		return Text("none asked")
+	case len(r.Unmet) == 0:
+		return Text("met")
+	}
+	return Cell{Text: fmt.Sprintf("%d of %d not met", len(r.Unmet), r.Objectives), Note: strings.Join(r.Unmet, "; ")}
 }
 
 // mark writes a Use as the published tables do.
@@ -89,6 +106,9 @@ func changeTable(c analysis.Comparison) Table {
 	base := c.Rows[c.Base]
 	t.Title = "Change against " + base.Config
 	t.Notes = []string{"Change = this / base - 1, of the means. How sure a change is, is not told in this version."}
+	if !slices.ContainsFunc(c.Rows, func(r analysis.Row) bool { return r.Replicates > 1 }) {
+		t.Notes = append(t.Notes, "One replicate: the spread from run to run is unknown, and a change of this size may be chance.")
+	}
 	i := 0
 	for j, r := range c.Rows {
 		if j == c.Base {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // runOptions describe services that run already.
@@ -50,6 +51,11 @@ in the run directory and can be used with sweep.`,
   evabench run --vision-url http://127.0.0.1:8080 --vision-model rt-detrv2,owl-v2 --vision-rate 20`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
+			for _, side := range []string{"agent", "vision"} {
+				if err := needsURL(c.Flags(), side); err != nil {
+					return &usageError{err}
+				}
+			}
 			data, err := o.scenario()
 			if err != nil {
 				return &usageError{err}
@@ -88,6 +94,19 @@ in the run directory and can be used with sweep.`,
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "time limit of one request")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of everything that is drawn")
 	return c
+}
+
+// needsURL refuses flags of a side that is not driven.
+func needsURL(flags *pflag.FlagSet, side string) (err error) {
+	if flags.Changed(side + "-url") {
+		return nil
+	}
+	flags.Visit(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Name, side+"-") {
+			err = fmt.Errorf("--%s says nothing without --%s-url", f.Name, side)
+		}
+	})
+	return err
 }
 
 // scenario writes the scenario that the flags amount to.

@@ -40,7 +40,7 @@ func (o *sweepOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.out, "out", "", "write the run directory to `DIR` (default runs/SCENARIO-TIME)")
 	f.StringVar(&o.stateDir, "state-dir", "/var/lib/evabench", "keep the host lock and the journal in `DIR`; unused where no real GPU can be changed")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before the server is changed")
-	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be done, and do nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be changed on the server, and do nothing")
 }
 
 // open says how a bench is opened for a sweep.
@@ -57,7 +57,7 @@ func newSweep(s streams) *cobra.Command {
 		Use:   "sweep SCENARIO",
 		Short: "Run a scenario through all its configurations and report",
 		Long: `Sweep applies each configuration of a scenario in turn, drives its load, and puts
-the server back. It prints the plan and asks before it changes a server.`,
+the server back. It prints the plan and asks before it changes a real server.`,
 		Example: `  evabench sweep pro6000x1 --yes
   evabench sweep mine.yaml --dry-run
   evabench sweep mine.yaml --sim pro6000x1`,

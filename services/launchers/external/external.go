@@ -110,12 +110,9 @@ func (l launcher) Launch(_ context.Context, i services.Instance) (services.Servi
 		return nil, fmt.Errorf("launch %s: only %d instances of %s run", i.Name, len(l.instances), i.Service)
 	}
 	in := l.instances[i.Index]
-	info := results.Instance{Service: i.Service, Name: i.Name, Device: in.Device, URL: in.URL, Workers: map[string]int{}}
+	info := results.Instance{Service: i.Service, Name: i.Name, Device: in.Device, URL: in.URL}
 	if info.Device == "" {
 		info.Device = i.Device.UUID
-	}
-	for _, m := range i.Models {
-		info.Workers[m.Name] = m.Workers
 	}
 	for _, kind := range slices.Sorted(maps.Keys(in.Scrapes)) {
 		info.Scrapes = append(info.Scrapes, results.Scrape{Kind: kind, URL: in.Scrapes[kind]})
