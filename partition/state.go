@@ -153,7 +153,7 @@ func (s State) Differences(now State) []string {
 		}
 		out = append(out, want.differences(now.GPUs[k])...)
 	}
-	if got, want := now.mpsPlaces(), s.mpsPlaces(); !slices.Equal(got, want) {
+	if got, want := now.mpsPlaces(now.MPS), s.mpsPlaces(s.restorableMPS(now)); !slices.Equal(got, want) {
 		out = append(out, fmt.Sprintf("MPS daemons run for [%s], not for [%s]", strings.Join(got, ", "), strings.Join(want, ", ")))
 	}
 	return out
@@ -177,11 +177,22 @@ func (g GPU) differences(now GPU) []string {
 	return out
 }
 
-// mpsPlaces names the devices with MPS daemons in a way that survives a
-// re-made instance.
-func (s State) mpsPlaces() []string {
-	var places []string
+// restorableMPS lists the daemons of s that can run: one whose device was gone
+// already in s cannot be started again once it has stopped.
+func (s State) restorableMPS(now State) []string {
+	var list []string
 	for _, uuid := range s.MPS {
+		if _, known := s.Owner(uuid); known || slices.Contains(now.MPS, uuid) {
+			list = append(list, uuid)
+		}
+	}
+	return list
+}
+
+// mpsPlaces names devices in a way that survives a re-made instance, sorted.
+func (s State) mpsPlaces(uuids []string) []string {
+	var places []string
+	for _, uuid := range uuids {
 		places = append(places, s.place(uuid))
 	}
 	slices.Sort(places)

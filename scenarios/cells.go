@@ -76,7 +76,7 @@ func (s *Scenario) Configs() []results.Config {
 			cmp.Compare(slices.Index(layouts, a.Layout), slices.Index(layouts, b.Layout)),
 			cmp.Compare(slices.Index(sharings, a.Sharing), slices.Index(sharings, b.Sharing)))
 	})
-	name(configs)
+	name(configs, len(s.Server.GPUs) == 0)
 	return configs
 }
 
@@ -186,11 +186,12 @@ func identity(c results.Config) string {
 }
 
 // name gives each configuration its name: layout and sharing, then whatever
-// else varies. A name that is too long or not unique ends in a hash.
-func name(configs []results.Config) {
+// else varies. A name that is too long or not unique ends in a hash. Without
+// GPUs that the scenario names, the server is as it was found.
+func name(configs []results.Config, asFound bool) {
 	seen := map[string]int{}
 	for i := range configs {
-		configs[i].Name = plainName(configs, configs[i])
+		configs[i].Name = plainName(configs, configs[i], asFound)
 		seen[configs[i].Name]++
 	}
 	taken := map[string]bool{}
@@ -208,11 +209,14 @@ func name(configs []results.Config) {
 	}
 }
 
-func plainName(configs []results.Config, c results.Config) string {
+func plainName(configs []results.Config, c results.Config, asFound bool) string {
 	varies := func(get func(results.Config) string) bool {
 		return slices.ContainsFunc(configs, func(o results.Config) bool { return get(o) != get(c) })
 	}
 	parts := []string{c.Layout, c.Sharing}
+	if asFound && c.Layout == "off" && c.Sharing == "ts" {
+		parts = []string{"as-found"}
+	}
 	for _, get := range []func(results.Config) string{
 		func(c results.Config) string { return c.Placement },
 		func(c results.Config) string { return c.Routing },

@@ -165,6 +165,7 @@ func TestCellNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Server.GPUs = []string{"0"} // else the server is as found
 	cells, _ := s.Cells(nil)
 	// 2 layouts x 2 sharings x 2 workers x 2 params; placement and routing do not vary.
 	if len(cells) != 16 {

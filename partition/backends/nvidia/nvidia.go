@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
@@ -77,7 +79,10 @@ func (b *backend) Apply(ctx context.Context, p partition.Plan) ([]device.Device,
 	if err := b.startMPS(ctx, devices); err != nil {
 		return nil, err
 	}
-	return devices, nil
+	if now, err = b.Inspect(ctx, uuids(p.Before)); err != nil {
+		return nil, fmt.Errorf("read back which MPS daemons run: %w", err)
+	}
+	return devices, compareMPS(devices, now.MPS)
 }
 
 // change carries out one step that concerns MIG or stops MPS.
@@ -96,10 +101,9 @@ func (b *backend) change(ctx context.Context, s partition.Step) error {
 	return fmt.Errorf("unknown action %q", s.Action)
 }
 
-// startMPS starts the daemons of devices that share through MPS, completes the
-// devices' environment, and checks that just these daemons run.
+// startMPS starts the daemons of devices that share through MPS, and completes
+// the devices' environment.
 func (b *backend) startMPS(ctx context.Context, devices []device.Device) error {
-	want := map[string]bool{}
 	for i, d := range devices {
 		if !d.Sharing.IsMPS() {
 			continue
@@ -108,7 +112,6 @@ func (b *backend) startMPS(ctx context.Context, devices []device.Device) error {
 		if err != nil {
 			return fmt.Errorf("start the MPS daemon of %s: %w", d.Name, err)
 		}
-		want[d.UUID] = true
 		for name, value := range env {
 			devices[i].Env[name] = value
 		}
@@ -117,18 +120,21 @@ func (b *backend) startMPS(ctx context.Context, devices []device.Device) error {
 			devices[i].Env["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] = fmt.Sprint(d.Sharing.ThreadPercent)
 		}
 	}
-	running, err := b.mps.Running(ctx)
-	if err != nil {
-		return fmt.Errorf("read back which MPS daemons run: %w", err)
-	}
-	is := map[string]bool{}
-	for _, uuid := range running {
-		is[uuid] = true
-	}
+	return nil
+}
+
+// compareMPS checks that just the daemons run that a layout's devices need:
+// those that were stopped have stopped, those that were started have started.
+func compareMPS(devices []device.Device, running []string) error {
+	var want []string
 	for _, d := range devices {
-		if is[d.UUID] != want[d.UUID] {
-			return fmt.Errorf("read back the MPS daemon of %s: runs is %t, wanted %t", d.Name, is[d.UUID], want[d.UUID])
+		if d.Sharing.IsMPS() {
+			want = append(want, d.UUID)
 		}
+	}
+	slices.Sort(want)
+	if !slices.Equal(want, running) {
+		return fmt.Errorf("read back which MPS daemons run: [%s], wanted [%s]", strings.Join(running, ", "), strings.Join(want, ", "))
 	}
 	return nil
 }

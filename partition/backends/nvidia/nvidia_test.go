@@ -296,3 +296,60 @@ func TestInspectNames(t *testing.T) {
 		t.Errorf("GPU 0 has MPS daemons %q, want its own", got)
 	}
 }
+
+// deafMPS says that it stopped a daemon, and did not.
+type deafMPS struct{ fakeMPS }
+
+func (deafMPS) Stop(context.Context, string) error { return nil }
+
+func TestApplyReadsStoppedDaemonsBack(t *testing.T) {
+	r := newRig(t, t.TempDir(), pro6000)
+	r.apply(t, "2x2g.48gb(mps)", "0")
+	before := r.inspect(t, "0")
+	_, err := New(r.fake, deafMPS{r.mps}).Apply(t.Context(), plan(t, before, "off"))
+	if err == nil || !strings.Contains(err.Error(), "which MPS daemons run") {
+		t.Errorf("Apply gave %v, want the daemons that still run", err)
+	}
+}
+
+// A GPU that has dropped off the bus does not keep the others from being
+// restored, and is told.
+func TestRestoreWithoutOneGPU(t *testing.T) {
+	r := newRig(t, t.TempDir(), pro6000, pro6000)
+	before := r.inspect(t, "0", "1")
+	r.apply(t, "2x2g.48gb", "0", "1")
+	gone := lost{r.fake, before.GPUs[1].UUID}
+	err := New(gone, r.mps).Restore(t.Context(), before)
+	if err == nil || !strings.Contains(err.Error(), before.GPUs[1].UUID+" is gone") {
+		t.Errorf("Restore gave %v, want the GPU that is gone", err)
+	}
+	if now := r.inspect(t, "0"); now.GPUs[0].MIG.Current || len(now.GPUs[0].Instances) > 0 {
+		t.Errorf("GPU 0 was not restored: %+v", now.GPUs[0])
+	}
+}
+
+// lost is an API without one of its GPUs.
+type lost struct {
+	nvml.API
+	uuid string
+}
+
+func (l lost) Devices() ([]nvml.Device, error) {
+	all, err := l.API.Devices()
+	return slices.DeleteFunc(all, func(d nvml.Device) bool { return d.UUID == l.uuid }), err
+}
+
+// A daemon whose device was gone before the sweep cannot come back, and does not
+// make the restore fail for ever.
+func TestRestoreForgetsStaleDaemon(t *testing.T) {
+	r := newRig(t, t.TempDir(), pro6000)
+	r.mps["MIG-gone"] = true
+	before := r.inspect(t, "0")
+	if !slices.Contains(before.MPS, "MIG-gone") {
+		t.Fatalf("the stale daemon is not in the state: %v", before.MPS)
+	}
+	r.apply(t, "off(mps)", "0")
+	if err := r.Restore(t.Context(), before); err != nil {
+		t.Errorf("Restore: %v", err)
+	}
+}

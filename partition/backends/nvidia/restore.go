@@ -15,7 +15,7 @@ import (
 // Restore changes only what differs from s. It goes on with the other GPUs
 // when one fails, and reports every fault and what still differs.
 func (b *backend) Restore(ctx context.Context, s partition.State) error {
-	now, err := b.Inspect(ctx, uuids(s))
+	now, err := b.inspectPresent(ctx, s)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
@@ -30,24 +30,43 @@ func (b *backend) Restore(ctx context.Context, s partition.State) error {
 				break
 			}
 			k := slices.IndexFunc(now.GPUs, func(g partition.GPU) bool { return g.UUID == want.UUID })
+			if k < 0 {
+				continue // it is gone, as Differences tells below
+			}
 			if err := b.restoreGPU(want, now.GPUs[k]); err != nil {
 				errs = append(errs, fmt.Errorf("restore GPU %d: %w", want.Index, err))
 			}
 		}
 	}
-	if now, err = b.Inspect(ctx, uuids(s)); err != nil {
+	if now, err = b.inspectPresent(ctx, s); err != nil {
 		return errors.Join(append(errs, fmt.Errorf("restore: read back: %w", err))...)
 	}
 	if err := b.restartMPS(ctx, s, now); err != nil {
 		errs = append(errs, err)
 	}
-	if now, err = b.Inspect(ctx, uuids(s)); err != nil {
+	if now, err = b.inspectPresent(ctx, s); err != nil {
 		return errors.Join(append(errs, fmt.Errorf("restore: read back: %w", err))...)
 	}
 	if faults := s.Differences(now); len(faults) > 0 {
 		errs = append(errs, fmt.Errorf("not restored: %s", strings.Join(faults, "; ")))
 	}
 	return errors.Join(errs...)
+}
+
+// inspectPresent reads those GPUs of a state that are still there: one that has
+// dropped off the bus must not keep the others as they are.
+func (b *backend) inspectPresent(ctx context.Context, s partition.State) (partition.State, error) {
+	all, err := b.api.Devices()
+	if err != nil {
+		return partition.State{}, fmt.Errorf("list GPUs: %w", err)
+	}
+	var present []string
+	for _, uuid := range uuids(s) {
+		if slices.ContainsFunc(all, func(d nvml.Device) bool { return d.UUID == uuid }) {
+			present = append(present, uuid)
+		}
+	}
+	return b.Inspect(ctx, present)
 }
 
 // stopMPS stops the daemons that did not run before.
