@@ -24,6 +24,7 @@ func Run(t *testing.T, make func(t *testing.T) (partition.Backend, []string)) {
 		{"Inspect", testInspect},
 		{"Off", testOff},
 		{"Layouts", testLayouts},
+		{"RestoreMPS", testRestoreMPS},
 		{"Impossible", testImpossible},
 		{"Stale", testStale},
 		{"Cancelled", testCancelled},
@@ -176,6 +177,29 @@ func testLayouts(t *testing.T, b *bench) {
 		}
 	}
 	b.restore()
+}
+
+// testRestoreMPS finds layouts with MPS daemons, applies others, with and
+// without daemons, and wants those that it found back.
+func testRestoreMPS(t *testing.T, b *bench) {
+	if len(b.before.GPUs) == 0 {
+		t.Skip("the backend manages no GPU")
+	}
+	profile := b.before.GPUs[0].Profiles[0].Name
+	for _, found := range []string{"off(mps)", "all-" + profile + "(mps)"} {
+		for _, other := range []string{"off", "off(mps)", profile, profile + "(mps)"} {
+			want := len(b.apply(found))
+			b.before = b.inspect()
+			if got := len(b.before.MPS); got != want {
+				t.Fatalf("layout %q has %d MPS daemons, want %d", found, got, want)
+			}
+			b.apply(other)
+			b.restore()
+			if t.Failed() {
+				t.Fatalf("from %q to %q and back", found, other)
+			}
+		}
+	}
 }
 
 func testImpossible(t *testing.T, b *bench) {
