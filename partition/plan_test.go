@@ -289,3 +289,19 @@ func TestDifferences(t *testing.T) {
 		t.Errorf("got %q, want the mode", got)
 	}
 }
+
+// TestDifferencesStaleMPS: a daemon whose device was gone before may run on or
+// end; one that came since is told.
+func TestDifferencesStaleMPS(t *testing.T) {
+	gpus := []GPU{testGPU(0)}
+	before := State{GPUs: gpus, MPS: []string{"MIG-gone"}}
+	for _, running := range [][]string{nil, {"MIG-gone"}} {
+		if got := before.Differences(State{GPUs: gpus, MPS: running}); got != nil {
+			t.Errorf("daemons %q: got %q, want none", running, got)
+		}
+		extra := append(slices.Clone(running), "MIG-since")
+		if got := before.Differences(State{GPUs: gpus, MPS: extra}); len(got) != 1 || !strings.Contains(got[0], "MIG-since") {
+			t.Errorf("daemons %q: got %q, want MIG-since", extra, got)
+		}
+	}
+}
