@@ -110,13 +110,6 @@ func (l Layout) WithSharing(s device.Sharing) Layout {
 	return out
 }
 
-// IsMIG reports whether any GPU is to have MIG instances.
-func (l Layout) IsMIG() bool {
-	return slices.ContainsFunc(l.GPUs, func(g GPULayout) bool {
-		return slices.ContainsFunc(g.Terms, func(t Term) bool { return t.Profile != "" })
-	})
-}
-
 // MarshalText writes the canonical form.
 func (l Layout) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 

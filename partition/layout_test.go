@@ -37,9 +37,6 @@ func TestParseLayout(t *testing.T) {
 		if got := l.String(); got != tt.canonical {
 			t.Errorf("ParseLayout(%q) = %q, want %q", tt.text, got, tt.canonical)
 		}
-		if got, want := l.IsMIG(), strings.Contains(tt.text, "g."); got != want {
-			t.Errorf("%q IsMIG() = %t, want %t", tt.text, got, want)
-		}
 	}
 }
 
