@@ -6,8 +6,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 
 # Flags for every go test of a target, such as TESTFLAGS=-json or -v.
 TESTFLAGS ?=
-# How long each fuzz target runs.
-FUZZTIME ?= 10s
+# How many inputs each fuzz target tries, as for go test -fuzztime.
+FUZZTIME ?= 50000x
 # Where test-real keeps the software and the models that it needs.
 REAL ?= .real
 
@@ -36,7 +36,7 @@ lint: vet gofmt staticcheck ## vet, gofmt and staticcheck
 demo: build ## the main job on a simulated server: a sweep into runs/
 	$(OUT)/evabench sweep pro6000x1 --yes
 
-fuzz: ## every fuzz target for FUZZTIME (10s)
+fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
 
 real: build # what test-real needs: a real llama-server and models for it
