@@ -20,6 +20,14 @@ import (
 // lock, so that several processes share the cards and a crash leaves them as
 // the last call did. MIG UUIDs are new at each creation. A process that has
 // ended is forgotten, as a driver forgets it.
+//
+// The cards are those of the table that [CardNames] names. What of them was
+// never recorded from hardware stands in [Device].Assumed.
+//
+// Note: processes are real. A simulated server is one process however many
+// instances of services it plays, and has one row on each device with their
+// memory together; made-up pids would name somebody else's processes, and would
+// not be forgotten when it dies.
 type Fake struct {
 	path  string
 	alive func(pid int) bool

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -220,7 +219,6 @@ func TestCreateFakeRefuses(t *testing.T) {
 		want   string
 	}{
 		{[]string{"NVIDIA RTX PRO 5000 Blackwell 72GB"}, "not public"},
-		{[]string{"NVIDIA B200 180GB"}, "3g.90gb were never published"},
 		{[]string{pro6000, "Voodoo 2"}, "known: NVIDIA A30"},
 		{nil, "no model"},
 	} {
@@ -237,54 +235,6 @@ func TestCreateFakeRefuses(t *testing.T) {
 	if err := CreateFake(f.path, []string{pro6000}); err == nil {
 		t.Error("CreateFake wrote over cards that exist")
 	}
-}
-
-// TestTable checks what the planner and the fake build on: places inside the
-// grid, a maximum that is the number of disjoint places for plain profiles,
-// unique ids, and values marked where they are invented.
-func TestTable(t *testing.T) {
-	names, err := CardNames()
-	if err != nil || len(names) < 7 {
-		t.Fatalf("CardNames() = %v, %v; want at least 7", names, err)
-	}
-	for _, name := range names {
-		c, err := findCard(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		profiles, err := c.profiles()
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids := map[int]bool{}
-		for _, p := range profiles {
-			if ids[p.ID] {
-				t.Errorf("%s: id %d stands twice", name, p.ID)
-			}
-			ids[p.ID] = true
-			disjoint, end := 0, 0
-			for _, at := range p.Placements {
-				if at.Start >= end {
-					disjoint, end = disjoint+1, at.Start+at.Size
-				}
-			}
-			media := c.hasMe(p.Name)
-			if want := disjoint; p.Max != want && (!media || p.Max != 1) {
-				t.Errorf("%s %s: max %d, want %d", name, p.Name, p.Max, want)
-			}
-			if p.MemoryBytes == 0 || p.MemoryBytes > uint64(c.MemoryGB)<<30 || p.SMs > c.SMs {
-				t.Errorf("%s %s: %d B, %d SMs do not go with the card", name, p.Name, p.MemoryBytes, p.SMs)
-			}
-			if p.Assumed != (name == "NVIDIA RTX PRO 5000 Blackwell 48GB") {
-				t.Errorf("%s %s: assumed is %t", name, p.Name, p.Assumed)
-			}
-		}
-	}
-}
-
-func (c card) hasMe(profile string) bool {
-	k := slices.IndexFunc(c.Profiles, func(p cardProfile) bool { return p.Name == profile })
-	return slices.Contains(c.Profiles[k].Attributes, "me") || slices.Contains(c.Profiles[k].Attributes, "me.all")
 }
 
 func TestProcessAlive(t *testing.T) {

@@ -73,8 +73,9 @@ func (c *fakeCard) totalBytes() uint64 { return uint64(c.card.MemoryGB) << 30 }
 func (c *fakeCard) device() Device {
 	return Device{
 		Index: c.Index, UUID: c.UUID, Name: c.Model, SMs: c.card.SMs,
-		Memory: Memory{TotalBytes: c.totalBytes(), UsedBytes: c.usedOn(c.UUID)},
-		MIG:    MIGMode{Supported: true, Current: c.Mode.Current, Pending: c.Mode.Pending, Resets: c.resets()},
+		Memory:  Memory{TotalBytes: c.totalBytes(), UsedBytes: c.usedOn(c.UUID)},
+		MIG:     MIGMode{Supported: true, Current: c.Mode.Current, Pending: c.Mode.Pending, Resets: c.resets()},
+		Assumed: c.card.assumed(),
 	}
 }
 

@@ -70,6 +70,9 @@ type Device struct {
 	SMs    int
 	Memory Memory
 	MIG    MIGMode
+	// Assumed tells in words, from a fake only, what of the card's MIG
+	// profiles was never recorded from such a card; empty if nothing.
+	Assumed string
 }
 
 // A Memory is how much memory a device has and how much of it is in use.
@@ -121,6 +124,32 @@ type ComputeInstance struct {
 	Placement Placement // in compute slices
 	UUID      string    // "MIG-…"
 	SMs       int
+}
+
+// MemorySlices is the number of memory slices of a card, in the units of a GPU
+// instance's [Placement]: the end of the last place that any of its profiles
+// can take. It is 0 without profiles.
+func MemorySlices(profiles []Profile) int {
+	slices := 0
+	for _, p := range profiles {
+		for _, at := range p.Placements {
+			slices = max(slices, at.Start+at.Size)
+		}
+	}
+	return slices
+}
+
+// MemoryShare is the share, over 0 and up to 1, of a card's memory system
+// (DRAM bandwidth, L2 cache) that belongs to a GPU instance at a placement: its
+// memory slices of those of the card, as each slice has its own path to its own
+// DRAM (NVIDIA MIG User Guide, Concepts). Compute instances of one GPU instance
+// use its share together. The profiles are all those of the card.
+//
+// Note: the share of the memory's size is not the same: what a driver keeps for
+// itself comes off each instance, and an A100's 7g.40gb, with all 8 slices, has
+// 39.25 of 40 GiB.
+func MemoryShare(profiles []Profile, at Placement) float64 {
+	return float64(at.Size) / float64(MemorySlices(profiles))
 }
 
 // A Process is a compute process on a GPU or MIG device.

@@ -30,6 +30,7 @@ type cardProfile struct {
 	Slices       int      `json:"compute_slices"`
 	MaxInstances int      `json:"max_instances"`
 	Attributes   []string `json:"attributes"`
+	Unconfirmed  []string `json:"unconfirmed_fields"` // not recorded from such a card
 	cardNumbers
 	Assumed *cardNumbers `json:"assumed_for_simulation"`
 }
@@ -92,26 +93,80 @@ func findCard(name string) (card, error) {
 	return card{}, fmt.Errorf("simulate GPU %q: not in the table; known: %s", name, strings.Join(known, ", "))
 }
 
-// profiles gives what NVML would tell of the card.
+// known gives the profile's numbers, and whether they are invented. Not ok are
+// numbers that nobody published or invented.
+func (p cardProfile) known() (n cardNumbers, invented, ok bool) {
+	if p.complete() {
+		return p.cardNumbers, false, true
+	}
+	if p.Assumed != nil && p.Assumed.complete() {
+		return *p.Assumed, true, true
+	}
+	return n, false, false
+}
+
+// profiles gives what NVML would tell of the card, but for profiles whose
+// numbers are unknown, which it leaves out.
 func (c card) profiles() ([]Profile, error) {
 	if len(c.Profiles) == 0 {
 		return nil, fmt.Errorf("simulate GPU %q: its MIG profiles are not public: %s", c.GPU, strings.Join(c.Notes, " "))
 	}
 	profiles := make([]Profile, 0, len(c.Profiles))
 	for _, p := range c.Profiles {
-		n, assumed := p.cardNumbers, false
-		if !n.complete() && p.Assumed != nil {
-			n, assumed = *p.Assumed, true
-		}
-		if !n.complete() {
-			return nil, fmt.Errorf("simulate GPU %q: memory, SMs or placements of its profile %s were never published", c.GPU, p.Name)
+		n, invented, ok := p.known()
+		if !ok {
+			continue
 		}
 		profiles = append(profiles, Profile{
 			ID: *n.ID, Name: p.Name, MemoryBytes: gib(*n.MemoryGiB), SMs: *n.SMs, Slices: p.Slices,
-			Max: p.MaxInstances, Placements: slices.Clone(n.Placements), Assumed: assumed,
+			Max: p.MaxInstances, Placements: slices.Clone(n.Placements), Assumed: invented,
 		})
 	}
+	if len(profiles) == 0 {
+		return nil, fmt.Errorf("simulate GPU %q: memory, SMs or placements of all its profiles were never published", c.GPU)
+	}
 	return profiles, nil
+}
+
+// fieldWords are the table's unconfirmed fields that show in a simulation, in
+// words. Media engines do not.
+var fieldWords = []struct{ field, words string }{
+	{"profile_id", "ids"}, {"memory_gib", "memory"}, {"sm_count", "SMs"}, {"placements", "placements"},
+}
+
+// assumed tells what of the profiles was never recorded from such a card, as
+// [Device].Assumed does.
+func (c card) assumed() string {
+	var invented, missing, parts []string
+	unconfirmed := make(map[string]bool)
+	for _, p := range c.Profiles {
+		switch _, made, ok := p.known(); {
+		case !ok:
+			missing = append(missing, p.Name)
+		case made:
+			invented = append(invented, p.Name)
+		default:
+			for _, f := range p.Unconfirmed {
+				unconfirmed[f] = true
+			}
+		}
+	}
+	if len(invented) > 0 {
+		parts = append(parts, "ids, memory, SMs and placements are invented for "+strings.Join(invented, ", "))
+	}
+	var words []string
+	for _, f := range fieldWords {
+		if unconfirmed[f.field] {
+			words = append(words, f.words)
+		}
+	}
+	if len(words) > 0 {
+		parts = append(parts, strings.Join(words, ", ")+" follow other cards in at least one profile")
+	}
+	if len(missing) > 0 {
+		parts = append(parts, "left out, as their memory and SMs were never published, are "+strings.Join(missing, ", "))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // gib turns GiB into bytes, to whole MiB as nvidia-smi counts.
