@@ -50,7 +50,7 @@ type cellRun struct {
 	bench  *Bench
 	cell   scenarios.Cell
 	layout applied
-	writer *results.CellWriter
+	writer CellWriter
 	record *results.Cell
 	phases []phase
 	origin results.Origin

@@ -47,10 +47,45 @@ type Bench struct {
 	Devices      func([]device.Device) ([]collectors.Job, error)
 	CollectEvery time.Duration // 0 means 1 s
 	Waiter       loadgen.Waiter
-	Writer       *results.Writer
+	Writer       Writer
+	// Describe puts a step's plan in words for a line of progress; nil means
+	// its levels, warm-up and window.
+	Describe func(results.StepPlan) string
 	// Tell is called with one line of progress at a time, from one goroutine;
 	// nil tells nobody.
 	Tell func(line string)
+}
+
+// A Writer keeps the facts of cells. It is safe for concurrent use.
+type Writer interface {
+	// Cell begins a new cell. The caller must Close it, also when it failed.
+	Cell(folder string) (CellWriter, error)
+}
+
+// A CellWriter keeps the facts of one cell, as [results.CellWriter] does. It
+// is safe for concurrent use.
+type CellWriter interface {
+	// LogDir is the folder for the logs of the cell's services.
+	LogDir() string
+	Layout(results.Layout) error
+	// Step takes the samples for its own; the caller must not use them after.
+	Step(step results.Step, samples []results.Sample) error
+	// Observations takes a batch for its own.
+	Observations(batch []results.Observation) error
+	Close(results.Cell) error
+}
+
+// To gives the Writer that writes a run directory.
+func To(w *results.Writer) Writer { return directory{w} }
+
+type directory struct{ w *results.Writer }
+
+func (d directory) Cell(folder string) (CellWriter, error) {
+	c, err := d.w.Cell(folder)
+	if err != nil {
+		return nil, err // not a nil pointer in an interface
+	}
+	return c, nil
 }
 
 // A Service is one service of the scenario with its kinds built.

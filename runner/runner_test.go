@@ -158,7 +158,7 @@ func (w *world) bench(t *testing.T) (*Bench, string) {
 		t.Fatal(err)
 	}
 	return &Bench{
-		Cells: cells, Before: cards, Backend: w, Writer: writer, Allow: partition.Permissions(),
+		Cells: cells, Before: cards, Backend: w, Writer: To(writer), Allow: partition.Permissions(),
 		NewChooser: func(scenarios.Cell) Chooser { return twoSteps{} },
 		NewRouter:  func(string) (loadgen.Router, error) { return w, nil },
 		Services: []Service{{

@@ -66,7 +66,11 @@ func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up
 	if err != nil {
 		return results.Step{}, fmt.Errorf("step %d: %w", index, err)
 	}
-	r.bench.tell("cell %s: step %d, %s: %s warm-up, %s window", r.cell.Folder, index, levels(plan), plan.Warmup, plan.Window)
+	describe := r.bench.Describe
+	if describe == nil {
+		describe = Describe
+	}
+	r.bench.tell("cell %s: step %d, %s", r.cell.Folder, index, describe(plan))
 	ctx, stop := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -105,7 +109,8 @@ func watch(ctx context.Context, up []running, stop context.CancelCauseFunc) {
 	}
 }
 
-func levels(p results.StepPlan) string {
+// Describe puts a plan in words: its levels, warm-up and window.
+func Describe(p results.StepPlan) string {
 	text := ""
 	for i, l := range p.Levels {
 		if i > 0 {
@@ -113,7 +118,7 @@ func levels(p results.StepPlan) string {
 		}
 		text += fmt.Sprintf("%s %g %s", l.Service, l.Value, l.Unit)
 	}
-	return text
+	return fmt.Sprintf("%s: %s warm-up, %s window", text, p.Warmup, p.Window)
 }
 
 // loads gives the load of each level over the instances of its service.

@@ -103,9 +103,11 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 			return err
 		}
 	}
-	if r.Writer, err = results.Create(dir, b.environment(), b.scenario.Source); err != nil {
+	w, err := results.Create(dir, b.environment(), b.scenario.Source)
+	if err != nil {
 		return fmt.Errorf("%w; choose another folder with --out", err)
 	}
+	r.Writer = runner.To(w)
 	fmt.Fprintf(s.err, "evabench: %s; into %s\n", b.extent(), dir)
 	measured := r.Run(ctx)
 	if errors.Is(measured, runner.ErrNoCell) {
