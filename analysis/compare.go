@@ -20,6 +20,8 @@ type Comparison struct {
 	// the first with neither MIG nor MPS, else the first.
 	Base    int      `json:"base"`
 	Changes []Change `json:"changes"` // one for each row but the base
+	// Factorials has each 2x2 of MIG and MPS that the rows form.
+	Factorials []Factorial `json:"factorials,omitempty"`
 }
 
 // A Row is one configuration at one step, over its replicates.
@@ -47,6 +49,8 @@ type Row struct {
 	// service and replicate; Objectives is how many there were.
 	Unmet      []string `json:"unmet,omitempty"`
 	Objectives int      `json:"objectives"`
+
+	point point // where the row stands in the matrix
 }
 
 // A ModelRate is one vision model's completed requests a second.
@@ -55,13 +59,15 @@ type ModelRate struct {
 	Rate  Aggregate `json:"per_second"`
 }
 
-// An Aggregate is a figure over the replicates that have it. With one
-// replicate the spread is unknown: Min and Max are then without a number.
+// An Aggregate is a figure over the replicates that have it. One replicate has
+// no spread: Min and Max then do not apply.
 type Aggregate struct {
 	N    int   `json:"n"`
 	Mean Value `json:"mean"`
 	Min  Value `json:"min"`
 	Max  Value `json:"max"`
+
+	by map[int]float64 // by replicate
 }
 
 // A Change tells how a row's means differ from the base's, each as
@@ -76,6 +82,7 @@ type Change struct {
 
 // A figure is one replicate's values for a Row.
 type figure struct {
+	replicate       int
 	answers, vision int64
 	latency         []Value
 	latencyN        []int64
@@ -109,6 +116,7 @@ func compareCells(cells []Cell) []Comparison {
 				Vision:       change(base.Vision, row.Vision),
 			})
 		}
+		c.Factorials = factorials(c.Rows)
 		list = append(list, c)
 	}
 	return list
@@ -150,6 +158,7 @@ func rowOf(cells []Cell, config string, index int, of *Comparison) Row {
 		}
 		if row.MIG == UseUnknown {
 			row.MIG, row.MPS = c.MIG, c.MPS
+			row.point = pointOf(c)
 		}
 		if c.Cell.Status != results.CellDone {
 			row.Failed++
@@ -162,6 +171,7 @@ func rowOf(cells []Cell, config string, index int, of *Comparison) Row {
 				of.Step, of.Window = s.Name, s.Window
 			}
 			f := figureOf(s)
+			f.replicate = c.Cell.Replicate
 			figures = append(figures, f)
 			row.Replicates++
 			row.Answers += f.answers
@@ -230,73 +240,92 @@ func (f figure) latencyMean() Value {
 	return known(sum/n, "s")
 }
 
+// fill aggregates the replicates' figures.
 func (r *Row) fill(figures []figure) {
-	const noAgent, noVision = "no agent service", "no vision service"
-	var responses, latency, agent, vision, requests []Value
-	models := map[string][]Value{}
+	var responses, latency, agent, vision, requests []told
+	models := map[string][]told{}
 	for _, f := range figures {
+		tell := func(v Value) told { return told{f.replicate, v} }
 		if f.hasVLM {
-			responses = append(responses, known(float64(f.answers)*3600/f.window, "1"))
-			agent = append(agent, known(float64(f.answers)*60/f.window, "1/min"))
-			latency = append(latency, f.latencyMean())
+			responses = append(responses, tell(known(float64(f.answers)*3600/f.window, "1")))
+			agent = append(agent, tell(known(float64(f.answers)*60/f.window, "1/min")))
+			latency = append(latency, tell(f.latencyMean()))
 		}
 		if f.hasEyes {
-			requests = append(requests, known(float64(f.vision), "1"))
-			vision = append(vision, known(float64(f.vision)/f.window, "1/s"))
+			requests = append(requests, tell(known(float64(f.vision), "1")))
+			vision = append(vision, tell(known(float64(f.vision)/f.window, "1/s")))
 		}
 		for name, n := range f.models {
-			models[name] = append(models[name], known(float64(n)/f.window, "1/s"))
+			models[name] = append(models[name], tell(known(float64(n)/f.window, "1/s")))
 		}
 	}
-	if len(figures) == 0 {
-		r.VLMResponses, r.Agent = aggregate(nil, "1", "not measured"), aggregate(nil, "1/min", "not measured")
-		r.VLMLatency, r.Vision = aggregate(nil, "s", "not measured"), aggregate(nil, "1/s", "not measured")
-		r.VisionRequests = aggregate(nil, "1", "not measured")
-		r.Models = []ModelRate{}
-		return
+	none := func(what string) func(unit string) Value {
+		if len(figures) == 0 {
+			return func(unit string) Value { return unknown(unit, "not measured") }
+		}
+		return func(unit string) Value { return inapplicable(unit, what) }
 	}
-	r.VLMResponses, r.Agent = aggregate(responses, "1", noAgent), aggregate(agent, "1/min", noAgent)
-	r.VLMLatency = aggregate(latency, "s", noAgent)
-	r.Vision, r.VisionRequests = aggregate(vision, "1/s", noVision), aggregate(requests, "1", noVision)
+	noAgent, noVision := none("no agent service"), none("no vision service")
+	r.VLMResponses, r.Agent = aggregate(responses, noAgent("1")), aggregate(agent, noAgent("1/min"))
+	r.VLMLatency = aggregate(latency, noAgent("s"))
+	r.Vision, r.VisionRequests = aggregate(vision, noVision("1/s")), aggregate(requests, noVision("1"))
 	r.Models = []ModelRate{}
 	for name, rates := range models {
-		r.Models = append(r.Models, ModelRate{name, aggregate(rates, "1/s", noVision)})
+		r.Models = append(r.Models, ModelRate{name, aggregate(rates, noVision("1/s"))})
 	}
 	slices.SortFunc(r.Models, func(a, b ModelRate) int { return cmp.Compare(a.Model, b.Model) })
 }
 
-// aggregate takes the values that are known; why says why there are none.
-func aggregate(values []Value, unit, why string) Aggregate {
+// A told is what one replicate tells of a figure.
+type told struct {
+	replicate int
+	value     Value
+}
+
+// aggregate takes the values that are known. Without any, the mean is the last
+// unknown one, or none if there are no values at all.
+func aggregate(values []told, none Value) Aggregate {
+	a := Aggregate{by: map[int]float64{}}
 	var numbers []float64
 	for _, v := range values {
-		if v.Known() {
-			numbers = append(numbers, *v.Number)
-		} else {
-			why = v.Why
+		if !v.value.Known() {
+			none = v.value
+			continue
 		}
+		numbers = append(numbers, *v.value.Number)
+		a.by[v.replicate] = *v.value.Number
 	}
 	if len(numbers) == 0 {
-		none := unknown(unit, why)
 		return Aggregate{Mean: none, Min: none, Max: none}
 	}
 	var sum float64
 	for _, n := range numbers {
 		sum += n
 	}
-	a := Aggregate{N: len(numbers), Mean: known(sum/float64(len(numbers)), unit)}
-	if a.N == 1 {
-		a.Min, a.Max = unknown(unit, "one replicate has no spread"), unknown(unit, "one replicate has no spread")
-		return a
-	}
-	a.Min, a.Max = known(slices.Min(numbers), unit), known(slices.Max(numbers), unit)
+	a.N, a.Mean = len(numbers), known(sum/float64(len(numbers)), none.Unit)
+	a.Min, a.Max = spread(numbers, none.Unit)
 	return a
 }
 
+// spread gives the least and the greatest of two or more numbers.
+func spread(numbers []float64, unit string) (least, most Value) {
+	switch len(numbers) {
+	case 0:
+		return unknown(unit, "no replicate tells it"), unknown(unit, "no replicate tells it")
+	case 1:
+		none := inapplicable(unit, "one replicate has no spread")
+		return none, none
+	}
+	return known(slices.Min(numbers), unit), known(slices.Max(numbers), unit)
+}
+
 func change(base, row Aggregate) Value {
-	switch {
-	case !base.Mean.Known() || !row.Mean.Known():
-		return unknown("ratio", "one side is unknown")
-	case *base.Mean.Number == 0:
+	for _, side := range []Value{base.Mean, row.Mean} {
+		if !side.Known() {
+			return Value{Unit: "ratio", Why: side.Why, Inapplicable: side.Inapplicable}
+		}
+	}
+	if *base.Mean.Number == 0 {
 		return unknown("ratio", "the base is zero")
 	}
 	return known(*row.Mean.Number / *base.Mean.Number - 1, "ratio")

@@ -23,9 +23,10 @@ const (
 // which a user neither waited for an answer nor thought, or a lost session.
 func (r serviceReader) population(s Sessions) Check {
 	c := Check{What: "sessions/s x (session time + think time) = users"}
-	c.Left, c.Right, c.Ratio = unknown("1", "not a closed loop"), unknown("1", "not a closed loop"), unknown("ratio", "not a closed loop")
 	if r.level.Arrivals != closedLoop {
-		c.Result, c.Why = NotJudged, "not a closed loop"
+		const why = "not a closed loop"
+		c.Left, c.Right, c.Ratio = inapplicable("1", why), inapplicable("1", why), inapplicable("ratio", why)
+		c.Result, c.Why = NotJudged, why
 		return c
 	}
 	c.Right = known(r.level.Value, "1")

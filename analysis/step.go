@@ -223,6 +223,9 @@ func (r serviceReader) summarize() Service {
 	if t.couldCache > 0 {
 		s.Cached = known(float64(t.cached)/float64(t.couldCache), "ratio")
 	}
+	if r.service.Role == results.RoleVision {
+		s.withoutTokens()
+	}
 	s.Identity = r.identity(s.Total)
 	s.Sessions = r.sessions()
 	s.Queue = r.queue()
@@ -234,6 +237,27 @@ func (r serviceReader) summarize() Service {
 	}
 	s.Verdict = r.verdict(s)
 	return s
+}
+
+// withoutTokens says that there are none, unless a server told of some.
+func (s *Service) withoutTokens() {
+	const why = "detection has no tokens"
+	if !s.Cached.Known() {
+		s.Cached = inapplicable("ratio", why)
+	}
+	mark := func(g *Group) {
+		for _, t := range []*Tokens{&g.Prompt, &g.Output} {
+			if t.Sum == 0 {
+				t.PerSecond = inapplicable("1/s", why)
+			}
+		}
+	}
+	mark(&s.Total)
+	for _, cut := range [][]Group{s.Classes, s.Models, s.Instances} {
+		for i := range cut {
+			mark(&cut[i])
+		}
+	}
 }
 
 func (r serviceReader) inFlight() Value {
@@ -280,7 +304,7 @@ func (r serviceReader) sessions() Sessions {
 		s.Think = known(r.integrity.Think.Seconds(), "s")
 	}
 	if r.level.Arrivals != closedLoop {
-		s.Think = unknown("s", "an open loop has no think time")
+		s.Think = inapplicable("s", "an open loop has no think time")
 	}
 	return s
 }

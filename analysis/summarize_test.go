@@ -58,7 +58,7 @@ func TestMadeRunVision(t *testing.T) {
 	number(t, "in flight", v.InFlight, 2)
 	number(t, "queue", v.Queue.Mean, 3)
 	why(t, "time to first token", v.Total.TTFT.Mean, "not streamed")
-	why(t, "output tokens/s", v.Total.Output.PerSecond, "no answer told")
+	why(t, "output tokens/s", v.Total.Output.PerSecond, "no tokens")
 	if v.ServerInFlight.Result != NotJudged || !strings.Contains(v.ServerInFlight.Why, "waiting requests only") {
 		t.Errorf("in-flight check: %+v", v.ServerInFlight)
 	}

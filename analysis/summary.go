@@ -17,6 +17,9 @@ type Value struct {
 	Number *float64 `json:"value"` // nil if unknown; never NaN or infinite
 	Unit   string   `json:"unit"`  // "s", "1/s", "1", "ratio", "B"
 	Why    string   `json:"why,omitempty"`
+	// Inapplicable says that there can be no number, for the reason in Why: it
+	// is not missing.
+	Inapplicable bool `json:"inapplicable,omitempty"`
 }
 
 // Known reports whether there is a number.
@@ -31,6 +34,11 @@ func known(number float64, unit string) Value {
 }
 
 func unknown(unit, why string) Value { return Value{Unit: unit, Why: why} }
+
+// inapplicable makes a Value of what there can be no number of.
+func inapplicable(unit, why string) Value {
+	return Value{Unit: unit, Why: why, Inapplicable: true}
+}
 
 // A Summary is everything that is told of a run. It is data: the same run
 // gives the same Summary.

@@ -108,7 +108,7 @@ func (t *tally) group(name string, w window, quantiles []float64, streams bool) 
 }
 
 func notStreamed() Distribution {
-	v := unknown("s", "answers were not streamed")
+	v := inapplicable("s", "answers were not streamed")
 	return Distribution{Mean: v, Min: v, Max: v, Quantiles: []Quantile{}}
 }
 
