@@ -151,6 +151,16 @@ func TestFactorialOfOneReplicate(t *testing.T) {
 	}
 }
 
+// A replicate counts where all that the effect needs was measured in it.
+func TestFactorialOfUnevenReplicates(t *testing.T) {
+	all := append(square(1, [4]int64{100, 110, 160, 230}), square(2, [4]int64{100, 130, 140, 250})...)
+	m := compared(slices.Delete(all, 6, 7)).Factorials[0].Metrics[0] // MPS alone has one
+	if m.MIG.N != 2 || m.MPS.N != 1 || m.MIGWithMPS.N != 1 || m.Both.N != 2 || m.Interaction.N != 1 {
+		t.Errorf("metric %+v", m)
+	}
+	near(t, "MIG with MPS", m.MIGWithMPS.Value, 240.0/160-1) // of the means
+}
+
 // A corner that is missing, or has no such figure, leaves unknown what needs
 // it, with the reason, and nothing else.
 func TestFactorialWithAHole(t *testing.T) {
