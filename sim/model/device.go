@@ -10,6 +10,9 @@ import (
 // A DeviceConfig is what a Device is made of.
 type DeviceConfig struct {
 	SMs float64 // streaming multiprocessors, more than 0
+	// Bandwidth is that of the device's memory (DRAM) in bytes/s, more than 0;
+	// infinite where it never limits.
+	Bandwidth float64
 	// Quantum is how long a context keeps the device while others wait; more
 	// than 0.
 	Quantum time.Duration
@@ -22,14 +25,34 @@ type Client struct {
 	// MPS joins the context of all MPS clients of the device.
 	MPS bool
 	// Share bounds the part of the device's SMs that the process may use,
-	// 0 < Share ≤ 1; 1 is no bound.
+	// 0 < Share ≤ 1; 1 is no bound. MPS calls it the active thread percentage.
 	Share float64
 }
 
 // A Job is one piece of GPU work; a process runs its jobs one after another.
+// Alone it takes the longer of its two times (the roofline model: Williams,
+// Waterman, Patterson, CACM 52(4), 2009):
+//
+//	max(Work / min(Parallel, Share × SMs), Bytes / Bandwidth)
 type Job struct {
 	Work     float64 // SM-seconds, at least 0
 	Parallel float64 // SMs that it can use at the most, more than 0
+	Bytes    float64 // that it moves to and from device memory, at least 0
+}
+
+// Usage is what was done on a device since it was made, or by a process since
+// it was added. Busy + Switching + idle time = the time since then.
+type Usage struct {
+	// Busy is the time in which at least one of its jobs ran.
+	Busy time.Duration
+	// Switching is the time that the device stood idle to give its contexts
+	// their turns, Switches how often. For a process they are those that gave
+	// its context the device, which MPS clients share, since that context was
+	// made.
+	Switching time.Duration
+	Switches  int64
+	SMSeconds float64 // work done
+	Bytes     float64 // moved to and from memory
 }
 
 // A ProcessID names a process of one Device.
@@ -44,12 +67,16 @@ type Completion struct {
 	At  time.Duration
 }
 
-// A Device is a whole GPU or a MIG instance. Its state changes only at its
-// events (a job comes, ends, or a turn passes on), and their moments follow
-// from the state, so that results do not depend on when it is asked.
+// A Device is a whole GPU or a MIG instance: an instance has its own SMs and
+// its own part of the memory's bandwidth, and nothing in common with another.
+// Contexts have the device in turns, one at a time; within the context of the
+// MPS clients processes run together (see share.go). Its state changes only at
+// its events (a job comes, ends, or a turn passes on), and their moments
+// follow from the state, so that results do not depend on when it is asked.
 type Device struct {
 	cfg      DeviceConfig
 	now      time.Duration // of the latest change; what is left holds for it
+	at       time.Duration // of the next change; never if there is none
 	contexts []*gpuContext // in order of creation: the order of turns
 	mps      *gpuContext   // nil while there is no MPS client
 	procs    map[ProcessID]*process
@@ -59,37 +86,60 @@ type Device struct {
 	holder    *gpuContext   // has the device, or had it last; nil at first
 	switching bool          // holder gets the device at turn
 	turn      time.Duration // when holder's present turn begins or began
-	done      []Completion  // not yet handed out
+
+	usage   Usage // as of now
+	changes int64
+	done    fifo[completion] // not yet handed out
+	free    *job             // linked by next
+	claims  []claim          // of share, kept for its memory
 }
 
-type gpuContext struct{ procs []*process }
+type completion struct {
+	Completion
+	f func()
+}
+
+type gpuContext struct {
+	procs  []*process
+	index  int // within the device's contexts
+	active int // processes that have a job
+
+	switching time.Duration
+	switches  int64
+}
 
 type process struct {
-	id      ProcessID
-	context *gpuContext
-	limit   float64 // SMs
-	jobs    []*job  // the first one runs when the context has the device
+	id          ProcessID
+	context     *gpuContext
+	limit       float64 // SMs
+	first, last *job    // the first one runs when the context has the device
+	usage       Usage   // but the switches
 }
 
 type job struct {
-	id       JobID
-	left     float64 // SM-seconds
-	parallel float64
-	rate     float64       // SMs at present, 0 while waiting
-	end      time.Duration // at this rate
+	Job
+	id    JobID
+	f     func()
+	next  *job
+	left  float64       // part that is not done, 1 to 0
+	speed float64       // parts/s at present, 0 while waiting
+	end   time.Duration // at this speed
 }
 
 // NewDevice makes an idle device at time 0.
 func NewDevice(cfg DeviceConfig) *Device {
-	if cfg.SMs <= 0 || cfg.Quantum <= 0 || cfg.Switch < 0 {
+	if !(cfg.SMs > 0) || math.IsInf(cfg.SMs, 0) || !(cfg.Bandwidth > 0) || cfg.Quantum <= 0 || cfg.Switch < 0 {
 		panic(fmt.Sprintf("model: no device can be %+v", cfg))
 	}
-	return &Device{cfg: cfg, procs: make(map[ProcessID]*process)}
+	return &Device{cfg: cfg, at: never, procs: make(map[ProcessID]*process)}
 }
+
+// Config is what the device was made of.
+func (d *Device) Config() DeviceConfig { return d.cfg }
 
 // AddProcess makes a process that can submit jobs.
 func (d *Device) AddProcess(c Client) ProcessID {
-	if c.Share <= 0 || c.Share > 1 {
+	if !(c.Share > 0 && c.Share <= 1) {
 		panic(fmt.Sprintf("model: share %v is not in (0, 1]", c.Share))
 	}
 	d.lastProc++
@@ -97,7 +147,7 @@ func (d *Device) AddProcess(c Client) ProcessID {
 	if c.MPS && d.mps != nil {
 		p.context = d.mps
 	} else {
-		p.context = &gpuContext{}
+		p.context = &gpuContext{index: len(d.contexts)}
 		d.contexts = append(d.contexts, p.context)
 		if c.MPS {
 			d.mps = p.context
@@ -116,20 +166,31 @@ func (d *Device) RemoveProcess(now time.Duration, id ProcessID) {
 	delete(d.procs, id)
 	c := p.context
 	c.procs = slices.DeleteFunc(c.procs, func(q *process) bool { return q == p })
+	if p.first != nil {
+		c.active--
+		p.last.next, d.free = d.free, p.first
+	}
 	if len(c.procs) == 0 {
-		if c == d.mps {
-			d.mps = nil
-		}
-		// The order of turns goes on where the context stood.
-		if c == d.holder {
-			d.pass(now)
-			if c == d.holder {
-				d.holder, d.switching = nil, false
-			}
-		}
-		d.contexts = slices.DeleteFunc(d.contexts, func(o *gpuContext) bool { return o == c })
+		d.removeContext(now, c)
 	}
 	d.arrange(now)
+}
+
+func (d *Device) removeContext(now time.Duration, c *gpuContext) {
+	if c == d.mps {
+		d.mps = nil
+	}
+	// The order of turns goes on where the context stood.
+	if c == d.holder {
+		d.pass(now)
+		if c == d.holder {
+			d.holder, d.switching = nil, false
+		}
+	}
+	d.contexts = slices.Delete(d.contexts, c.index, c.index+1)
+	for i, o := range d.contexts {
+		o.index = i
+	}
 }
 
 // Processes is the number of processes.
@@ -138,8 +199,12 @@ func (d *Device) Processes() int { return len(d.procs) }
 // Submit gives a process a job at now, which must not lie before an earlier
 // call's time.
 func (d *Device) Submit(now time.Duration, id ProcessID, j Job) JobID {
-	if j.Work < 0 || j.Parallel <= 0 || math.IsInf(j.Work, 0) || math.IsNaN(j.Work) {
-		panic(fmt.Sprintf("model: no job can be %+v", j))
+	return d.submit(now, id, j, nil)
+}
+
+func (d *Device) submit(now time.Duration, id ProcessID, what Job, f func()) JobID {
+	if !(what.Work >= 0 && what.Bytes >= 0 && what.Parallel > 0) || math.IsInf(what.Work, 0) || math.IsInf(what.Bytes, 0) {
+		panic(fmt.Sprintf("model: no job can be %+v", what))
 	}
 	d.runTo(now)
 	d.settle(now)
@@ -149,63 +214,85 @@ func (d *Device) Submit(now time.Duration, id ProcessID, j Job) JobID {
 		// Alone, the holder's turns followed each other without a cost.
 		d.turn += (now - d.turn) / d.cfg.Quantum * d.cfg.Quantum
 	}
-	p.jobs = append(p.jobs, &job{id: d.lastJob, left: j.Work, parallel: j.Parallel})
+	j := d.free
+	if j == nil {
+		j = new(job)
+	} else {
+		d.free = j.next
+	}
+	*j = job{Job: what, id: d.lastJob, f: f, left: 1}
+	if p.first != nil {
+		// It waits behind the process's other jobs; nothing else changes, but
+		// that the turns of a lone holder were counted anew.
+		p.last.next, p.last = j, j
+		d.at = d.next()
+		return j.id
+	}
+	p.first, p.last = j, j
+	p.context.active++
 	d.arrange(now)
-	return d.lastJob
+	return j.id
 }
 
 // NextEvent is the moment of the next change; false if the device is idle and
 // everything was handed out.
 func (d *Device) NextEvent() (time.Duration, bool) {
-	if len(d.done) > 0 {
-		return d.done[0].At, true
+	at := d.event()
+	return at, at != never
+}
+
+func (d *Device) event() time.Duration {
+	if d.done.len() > 0 {
+		return d.done.all()[0].At
 	}
-	return d.next()
+	return d.at
 }
 
 // Advance lets time pass up to and with to, and gives the completions that
 // were not handed out before, in order of time.
 func (d *Device) Advance(to time.Duration) []Completion {
 	d.runTo(to)
-	done := d.done
-	d.done = nil
+	var done []Completion
+	for d.done.len() > 0 {
+		done = append(done, d.done.pop().Completion)
+	}
 	return done
 }
 
 // next is the moment of the next change within the device.
-func (d *Device) next() (time.Duration, bool) {
+func (d *Device) next() time.Duration {
 	switch {
 	case d.holder == nil:
-		return 0, false
+		return never
 	case d.switching:
-		return d.turn, true
+		return d.turn
 	}
-	at, ok := time.Duration(math.MaxInt64), false
+	at := never
 	for _, p := range d.holder.procs {
-		if len(p.jobs) > 0 {
-			at, ok = min(at, p.jobs[0].end), true
+		if p.first != nil {
+			at = min(at, p.first.end)
 		}
 	}
-	if ok && d.waiting() != nil {
-		at = min(at, d.turn+d.cfg.Quantum)
+	if end := d.turn + d.cfg.Quantum; end < at && at != never && d.waiting() != nil {
+		at = end
 	}
-	return at, ok
+	return at
 }
 
 func (d *Device) runTo(to time.Duration) {
-	for at, ok := d.next(); ok && at <= to; at, ok = d.next() {
-		d.change(at)
+	for d.at <= to && d.at != never {
+		d.change(d.at)
 	}
 }
 
 // change carries out what falls to at, the next event.
 func (d *Device) change(at time.Duration) {
+	d.changes++
 	d.settle(at)
 	d.switching = false // if it was, the turn begins now
 	for _, p := range d.holder.procs {
-		if len(p.jobs) > 0 && p.jobs[0].rate > 0 && p.jobs[0].end <= at {
-			d.done = append(d.done, Completion{Job: p.jobs[0].id, At: at})
-			p.jobs = p.jobs[1:]
+		if p.first != nil && p.first.speed > 0 && p.first.end <= at {
+			d.complete(p, at)
 		}
 	}
 	if at >= d.turn+d.cfg.Quantum {
@@ -214,20 +301,17 @@ func (d *Device) change(at time.Duration) {
 	d.arrange(at)
 }
 
-// settle brings what is left up to now.
-func (d *Device) settle(now time.Duration) {
-	if now < d.now {
-		panic(fmt.Sprintf("model: device asked for %v, already at %v", now, d.now))
+// complete ends the first job of a process.
+func (d *Device) complete(p *process, at time.Duration) {
+	j := p.first
+	d.count(p, j, j.left) // what rounding left
+	d.done.push(completion{Completion{Job: j.id, At: at}, j.f})
+	p.first = j.next
+	j.f, j.next, d.free = nil, d.free, j
+	if p.first == nil {
+		p.last = nil
+		p.context.active--
 	}
-	if d.holder != nil {
-		for _, p := range d.holder.procs {
-			if len(p.jobs) > 0 {
-				j := p.jobs[0]
-				j.left = max(0, j.left-j.rate*(now-d.now).Seconds())
-			}
-		}
-	}
-	d.now = now
 }
 
 // pass gives the device to the next context in turn that has work, if another
@@ -238,27 +322,32 @@ func (d *Device) pass(now time.Duration) {
 		return
 	}
 	for _, p := range d.holder.procs {
-		if len(p.jobs) > 0 {
-			p.jobs[0].rate = 0
+		if p.first != nil {
+			p.first.speed = 0
 		}
 	}
 	d.holder, d.switching, d.turn = next, d.cfg.Switch > 0, now+d.cfg.Switch
+	d.usage.Switches++
+	next.switches++
 }
 
 // waiting is the first context after the holder that has work.
 func (d *Device) waiting() *gpuContext {
-	at := slices.Index(d.contexts, d.holder)
-	for i := range d.contexts {
-		c := d.contexts[(at+1+i)%len(d.contexts)]
-		if c != d.holder && c.busy() {
+	from := 0
+	if d.holder != nil {
+		from = d.holder.index + 1
+	}
+	for _, c := range d.contexts[from:] {
+		if c.active > 0 {
+			return c
+		}
+	}
+	for _, c := range d.contexts[:max(0, from-1)] {
+		if c.active > 0 {
 			return c
 		}
 	}
 	return nil
-}
-
-func (c *gpuContext) busy() bool {
-	return slices.ContainsFunc(c.procs, func(p *process) bool { return len(p.jobs) > 0 })
 }
 
 // arrange decides who has the device from now on and how fast jobs run.
@@ -269,41 +358,11 @@ func (d *Device) arrange(now time.Duration) {
 		if c := d.waiting(); c != nil {
 			d.holder, d.turn = c, now
 		}
-	case !d.switching && !d.holder.busy():
+	case !d.switching && d.holder.active == 0:
 		d.pass(now)
 	}
-	if d.holder != nil && !d.switching {
+	if d.holder != nil && !d.switching && d.holder.active > 0 {
 		d.share(now)
 	}
-}
-
-// share divides the SMs among the first jobs of the holder's processes: equal
-// parts, but none more than it can use, and what one leaves is divided among
-// the others (max-min fairness).
-func (d *Device) share(now time.Duration) {
-	type claim struct {
-		job  *job
-		most float64
-	}
-	var claims []claim
-	for _, p := range d.holder.procs {
-		if len(p.jobs) > 0 {
-			claims = append(claims, claim{p.jobs[0], min(p.jobs[0].parallel, p.limit)})
-		}
-	}
-	slices.SortStableFunc(claims, func(a, b claim) int {
-		switch {
-		case a.most < b.most:
-			return -1
-		case a.most > b.most:
-			return 1
-		}
-		return 0
-	})
-	free := d.cfg.SMs
-	for i, c := range claims {
-		c.job.rate = min(c.most, free/float64(len(claims)-i))
-		free -= c.job.rate
-		c.job.end = now + time.Duration(math.Ceil(c.job.left/c.job.rate*1e9))
-	}
+	d.at = d.next()
 }

@@ -36,9 +36,10 @@ func drawTrace(t *rapid.T, processes int) []arrival {
 
 func drawConfig(t *rapid.T) DeviceConfig {
 	return DeviceConfig{
-		SMs:     float64(rapid.IntRange(1, 188).Draw(t, "sms")),
-		Quantum: time.Duration(rapid.Int64Range(int64(100*time.Microsecond), int64(5*time.Millisecond)).Draw(t, "quantum")),
-		Switch:  time.Duration(rapid.Int64Range(0, int64(time.Millisecond)).Draw(t, "switch")),
+		SMs:       float64(rapid.IntRange(1, 188).Draw(t, "sms")),
+		Bandwidth: rapid.Float64Range(1e11, 2e12).Draw(t, "bandwidth"),
+		Quantum:   time.Duration(rapid.Int64Range(int64(100*time.Microsecond), int64(5*time.Millisecond)).Draw(t, "quantum")),
+		Switch:    time.Duration(rapid.Int64Range(0, int64(time.Millisecond)).Draw(t, "switch")),
 	}
 }
 
@@ -167,7 +168,7 @@ func TestOneProcessIsAlone(t *testing.T) {
 
 func TestSharing(t *testing.T) {
 	const ms = time.Millisecond
-	cfg := DeviceConfig{SMs: 100, Quantum: 2 * ms, Switch: ms}
+	cfg := DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: 2 * ms, Switch: ms}
 	two := []arrival{{0, 0, Job{Work: 0.4, Parallel: 40}}, {0, 1, Job{Work: 0.4, Parallel: 40}}}
 	late := []arrival{{0, 0, Job{Work: 0.4, Parallel: 40}}, {3 * ms, 1, Job{Work: 0.04, Parallel: 40}}}
 	wide := []arrival{{0, 0, Job{Work: 1, Parallel: 100}}, {0, 1, Job{Work: 0.5, Parallel: 100}}}
@@ -189,7 +190,7 @@ func TestSharing(t *testing.T) {
 		// 50 SMs each until 10 ms; then the first has 0.5 left at 100 SMs.
 		{"mps, wide", cfg, Client{MPS: true, Share: 1}, wide, []time.Duration{15 * ms, 10 * ms}},
 		// A quarter of the SMs: 0.4/25 s each where both would run at 12.5: 32 ms.
-		{"mps, quarter", DeviceConfig{SMs: 25, Quantum: ms}, Client{MPS: true, Share: 1}, two, []time.Duration{32 * ms, 32 * ms}},
+		{"mps, quarter", DeviceConfig{SMs: 25, Bandwidth: 1e12, Quantum: ms}, Client{MPS: true, Share: 1}, two, []time.Duration{32 * ms, 32 * ms}},
 		// The bound of 20 SMs holds though 60 are free.
 		{"mps, bounded", cfg, Client{MPS: true, Share: 0.2}, two, []time.Duration{20 * ms, 20 * ms}},
 	} {
@@ -206,7 +207,7 @@ func TestSharing(t *testing.T) {
 // turns, and the clients run together within theirs.
 func TestMPSBesideAnotherProcess(t *testing.T) {
 	const ms = time.Millisecond
-	cfg := DeviceConfig{SMs: 100, Quantum: 2 * ms}
+	cfg := DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: 2 * ms}
 	job := Job{Work: 0.2, Parallel: 50} // 4 ms alone
 	got := replay(cfg, []Client{{MPS: true, Share: 1}, {MPS: true, Share: 1}, {Share: 1}},
 		[]arrival{{0, 0, job}, {0, 1, job}, {0, 2, job}}, nil)

@@ -18,8 +18,8 @@ func run(w *World) {
 
 func TestDetectorQueue(t *testing.T) {
 	var w World
-	d := w.AddDevice(DeviceConfig{SMs: 100, Quantum: ms})
-	det := NewDetector(&w, d, Client{Share: 1}, DetectorConfig{
+	d := w.AddDevice(DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: ms})
+	det := NewDetector(&w, NewHost(&w, 8), d, Client{Share: 1}, DetectorConfig{
 		Workers: 1, Queue: 2, Before: 5 * ms, After: 5 * ms, Job: Job{Work: 1, Parallel: 50},
 	})
 	var done []Detection
@@ -35,7 +35,7 @@ func TestDetectorQueue(t *testing.T) {
 	}
 	run(&w)
 	// 5 + 1/50 s + 5 = 30 ms each; the corrupt one costs its host stage only.
-	want := []Detection{{0, 0, 30 * ms}, {0, 30 * ms, 35 * ms}, {0, 35 * ms, 65 * ms}}
+	want := []Detection{{0, 0, 0, 30 * ms, 1}, {0, 30 * ms, 30 * ms, 35 * ms, 1}, {0, 35 * ms, 35 * ms, 65 * ms, 1}}
 	if !slices.Equal(done, want) {
 		t.Errorf("detections %v, want %v", done, want)
 	}
@@ -43,9 +43,9 @@ func TestDetectorQueue(t *testing.T) {
 
 func TestEngineSteps(t *testing.T) {
 	var w World
-	d := w.AddDevice(DeviceConfig{SMs: 100, Quantum: ms})
-	e := NewEngine(&w, d, Client{Share: 1}, EngineConfig{
-		MaxSeqs: 2, MaxTokens: 100, KVTokens: 1000, Gap: ms,
+	d := w.AddDevice(DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: ms})
+	e := NewEngine(&w, NewHost(&w, 8), d, Client{Share: 1}, EngineConfig{
+		MaxSeqs: 2, MaxTokens: 100, KVBlocks: 1000, BlockTokens: 1, Gap: ms,
 		Base: 0.9, PerSequence: 0.1, PerToken: 0.01, PerImageToken: 0.02, Parallel: 100,
 	})
 	var tokens []time.Duration
@@ -57,8 +57,8 @@ func TestEngineSteps(t *testing.T) {
 	if want := []time.Duration{44 * ms, 55 * ms}; !slices.Equal(tokens, want) {
 		t.Errorf("tokens at %v, want %v", tokens, want)
 	}
-	if s.Scheduled != 0 || s.First != 44*ms || s.Finished != 55*ms || e.Running() != 0 || e.KVUsage() != 0 {
-		t.Errorf("sequence %+v, %d running, %v of the cache", s, e.Running(), e.KVUsage())
+	if s.Scheduled != 0 || s.First != 44*ms || s.Finished != 55*ms || e.Stats().Running != 0 || e.Stats().KVUsage != 0 {
+		t.Errorf("sequence %+v, %d running, %v of the cache", s, e.Stats().Running, e.Stats().KVUsage)
 	}
 }
 
@@ -69,20 +69,20 @@ func TestEngineLimits(t *testing.T) {
 		running, waiting int
 	}{
 		{"sequences", 2, 1000, 2, 1},
-		{"cache just holds two", 9, 40, 2, 1},
-		{"cache just does not", 9, 39, 1, 2},
+		{"cache just holds two", 9, 22, 2, 1},
+		{"cache just does not", 9, 20, 1, 2},
 	} {
 		var w World
-		d := w.AddDevice(DeviceConfig{SMs: 100, Quantum: ms})
-		e := NewEngine(&w, d, Client{Share: 1}, EngineConfig{MaxSeqs: test.seqs, MaxTokens: 100, KVTokens: test.kv, Base: 1, Parallel: 100})
+		d := w.AddDevice(DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: ms})
+		e := NewEngine(&w, NewHost(&w, 8), d, Client{Share: 1}, EngineConfig{MaxSeqs: test.seqs, MaxTokens: 100, KVBlocks: test.kv, BlockTokens: 1, Base: 1, Parallel: 100})
 		ended := 0
 		for range 3 {
 			e.Submit(Call{PromptTokens: 10, OutputTokens: 10, Token: func() {}, Done: func() { ended++ }})
 		}
 		// The first call begins a step by itself; the others are seen by the second.
 		w.Advance(10 * ms)
-		if e.Running() != test.running || e.Waiting() != test.waiting {
-			t.Errorf("%s: %d running, %d waiting; want %d, %d", test.name, e.Running(), e.Waiting(), test.running, test.waiting)
+		if e.Stats().Running != test.running || e.Stats().Waiting != test.waiting {
+			t.Errorf("%s: %d running, %d waiting; want %d, %d", test.name, e.Stats().Running, e.Stats().Waiting, test.running, test.waiting)
 		}
 		run(&w)
 		if ended != 3 {
@@ -97,7 +97,7 @@ func TestEngineLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := EngineConfig{
 			MaxSeqs: rapid.IntRange(1, 4).Draw(t, "seqs"), MaxTokens: rapid.IntRange(4, 64).Draw(t, "batch"),
-			KVTokens: 200, Frontend: ms, ImageFrontend: ms, Gap: ms,
+			KVBlocks: 200, BlockTokens: 1, Frontend: ms, ImageFrontend: ms, Gap: ms,
 			Base: 0.1, PerSequence: 0.01, PerToken: 0.001, PerImageToken: 0.001, Parallel: 50,
 		}
 		type plan struct {
@@ -116,8 +116,8 @@ func TestEngineLaws(t *testing.T) {
 		}
 		drive := func(every time.Duration) []Sequence {
 			var w World
-			d := w.AddDevice(DeviceConfig{SMs: 100, Quantum: ms})
-			e := NewEngine(&w, d, Client{Share: 1}, cfg)
+			d := w.AddDevice(DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: ms})
+			e := NewEngine(&w, NewHost(&w, 8), d, Client{Share: 1}, cfg)
 			var seqs []*Sequence
 			for _, p := range plans {
 				w.At(p.at, func() {
@@ -132,12 +132,12 @@ func TestEngineLaws(t *testing.T) {
 			}
 			for _, ok := w.NextEvent(); ok; _, ok = w.NextEvent() {
 				w.Advance(w.Now() + every)
-				if e.Running() > cfg.MaxSeqs || e.KVUsage() > 1 || e.promise > cfg.KVTokens {
-					t.Fatalf("%d running, %v of the cache", e.Running(), e.KVUsage())
+				if e.Stats().Running > cfg.MaxSeqs || e.Stats().KVUsage > 1 {
+					t.Fatalf("%d running, %v of the cache", e.Stats().Running, e.Stats().KVUsage)
 				}
 			}
-			if e.Running() != 0 || e.Waiting() != 0 || e.promise != 0 {
-				t.Fatalf("at the end %d running, %d waiting, %d promised", e.Running(), e.Waiting(), e.promise)
+			if e.Stats().Running != 0 || e.Stats().Waiting != 0 {
+				t.Fatalf("at the end %d running, %d waiting", e.Stats().Running, e.Stats().Waiting)
 			}
 			var all []Sequence
 			for i, s := range seqs {
@@ -149,6 +149,7 @@ func TestEngineLaws(t *testing.T) {
 				}
 				c := *s
 				c.Call.Token, c.Call.Done = nil, nil
+				c.blocks = nil
 				all = append(all, c)
 			}
 			return all

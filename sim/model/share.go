@@ -1,0 +1,147 @@
+package model
+
+import (
+	"math"
+	"time"
+)
+
+// A claim is what the first job of one of the holder's processes asks for.
+type claim struct {
+	job   *job
+	most  float64 // SMs that it may use
+	bound float64 // SMs that it can keep busy at the present memory level
+}
+
+// share divides SMs and memory bandwidth among the first jobs of the holder's
+// processes. Job i has Work Wi (SM-seconds), Bytes Bi, at most mi SMs
+// (Parallel, the client's share), and goes at the speed (parts/s)
+//
+//	vi = min(mi/Wi, s/Wi, b/Bi)
+//
+// where s (SMs) and b (bytes/s) are levels, the same for all: the highest for
+// which Σ vi·Wi ≤ SMs and Σ vi·Bi ≤ Bandwidth; a level that limits nobody is
+// infinite. So each resource is shared max-min among those that it limits, and
+// what a job leaves of one because the other slows it goes to the rest: no job
+// could go faster but at the cost of one that has no more of the resource that
+// limits both (the bottleneck fairness of Dolev et al., "No Justified
+// Complaints", ITCS 2012).
+//
+// Simplification: that the hardware's block scheduler and memory controllers
+// are fair in this sense. Neither caches nor anything else of one job slow
+// another.
+func (d *Device) share(now time.Duration) {
+	if d.holder.active == 1 {
+		for _, p := range d.holder.procs {
+			if j := p.first; j != nil {
+				j.run(now, min(j.Parallel, p.limit)/j.Work, d.cfg.Bandwidth/j.Bytes)
+				return
+			}
+		}
+	}
+	claims := d.claims[:0]
+	for _, p := range d.holder.procs {
+		if p.first != nil {
+			most := min(p.first.Parallel, p.limit)
+			claims = append(claims, claim{p.first, most, most})
+		}
+	}
+	d.claims = claims
+	level := d.levels(claims)
+	for _, c := range claims {
+		c.job.run(now, min(c.most, level.sms)/c.job.Work, level.memory/c.job.Bytes)
+	}
+}
+
+// run sets a job's speed to the lower of what SMs and memory allow.
+func (j *job) run(now time.Duration, sms, memory float64) {
+	// 0/0 is no bound: the job wants nothing of what it may not have.
+	j.speed = math.Inf(1)
+	if j.Work > 0 {
+		j.speed = sms
+	}
+	if j.Bytes > 0 {
+		j.speed = min(j.speed, memory)
+	}
+	// What rounding left of it must not cost a nanosecond, which may be a whole
+	// round of turns.
+	j.end = now + time.Duration(math.Ceil(max(0, j.left/j.speed*1e9-1e-3)))
+}
+
+// A level is what one job may have of each resource, and what all use then.
+type level struct {
+	sms, memory float64 // SMs, bytes/s; infinite where nobody is limited
+	bytes       float64 // bytes/s that all move
+	slope       float64 // change of bytes with memory, at least 0
+}
+
+// levels finds both levels. With the memory's level the SMs' level follows
+// (fill), and the traffic grows with it: SMs go from jobs of few bytes per
+// SM-second to jobs of more. It grows in straight pieces, so that Newton's
+// method ends on the piece with the answer; the bracket keeps it from cycling.
+func (d *Device) levels(claims []claim) level {
+	most := d.cfg.Bandwidth
+	l := fill(claims, d.cfg.SMs, math.Inf(1))
+	if l.bytes <= most {
+		return l
+	}
+	low, high := most/float64(len(claims)), most
+	memory := low
+	for range 60 {
+		l = fill(claims, d.cfg.SMs, memory)
+		switch miss := most - l.bytes; {
+		case math.Abs(miss) <= 1e-12*most || high-low <= 1e-15*most:
+			return l
+		case miss > 0:
+			low = memory
+		default:
+			high = memory
+		}
+		memory += (most - l.bytes) / l.slope // no number if the slope is 0
+		if !(memory > low && memory < high) {
+			memory = (low + high) / 2
+		}
+	}
+	return l
+}
+
+// fill finds the level of the SMs for a level of the memory. It sorts claims by
+// what they can keep busy.
+func fill(claims []claim, sms, memory float64) level {
+	for i := range claims {
+		c := &claims[i]
+		switch c.bound = c.most; {
+		case c.job.Work == 0:
+			c.bound = 0
+		case c.job.Bytes > 0:
+			c.bound = min(c.most, memory*(c.job.Work/c.job.Bytes))
+		}
+		// Insertion: few claims, in nearly the same order at every call.
+		for k := i; k > 0 && claims[k].bound < claims[k-1].bound; k-- {
+			claims[k], claims[k-1] = claims[k-1], claims[k]
+		}
+	}
+	l := level{sms: math.Inf(1), memory: memory}
+	var given float64 // SMs that one more byte/s of level takes from the rest
+	for i := range claims {
+		c := &claims[i]
+		if part := sms / float64(len(claims)-i); c.bound > part {
+			l.sms = part
+			for _, c := range claims[i:] {
+				l.bytes += part * (c.job.Bytes / c.job.Work)
+				l.slope -= given / float64(len(claims)-i) * (c.job.Bytes / c.job.Work)
+			}
+			break
+		}
+		sms -= c.bound
+		switch {
+		case c.job.Bytes == 0:
+		case c.bound < c.most: // limited by the memory
+			l.bytes += memory
+			l.slope++
+			given += c.job.Work / c.job.Bytes
+		default:
+			l.bytes += c.bound * (c.job.Bytes / c.job.Work)
+		}
+	}
+	return l
+}
