@@ -20,10 +20,17 @@ type Environment struct {
 	Started        time.Time `json:"started"` // UTC
 	// Simulated names the simulated server; empty on a real one. Every page
 	// and sheet made from a simulated run says so.
-	Simulated string    `json:"simulated,omitempty"`
-	Command   []string  `json:"command"` // arguments, secrets left out
-	Host      Host      `json:"host"`
-	Services  []Service `json:"services"`
+	Simulated string `json:"simulated,omitempty"`
+	// SimulatedAbout is what the simulated server's numbers rest on.
+	SimulatedAbout string `json:"simulated_about,omitempty"`
+	// SimulatedScale is how many seconds of the simulated server's time passed
+	// in one of the clock, at least 1; absent on a real server. All moments and
+	// spans of a run are server time.
+	SimulatedScale float64 `json:"simulated_scale,omitempty"`
+
+	Command  []string  `json:"command"` // arguments, secrets left out
+	Host     Host      `json:"host"`
+	Services []Service `json:"services"`
 	// Planned names the folders of the cells, in their order of running.
 	Planned []string `json:"planned"`
 	// Impossible lists the points of the matrix that were left out.

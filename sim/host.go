@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -34,7 +35,7 @@ type Host struct {
 }
 
 // NewHost makes a Host; nothing is started or written yet. The servers run as
-// `exe sim SERVER --state dir/SERVER --child`, with the token in [TokenEnv],
+// `exe sim SERVER --state dir/SERVER --child --scale K`, with the token in [TokenEnv],
 // and talk to stderr. With --child, the command must give its standard input
 // as [Options].Parent.
 func NewHost(exe, dir string, stderr io.Writer) *Host {
@@ -45,6 +46,8 @@ func NewHost(exe, dir string, stderr io.Writer) *Host {
 type Machine struct {
 	// Server is its name, About what its numbers rest on.
 	Server, About string
+	// Scale is how many seconds of server time pass in one of the clock.
+	Scale float64
 	// GPUs is what a collector reads the cards through.
 	GPUs nvml.API
 
@@ -55,21 +58,25 @@ type Machine struct {
 	err     error // why it ended; read after done
 }
 
-// Open gives a server, started if it does not run, also anew after it has ended:
-// its cards are in their file, so that they can still be put back.
-func (h *Host) Open(server string) (*Machine, error) {
-	if _, err := findServer(server); err != nil {
+// Open gives a server at a scale ([CheckScale]), started if it does not run,
+// also anew after it has ended: its cards are in their file, so that they can
+// still be put back. A server that runs at another scale is an error.
+func (h *Host) Open(server string, scale float64) (*Machine, error) {
+	if err := checkServer(server, scale); err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m, ok := h.machines[server]; ok {
+		if m.fault() == nil && m.Scale != scale {
+			return nil, fmt.Errorf("simulated server %s runs at scale %v, not %v", server, m.Scale, scale)
+		}
 		if m.fault() == nil {
 			return m, nil
 		}
 		m.control.close()
 	}
-	m, err := h.start(server)
+	m, err := h.start(server, scale)
 	if err != nil {
 		return nil, fmt.Errorf("start simulated server %s: %w", server, err)
 	}
@@ -87,11 +94,20 @@ func (h *Host) only() (*Machine, error) {
 	return slices.Collect(maps.Values(h.machines))[0], nil
 }
 
-func (h *Host) start(server string) (*Machine, error) {
+// checkServer says what is wrong with a server's name or scale.
+func checkServer(server string, scale float64) error {
+	if _, err := findServer(server); err != nil {
+		return err
+	}
+	return CheckScale(scale)
+}
+
+func (h *Host) start(server string, scale float64) (*Machine, error) {
 	dir := filepath.Join(h.dir, server)
 	token := rand.Text()
-	m := &Machine{Server: server, done: make(chan struct{})}
-	m.command = exec.Command(h.exe, "sim", server, "--state", dir, "--child")
+	m := &Machine{Server: server, Scale: scale, done: make(chan struct{})}
+	m.command = exec.Command(h.exe, "sim", server, "--state", dir, "--child",
+		"--scale", strconv.FormatFloat(scale, 'g', -1, 64))
 	m.command.Env = append(os.Environ(), TokenEnv+"="+token)
 	m.command.Stderr = h.stderr
 	// A group of its own: Ctrl-C is for the parent, which restores first.

@@ -66,11 +66,11 @@ func TestBuildingKindsHasNoSideEffect(t *testing.T) {
 
 func TestLaunchOnHost(t *testing.T) {
 	h, _ := newTestHost(t)
-	m, err := h.Open("pro6000x1")
+	m, err := h.Open("pro6000x1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := h.Open("pro6000x1")
+	again, err := h.Open("pro6000x1", 1)
 	if err != nil || again != m {
 		t.Errorf("opened twice: %p, %p, %v", m, again, err)
 	}
@@ -132,7 +132,7 @@ func TestLaunchOnHost(t *testing.T) {
 // What ends the child is its parent's pipe, whatever else happens.
 func TestChildEndsWithItsParent(t *testing.T) {
 	h, _ := newTestHost(t)
-	m, err := h.Open("pro6000x1")
+	m, err := h.Open("pro6000x1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestChildEndsWithItsParent(t *testing.T) {
 
 func TestCloseKillsWhatDoesNotEnd(t *testing.T) {
 	h, _ := newTestHost(t)
-	m, err := h.Open("pro6000x1")
+	m, err := h.Open("pro6000x1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,11 +171,11 @@ func TestChildThatFailsToStart(t *testing.T) {
 		t.Error("an unknown server started")
 	}
 	h.exe = filepath.Join(dir, "missing")
-	if _, err := h.Open("pro6000x1"); err == nil || !strings.Contains(err.Error(), "missing") {
+	if _, err := h.Open("pro6000x1", 1); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Errorf("missing program: %v", err)
 	}
 	h.exe = "/bin/false"
-	if _, err := h.Open("pro6000x1"); err == nil || !strings.Contains(err.Error(), "ready") {
+	if _, err := h.Open("pro6000x1", 1); err == nil || !strings.Contains(err.Error(), "ready") {
 		t.Errorf("program that ends: %v", err)
 	}
 }
@@ -184,7 +184,7 @@ func TestChildThatFailsToStart(t *testing.T) {
 // were left, so that they can be put back.
 func TestOpenAfterDeath(t *testing.T) {
 	h, _ := newTestHost(t)
-	b, err := h.Backend("pro6000x1")
+	b, err := h.Backend("pro6000x1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestOpenAfterDeath(t *testing.T) {
 	if _, err := b.Apply(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
-	m, err := h.Open("pro6000x1")
+	m, err := h.Open("pro6000x1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 // BackendConfig is the arguments of the backend sim.
 type BackendConfig struct {
 	Server string `yaml:"server" json:"server"` // a name of [Servers]
+	// Scale is how many seconds of server time pass in one of the clock, 1 to
+	// 1000; 1 unless it is told.
+	Scale float64 `yaml:"scale" json:"scale"`
 }
 
 // LauncherConfig is the arguments of the launcher sim.
@@ -23,33 +27,37 @@ type LauncherConfig struct {
 	// Server is a name of [Servers]; empty means the one that the backend
 	// uses.
 	Server string `yaml:"server" json:"server,omitempty"`
+	// Scale is as in [BackendConfig]; without Server, it is the backend's and
+	// not told here.
+	Scale float64 `yaml:"scale" json:"scale"`
 }
 
 // BackendKind is the partition backend sim: the real backend's logic over the
 // server's simulated GPUs. Building it has no side effect; the server starts
 // at its first use.
 func (h *Host) BackendKind() kind.Kind[partition.Backend] {
-	return kind.New("sim", "the GPUs of a simulated server", BackendConfig{}, func(c BackendConfig) (partition.Backend, error) {
-		return h.Backend(c.Server)
+	return kind.New("sim", "the GPUs of a simulated server", BackendConfig{Scale: MinScale}, func(c BackendConfig) (partition.Backend, error) {
+		return h.Backend(c.Server, c.Scale)
 	})
 }
 
-// Backend is the backend of a server, which starts at the first use.
-func (h *Host) Backend(server string) (partition.Backend, error) {
-	if _, err := findServer(server); err != nil {
+// Backend is the backend of a server at a scale, which starts at the first use.
+func (h *Host) Backend(server string, scale float64) (partition.Backend, error) {
+	if err := checkServer(server, scale); err != nil {
 		return nil, err
 	}
-	return &lazyBackend{host: h, server: server}, nil
+	return &lazyBackend{host: h, server: server, scale: scale}, nil
 }
 
 // A lazyBackend opens its server when it is needed.
 type lazyBackend struct {
 	host   *Host
 	server string
+	scale  float64
 }
 
 func (b *lazyBackend) open() (partition.Backend, error) {
-	m, err := b.host.Open(b.server)
+	m, err := b.host.Open(b.server, b.scale)
 	if err != nil {
 		return nil, err
 	}
@@ -86,26 +94,30 @@ func (b *lazyBackend) Restore(ctx context.Context, s partition.State) error {
 // LauncherKind is the launcher sim: instances on a simulated server. Building
 // it has no side effect.
 func (h *Host) LauncherKind() kind.Kind[services.Launcher] {
-	return kind.New("sim", "instances on a simulated server", LauncherConfig{}, func(c LauncherConfig) (services.Launcher, error) {
-		if c.Server != "" {
-			if _, err := findServer(c.Server); err != nil {
+	return kind.New("sim", "instances on a simulated server", LauncherConfig{Scale: MinScale}, func(c LauncherConfig) (services.Launcher, error) {
+		switch {
+		case c.Server != "":
+			if err := checkServer(c.Server, c.Scale); err != nil {
 				return nil, err
 			}
+		case c.Scale != MinScale:
+			return nil, errors.New("launcher sim: a scale is told with its server: here, or at the backend for both")
 		}
-		return &launcher{host: h, server: c.Server}, nil
+		return &launcher{host: h, server: c.Server, scale: c.Scale}, nil
 	})
 }
 
 type launcher struct {
 	host   *Host
 	server string
+	scale  float64
 }
 
 // Launch starts an instance; it answers at once when Launch returns.
 func (l *launcher) Launch(ctx context.Context, i services.Instance) (services.Service, error) {
 	open := l.host.only
 	if l.server != "" {
-		open = func() (*Machine, error) { return l.host.Open(l.server) }
+		open = func() (*Machine, error) { return l.host.Open(l.server, l.scale) }
 	}
 	m, err := open()
 	if err != nil {

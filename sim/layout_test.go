@@ -27,7 +27,7 @@ func TestLayoutsOnHost(t *testing.T) {
 	} {
 		t.Run(test.layout+" "+test.sharing.String(), func(t *testing.T) {
 			h, _ := newTestHost(t)
-			b, err := h.Backend("pro6000x1")
+			b, err := h.Backend("pro6000x1", 1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,9 +13,14 @@ import (
 // TestMain is also the child that a Host starts: the test binary stands for
 // evabench.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 6 && os.Args[1] == "sim" && os.Args[3] == "--state" && os.Args[5] == "--child" {
-		err := Serve(context.Background(), os.Args[2], Options{
-			Dir: os.Args[4], Token: os.Getenv(TokenEnv), Stdout: os.Stdout, Parent: os.Stdin,
+	if len(os.Args) == 8 && os.Args[1] == "sim" && os.Args[3] == "--state" && os.Args[5] == "--child" && os.Args[6] == "--scale" {
+		scale, err := strconv.ParseFloat(os.Args[7], 64)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		err = Serve(context.Background(), os.Args[2], Options{
+			Scale: scale, Dir: os.Args[4], Token: os.Getenv(TokenEnv), Stdout: os.Stdout, Parent: os.Stdin,
 		})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -51,12 +51,9 @@ func knownKinds(h *sim.Host) kinds {
 	}
 }
 
-// simKind is the name of the simulator's kinds.
-const simKind = "sim"
-
 // checks gives what scenarios cannot know of the program. state is nil at the
 // first reading, before the GPUs were looked at.
-func (k kinds) checks(simulated string, state *partition.State) scenarios.Checks {
+func (k kinds) checks(o simOptions, state *partition.State) scenarios.Checks {
 	c := scenarios.Checks{
 		Backend:  builds(k.backends),
 		Launcher: builds(k.launchers),
@@ -85,9 +82,7 @@ func (k kinds) checks(simulated string, state *partition.State) scenarios.Checks
 			return layout.String(), nil
 		},
 	}
-	if simulated != "" {
-		c.Rewrite = func(s *scenarios.Scenario) { onSimulator(s, simulated) }
-	}
+	c.Rewrite = o.rewrite
 	return c
 }
 
@@ -96,17 +91,6 @@ func builds[T any](set kind.Set[T]) func(kind.Spec) error {
 	return func(s kind.Spec) error {
 		_, err := set.Build(s)
 		return err
-	}
-}
-
-// onSimulator puts a scenario on a simulated server, as --sim asks.
-func onSimulator(s *scenarios.Scenario, server string) {
-	s.Server.Backend = kind.Spec{Name: simKind, Decode: func(into any) error {
-		into.(*sim.BackendConfig).Server = server
-		return nil
-	}}
-	for i := range s.Services {
-		s.Services[i].Launcher = kind.Spec{Name: simKind}
 	}
 }
 
@@ -120,14 +104,14 @@ type bench struct {
 	backend    partition.Backend
 	state      partition.State
 	journal    *partition.Journal // held while the server may be changed, else nil
-	simulated  string             // the simulated server's name; empty on a real one
+	simulated  simulation         // the simulated server; none on a real one
 	cells      []scenarios.Cell
 	impossible []results.Impossible
 }
 
 // openOptions say how a bench is opened.
 type openOptions struct {
-	simulated string // --sim
+	sim simOptions
 	// stateDir keeps the lock and the journal; with it the bench is opened to
 	// change the server: the lock is taken and what a crash left is undone.
 	// Empty: the bench only looks.
@@ -157,12 +141,15 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 		}
 	}()
 	b.kinds = knownKinds(b.host)
-	first, err := scenarios.Read(file, data, b.kinds.checks(o.simulated, nil))
+	first, err := scenarios.Read(file, data, b.kinds.checks(o.sim, nil))
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	if b.simulated, err = simulatedServer(first); err != nil {
+	if b.simulated, err = simulationOf(first); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: %w", file, err)}
+	}
+	if err := o.sim.check(b.simulated); err != nil {
+		return nil, &usageError{err}
 	}
 	if b.backend, err = b.kinds.backends.Build(first.Server.Backend); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: backend: %w", file, err)}
@@ -170,7 +157,7 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	if err := b.inspect(ctx, first.Server.GPUs, o, s); err != nil {
 		return nil, err
 	}
-	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(o.simulated, &b.state)); err != nil {
+	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(o.sim, &b.state)); err != nil {
 		return nil, &usageError{err}
 	}
 	if err := b.checkSteps(); err != nil {
@@ -197,7 +184,7 @@ func (b *bench) inspect(ctx context.Context, gpus []string, o openOptions, s str
 		return nil
 	}
 	dir := o.stateDir
-	if b.simulated != "" {
+	if b.simulated.server != "" {
 		dir = b.dir
 	}
 	if b.journal, err = partition.OpenJournal(dir); err != nil {
@@ -287,34 +274,6 @@ func (b *bench) possible(c results.Config) error {
 	return err
 }
 
-// simulatedServer names the simulated server that a scenario is on: its
-// backend's, else that of a launcher; empty if neither is simulated.
-func simulatedServer(s *scenarios.Scenario) (string, error) {
-	if s.Server.Backend.Name == simKind {
-		var c sim.BackendConfig
-		err := decode(s.Server.Backend, &c)
-		return c.Server, err
-	}
-	for _, svc := range s.Services {
-		if svc.Launcher.Name != simKind {
-			continue
-		}
-		var c sim.LauncherConfig
-		if err := decode(svc.Launcher, &c); err != nil || c.Server != "" {
-			return c.Server, err
-		}
-		return "", fmt.Errorf("service %s: launcher sim needs a server: the backend is not simulated", svc.Name)
-	}
-	return "", nil
-}
-
-func decode(s kind.Spec, into any) error {
-	if s.Decode == nil {
-		return nil
-	}
-	return s.Decode(into)
-}
-
 // extent tells how much a sweep of the scenario is.
 func (b *bench) extent() string {
 	steps := b.scenario.StepPlans()
@@ -322,7 +281,27 @@ func (b *bench) extent() string {
 	for _, s := range steps {
 		span += s.Warmup + s.Window
 	}
-	return fmt.Sprintf("%d cells of %d steps, %s of load in all", len(b.cells), len(steps), span*time.Duration(len(b.cells)))
+	total := span * time.Duration(len(b.cells))
+	many := fmt.Sprintf("%s of %s", plural(len(b.cells), "cell"), plural(len(steps), "step"))
+	if b.simulated.scale <= sim.MinScale {
+		return fmt.Sprintf("%s, %s of load in all", many, total)
+	}
+	a := sim.Accelerate(b.simulated.scale)
+	clock := func(d time.Duration) time.Duration { return a.OnClock(d).Round(100 * time.Millisecond) }
+	text := fmt.Sprintf("%s, %s of server time a cell, %s on the clock; %s of load in all, %s on the clock",
+		many, span, clock(span), total, clock(total))
+	if every := a.CollectEvery(b.scenario.CollectEvery); every > b.scenario.CollectEvery {
+		text += fmt.Sprintf("; pages are read each %s of server time, not each %s: sooner than 100 ms of the clock they are not", every, b.scenario.CollectEvery)
+	}
+	return text
+}
+
+// plural counts things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func (b *bench) printImpossible(w io.Writer) {

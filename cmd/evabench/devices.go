@@ -21,17 +21,20 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 		return nil, err
 	}
 	wanted := []deviceJob{{client.Kind.Name, own, results.Subject{Kind: results.SubjectClient, ID: "evabench"}}}
-	if b.simulated != "" && len(devices) > 0 {
-		machine, err := b.host.Open(b.simulated)
+	var jobs []collectors.Job
+	if b.simulated.server != "" {
+		machine, err := b.host.Open(b.simulated.server, b.simulated.scale)
 		if err != nil {
 			return nil, err
 		}
-		wanted = append(wanted, deviceJob{
-			nvml.Name, nvml.New(nvmlDevices{machine.GPUs, devices}),
-			results.Subject{Kind: results.SubjectHost, ID: b.simulated},
-		})
+		jobs = append(jobs, machine.Counts())
+		if len(devices) > 0 {
+			wanted = append(wanted, deviceJob{
+				nvml.Name, nvml.New(nvmlDevices{machine.GPUs, devices}),
+				results.Subject{Kind: results.SubjectHost, ID: b.simulated.server},
+			})
+		}
 	}
-	var jobs []collectors.Job
 	for _, w := range wanted {
 		c, err := w.source.Collector(collectors.Target{Subject: w.subject})
 		if err != nil {

@@ -63,7 +63,7 @@ func newScenario(s streams) *cobra.Command {
 }
 
 func newCheck(s streams) *cobra.Command {
-	var simulated string
+	var on simOptions
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check SCENARIO",
@@ -74,7 +74,7 @@ changes nothing. Faults are told all at once, with file, line and column.`,
 		Example: "  evabench scenario check mine.yaml\n  evabench scenario check mine.yaml --sim pro6000x1",
 		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			b, err := open(c.Context(), args[0], openOptions{simulated: simulated}, s)
+			b, err := open(c.Context(), args[0], openOptions{sim: on}, s)
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ changes nothing. Faults are told all at once, with file, line and column.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&simulated, "sim", "", "check against the simulated `SERVER` instead of the scenario's own")
+	on.flags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the cells as JSON")
 	return c
 }

@@ -29,6 +29,9 @@ backend is sim, or with --sim.`,
 				return &usageError{fmt.Errorf("unknown simulated server %q; known: %s", args[0], strings.Join(serverNames(), ", "))}
 			}
 			o.Token = os.Getenv(sim.TokenEnv)
+			if err := sim.CheckScale(o.Scale); err != nil {
+				return &usageError{fmt.Errorf("--scale: %w", err)}
+			}
 			if parent {
 				o.Parent = s.in
 			}
@@ -51,6 +54,7 @@ backend is sim, or with --sim.`,
 	f.StringVar(&o.Dir, "state", "", "keep the simulated cards in `DIR` (default: a temporary one)")
 	f.BoolVar(&o.Instances, "instances", false, "start one Vision and one Agent instance at once, for any client")
 	f.StringVar(&o.Control, "control", "", "`ADDRESS` of the control interface on loopback (default any port)")
+	f.Float64Var(&o.Scale, "scale", sim.MinScale, "let `K` seconds of server time pass in one of the clock, 1 to 1000")
 	f.BoolVar(&parent, "child", false, "end when standard input ends")
 	list := ""
 	for _, i := range sim.Servers() {

@@ -24,15 +24,16 @@ import (
 	"github.com/evabench/evabench/runner"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/sim"
 )
 
 // sweepOptions are the flags that sweep and run share.
 type sweepOptions struct {
-	simulated string
-	out       string
-	stateDir  string
-	yes       bool
-	dryRun    bool
+	sim      simOptions
+	out      string
+	stateDir string
+	yes      bool
+	dryRun   bool
 }
 
 func (o *sweepOptions) flags(c *cobra.Command) {
@@ -46,9 +47,9 @@ func (o *sweepOptions) flags(c *cobra.Command) {
 // open says how a bench is opened for a sweep.
 func (o *sweepOptions) open() openOptions {
 	if o.dryRun {
-		return openOptions{simulated: o.simulated}
+		return openOptions{sim: o.sim}
 	}
-	return openOptions{simulated: o.simulated, stateDir: o.stateDir}
+	return openOptions{sim: o.sim, stateDir: o.stateDir}
 }
 
 func newSweep(s streams) *cobra.Command {
@@ -60,7 +61,7 @@ func newSweep(s streams) *cobra.Command {
 the server back. It prints the plan and asks before it changes a real server.`,
 		Example: `  evabench sweep pro6000x1 --yes
   evabench sweep mine.yaml --dry-run
-  evabench sweep mine.yaml --sim pro6000x1`,
+  evabench sweep mine.yaml --sim pro6000x1 --sim-scale 60`,
 		Args: one("scenario"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			b, err := open(c.Context(), args[0], o.open(), s)
@@ -72,7 +73,7 @@ the server back. It prints the plan and asks before it changes a real server.`,
 		},
 	}
 	o.flags(c)
-	c.Flags().StringVar(&o.simulated, "sim", "", "run on the simulated `SERVER` instead of the scenario's own")
+	o.sim.flags(c)
 	return c
 }
 
@@ -98,7 +99,7 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	if dir == "" {
 		dir = "runs/" + results.Folder(b.scenario.Name, time.Now())
 	}
-	if changes && !o.yes && b.simulated == "" {
+	if changes && !o.yes && b.simulated.server == "" {
 		if err := consent(ctx, s); err != nil {
 			return err
 		}
@@ -108,6 +109,9 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 		return fmt.Errorf("%w; choose another folder with --out", err)
 	}
 	r.Writer = runner.To(w)
+	if b.simulated.scale > sim.MinScale {
+		r = sim.Accelerate(b.simulated.scale).Bench(*r)
+	}
 	fmt.Fprintf(s.err, "evabench: %s; into %s\n", b.extent(), dir)
 	measured := r.Run(ctx)
 	if errors.Is(measured, runner.ErrNoCell) {
@@ -148,8 +152,8 @@ type layoutPlan struct {
 // printPlans prints what will be changed, and reports whether anything will.
 func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 	where := "this server"
-	if b.simulated != "" {
-		where = "SIMULATED server " + b.simulated
+	if b.simulated.server != "" {
+		where = fmt.Sprintf("SIMULATED server %s at scale %v", b.simulated.server, b.simulated.scale)
 	}
 	fmt.Fprintf(w, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
 	b.printImpossible(w)
@@ -200,7 +204,7 @@ func (b *bench) environment() results.Environment {
 	machine, warnings := host.Read()
 	env := results.Environment{
 		Schema: results.SchemaVersion, Evabench: buildVersion(), Scenario: b.scenario.Name,
-		Started: time.Now().UTC(), Simulated: b.simulated, Command: os.Args[1:],
+		Started: time.Now().UTC(), Simulated: b.simulated.server, SimulatedAbout: b.simulated.about(), SimulatedScale: b.simulated.scale, Command: os.Args[1:],
 		Host: machine, Impossible: b.impossible, Warnings: warnings,
 	}
 	for _, c := range b.cells {

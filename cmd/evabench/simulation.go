@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/sim"
+)
+
+// simKind is the name of the simulator's kinds.
+const simKind = "sim"
+
+// simOptions are the flags that put a scenario on a simulated server.
+type simOptions struct {
+	server string  // --sim; empty leaves the scenario's
+	scale  float64 // --sim-scale; 0 leaves the scenario's
+}
+
+func (o *simOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.server, "sim", "", "take the simulated `SERVER` instead of the scenario's own")
+	f.Func("sim-scale", "let the simulated server run `K` times as fast as the clock, 1 to 1000 (default the scenario's, else 1)",
+		func(text string) (err error) {
+			if o.scale, err = strconv.ParseFloat(text, 64); err != nil {
+				return err
+			}
+			return sim.CheckScale(o.scale)
+		})
+}
+
+// check refuses a scale where nothing is simulated.
+func (o *simOptions) check(on simulation) error {
+	if o.scale != 0 && on.server == "" {
+		return errors.New("--sim-scale: the server is not simulated; say which with --sim")
+	}
+	return nil
+}
+
+// rewrite puts a scenario on the simulated server that the flags ask for.
+func (o *simOptions) rewrite(s *scenarios.Scenario) {
+	if o.server == "" && o.scale == 0 {
+		return
+	}
+	now, err := simulationOf(s)
+	if err != nil || now.server == "" && o.server == "" {
+		return // found and told after reading
+	}
+	if o.server != "" {
+		now.server = o.server
+	}
+	if o.scale != 0 {
+		now.scale = o.scale
+	}
+	now.scale = max(now.scale, sim.MinScale)
+	if o.server != "" || s.Server.Backend.Name == simKind {
+		s.Server.Backend = kind.Spec{Name: simKind, Decode: func(into any) error {
+			c := into.(*sim.BackendConfig)
+			c.Server, c.Scale = now.server, now.scale
+			return nil
+		}}
+	}
+	for i := range s.Services {
+		l := &s.Services[i].Launcher
+		switch {
+		case s.Server.Backend.Name == simKind && (o.server != "" || l.Name == simKind):
+			*l = kind.Spec{Name: simKind} // on the backend's server
+		case l.Name == simKind:
+			*l = kind.Spec{Name: simKind, Decode: func(into any) error {
+				c := into.(*sim.LauncherConfig)
+				c.Server, c.Scale = now.server, now.scale
+				return nil
+			}}
+		}
+	}
+}
+
+// A simulation is the simulated server that a scenario is on; server is empty
+// if none is.
+type simulation struct {
+	server string
+	scale  float64
+}
+
+// about says what the simulated server's numbers rest on.
+func (s simulation) about() string {
+	for _, i := range sim.Servers() {
+		if i.Name == s.server {
+			return i.About
+		}
+	}
+	return ""
+}
+
+// simulationOf gives the simulated server of a scenario: its backend's, else
+// that of its launchers, which must agree.
+func simulationOf(s *scenarios.Scenario) (simulation, error) {
+	var on simulation
+	if s.Server.Backend.Name == simKind {
+		c := sim.BackendConfig{Scale: sim.MinScale}
+		if err := decode(s.Server.Backend, &c); err != nil {
+			return simulation{}, err
+		}
+		on = simulation{c.Server, c.Scale}
+	}
+	for _, svc := range s.Services {
+		if svc.Launcher.Name != simKind {
+			continue
+		}
+		c := sim.LauncherConfig{Scale: sim.MinScale}
+		if err := decode(svc.Launcher, &c); err != nil {
+			return simulation{}, err
+		}
+		asked := simulation{c.Server, c.Scale}
+		switch {
+		case c.Server == "" && on.server == "":
+			return simulation{}, fmt.Errorf("service %s: launcher sim needs a server: the backend is not simulated", svc.Name)
+		case c.Server == "":
+		case on.server == "":
+			on = asked
+		case on != asked:
+			return simulation{}, fmt.Errorf("service %s: launcher sim asks for server %s at scale %v, where %s at scale %v is used already; a run has one",
+				svc.Name, asked.server, asked.scale, on.server, on.scale)
+		}
+	}
+	return on, nil
+}
+
+func decode(s kind.Spec, into any) error {
+	if s.Decode == nil {
+		return nil
+	}
+	return s.Decode(into)
+}

@@ -1,0 +1,208 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/runner"
+	"github.com/evabench/evabench/scenarios"
+)
+
+// The bounds of how many times as fast as the clock a simulated server may run.
+const (
+	MinScale = 1
+	MaxScale = 1000
+)
+
+// CheckScale says what is wrong with a scale.
+func CheckScale(k float64) error {
+	if !(k >= MinScale && k <= MaxScale) {
+		return fmt.Errorf("scale %v: a simulated server runs %d to %d times as fast as the clock", k, MinScale, MaxScale)
+	}
+	return nil
+}
+
+// An Acceleration lets a bench measure a simulated server that runs Scale times
+// as fast as the clock. What goes into the bench is turned from the server's
+// time into the clock's, what it records is turned back: everything recorded is
+// server time, and the runner, the load generator and the collectors know only
+// the clock. What a simulated server tells of itself is server time already.
+//
+// Bounds that only guard evabench itself (how long it is waited for a page, for
+// readiness, for the end of a process) stay as they are, in time of the clock.
+type Acceleration struct{ k float64 }
+
+// Accelerate gives the Acceleration of a scale that [CheckScale] finds good; it
+// panics at any other.
+func Accelerate(k float64) Acceleration {
+	if err := CheckScale(k); err != nil {
+		panic("sim: " + err.Error())
+	}
+	return Acceleration{k}
+}
+
+// Bench gives a copy of b for the accelerated server; b's Writer gets server
+// time. b's Services, Devices, NewChooser and Writer are not to be used
+// elsewhere meanwhile.
+func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
+	plans := &plans{cells: map[string][]results.StepPlan{}}
+	b.Services = slices.Clone(b.Services)
+	for i := range b.Services {
+		s := &b.Services[i].Service
+		s.Timeout, s.Load.Think, s.Load.FPS = a.toClock(s.Timeout), a.toClock(s.Load.Think), s.Load.FPS*a.k
+	}
+	if b.CollectEvery > 0 {
+		b.CollectEvery = max(a.toClock(b.CollectEvery), shortestEvery)
+	}
+	if devices := b.Devices; devices != nil {
+		b.Devices = func(list []device.Device) ([]collectors.Job, error) {
+			jobs, err := devices(list)
+			for i := range jobs {
+				if jobs[i].Every > 0 {
+					jobs[i].Every = max(a.toClock(jobs[i].Every), shortestEvery)
+				}
+			}
+			return jobs, err
+		}
+	}
+	newChooser := b.NewChooser
+	b.NewChooser = func(c scenarios.Cell) runner.Chooser {
+		return &chooser{acceleration: a, inner: newChooser(c), plans: plans, cell: c.Folder}
+	}
+	b.Describe = func(p results.StepPlan) string {
+		return fmt.Sprintf("%s of server time (%s on the clock)", runner.Describe(a.planToServer(p)), round(p.Warmup+p.Window))
+	}
+	b.Writer = writer{a, b.Writer, plans}
+	return &b
+}
+
+// shortestEvery is the shortest time of the clock between two reads of a page.
+const shortestEvery = 100 * time.Millisecond
+
+// CollectEvery is how far readings really are apart, in server time, when a
+// scenario asks for every: the clock allows none sooner than each 100 ms.
+func (a Acceleration) CollectEvery(every time.Duration) time.Duration {
+	return max(every, a.toServer(shortestEvery))
+}
+
+// OnClock is how long a span of server time takes on the clock.
+func (a Acceleration) OnClock(server time.Duration) time.Duration { return a.toClock(server) }
+
+func (a Acceleration) toClock(server time.Duration) time.Duration {
+	if server == 0 {
+		return 0
+	}
+	return max(1, time.Duration(math.Round(float64(server)/a.k))) // what lasts must not become nothing
+}
+
+func (a Acceleration) toServer(clock time.Duration) time.Duration {
+	return time.Duration(math.Round(float64(clock) * a.k))
+}
+
+func (a Acceleration) offset(o results.Offset) results.Offset {
+	if o == results.NoOffset {
+		return o
+	}
+	return results.Offset(a.toServer(time.Duration(o)))
+}
+
+// planToClock turns a plan into the clock's: spans shrink and rates grow, while
+// a number of users or cameras is what it is. (Cameras' frames a second are the
+// service's.)
+func (a Acceleration) planToClock(p results.StepPlan) results.StepPlan {
+	p.Warmup, p.Window = a.toClock(p.Warmup), a.toClock(p.Window)
+	p.Levels = slices.Clone(p.Levels)
+	for i := range p.Levels {
+		if isRate(p.Levels[i]) {
+			p.Levels[i].Value *= a.k
+		}
+	}
+	return p
+}
+
+// planToServer is the way back, exact but for rounding.
+func (a Acceleration) planToServer(p results.StepPlan) results.StepPlan {
+	p.Warmup, p.Window = round(a.toServer(p.Warmup)), round(a.toServer(p.Window))
+	p.Levels = slices.Clone(p.Levels)
+	for i := range p.Levels {
+		if isRate(p.Levels[i]) {
+			p.Levels[i].Value = rounded(p.Levels[i].Value / a.k)
+		}
+	}
+	return p
+}
+
+func isRate(l results.Level) bool {
+	return l.Arrivals == scenarios.Constant || l.Arrivals == scenarios.Poisson
+}
+
+// round and rounded leave what a person reads.
+func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+func rounded(v float64) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 12, 64), 64)
+	if err != nil {
+		return v // none that FormatFloat writes
+	}
+	return r
+}
+
+// plans keeps what a Chooser asked for, so that records hold it as it was.
+type plans struct {
+	mu    sync.Mutex
+	cells map[string][]results.StepPlan // by folder, by step
+}
+
+func (p *plans) add(cell string, plan results.StepPlan) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cells[cell] = append(p.cells[cell], plan)
+}
+
+// of gives the plan of a step of a cell, which was added.
+func (p *plans) of(cell string, step int) results.StepPlan {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cells[cell][step]
+}
+
+// A chooser is asked on the clock and answers so; the one within sees server
+// time alone.
+type chooser struct {
+	acceleration Acceleration
+	inner        runner.Chooser
+	plans        *plans
+	cell         string
+}
+
+func (c *chooser) Next(done []results.Step) (results.StepPlan, bool) {
+	server := make([]results.Step, len(done))
+	for i, s := range done {
+		server[i] = c.acceleration.step(s, c.plans.of(c.cell, s.Index))
+	}
+	plan, more := c.inner.Next(server)
+	if !more {
+		return results.StepPlan{}, false
+	}
+	c.plans.add(c.cell, plan)
+	return c.acceleration.planToClock(plan), true
+}
+
+// ofTheClock finds a span in a text that the bench wrote itself.
+var ofTheClock = regexp.MustCompile(`\d(\.\d+)? ?(ns|µs|ms|s|m|h)\b`)
+
+// text marks a text whose spans could be taken for server time.
+func (a Acceleration) text(s string) string {
+	if !ofTheClock.MatchString(s) {
+		return s
+	}
+	return fmt.Sprintf("%s (spans in this text are of the clock, which is %v times as slow)", s, a.k)
+}

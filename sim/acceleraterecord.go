@@ -1,0 +1,123 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/runner"
+)
+
+// A writer turns a bench's records into server time.
+type writer struct {
+	acceleration Acceleration
+	inner        runner.Writer
+	plans        *plans
+}
+
+func (w writer) Cell(folder string) (runner.CellWriter, error) {
+	c, err := w.inner.Cell(folder)
+	if err != nil {
+		return nil, err
+	}
+	return cellWriter{c, w.acceleration, w.plans, folder}, nil
+}
+
+type cellWriter struct {
+	runner.CellWriter
+	acceleration Acceleration
+	plans        *plans
+	cell         string
+}
+
+func (w cellWriter) Step(step results.Step, samples []results.Sample) error {
+	for i := range samples {
+		samples[i] = w.acceleration.sample(samples[i])
+	}
+	return w.CellWriter.Step(w.acceleration.step(step, w.plans.of(w.cell, step.Index)), samples)
+}
+
+func (w cellWriter) Observations(batch []results.Observation) error {
+	for i := range batch {
+		batch[i] = w.acceleration.observation(batch[i])
+	}
+	return w.CellWriter.Observations(batch)
+}
+
+func (w cellWriter) Close(c results.Cell) error {
+	return w.CellWriter.Close(w.acceleration.cell(c))
+}
+
+func (a Acceleration) sample(s results.Sample) results.Sample {
+	s.Due, s.Sent, s.First, s.Done = a.offset(s.Due), a.offset(s.Sent), a.offset(s.First), a.offset(s.Done)
+	return s
+}
+
+// step turns a step that was run; plan is what was asked for, in server time.
+func (a Acceleration) step(s results.Step, plan results.StepPlan) results.Step {
+	s.Plan = plan
+	s.Start, s.End = a.offset(s.Start), a.offset(s.End)
+	s.WindowStart, s.WindowEnd = a.offset(s.WindowStart), a.offset(s.WindowEnd)
+	s.Services = slices.Clone(s.Services)
+	for i := range s.Services {
+		s.Services[i] = a.integrity(s.Services[i])
+	}
+	s.Warnings = a.warnings(s.Warnings)
+	return s
+}
+
+// integrity turns the load generator's own figures: its lag too, which was
+// spent on the clock, so that its share of a latency stays true.
+func (a Acceleration) integrity(i results.Integrity) results.Integrity {
+	if i.Offered != nil {
+		rate := *i.Offered / a.k
+		i.Offered = &rate
+	}
+	i.Lag.P50, i.Lag.P99, i.Lag.Max = a.toServer(i.Lag.P50), a.toServer(i.Lag.P99), a.toServer(i.Lag.Max)
+	if i.Think != nil {
+		think := a.toServer(*i.Think)
+		i.Think = &think
+	}
+	i.FirstErrors = maps.Clone(i.FirstErrors)
+	for _, own := range []results.Outcome{results.NotSent, results.Timeout, results.Connect, results.Reset} {
+		if text, ok := i.FirstErrors[own.String()]; ok {
+			i.FirstErrors[own.String()] = a.text(text)
+		}
+	}
+	return i
+}
+
+// observation turns when it was made. Its value is turned if it tells of the
+// client: seconds that it took or used. What servers and GPUs tell is server
+// time already.
+func (a Acceleration) observation(o results.Observation) results.Observation {
+	o.At = a.offset(o.At)
+	own := o.Subject.Kind == results.SubjectClient || strings.HasPrefix(o.Series, "evabench:")
+	switch {
+	case !own:
+	case o.Unit == "s":
+		o.Value *= a.k
+	case o.Unit == "Hz" || strings.HasSuffix(o.Unit, "/s"):
+		o.Value /= a.k
+	}
+	return o
+}
+
+// cell turns a cell's record. Started is a date and stays.
+func (a Acceleration) cell(c results.Cell) results.Cell {
+	c.Phases = slices.Clone(c.Phases)
+	for i := range c.Phases {
+		c.Phases[i].Start, c.Phases[i].End = a.offset(c.Phases[i].Start), a.offset(c.Phases[i].End)
+	}
+	c.Warnings = a.warnings(c.Warnings)
+	return c
+}
+
+func (a Acceleration) warnings(list []results.Warning) []results.Warning {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Text = a.text(list[i].Text)
+	}
+	return list
+}
