@@ -1,28 +1,31 @@
 package sim
 
 import (
-	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"image"
+	"math/bits"
 	"net/http"
 	"strings"
+
+	"github.com/evabench/evabench/sim/parameters"
 )
 
-// A chatRequest is what of OpenAI's request the simulated engine understands;
-// the rest has no effect, as most of it has none on time.
+// A chatRequest is what of vLLM's chat request the simulated engine
+// understands; the rest has no effect, as most of it has none on time. "stop"
+// is among the rest: the words of a simulated answer mean nothing.
 type chatRequest struct {
 	Model               string        `json:"model"`
 	Messages            []chatMessage `json:"messages"`
 	MaxTokens           *int          `json:"max_tokens"`
 	MaxCompletionTokens *int          `json:"max_completion_tokens"`
+	MinTokens           int           `json:"min_tokens"`
+	N                   *int          `json:"n"`
 	IgnoreEOS           bool          `json:"ignore_eos"`
 	Stream              bool          `json:"stream"`
-	StreamOptions       struct {
+	StreamOptions       *struct {
 		IncludeUsage bool `json:"include_usage"`
+		Continuous   bool `json:"continuous_usage_stats"`
 	} `json:"stream_options"`
 }
 
@@ -42,9 +45,13 @@ type chatPart struct {
 	} `json:"image_url"`
 }
 
-// UnmarshalJSON takes both forms.
+// UnmarshalJSON takes both forms, and null.
 func (c *chatContent) UnmarshalJSON(data []byte) error {
-	if data[0] == '"' {
+	switch data[0] {
+	case 'n':
+		*c = nil
+		return nil
+	case '"':
 		var text string
 		err := json.Unmarshal(data, &text)
 		*c = chatContent{{Type: "text", Text: text}}
@@ -53,158 +60,156 @@ func (c *chatContent) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]chatPart)(c))
 }
 
+// A chatFault is a refusal, in vLLM's words.
+type chatFault struct {
+	code          int
+	kind, message string
+}
+
+func badRequest(format string, args ...any) *chatFault {
+	return &chatFault{http.StatusBadRequest, "BadRequestError", fmt.Sprintf(format, args...)}
+}
+
+// parseChat reads a body. What does not fit the schema has the type "Bad
+// Request", as FastAPI's validation has in vLLM, not "BadRequestError".
+func parseChat(contentType string, body []byte) (r chatRequest, fault *chatFault) {
+	refuse := func(format string, args ...any) (chatRequest, *chatFault) {
+		return r, &chatFault{http.StatusBadRequest, "Bad Request", fmt.Sprintf(format, args...)}
+	}
+	if kind, _, _ := strings.Cut(contentType, ";"); !strings.EqualFold(kind, "application/json") {
+		return refuse("Unsupported Media Type: Only 'application/json' is allowed")
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return refuse("%v", err)
+	}
+	if len(r.Messages) == 0 {
+		return refuse("messages: at least one is needed")
+	}
+	if r.StreamOptions != nil && !r.Stream {
+		return refuse("Stream options can only be defined when `stream=True`.")
+	}
+	return r, nil
+}
+
 // A prompt is what a request costs.
 type prompt struct {
 	seed                        uint64
 	tokens, imageTokens, images int // tokens hold imageTokens
-	maxOutput                   int
+	minOutput, maxOutput        int
+	prefix                      []uint64 // chained content hash of each whole block
+	imageKeys                   []uint64 // content hash of each image
 }
 
-// measure counts a request's tokens and checks it against the context length.
-func (r chatRequest) measure(context int) (p prompt, err error) {
-	if len(r.Messages) == 0 {
-		return p, errors.New("messages: at least one is needed")
+// measure counts a request's tokens and checks it against the context length;
+// block is the tokens of a block of the KV cache.
+func (r *chatRequest) measure(context, block int) (p prompt, fault *chatFault) {
+	if r.N != nil && *r.N != 1 {
+		return p, badRequest("n is %d: a simulated engine gives exactly one choice", *r.N)
 	}
-	hash := fnv.New64a()
+	h := tokenHash{block: block}
 	for _, m := range r.Messages {
-		p.tokens += 4 // the template's words around a turn
+		role := contentHash([]byte(m.Role))
+		for range parameters.TurnTokens { // the template's words around a turn
+			h.add(role)
+		}
 		for _, part := range m.Content {
 			switch part.Type {
 			case "text":
-				// About four characters make a token of English text.
-				p.tokens += (len(part.Text) + 3) / 4
-				fmt.Fprintf(hash, "%s:%s", m.Role, part.Text)
+				h.text(part.Text)
 			case "image_url":
-				frame, n, err := imageTokens(part.ImageURL.URL)
+				key, n, err := imageTokens(part.ImageURL.URL)
 				if err != nil {
-					return p, err
+					return p, badRequest("%v", err)
 				}
-				hash.Write(frame)
-				p.images++
+				for i := range n {
+					h.add(key + uint64(i))
+				}
+				p.imageKeys = append(p.imageKeys, key)
 				p.imageTokens += n
 			default:
-				return p, fmt.Errorf("unknown part type: %q", part.Type)
+				return p, badRequest("Unknown part type: %s", part.Type)
 			}
 		}
 	}
-	p.tokens += p.imageTokens
-	p.seed = hash.Sum64()
+	p.images = len(p.imageKeys)
+	p.tokens, p.seed, p.prefix = h.tokens, h.sum, h.blocks
+	return p, p.limit(r, context)
+}
+
+// limit sets how long the answer may be.
+func (p *prompt) limit(r *chatRequest, context int) *chatFault {
 	p.maxOutput = context - p.tokens
 	for _, given := range []*int{r.MaxTokens, r.MaxCompletionTokens} { // the newer name wins
-		if given == nil {
-			continue
+		if given != nil {
+			p.maxOutput = *given
 		}
-		if *given < 1 {
-			return p, fmt.Errorf("max_tokens must be at least 1, got %d", *given)
-		}
-		p.maxOutput = *given
+	}
+	asked := r.MaxTokens != nil || r.MaxCompletionTokens != nil
+	if asked && p.maxOutput < 1 {
+		return badRequest("max_tokens must be at least 1, got %d.", p.maxOutput)
 	}
 	if p.maxOutput < 1 || p.tokens+p.maxOutput > context {
-		return p, fmt.Errorf("this model's maximum context length is %d tokens, but the request has %d input tokens and asks for %d",
-			context, p.tokens, max(1, p.maxOutput))
+		return badRequest("This model's maximum context length is %d tokens. However, you requested %d output tokens "+
+			"and your prompt contains %d input tokens, for a total of %d tokens. Please reduce the length of the input "+
+			"prompt or the number of requested output tokens.",
+			context, max(1, p.maxOutput), p.tokens, p.tokens+max(1, p.maxOutput))
 	}
-	return p, nil
+	p.minOutput = r.MinTokens
+	if p.minOutput < 0 || p.minOutput > p.maxOutput {
+		return badRequest("min_tokens must be between 0 and max_tokens=%d, got %d.", p.maxOutput, p.minOutput)
+	}
+	return nil
 }
 
-// imageTokens reads a data URL; each 32 x 32 pixels make a token, as in Qwen3-VL.
-func imageTokens(url string) (frame []byte, tokens int, err error) {
+// imageTokens reads a data URL: the image's content hash, and its tokens.
+func imageTokens(url string) (key uint64, tokens int, err error) {
 	encoded, ok := strings.CutPrefix(url, "data:image/jpeg;base64,")
 	if !ok {
-		return nil, 0, errors.New("image_url: a simulated server takes data:image/jpeg;base64 URLs only")
+		return 0, 0, errors.New("image_url: a simulated server takes data:image/jpeg;base64 URLs only")
 	}
-	frame, err = base64.StdEncoding.DecodeString(encoded)
+	frame, err := decodeBase64(encoded)
 	if err != nil {
-		return nil, 0, fmt.Errorf("image_url: %w", err)
+		return 0, 0, fmt.Errorf("image_url: %w", err)
 	}
-	size, _, err := image.DecodeConfig(bytes.NewReader(frame))
+	width, height, err := jpegSize(frame)
 	if err != nil {
-		return nil, 0, fmt.Errorf("image_url: cannot identify image: %w", err)
+		return 0, 0, fmt.Errorf("image_url: cannot identify image: %w", err)
 	}
-	return frame, ((size.Width + 31) / 32) * ((size.Height + 31) / 32), nil
+	return contentHash(frame), parameters.ImageTokens(width, height), nil
 }
 
-type usage struct {
-	Prompt     int `json:"prompt_tokens"`
-	Completion int `json:"completion_tokens"`
-	Total      int `json:"total_tokens"`
+// A tokenHash is the chained hash of a prompt's tokens, of which the hash at
+// the end of each whole block is kept: two prompts with the same block hash
+// are the same up to there.
+type tokenHash struct {
+	block, tokens int
+	sum           uint64
+	blocks        []uint64
 }
 
-func (a *answer) usage() usage {
-	return usage{a.prompt.tokens, len(a.words), a.prompt.tokens + len(a.words)}
-}
-
-// whole answers when all tokens are there.
-func (v *vllmServer) whole(w http.ResponseWriter, r *http.Request, a *answer) {
-	for range a.words {
-		if !v.next(r, a) {
-			return
-		}
+func (h *tokenHash) add(token uint64) {
+	// The folded multiplication of wyhash; its constants are primes.
+	hi, lo := bits.Mul64(h.sum^token^0xa0761d6478bd642f, 0xe7037ed1a0b428db^uint64(h.tokens))
+	h.sum = hi ^ lo
+	h.tokens++
+	if h.tokens%h.block == 0 {
+		h.blocks = append(h.blocks, h.sum)
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"id": a.id, "object": "chat.completion", "created": a.created, "model": v.name,
-		"choices": []any{map[string]any{
-			"index": 0, "finish_reason": a.reason, "logprobs": nil,
-			"message": map[string]any{"role": "assistant", "content": strings.Join(a.words, "")},
-		}},
-		"usage": a.usage(),
-	})
 }
 
-// A chunk is one event of a stream. Usage is absent unless asked for, then
-// null in all events but the last.
-type chatChunk struct {
-	ID      string       `json:"id"`
-	Object  string       `json:"object"`
-	Created int64        `json:"created"`
-	Model   string       `json:"model"`
-	Choices []chatChoice `json:"choices"`
-	Usage   any          `json:"usage,omitempty"`
-}
-
-type chatChoice struct {
-	Index  int       `json:"index"`
-	Delta  chatDelta `json:"delta"`
-	Finish *string   `json:"finish_reason"`
-}
-
-type chatDelta struct {
-	Role    string `json:"role,omitempty"`
-	Content string `json:"content"`
-}
-
-// stream answers token by token. As in vLLM, nothing is sent before the first
-// token; then the role's event comes just before it.
-func (v *vllmServer) stream(w http.ResponseWriter, r *http.Request, a *answer, withUsage bool) {
-	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	control := http.NewResponseController(w)
-	send := func(choices []chatChoice, u any) {
-		c := chatChunk{a.id, "chat.completion.chunk", a.created, v.name, choices, nil}
-		if withUsage {
-			c.Usage = u
+// text adds a text's tokens: four bytes each, and the last one the rest, so
+// that texts that begin alike have tokens that begin alike.
+func (h *tokenHash) text(s string) {
+	n := parameters.TextTokens(len(s))
+	for i := range n {
+		piece := s[min(4*i, len(s)):]
+		if i < n-1 {
+			piece = piece[:min(4, len(piece))]
 		}
-		data, err := json.Marshal(c)
-		if err != nil {
-			panic(fmt.Sprintf("sim: stream: %v", err)) // our own types always encode
+		var token uint64
+		for _, c := range []byte(piece) {
+			token = token<<8 ^ uint64(c) ^ token>>56
 		}
-		fmt.Fprintf(w, "data: %s\n\n", data)
+		h.add(token)
 	}
-	null := json.RawMessage("null")
-	for i, word := range a.words {
-		if !v.next(r, a) {
-			return
-		}
-		if i == 0 {
-			send([]chatChoice{{Delta: chatDelta{Role: "assistant"}}}, null)
-		}
-		choice := chatChoice{Delta: chatDelta{Content: word}}
-		if i == len(a.words)-1 {
-			choice.Finish = &a.reason
-		}
-		send([]chatChoice{choice}, null)
-		control.Flush()
-	}
-	if withUsage {
-		send([]chatChoice{}, a.usage())
-	}
-	fmt.Fprint(w, "data: [DONE]\n\n")
 }

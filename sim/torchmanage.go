@@ -1,67 +1,29 @@
 package sim
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
-	"io"
-	"mime/multipart"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/evabench/evabench/sim/model"
 )
 
-// part is the "data" part of a multipart body, or its first one.
-func part(body []byte, boundary string) ([]byte, error) {
-	var first []byte
-	for r := multipart.NewReader(bytes.NewReader(body), boundary); ; {
-		p, err := r.NextPart()
-		if err == io.EOF && first != nil {
-			return first, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read multipart body: %w", err)
-		}
-		data, err := io.ReadAll(p)
-		if err != nil {
-			return nil, fmt.Errorf("read multipart body: %w", err)
-		}
-		if p.FormName() == "data" {
-			return data, nil
-		}
-		if first == nil {
-			first = data
-		}
-	}
-}
-
-// management is the handler of the management address. It only tells; models
-// and workers are those of the configuration.
+// management is the handler of the management address: it tells of models and
+// scales their workers. Models cannot be registered or taken away, as in a
+// TorchServe without --enable-model-api.
 func (t *torchServe) management() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /models", func(w http.ResponseWriter, _ *http.Request) {
-		list := make([]map[string]string, len(t.models))
-		for i, m := range t.models {
-			list[i] = map[string]string{"modelName": m.name, "modelUrl": m.name + ".mar"}
-		}
-		writeJSON(w, http.StatusOK, map[string]any{"models": list})
-	})
-	mux.HandleFunc("GET /models/{model}", func(w http.ResponseWriter, r *http.Request) {
-		m := t.find(r.PathValue("model"))
-		if m == nil {
-			t.fault(w, http.StatusNotFound, "ModelNotFoundException", "Model not found: %s", r.PathValue("model"))
-			return
-		}
-		var pending int
-		if t.driver.do(func(*model.World) { pending = m.detector.Pending() }) != nil {
-			panic(http.ErrAbortHandler)
-		}
-		writeJSON(w, http.StatusOK, []torchDescription{m.describe(pending)})
-	})
-	mux.HandleFunc("/models", t.notAllowed)
-	mux.HandleFunc("/models/{model}", t.notAllowed)
+	mux.HandleFunc("GET /models", t.listModels)
+	mux.HandleFunc("GET /models/{model}", t.describeModel)
+	mux.HandleFunc("GET /models/{model}/{version}", t.describeModel)
+	mux.HandleFunc("PUT /models/{model}", t.scaleModel)
+	mux.HandleFunc("PUT /models/{model}/{version}", t.scaleModel)
+	for _, pattern := range []string{"/models", "/models/{model}", "/models/{model}/{version}"} {
+		mux.HandleFunc(pattern, t.notAllowed)
+	}
 	mux.HandleFunc("/", t.notFound)
 	return mux
 }
@@ -70,6 +32,118 @@ func (t *torchServe) notAllowed(w http.ResponseWriter, _ *http.Request) {
 	t.fault(w, http.StatusMethodNotAllowed, "MethodNotAllowedException", "Requested method is not allowed, please refer to API document.")
 }
 
+// intParameter is a number of the query; one that is none counts as missing.
+func intParameter(r *http.Request, name string, otherwise int) int {
+	if n, err := strconv.Atoi(r.URL.Query().Get(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// listModels answers with at most 100 models. A page that ends with the last
+// model names a next one all the same, which is empty: ApiUtils.getModelList.
+func (t *torchServe) listModels(w http.ResponseWriter, r *http.Request) {
+	limit, from := intParameter(r, "limit", 100), max(0, intParameter(r, "next_page_token", 0))
+	if limit > 100 || limit < 0 {
+		limit = 100
+	}
+	type named struct {
+		ModelName string `json:"modelName"`
+		ModelURL  string `json:"modelUrl"`
+	}
+	answer := struct {
+		NextPageToken string  `json:"nextPageToken,omitempty"`
+		Models        []named `json:"models"`
+	}{Models: []named{}}
+	all := slices.SortedFunc(slices.Values(t.models), func(a, b *torchModel) int { return cmp.Compare(a.name, b.name) })
+	last := from + limit
+	if last > len(all) {
+		last = len(all)
+	} else {
+		answer.NextPageToken = strconv.Itoa(last)
+	}
+	for i := from; i < last; i++ {
+		answer.Models = append(answer.Models, named{all[i].name, all[i].name + ".mar"})
+	}
+	t.json(w, http.StatusOK, answer)
+}
+
+// named is the model of the path, nil if it has answered that there is none.
+func (t *torchServe) named(w http.ResponseWriter, r *http.Request) *torchModel {
+	name, version := r.PathValue("model"), r.PathValue("version")
+	m := t.find(name)
+	switch {
+	case m == nil:
+		t.fault(w, http.StatusNotFound, "ModelNotFoundException", "Model not found: %s", name)
+		return nil
+	case version != "" && version != torchVersion && version != "all":
+		t.fault(w, http.StatusNotFound, "ModelVersionNotFoundException", "Model version: %s does not exist for model: %s", version, name)
+		return nil
+	}
+	return m
+}
+
+func (t *torchServe) describeModel(w http.ResponseWriter, r *http.Request) {
+	m := t.named(w, r)
+	if m == nil {
+		return
+	}
+	var d torchDescription
+	if t.driver.do(func(*model.World) { d = m.describe(t.options) }) != nil {
+		panic(http.ErrAbortHandler)
+	}
+	t.json(w, http.StatusOK, []torchDescription{d})
+}
+
+// scaleModel sets the number of workers. More are there at once; those that
+// are too many end after their batch.
+func (t *torchServe) scaleModel(w http.ResponseWriter, r *http.Request) {
+	m := t.named(w, r)
+	if m == nil {
+		return
+	}
+	least := intParameter(r, "min_worker", 1)
+	most := intParameter(r, "max_worker", least)
+	if most < least || least < 0 {
+		t.fault(w, http.StatusBadRequest, "BadRequestException", "max_worker cannot be less than min_worker.")
+		return
+	}
+	err := t.scale(m, least, most)
+	switch {
+	case r.URL.Query().Get("synchronous") != "true":
+		t.json(w, http.StatusAccepted, map[string]string{"status": "Processing worker updates..."})
+	case err != nil: // a worker that finds no memory does not start
+		t.fault(w, http.StatusInternalServerError, "InternalServerException", "Failed to start workers for model %s version: null", m.name)
+	default:
+		t.json(w, http.StatusOK, map[string]string{"status": fmt.Sprintf("Workers scaled to %d for model: %s", least, m.name)})
+	}
+}
+
+// scale brings the workers between least and most.
+func (t *torchServe) scale(m *torchModel, least, most int) error {
+	t.scaling.Lock()
+	defer t.scaling.Unlock()
+	var now, want int
+	if t.driver.do(func(*model.World) {
+		now = m.detector.Workers()
+		want = min(max(now, least), most)
+		m.minWorkers, m.maxWorkers = least, most
+	}) != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if t.resize != nil && want != now {
+		if err := t.resize(want-now, m); err != nil {
+			return err
+		}
+	}
+	return t.driver.do(func(*model.World) {
+		m.detector.Scale(want)
+		m.started = time.Now()
+	})
+}
+
+// A torchDescription is DescribeModelResponse.java, without what is not there
+// to be told: the workers' GPU usage and Python's own memory.
 type torchDescription struct {
 	ModelName       string        `json:"modelName"`
 	ModelVersion    string        `json:"modelVersion"`
@@ -78,18 +152,18 @@ type torchDescription struct {
 	MinWorkers      int           `json:"minWorkers"`
 	MaxWorkers      int           `json:"maxWorkers"`
 	BatchSize       int           `json:"batchSize"`
-	MaxBatchDelay   int           `json:"maxBatchDelay"`
+	MaxBatchDelay   int           `json:"maxBatchDelay"` // ms
+	DeviceType      string        `json:"deviceType"`
 	LoadedAtStartup bool          `json:"loadedAtStartup"`
 	Workers         []torchWorker `json:"workers"`
 	Queue           torchQueue    `json:"jobQueueStatus"`
 }
 
 type torchWorker struct {
-	ID          string `json:"id"`
-	StartTime   string `json:"startTime"`
-	Status      string `json:"status"`
-	MemoryUsage uint64 `json:"memoryUsage"`
-	GPU         bool   `json:"gpu"`
+	ID        string `json:"id"`
+	StartTime string `json:"startTime"`
+	Status    string `json:"status"`
+	GPU       bool   `json:"gpu"`
 }
 
 type torchQueue struct {
@@ -97,53 +171,18 @@ type torchQueue struct {
 	PendingRequests   int `json:"pendingRequests"`
 }
 
-func (m *torchModel) describe(pending int) torchDescription {
+func (m *torchModel) describe(o torchServeOptions) torchDescription {
+	pending := m.detector.Pending()
 	d := torchDescription{
-		ModelName: m.name, ModelVersion: "1.0", ModelURL: m.name + ".mar", Runtime: "python",
-		MinWorkers: m.workers, MaxWorkers: m.workers, BatchSize: 1, MaxBatchDelay: 100, LoadedAtStartup: true,
-		Queue: torchQueue{RemainingCapacity: m.queue - pending, PendingRequests: pending},
+		ModelName: m.name, ModelVersion: torchVersion, ModelURL: m.name + ".mar", Runtime: "python",
+		MinWorkers: m.minWorkers, MaxWorkers: m.maxWorkers, BatchSize: o.batch, MaxBatchDelay: o.delay,
+		DeviceType: "gpu", LoadedAtStartup: true, Workers: []torchWorker{},
+		Queue: torchQueue{RemainingCapacity: max(0, o.queue-pending), PendingRequests: pending},
 	}
-	for i := range m.workers {
+	for i := range m.detector.Workers() {
 		d.Workers = append(d.Workers, torchWorker{
-			ID: strconv.Itoa(9000 + i), StartTime: m.started.UTC().Format(time.RFC3339), Status: "READY",
-			MemoryUsage: m.memoryBytesPerWorker, GPU: true,
+			ID: strconv.Itoa(9000 + i), StartTime: m.started.UTC().Format(time.RFC3339), Status: "READY", GPU: true,
 		})
 	}
 	return d
-}
-
-// metrics is the handler of the metrics address (metrics_mode=prometheus).
-func (t *torchServe) metrics() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		var page strings.Builder
-		if t.driver.do(func(*model.World) { t.page(&page) }) != nil {
-			panic(http.ErrAbortHandler)
-		}
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		io.WriteString(w, page.String())
-	})
-	mux.HandleFunc("/", t.notFound)
-	return mux
-}
-
-func (t *torchServe) page(w io.Writer) {
-	for _, c := range []struct {
-		name, help string
-		value      func(*torchModel) float64
-	}{
-		{"ts_inference_requests_total", "Torchserve prometheus counter metric with unit: Count",
-			func(m *torchModel) float64 { return float64(m.requests) }},
-		{"ts_queue_latency_microseconds", "Torchserve prometheus counter metric with unit: Microseconds",
-			func(m *torchModel) float64 { return float64(m.queued) / 1e3 }},
-		{"ts_inference_latency_microseconds", "Torchserve prometheus counter metric with unit: Microseconds",
-			func(m *torchModel) float64 { return float64(m.inferred) / 1e3 }},
-	} {
-		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s counter\n", c.name, c.help, c.name)
-		for _, m := range t.models {
-			if m.requests > 0 { // TorchServe shows a series from its first event
-				fmt.Fprintf(w, "%s{model_name=%q,model_version=\"default\",hostname=%q,} %v\n", c.name, m.name, t.host, c.value(m))
-			}
-		}
-	}
 }

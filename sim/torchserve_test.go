@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -64,96 +65,185 @@ func fetch(t *testing.T, url string) string {
 	return string(body)
 }
 
-func TestTorchServeContract(t *testing.T) {
+// form is a multipart body with one file.
+func form(t *testing.T, field string, content []byte) (contentType string, body []byte) {
+	t.Helper()
+	var b bytes.Buffer
+	parts := multipart.NewWriter(&b)
+	file, err := parts.CreateFormFile(field, "frame.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Write(content)
+	parts.Close()
+	return parts.FormDataContentType(), b.Bytes()
+}
+
+func TestTorchServePredictions(t *testing.T) {
 	c, _ := start(t, Options{})
 	i, err := c.launch(t.Context(), visionRequest("vision-0", 2))
 	if err != nil {
 		t.Fatal(err)
 	}
 	frame := jpegFrame(t, 64, 48, 1)
-	var form bytes.Buffer
-	parts := multipart.NewWriter(&form)
-	file, err := parts.CreateFormFile("data", "frame.jpg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file.Write(frame)
-	parts.Close()
+	multi, multiBody := form(t, "data", frame)
+	other, otherBody := form(t, "picture", frame)
+	const path = "/predictions/rt-detrv2"
 	for _, test := range []struct {
-		path, contentType string
-		body              []byte
-		status            int
-		want              string
+		method, path, contentType string
+		body                      []byte
+		status                    int
+		want                      string
 	}{
-		{"/predictions/rt-detrv2", "image/jpeg", frame, 200, `[{"label":`},
-		{"/predictions/rt-detrv2/1.0", "application/octet-stream", frame, 200, `[{"label":`},
-		{"/predictions/rt-detrv2", parts.FormDataContentType(), form.Bytes(), 200, `[{"label":`},
-		{"/predictions/rt-detrv2", "application/x-www-form-urlencoded", frame, 500, "ErrorDataDecoderException"},
-		{"/predictions/rt-detrv2", "image/jpeg", frame[:20], 503, `"type":"InternalServerException","message":"Prediction failed"`},
-		{"/predictions/yolo", "image/jpeg", frame, 404, "ModelNotFoundException"},
-		{"/nothing", "image/jpeg", frame, 404, "ResourceNotFoundException"},
-		{"/predictions/rt-detrv2", "image/jpeg", make([]byte, torchServeBody+1), 413, ""},
+		{"POST", path, "image/jpeg", frame, 200, `[{"label":`},
+		{"PUT", path, "image/jpeg", frame, 200, `[{"label":`},
+		{"POST", path, "", frame, 200, `[{"label":`},
+		{"POST", path + "/1.0", "application/octet-stream", frame, 200, `[{"label":`},
+		{"POST", path, multi, multiBody, 200, `[{"label":`},
+		{"POST", path, other, otherBody, 503, `"InternalServerException"`}, // the handler reads "data" or "body"
+		{"POST", path, multi, frame, 500, "ErrorDataDecoderException"},
+		{"POST", path, "application/x-www-form-urlencoded", append(frame, "%zz"...), 500, "ErrorDataDecoderException"},
+		{"POST", path, "application/x-www-form-urlencoded; charset=utf-8", append(frame, "\r"...), 500, "ErrorDataDecoderException"},
+		{"POST", path, "image/jpeg", frame[:20], 503, `"message": "Prediction failed"`},
+		{"POST", "/predictions/yolo", "image/jpeg", frame, 404, "ModelNotFoundException"},
+		{"POST", path + "/2.0", "image/jpeg", frame, 404, "ModelVersionNotFoundException"},
+		{"POST", "/nothing", "image/jpeg", frame, 404, "ResourceNotFoundException"},
 	} {
-		resp, body := post(t, i.URL+test.path, test.contentType, test.body)
+		r, err := http.NewRequest(test.method, i.URL+test.path, bytes.NewReader(test.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.contentType != "" {
+			r.Header.Set("Content-Type", test.contentType)
+		}
+		resp, body := send(t, r)
 		if resp.StatusCode != test.status || !strings.Contains(body, test.want) {
-			t.Errorf("%s as %s: %s %s, want %d …%s…", test.path, test.contentType, resp.Status, body, test.status, test.want)
+			t.Errorf("%s %s as %s: %s %s, want %d …%s…", test.method, test.path, test.contentType, resp.Status, body, test.status, test.want)
 		}
 		if _, named := resp.Header["Content-Type"]; named && test.status == 200 {
 			t.Errorf("%s: a list has content type %q, TorchServe names none", test.path, resp.Header["Content-Type"])
 		}
+		if resp.Close != (test.status >= 400) {
+			t.Errorf("%s: status %d, connection closed %v; TorchServe closes after an error", test.path, test.status, resp.Close)
+		}
 	}
-	_, first := post(t, i.URL+"/predictions/rt-detrv2", "image/jpeg", frame)
-	_, again := post(t, i.URL+"/predictions/rt-detrv2", "image/jpeg", frame)
-	_, other := post(t, i.URL+"/predictions/rt-detrv2", "image/jpeg", jpegFrame(t, 64, 48, 2))
-	if first != again || first == other {
-		t.Errorf("boxes of a frame: %s, again %s, of another %s", first, again, other)
+	_, first := post(t, i.URL+path, "image/jpeg", frame)
+	_, again := post(t, i.URL+path, "image/jpeg", frame)
+	_, different := post(t, i.URL+path, "image/jpeg", jpegFrame(t, 64, 48, 2))
+	if first != again || first == different || !json.Valid([]byte(first)) {
+		t.Errorf("boxes of a frame: %s, again %s, of another %s", first, again, different)
 	}
-	if got := fetch(t, i.URL+"/ping"); got != `{"status":"Healthy"}` {
-		t.Errorf("ping: %s", got)
-	}
-	resp, _ := post(t, i.Scrapes[0].URL+"/models/rt-detrv2", "text/plain", nil)
-	if resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("POST of a model: %s", resp.Status)
-	}
-	var list []torchDescription
-	if err := json.Unmarshal([]byte(fetch(t, i.Scrapes[0].URL+"/models/rt-detrv2")), &list); err != nil {
-		t.Fatal(err)
-	}
-	if len(list) != 1 || len(list[0].Workers) != 2 || list[0].Workers[1].Status != "READY" ||
-		list[0].Queue != (torchQueue{RemainingCapacity: 100}) || list[0].BatchSize != 1 {
-		t.Errorf("model: %+v", list)
-	}
-	if got := fetch(t, i.Scrapes[0].URL+"/models"); !strings.Contains(got, `"modelName":"rt-detrv2"`) {
-		t.Errorf("models: %s", got)
+	if got := fetch(t, i.URL+"/ping"); got != "{\n  \"status\": \"Healthy\"\n}\n" {
+		t.Errorf("ping: %q", got)
 	}
 }
 
-// In virtual time, without sockets: 1 worker, 2 places in the queue, 5 at once.
+func send(t *testing.T, r *http.Request) (*http.Response, string) {
+	t.Helper()
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(answer)
+}
+
+// virtualTorchServe is a TorchServe in virtual time, of models that take 10 ms
+// of a GPU for a frame.
+func virtualTorchServe(t *testing.T, o torchServeOptions, workers int, names ...string) *torchServe {
+	d := newDriver()
+	go d.run(t.Context())
+	ts := &torchServe{driver: d, options: o, host: "h", gone: make(chan struct{})}
+	d.do(func(w *model.World) {
+		host, gpu := model.NewHost(w, 64), w.AddDevice(testGPU)
+		for _, name := range names {
+			cfg := model.DetectorConfig{Workers: workers, Job: model.Job{Work: 1, Parallel: 100}}
+			o.apply(&cfg)
+			ts.models = append(ts.models, &torchModel{
+				name: name, minWorkers: workers, maxWorkers: workers,
+				detector: model.NewDetector(w, host, gpu, model.Client{Share: 1}, cfg),
+			})
+		}
+	})
+	return ts
+}
+
+var testGPU = model.DeviceConfig{SMs: 100, Bandwidth: 1e15, Quantum: 2 * time.Millisecond}
+
+// call sends a request to a handler without a socket.
+func call(h http.Handler, method, path, contentType, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func options(edit func(*torchServeOptions)) torchServeOptions {
+	o := defaultTorchServe()
+	edit(&o)
+	return o
+}
+
+func TestTorchServeBodyLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := virtualTorchServe(t, defaultTorchServe(), 1, "m")
+		for size, want := range map[int]int{6_553_500: 503, 6_553_501: 413} { // 503: zeros are no image
+			if w := call(ts.inference(), "POST", "/predictions/m", "image/jpeg", strings.Repeat("\x00", size)); w.Code != want {
+				t.Errorf("%d bytes: %d, want %d", size, w.Code, want)
+			}
+		}
+	})
+}
+
+func TestTorchServeRequestID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := virtualTorchServe(t, defaultTorchServe(), 1, "m")
+		seen := make(map[string]bool)
+		for range 2 {
+			r := httptest.NewRequest("POST", "/predictions/m", bytes.NewReader(jpegFrame(t, 8, 8, 1)))
+			r.Header.Set("X-Request-Id", "mine")
+			w := httptest.NewRecorder()
+			ts.inference().ServeHTTP(w, r)
+			id := w.Header().Get("x-request-id")
+			if len(id) != 36 || id[14] != '4' || seen[id] {
+				t.Errorf("request id %q, want a UUID of the server's own", id)
+			}
+			seen[id] = true
+		}
+	})
+}
+
+// 1 worker, 2 places in the queue, 5 at once.
 func TestTorchServeQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDriver()
-		go d.run(t.Context())
-		cfg := model.DetectorConfig{Workers: 1, Queue: 2, Job: model.Job{Work: 1, Parallel: 100}} // 10 ms
-		m := &torchModel{name: "m", workers: 1, queue: 2}
-		ts := &torchServe{driver: d, host: "h", gone: make(chan struct{}), models: []*torchModel{m}}
-		d.do(func(w *model.World) {
-			m.detector = model.NewDetector(w, w.AddDevice(turns(100)), model.Client{Share: 1}, cfg)
-		})
-		frame := jpegFrame(t, 16, 16, 1)
+		ts := virtualTorchServe(t, options(func(o *torchServeOptions) { o.queue = 2 }), 1, "m")
+		frame := string(jpegFrame(t, 16, 16, 1))
 		codes := make(chan string)
 		begin := time.Now()
 		for range 5 {
 			go func() {
-				r := httptest.NewRequest("POST", "/predictions/m", bytes.NewReader(frame))
-				r.Header.Set("Content-Type", "image/jpeg")
-				w := httptest.NewRecorder()
-				ts.inference().ServeHTTP(w, r)
+				w := call(ts.inference(), "POST", "/predictions/m", "image/jpeg", frame)
 				codes <- fmt.Sprint(w.Code, " ", time.Since(begin), " ", strings.Contains(w.Body.String(), "ServiceUnavailableException"))
 			}()
 			synctest.Wait()
 		}
 		var got []string
-		for range 5 {
+		for range 2 {
+			got = append(got, <-codes)
+		}
+		if queue := describe(t, ts).Queue; queue != (torchQueue{RemainingCapacity: 0, PendingRequests: 2}) {
+			t.Errorf("with a full queue: %+v", queue)
+		}
+		got = append(got, <-codes) // the second begins
+		if queue := describe(t, ts).Queue; queue != (torchQueue{RemainingCapacity: 1, PendingRequests: 1}) {
+			t.Errorf("after one answer: %+v", queue)
+		}
+		for range 2 {
 			got = append(got, <-codes)
 		}
 		// The last two are refused at once; the others end every 10 ms.
@@ -161,17 +251,245 @@ func TestTorchServeQueue(t *testing.T) {
 		if fmt.Sprint(got) != want {
 			t.Errorf("got %v, want %s", got, want)
 		}
-		w := httptest.NewRecorder()
-		ts.metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-		// Waits 0 + 10 + 20 ms; latencies 10 + 20 + 30 ms; all five count as requests.
-		for _, line := range []string{
-			`ts_inference_requests_total{model_name="m",model_version="default",hostname="h",} 5`,
-			`ts_queue_latency_microseconds{model_name="m",model_version="default",hostname="h",} 30000`,
-			`ts_inference_latency_microseconds{model_name="m",model_version="default",hostname="h",} 60000`,
-		} {
-			if !strings.Contains(w.Body.String(), line+"\n") {
-				t.Errorf("metrics lack %q:\n%s", line, w.Body)
+		// Waits 0 + 10 + 20 ms; latencies 10 + 20 + 30 ms, waits with them; all
+		// five count as requests. The gauges are of the last one.
+		checkPage(t, ts.metrics(), map[string]float64{
+			"ts_inference_requests_total{model_name=m,model_version=default}":       5,
+			"ts_queue_latency_microseconds{model_name=m,model_version=default}":     30000,
+			"ts_inference_latency_microseconds{model_name=m,model_version=default}": 60000,
+			"QueueTime{Level=Host}":                   20,
+			"PredictionTime{Level=Model,ModelName=m}": 10, "HandlerTime{Level=Model,ModelName=m}": 10,
+			"Requests2XX{Level=Host}": 3 + 2, "Requests5XX{Level=Host}": 2, // two of management
+		})
+	})
+}
+
+// describe asks the management API for the first model.
+func describe(t *testing.T, ts *torchServe) torchDescription {
+	t.Helper()
+	w := call(ts.management(), "GET", "/models/"+ts.models[0].name, "", "")
+	var list []torchDescription
+	if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil || len(list) != 1 {
+		t.Fatalf("%s: %v", w.Body, err)
+	}
+	return list[0]
+}
+
+// An idle server with batch size 2 reports the whole delay as queue time.
+func TestTorchServeBatchDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := virtualTorchServe(t, options(func(o *torchServeOptions) { o.batch, o.delay = 2, 150 }), 1, "m")
+		frame := string(jpegFrame(t, 16, 16, 1))
+		for range 3 {
+			begin := time.Now()
+			w := call(ts.inference(), "POST", "/predictions/m", "image/jpeg", frame)
+			if w.Code != 200 || time.Since(begin) != 160*time.Millisecond {
+				t.Errorf("%d after %v, want 150 ms of delay and 10 of work", w.Code, time.Since(begin))
+			}
+		}
+		checkPage(t, ts.metrics(), map[string]float64{
+			"ts_queue_latency_microseconds{model_name=m,model_version=default}": 450000, "QueueTime{Level=Host}": 150,
+		})
+		done := make(chan struct{})
+		begin := time.Now()
+		for range 2 {
+			go func() {
+				call(ts.inference(), "POST", "/predictions/m", "image/jpeg", frame)
+				done <- struct{}{}
+			}()
+		}
+		<-done
+		<-done
+		if took := time.Since(begin); took != 20*time.Millisecond && took != 10*time.Millisecond {
+			t.Errorf("two at once took %v: a full batch does not wait", took)
+		}
+		if d := describe(t, ts); d.BatchSize != 2 || d.MaxBatchDelay != 150 {
+			t.Errorf("described as %+v", d)
+		}
+	})
+}
+
+// What fails in the worker adds to neither sum and no gauge.
+func TestTorchServeSumsAreOfAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := virtualTorchServe(t, defaultTorchServe(), 1, "m")
+		w := call(ts.inference(), "POST", "/predictions/m/1.0", "image/jpeg", "no image")
+		if w.Code != 503 || !strings.Contains(w.Body.String(), `"type": "InternalServerException"`) {
+			t.Errorf("corrupt image: %d %s", w.Code, w.Body)
+		}
+		call(ts.inference(), "POST", "/predictions/x", "image/jpeg", "no image")
+		got := checkPage(t, ts.metrics(), map[string]float64{
+			"ts_inference_requests_total{model_name=m,model_version=1.0}": 1, "Requests5XX{Level=Host}": 1, "Requests4XX{Level=Host}": 1,
+		})
+		for name := range got {
+			if strings.Contains(name, "latency") || strings.Contains(name, "Time") || strings.Contains(name, "2XX") {
+				t.Errorf("%s is on the page before the first answer", name)
 			}
 		}
 	})
+}
+
+// A client that goes does not take its job with it.
+func TestTorchServeAbandonedJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := virtualTorchServe(t, defaultTorchServe(), 1, "m")
+		frame := jpegFrame(t, 16, 16, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan struct{})
+		for range 3 {
+			go func() {
+				r := httptest.NewRequest("POST", "/predictions/m", bytes.NewReader(frame)).WithContext(ctx)
+				ts.inference().ServeHTTP(httptest.NewRecorder(), r)
+				left <- struct{}{}
+			}()
+		}
+		synctest.Wait()
+		cancel()
+		for range 3 {
+			<-left
+		}
+		begin := time.Now()
+		w := call(ts.inference(), "POST", "/predictions/m", "image/jpeg", string(frame))
+		if w.Code != 200 || time.Since(begin) != 40*time.Millisecond {
+			t.Errorf("%d after %v, want its turn after three abandoned jobs of 10 ms", w.Code, time.Since(begin))
+		}
+		checkPage(t, ts.metrics(), map[string]float64{
+			"ts_inference_latency_microseconds{model_name=m,model_version=default}": 100000, "Requests2XX{Level=Host}": 4,
+		})
+	})
+}
+
+func TestTorchServeMetricsMode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := virtualTorchServe(t, options(func(o *torchServeOptions) { o.metricsMode = "log" }), 1, "m")
+		call(ts.inference(), "POST", "/predictions/m", "image/jpeg", string(jpegFrame(t, 16, 16, 1)))
+		w := call(ts.metrics(), "GET", "/metrics", "", "")
+		if w.Code != 200 || w.Body.Len() != 0 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
+			t.Errorf("%d %q %s, want 200 and nothing", w.Code, w.Body, w.Header())
+		}
+	})
+	o := defaultTorchServe()
+	o.metricsMode = "off"
+	if o.check() == nil {
+		t.Error("metrics_mode off was taken")
+	}
+}
+
+func TestTorchServeScale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := virtualTorchServe(t, defaultTorchServe(), 1, "m")
+		for _, test := range []struct {
+			method, path string
+			code         int
+			want         string
+			workers      int
+		}{
+			{"PUT", "/models/m?min_worker=2&max_worker=2&synchronous=true", 200, "Workers scaled to 2 for model: m", 2},
+			{"POST", "/models/m?min_worker=3", 405, "MethodNotAllowedException", 2},
+			{"PUT", "/models/m?min_worker=3", 202, "Processing worker updates", 3},
+			{"PUT", "/models/m?min_worker=1&max_worker=5", 202, "", 3},
+			{"PUT", "/models/m?min_worker=2&max_worker=1", 400, "max_worker cannot be less than min_worker.", 3},
+			{"PUT", "/models/x?min_worker=1", 404, "ModelNotFoundException", 3},
+			{"PUT", "/models/m/7?min_worker=1", 404, "ModelVersionNotFoundException", 3},
+			{"DELETE", "/models/m", 405, "MethodNotAllowedException", 3},
+			{"PUT", "/models/m?synchronous=true", 200, "scaled to 1", 1}, // the default of both
+			{"PUT", "/models/m?min_worker=0&synchronous=true", 200, "scaled to 0", 0},
+		} {
+			w := call(ts.management(), test.method, test.path, "", "")
+			d := describe(t, ts)
+			if w.Code != test.code || !strings.Contains(w.Body.String(), test.want) || len(d.Workers) != test.workers {
+				t.Errorf("%s %s: %d %s and %d workers, want %d …%s… and %d", test.method, test.path,
+					w.Code, w.Body, len(d.Workers), test.code, test.want, test.workers)
+			}
+		}
+		w := call(ts.inference(), "POST", "/predictions/m", "image/jpeg", string(jpegFrame(t, 16, 16, 1)))
+		if w.Code != 503 || !strings.Contains(w.Body.String(), "ServiceUnavailableException") {
+			t.Errorf("without workers: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// Workers take device memory: what does not fit does not start.
+func TestTorchServeScaleNeedsMemory(t *testing.T) {
+	c, _ := start(t, Options{})
+	i, err := c.launch(t.Context(), visionRequest("a", 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scale := func(n int) int {
+		r, err := http.NewRequest("PUT", fmt.Sprintf("%s/models/rt-detrv2?min_worker=%d&synchronous=true", i.Scrapes[0].URL, n), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, _ := send(t, r)
+		return resp.StatusCode
+	}
+	fit := 2
+	for code := 200; code == 200; {
+		if code = scale(fit + 1); code == 200 {
+			fit++
+		} else if code != 500 || fit < 10 || fit > 1000 {
+			t.Fatalf("%d workers: %d, want 500 when memory is full", fit+1, code)
+		}
+	}
+	if _, err := c.launch(t.Context(), visionRequest("b", 1)); err == nil {
+		t.Error("another worker fitted the full card")
+	}
+	if got := scale(1); got != 200 {
+		t.Errorf("back to one: %d", got)
+	}
+	if _, err := c.launch(t.Context(), visionRequest("b", 1)); err != nil {
+		t.Errorf("after the workers went: %v", err)
+	}
+	if err := c.stop(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.launch(t.Context(), visionRequest("c", fit-1)); err != nil {
+		t.Errorf("after the instance went: %v", err)
+	}
+}
+
+func TestTorchServeModelPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var names []string
+		for i := range 150 {
+			names = append(names, fmt.Sprintf("m%03d", 149-i))
+		}
+		ts := virtualTorchServe(t, defaultTorchServe(), 1, names...)
+		for _, test := range []struct {
+			query, first, next string
+			models             int
+		}{
+			{"", "m000", "100", 100},
+			{"?limit=1000", "m000", "100", 100},
+			{"?limit=-1", "m000", "100", 100},
+			{"?limit=10&next_page_token=100", "m100", "110", 10},
+			{"?next_page_token=100", "m100", "", 50},
+			{"?limit=50&next_page_token=100", "m100", "150", 50}, // the last page, which names a next one
+			{"?next_page_token=150", "", "", 0},
+			{"?limit=ten", "m000", "100", 100},
+		} {
+			var page struct {
+				NextPageToken string
+				Models        []struct{ ModelName string }
+			}
+			w := call(ts.management(), "GET", "/models"+test.query, "", "")
+			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Models) != test.models || page.NextPageToken != test.next || test.models > 0 && page.Models[0].ModelName != test.first {
+				t.Errorf("%s: %d models from %v, next %q; want %+v", test.query, len(page.Models), page.Models[:min(1, len(page.Models))], page.NextPageToken, test)
+			}
+		}
+	})
+}
+
+func TestJavaDouble(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0.0", 1: "1.0", 290371.129: "290371.129", 9999999: "9999999.0", 1e7: "1.0E7", 12345678.5: "1.23456785E7", 0.0005: "5.0E-4",
+	} {
+		if got := javaDouble(v); got != want {
+			t.Errorf("%v: %q, want %q", v, got, want)
+		}
+	}
 }
