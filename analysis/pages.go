@@ -57,7 +57,8 @@ func readPages(c cellFacts) (pages, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read observations: %w", err)
 		}
-		if _, ok := engineOf(o.Source); !ok || o.Subject.Kind != results.SubjectEndpoint {
+		_, known := engineOf(o.Source)
+		if !(known && o.Subject.Kind == results.SubjectEndpoint) && o.Source != simulator {
 			continue
 		}
 		if o.Series == "vllm:request_success_total" && o.Subject.Detail == "abort" {
@@ -105,8 +106,9 @@ func (p pages) of(cell results.Cell, service string) []page {
 		}
 		one := page{instance: i.Name}
 		for _, source := range slices.Sorted(maps.Keys(p[i.Name])) {
-			one.source, one.readings = source, p[i.Name][source]
-			one.engine, _ = engineOf(source)
+			if e, ok := engineOf(source); ok {
+				one.source, one.readings, one.engine = source, p[i.Name][source], e
+			}
 		}
 		list = append(list, one)
 	}

@@ -26,7 +26,7 @@ type serviceTally struct {
 
 type answered struct {
 	endpoint       string
-	done           results.Offset
+	sent, done     results.Offset
 	prompt, output int64
 }
 
@@ -105,7 +105,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 		part.add(s, w)
 	}
 	if s.Outcome == results.OK {
-		t.okDone = append(t.okDone, answered{s.Endpoint, s.Done, s.PromptTokens, s.OutputTokens})
+		t.okDone = append(t.okDone, answered{s.Endpoint, s.Sent, s.Done, s.PromptTokens, s.OutputTokens})
 	}
 	if s.Outcome == results.OK && w.holds(s.Done) && s.CachedTokens != results.UnknownTokens && s.PromptTokens != results.UnknownTokens {
 		t.cached += s.CachedTokens
@@ -168,7 +168,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		r := serviceReader{
 			service: serviceOf(env, level.Service), level: level, integrity: integrity,
 			tally: tallies[level.Service], window: w, step: s, around: next,
-			pages: pages.of(cell, level.Service),
+			pages: pages.of(cell, level.Service), own: pages.ownTimes(cell, level.Service),
 		}
 		out.Services = append(out.Services, r.summarize())
 	}
@@ -204,6 +204,7 @@ type serviceReader struct {
 	step      results.Step
 	around    neighbours
 	pages     []page // one for each instance
+	own       []ownTimes
 }
 
 func (r serviceReader) summarize() Service {
@@ -232,6 +233,7 @@ func (r serviceReader) summarize() Service {
 	s.Population = r.population(s.Sessions)
 	s.ServerInFlight = r.serverInFlight()
 	s.Counters = r.counters()
+	s.Overhead, s.Overheads = r.overheads()
 	for _, clause := range r.clauses() {
 		s.SLO = append(s.SLO, r.judge(clause, s, streams))
 	}

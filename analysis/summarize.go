@@ -44,6 +44,7 @@ func summarizeCell(env results.Environment, c cellFacts, pages pages) (Cell, err
 	devices := c.layout.Devices
 	out.MIG = useOf(devices, func(d device.Device) bool { return d.Instance != nil })
 	out.MPS = useOf(devices, func(d device.Device) bool { return d.Sharing.IsMPS() })
+	out.Late = pages.late()
 	for i, step := range c.steps {
 		s, err := summarizeStep(env, c.cell, step, neighboursOf(c.steps, i), pages)
 		if err != nil {
@@ -130,6 +131,10 @@ func serviceWarnings(s Service, window float64) []results.Warning {
 	}
 	if s.Cached.Known() && *s.Cached.Number > 0.1 {
 		add("cached-prompts", "%.0f %% of the prompt tokens were kept from calls before (prefix cache): prompts repeat, which may make answers faster than in use", *s.Cached.Number*100)
+	}
+	if o := s.Overhead; o != nil && o.Share.Known() && *o.Share.Number > OverheadLimit {
+		add("http-cost", "HTTP and the client took %.3g ms of the %.3g ms between sending and answer (%.0f %%), which the model knows nothing of: let the simulated server run at a smaller scale",
+			*o.Cost.Number*1e3, *o.Client.Number*1e3, *o.Share.Number*100)
 	}
 	for _, c := range []Check{s.Population, s.ServerInFlight} {
 		if c.Result == Fail {

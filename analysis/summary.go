@@ -85,6 +85,9 @@ type Cell struct {
 	MIG   Use    `json:"mig"`
 	MPS   Use    `json:"mps"`
 	Steps []Step `json:"steps"`
+	// Late is the most that a simulated server's timer was late, in seconds of
+	// the clock, until the cell's end; nil where none told.
+	Late *float64 `json:"simulator_late_seconds_max,omitempty"`
 }
 
 // A Use says on how many of a layout's devices something is used.
@@ -127,11 +130,15 @@ type Service struct {
 	// Sent and Done within the window.
 	InFlight Value `json:"client_in_flight"`
 	// Population and ServerInFlight are Little's law, twice.
-	Population     Check         `json:"little_population"`
-	ServerInFlight Check         `json:"little_in_flight"`
-	Counters       []Counter     `json:"server_counters,omitempty"`
-	SLO            []ClauseValue `json:"slo,omitempty"`
-	Verdict        Verdict       `json:"verdict"`
+	Population     Check     `json:"little_population"`
+	ServerInFlight Check     `json:"little_in_flight"`
+	Counters       []Counter `json:"server_counters,omitempty"`
+	// Overhead is over all instances; nil where no server tells its own time
+	// for requests. Overheads has each instance's.
+	Overhead  *Overhead     `json:"overhead,omitempty"`
+	Overheads []Overhead    `json:"instance_overheads,omitempty"`
+	SLO       []ClauseValue `json:"slo,omitempty"`
+	Verdict   Verdict       `json:"verdict"`
 
 	median float64 // latency of ok answers in seconds, NaN if there were none
 }

@@ -167,7 +167,7 @@ func TestCloseKillsWhatDoesNotEnd(t *testing.T) {
 
 func TestChildThatFailsToStart(t *testing.T) {
 	h, dir := newTestHost(t)
-	if _, err := h.Open("nosuch"); err == nil {
+	if _, err := h.Open("nosuch", 1); err == nil {
 		t.Error("an unknown server started")
 	}
 	h.exe = filepath.Join(dir, "missing")

@@ -1,0 +1,79 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+)
+
+// banner is what every page of a simulated run says; empty for a real one.
+func banner(s *analysis.Summary) string {
+	if s.Environment.Simulated == "" {
+		return ""
+	}
+	text := "SIMULATED: every number was made by the simulated server " + s.Environment.Simulated
+	if k := s.Environment.SimulatedScale; k > 1 {
+		text += " at " + scale(k) + " times the clock's speed"
+	}
+	return text + ", none was measured on a GPU."
+}
+
+func scale(k float64) string { return strconv.FormatFloat(k, 'g', -1, 64) }
+
+// simulatedTime tells at which speed a run was simulated, and how much of its
+// latencies is HTTP's and not the model's. It has no table for a real run.
+func simulatedTime(s *analysis.Summary) Section {
+	section := Section{Title: "Simulated time"}
+	if s.Environment.Simulated == "" {
+		return section
+	}
+	t := Table{ID: "http-cost", Title: "What HTTP cost, in server time", Columns: placeColumns(
+		words("Instance"), numbers("Answers", "n"), numbers("By the server", "n"), spans("Sent to done"), spans("By the server's clock"),
+		spans("HTTP cost"), Column{Name: "Of sent to done", Unit: units.Ratio, Align: Right, Scaled: true},
+	)}
+	over := 0
+	for _, p := range places(s) {
+		if p.service.Overhead == nil {
+			continue
+		}
+		if share := p.service.Overhead.Share; share.Known() && *share.Number > analysis.OverheadLimit {
+			over++
+		}
+		t.Rows = append(t.Rows, p.cells(costCells("all", *p.service.Overhead)...))
+		if len(p.service.Overheads) == 1 {
+			continue
+		}
+		for _, o := range p.service.Overheads {
+			t.Rows = append(t.Rows, p.cells(costCells(o.Instance, o)...))
+		}
+	}
+	section.Tables = []Table{t}
+	if k := s.Environment.SimulatedScale; k > 0 {
+		section.Notes = append(section.Notes, "Scale: "+scale(k)+" seconds of server time in one of the clock. Every time and rate of this report is server time.")
+	}
+	if about := s.Environment.SimulatedAbout; about != "" {
+		section.Notes = append(section.Notes, "The server: "+about)
+	}
+	section.Notes = append(section.Notes,
+		"HTTP cost: mean time from sending to answer, less the mean time that the server's model took for requests between the same two of its readings. It is spent on the clock by both programs, and counts here as much longer as the server is faster.")
+	if over > 0 {
+		section.Notes = append(section.Notes, fmt.Sprintf("WARNING: HTTP cost is more than %s for %d of the services and steps below: a smaller scale has less of it.",
+			units.Format(analysis.OverheadLimit, units.Ratio), over))
+	}
+	var late float64
+	for _, c := range s.Cells {
+		if c.Late != nil {
+			late = max(late, *c.Late)
+		}
+	}
+	if late > 0 {
+		section.Notes = append(section.Notes, "The server's timer was late by at most "+units.Format(late, units.Seconds)+" of the clock. That delays an answer, never the model.")
+	}
+	return section
+}
+
+func costCells(instance string, o analysis.Overhead) []Cell {
+	return []Cell{Text(instance), count(o.ClientN), count(o.ServerN), scaled(o.Client), scaled(o.Server), scaled(o.Cost), scaled(o.Share)}
+}
