@@ -20,7 +20,13 @@ func banner(s *analysis.Summary) string {
 	return text + ", none was measured on a GPU."
 }
 
-func scale(k float64) string { return strconv.FormatFloat(k, 'g', -1, 64) }
+// scale writes a scale; empty if it is not told.
+func scale(k float64) string {
+	if k == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(k, 'g', -1, 64)
+}
 
 // simulatedTime tells at which speed a run was simulated, and how much of its
 // latencies is HTTP's and not the model's. It has no table for a real run.

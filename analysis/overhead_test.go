@@ -1,0 +1,137 @@
+package analysis
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/results"
+)
+
+// counted adds to the first cell the account of a server that takes own for
+// every vision request, read every so often from a moment on.
+func counted(f *facts, from, every, own time.Duration, change func(finished, took float64, at time.Duration) (float64, float64)) {
+	c := &f.cells[0]
+	var more []results.Observation
+	for t := from; t <= madeWarmup+madeWindow+time.Second; t += every {
+		finished := 0.0
+		for s, err := range c.steps[0].samples {
+			if err == nil && s.Service == "vision" && s.Outcome == results.OK && time.Duration(s.Done) <= t {
+				finished++
+			}
+		}
+		took := finished * own.Seconds()
+		if change != nil {
+			finished, took = change(finished, took, t)
+		}
+		subject := results.Subject{Kind: results.SubjectEndpoint, ID: "vision-0"}
+		more = append(more,
+			results.Observation{At: at0(t), Source: simulator, Subject: subject, Series: seriesFinished, Value: finished, Unit: "1"},
+			results.Observation{At: at0(t), Source: simulator, Subject: subject, Series: seriesTook, Value: took, Unit: "s"},
+			results.Observation{At: at0(t), Source: simulator, Subject: results.Subject{Kind: results.SubjectHost, ID: "server"},
+				Series: seriesLate, Value: t.Seconds() / 1e6, Unit: "s"})
+	}
+	for o, err := range c.observations {
+		if err == nil {
+			more = append(more, o)
+		}
+	}
+	c.observations = all(slices.Clone(more))
+}
+
+// visionOf is the vision service of the first cell. Its requests take 100 ms.
+func visionOf(t *testing.T, f facts) (*Summary, Service) {
+	t.Helper()
+	s, err := summarize(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, s.Cells[0].Steps[0].Services[0]
+}
+
+// Of 100 ms to the client the server knows 97 ms: 3 ms are HTTP's, 3 %. The
+// outermost readings within the window of 10 s to 110 s are at 12 s and 110 s,
+// and 20 requests end in each second between them, one of which was refused
+// (the made-up run's number 500, of user 0, at 50 s).
+func TestOverhead(t *testing.T) {
+	f := madeRun()
+	counted(&f, -2*time.Second, 7*time.Second, 97*time.Millisecond, nil) // -2, 5, 12, …, 103, 110
+	s, v := visionOf(t, f)
+	o := v.Overhead
+	if o == nil || !o.Cost.Known() {
+		t.Fatalf("unknown: %+v", o)
+	}
+	// 98 s · 20/s, less the one that was refused.
+	if o.ServerN != 1959 || o.ClientN != 1959 {
+		t.Errorf("%d requests by the server, %d by us, want 1959", o.ServerN, o.ClientN)
+	}
+	for _, c := range []struct {
+		what      string
+		got, want float64
+	}{{"client", *o.Client.Number, 0.1}, {"server", *o.Server.Number, 0.097}, {"cost", *o.Cost.Number, 0.003}, {"share", *o.Share.Number, 0.03}} {
+		if math.Abs(c.got-c.want) > 1e-9 {
+			t.Errorf("%s %v, want %v", c.what, c.got, c.want)
+		}
+	}
+	if len(v.Overheads) != 1 || v.Overheads[0].Instance != "vision-0" || *v.Overheads[0].Cost.Number != *o.Cost.Number {
+		t.Errorf("by instance: %+v", v.Overheads)
+	}
+	if late := s.Cells[0].Late; late == nil || *late != 110e-6 {
+		t.Errorf("late by %v, want the last reading, 110 µs", late)
+	}
+	if agent := s.Cells[0].Steps[0].Services[1]; agent.Overhead != nil || s.Cells[1].Late != nil {
+		t.Errorf("what told nothing has an overhead of %+v", agent.Overhead)
+	}
+	if warned(s, "http-cost") {
+		t.Error("3 % is warned of")
+	}
+}
+
+func warned(s *Summary, code string) bool {
+	return slices.ContainsFunc(s.Warnings, func(w Warning) bool { return w.Code == code })
+}
+
+// The limit of 5 % is that of the warning, from both sides.
+func TestOverheadIsWarnedOf(t *testing.T) {
+	for own, want := range map[time.Duration]bool{95100 * time.Microsecond: false, 94900 * time.Microsecond: true} {
+		f := madeRun()
+		counted(&f, 0, time.Second, own, nil)
+		if s, _ := visionOf(t, f); warned(s, "http-cost") != want {
+			t.Errorf("a server that takes %v of 100 ms: warned %v, want %v", own, !want, want)
+		}
+	}
+}
+
+// What cannot be told is unknown and says why.
+func TestOverheadUnknown(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		every  time.Duration
+		change func(finished, took float64, at time.Duration) (float64, float64)
+	}{
+		{"fewer than two readings", 2 * time.Minute, nil},
+		{"went back", time.Second, func(n, s float64, at time.Duration) (float64, float64) {
+			if at > 50*time.Second {
+				return 1, 0.1
+			}
+			return n, s
+		}},
+		{"the server finished 2199 requests, we had 1999", time.Second, func(n, s float64, at time.Duration) (float64, float64) {
+			return math.Round(n * 1.1), s
+		}},
+		{"nothing ended", time.Second, func(float64, float64, time.Duration) (float64, float64) { return 5, 1 }},
+	} {
+		f := madeRun()
+		counted(&f, 0, c.every, 90*time.Millisecond, c.change)
+		s, v := visionOf(t, f)
+		o := v.Overhead
+		if o == nil || o.Cost.Known() || o.Share.Known() || !strings.Contains(o.Cost.Why, c.why) {
+			t.Errorf("%s: %+v", c.why, o)
+		}
+		if warned(s, "http-cost") {
+			t.Errorf("%s: warned of an unknown cost", c.why)
+		}
+	}
+}
