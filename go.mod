@@ -19,6 +19,7 @@ require (
 	github.com/xuri/excelize/v2 v2.11.0 // the workbook
 	golang.org/x/sync v0.23.0 // errgroup
 	golang.org/x/sys v0.48.0 // the kernel's timer, for pacing
+	gonum.org/v1/gonum v0.16.0 // linear algebra of the fit of the simulated servers
 )
 
 // What only tests use.

@@ -3,18 +3,19 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/sim/model"
+	"github.com/evabench/evabench/sim/parameters"
 )
-
-// torchServeQueue is TorchServe's default job_queue_size.
-const torchServeQueue = 100
 
 // A startRequest asks for an instance of a service.
 type startRequest struct {
@@ -45,6 +46,7 @@ type instance struct {
 	gone        chan struct{}
 	listeners   []*listener
 	end         func() // takes it out of the World
+	served      *served
 	info        results.Instance
 }
 
@@ -64,7 +66,7 @@ func (s *server) launch(r startRequest) (info results.Instance, err error) {
 	if r.Device == "" {
 		r.Device = s.cards[0]
 	}
-	d, sms, err := s.find(r.Device)
+	d, err := s.find(r.Device)
 	if err != nil {
 		return info, err
 	}
@@ -72,7 +74,9 @@ func (s *server) launch(r startRequest) (info results.Instance, err error) {
 	if i.client, err = s.client(r.Device, r.Env); err != nil {
 		return info, err
 	}
-	i.device = s.occupy(r.Device, d.Name, sms)
+	if i.device, err = s.occupy(r.Device, d); err != nil {
+		return info, err
+	}
 	i.device.instances++
 	i.info = results.Instance{Service: r.Service, Name: r.Name, Device: r.Device}
 	switch r.Role {
@@ -91,20 +95,24 @@ func (s *server) launch(r startRequest) (info results.Instance, err error) {
 }
 
 func (s *server) launchVision(i *instance, r startRequest) error {
-	known, queue := detectorModels(), torchServeQueue
-	if err := readParams(r.Params, map[string]any{"job_queue_size": &queue}); err != nil {
+	known, options := make(map[string]parameters.DetectorOn), defaultTorchServe()
+	if err := readParams(r.Params, options.parameters()); err != nil {
+		return err
+	}
+	if err := options.check(); err != nil {
 		return err
 	}
 	var memory uint64
 	for _, m := range r.Models {
-		preset, ok := known[m.Name]
-		if !ok {
-			return fmt.Errorf("unknown model %q; known: %s", m.Name, names(known))
+		detector, err := s.parameters.DetectorOn(i.device.card, m.Name)
+		if err != nil {
+			return err
 		}
+		known[m.Name] = detector
 		if m.Workers < 1 {
 			return fmt.Errorf("model %s: %d workers, want at least 1", m.Name, m.Workers)
 		}
-		memory += uint64(m.Workers) * preset.memoryBytes
+		memory += uint64(m.Workers) * detector.MemoryBytes
 	}
 	if err := s.allocate(i, memory); err != nil {
 		return err
@@ -113,17 +121,19 @@ func (s *server) launchVision(i *instance, r startRequest) error {
 	if err != nil {
 		host = "localhost"
 	}
-	t := &torchServe{driver: s.driver, host: host, gone: i.gone}
+	t := &torchServe{driver: s.driver, options: options, host: host, gone: i.gone, resize: s.resizer(i)}
+	i.served = &t.served
 	i.info.Workers = make(map[string]int)
 	i.info.Version = "torchserve-simulated"
 	err = s.driver.do(func(w *model.World) {
 		for _, m := range r.Models {
-			cfg := known[m.Name].config
-			cfg.Workers, cfg.Queue = m.Workers, queue
+			cfg := known[m.Name].Config
+			options.apply(&cfg)
+			cfg.Workers = m.Workers
 			t.models = append(t.models, &torchModel{
-				name: m.Name, workers: m.Workers, queue: queue, started: time.Now(),
-				memoryBytesPerWorker: known[m.Name].memoryBytes,
-				detector:             model.NewDetector(w, i.device.device, i.client, cfg),
+				name: m.Name, minWorkers: m.Workers, maxWorkers: m.Workers, started: time.Now(),
+				workerBytes: known[m.Name].MemoryBytes,
+				detector:    model.NewDetector(w, s.host, i.device.device, i.client, cfg),
 			})
 			i.info.Workers[m.Name] += m.Workers
 		}
@@ -146,16 +156,22 @@ func (s *server) launchVision(i *instance, r startRequest) error {
 }
 
 func (s *server) launchAgent(i *instance, r startRequest) error {
-	known := engineModels(i.device.card)
-	preset, ok := known[r.Models[0].Name]
-	if !ok || len(r.Models) != 1 {
-		return fmt.Errorf("an agent instance serves one model of: %s", names(known))
+	if len(r.Models) != 1 {
+		return fmt.Errorf("an agent instance serves one model, not %d", len(r.Models))
 	}
-	cfg, use, context := preset.config, 0.9, 0 // vLLM's default of gpu_memory_utilization
-	if err := readParams(r.Params, map[string]any{
-		"max_num_seqs": &cfg.MaxSeqs, "max_num_batched_tokens": &cfg.MaxTokens,
-		"max_model_len": &context, "gpu_memory_utilization": &use,
-	}); err != nil {
+	preset, err := s.parameters.EngineOn(i.device.card, r.Models[0].Name)
+	if err != nil {
+		return err
+	}
+	use, context := 0.9, 0 // vLLM's default of gpu_memory_utilization
+	var options vllmOptions
+	known := options.parameters()
+	maps.Copy(known, map[string]any{
+		"max_num_seqs": &preset.Config.MaxSeqs, "max_num_batched_tokens": &preset.Config.MaxTokens,
+		"max_model_len": &context, "gpu_memory_utilization": &use, "enable_prefix_caching": &preset.Config.PrefixCache,
+	})
+	preset.Config.ImageCache = vllmImages
+	if err := readParams(r.Params, known); err != nil {
 		return err
 	}
 	if use > 1 {
@@ -165,28 +181,22 @@ func (s *server) launchAgent(i *instance, r startRequest) error {
 	if err != nil {
 		return err
 	}
-	budget := uint64(use * float64(memory.TotalBytes))
-	if budget <= preset.weightsBytes {
-		return fmt.Errorf("CUDA out of memory: no available memory for the cache blocks: %s needs %s before its cache, allowed are %s",
-			r.Models[0].Name, gibText(preset.weightsBytes), gibText(budget))
+	budget, err := preset.Budget(memory.TotalBytes, use, context)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Models[0].Name, err)
 	}
-	cfg.KVTokens = int((budget - preset.weightsBytes) / preset.kvBytes)
-	if context > cfg.KVTokens {
-		return fmt.Errorf("CUDA out of memory: max_model_len %d is more than the %d tokens that fit the KV cache", context, cfg.KVTokens)
-	}
-	if context == 0 {
-		context = min(preset.contextTokens, cfg.KVTokens)
-	}
-	if err := s.allocate(i, budget); err != nil {
+	if err := s.allocate(i, budget.Bytes); err != nil {
 		return err
 	}
 	v := &vllmServer{
-		driver: s.driver, name: r.Models[0].Name, maxTokens: context, answer: preset.answerTokens,
-		started: time.Now(), gone: i.gone, metrics: newVLLMMetrics(),
+		driver: s.driver, name: r.Models[0].Name, maxTokens: budget.ContextTokens, answer: preset.AnswerTokens,
+		started: time.Now(), gone: i.gone, options: options, metrics: newVLLMMetrics(budget.ContextTokens),
 	}
-	if err := s.driver.do(func(w *model.World) { v.engine = model.NewEngine(w, i.device.device, i.client, cfg) }); err != nil {
+	v.use(budget.Config, use)
+	if err := s.driver.do(func(w *model.World) { v.engine = model.NewEngine(w, s.host, i.device.device, i.client, budget.Config) }); err != nil {
 		return err
 	}
+	i.served = &v.served
 	i.end = func() { v.engine.Close() }
 	urls, err := s.open(i, v.handler())
 	if err != nil {
@@ -198,9 +208,8 @@ func (s *server) launchAgent(i *instance, r startRequest) error {
 	return nil
 }
 
-func gibText(bytes uint64) string { return fmt.Sprintf("%.2f GiB", float64(bytes)/gib) }
-
-// readParams writes named parameters, positive numbers, over their defaults.
+// readParams writes named parameters over their defaults: positive numbers,
+// true or false, or a text.
 func readParams(params map[string]string, into map[string]any) error {
 	for name, text := range params {
 		var err error
@@ -215,8 +224,12 @@ func readParams(params map[string]string, into map[string]any) error {
 			if err == nil && !(*p > 0) {
 				err = errors.New("want more than 0")
 			}
+		case *bool:
+			*p, err = strconv.ParseBool(text)
+		case *string:
+			*p = text
 		default:
-			return fmt.Errorf("unknown parameter %q; known: %s", name, names(into))
+			return fmt.Errorf("unknown parameter %q; known: %s", name, strings.Join(slices.Sorted(maps.Keys(into)), ", "))
 		}
 		if err != nil {
 			return fmt.Errorf("parameter %s: %q: %w", name, text, err)
@@ -233,7 +246,7 @@ func (s *server) allocate(i *instance, bytes uint64) error {
 		if errors.Is(err, nvml.ErrInsufficientResources) {
 			m, merr := s.cardsFile.Memory(d.uuid)
 			return errors.Join(fmt.Errorf("CUDA out of memory: tried to allocate %s on %s, of which %s of %s are in use: %w",
-				gibText(bytes), d.uuid, gibText(m.UsedBytes), gibText(m.TotalBytes), err), merr)
+				parameters.GiB(bytes), d.uuid, parameters.GiB(m.UsedBytes), parameters.GiB(m.TotalBytes), err), merr)
 		}
 		return err
 	}

@@ -23,7 +23,7 @@ const (
 // startMPS starts the control daemon of a device and gives what its clients
 // need. s.mu is held.
 func (s *server) startMPS(uuid string) (map[string]string, error) {
-	if _, _, err := s.find(uuid); err != nil {
+	if _, err := s.find(uuid); err != nil {
 		return nil, fmt.Errorf("start MPS: %w", err)
 	}
 	if _, runs := s.daemons[uuid]; runs {

@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/sim/model"
+	"github.com/evabench/evabench/sim/parameters"
 )
 
 // TokenEnv is the environment variable in which a parent hands its child the
@@ -35,6 +37,15 @@ type Options struct {
 	// Control is the control interface's address, on loopback. Empty means
 	// any port.
 	Control string
+	// DCGM is the address of the dcgm-exporter page, on loopback. Empty means
+	// any port.
+	DCGM string
+	// DCGMInterval is the server time over which that page's values are
+	// averages. 0 means 30 s, as of dcgm-exporter.
+	DCGMInterval time.Duration
+	// Scale is how many seconds of server time pass in one of the clock
+	// ([CheckScale]); 0 means 1.
+	Scale float64
 	// Token is what callers of the control interface must show. Empty makes a
 	// random one and writes it to Dir/token, readable by the owner alone.
 	Token string
@@ -53,6 +64,7 @@ type Ready struct {
 	Server    string             `json:"server"`
 	About     string             `json:"about"`
 	Control   string             `json:"control"` // base URL
+	DCGM      string             `json:"dcgm"`    // URL of the dcgm-exporter page
 	Cards     string             `json:"cards"`   // path of the GPUs' file
 	PID       int                `json:"pid"`
 	Instances []results.Instance `json:"instances,omitempty"`
@@ -64,6 +76,10 @@ type server struct {
 	dir       string
 	driver    *driver
 	cardsFile *nvml.Fake
+	dcgm      *dcgmExporter
+	// parameters are read only; host belongs to the driver.
+	parameters parameters.Set
+	host       *model.Host
 
 	mu        sync.Mutex // of what follows; held over a whole control call
 	cards     []string   // UUIDs of the GPUs, by index
@@ -81,7 +97,7 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &server{name: name, driver: newDriver(), gpus: make(map[string]*gpu),
+	s := &server{name: name, parameters: parameters.Default(), gpus: make(map[string]*gpu),
 		instances: make(map[string]*instance), daemons: make(map[string]string)}
 	if s.dir, err = filepath.Abs(o.Dir); err != nil {
 		return fmt.Errorf("state folder: %w", err)
@@ -104,9 +120,20 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 	// The driver goes on until everything else has ended.
 	var drive sync.WaitGroup
 	driving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	drive.Go(func() { s.driver.run(driving) })
+	if s.driver, err = startDriver(driving, o.Scale, &drive); err != nil {
+		stop()
+		return err
+	}
 	defer drive.Wait()
 	defer stop()
+	if err := s.driver.do(func(w *model.World) { s.host = model.NewHost(w, info.Cores) }); err != nil {
+		return err
+	}
+	page, err := s.exportDCGM(o)
+	if err != nil {
+		return err
+	}
+	defer page.close()
 	control, err := listen(o.Control, name, authorized(o.Token, s.control()))
 	if err != nil {
 		return err
@@ -115,7 +142,7 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 		control.close()
 		err = errors.Join(err, s.stopAll())
 	}()
-	ready := Ready{Server: name, About: info.About, Control: control.url, Cards: s.cardsPath(), PID: os.Getpid()}
+	ready := Ready{Server: name, About: info.About, Control: control.url, DCGM: s.dcgm.url, Cards: s.cardsPath(), PID: os.Getpid()}
 	if o.Instances {
 		if ready.Instances, err = s.launchDefaults(); err != nil {
 			return err
@@ -160,46 +187,69 @@ func (s *server) openCards(models []string) error {
 	return nil
 }
 
-// find gives the card and the SMs of a device on which a process can run.
-func (s *server) find(uuid string) (nvml.Device, int, error) {
+// A cudaDevice is what a process can run on: a whole GPU or a MIG instance.
+type cudaDevice struct {
+	card nvml.Device
+	sms  int
+	// memoryShare is its share of the card's memory bandwidth, 0 to 1.
+	memoryShare float64
+}
+
+// find gives the device of a UUID.
+func (s *server) find(uuid string) (cudaDevice, error) {
 	devices, err := s.cardsFile.Devices()
 	if err != nil {
-		return nvml.Device{}, 0, fmt.Errorf("read cards: %w", err)
+		return cudaDevice{}, fmt.Errorf("read cards: %w", err)
 	}
 	for _, d := range devices {
 		if d.UUID == uuid {
 			if d.MIG.Current {
-				return d, 0, fmt.Errorf("device %s has MIG on: name one of its instances", uuid)
+				return cudaDevice{}, fmt.Errorf("device %s has MIG on: name one of its instances", uuid)
 			}
-			return d, d.SMs, nil
+			return cudaDevice{d, d.SMs, 1}, nil
 		}
 		instances, err := s.cardsFile.Instances(d.UUID)
-		if err != nil && !errors.Is(err, nvml.ErrNotSupported) {
-			return d, 0, fmt.Errorf("read instances of %s: %w", d.UUID, err)
+		if errors.Is(err, nvml.ErrNotSupported) {
+			continue
+		}
+		if err != nil {
+			return cudaDevice{}, fmt.Errorf("read instances of %s: %w", d.UUID, err)
 		}
 		for _, gi := range instances {
 			for _, ci := range gi.Compute {
-				if ci.UUID == uuid {
-					return d, ci.SMs, nil
+				if ci.UUID != uuid {
+					continue
 				}
+				profiles, err := s.cardsFile.Profiles(d.UUID)
+				if err != nil {
+					return cudaDevice{}, fmt.Errorf("read profiles of %s: %w", d.UUID, err)
+				}
+				return cudaDevice{d, ci.SMs, nvml.MemoryShare(profiles, gi.Placement)}, nil
 			}
 		}
 	}
-	return nvml.Device{}, 0, fmt.Errorf("no CUDA device %s", uuid)
+	return cudaDevice{}, fmt.Errorf("no CUDA device %s", uuid)
 }
 
 // occupy gives the model's device, made when its first instance comes.
-func (s *server) occupy(uuid, card string, sms int) *gpu {
+func (s *server) occupy(uuid string, d cudaDevice) (*gpu, error) {
 	if g, ok := s.gpus[uuid]; ok {
-		return g
+		return g, nil
 	}
-	g := &gpu{uuid: uuid, card: card}
+	g := &gpu{uuid: uuid, card: d.card.Name}
+	cfg, err := s.parameters.Device(d.card.Name, d.sms, d.memoryShare)
+	if err != nil {
+		return nil, err
+	}
 	// The driver outlives all control calls.
-	if err := s.driver.do(func(w *model.World) { g.device = w.AddDevice(turns(sms)) }); err != nil {
+	if err := s.driver.do(func(w *model.World) {
+		g.device = w.AddDevice(cfg)
+		s.dcgm.watch(uuid, g.device, cfg)
+	}); err != nil {
 		panic(fmt.Sprintf("sim: add device: %v", err))
 	}
 	s.gpus[uuid] = g
-	return g
+	return g, nil
 }
 
 // open starts the listeners of an instance and gives their URLs.
@@ -229,6 +279,7 @@ func (s *server) release(i *instance) error {
 			i.end()
 		}
 		if d.instances == 0 {
+			s.dcgm.unwatch(d.uuid, w.Now())
 			w.RemoveDevice(d.device)
 		}
 	})
@@ -275,7 +326,7 @@ func (s *server) launchDefaults() (list []results.Instance, err error) {
 	defer s.mu.Unlock()
 	first, last := s.cards[0], s.cards[len(s.cards)-1]
 	vision := startRequest{Service: "vision", Role: results.RoleVision, Name: "vision-0", Device: first}
-	for _, name := range slices.Sorted(maps.Keys(detectorModels())) {
+	for _, name := range slices.Sorted(maps.Keys(s.parameters.Detectors)) {
 		vision.Models = append(vision.Models, services.Model{Name: name, Workers: 1})
 	}
 	agent := startRequest{Service: "agent", Role: results.RoleAgent, Name: "agent-0", Device: last,

@@ -1,0 +1,145 @@
+package main
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/sim/parameters"
+	"github.com/evabench/evabench/sim/virtual"
+)
+
+//go:embed published.json
+var publishedData []byte
+
+// published is the tables of the EVA GPU MIG/MPS Optimization Guide.
+type published struct {
+	Tables []struct {
+		ID     string         `json:"id"`
+		Server string         `json:"server"`
+		Rows   []publishedRow `json:"rows"`
+	} `json:"tables"`
+}
+
+type publishedRow struct {
+	MIG          bool               `json:"mig"`
+	MPS          bool               `json:"mps"`
+	VLMResponses float64            `json:"vlm_responses"`
+	VLMLatency   float64            `json:"vlm_latency_seconds"`
+	VisionRPS    float64            `json:"vision_rps"`
+	TotalRPS     float64            `json:"total_rps"`
+	ModelsRPS    map[string]float64 `json:"models_rps"`
+}
+
+// presets says which scenario stands for which published table.
+var presets = map[string]string{"4.1": "pro5000x3", "5.1": "pro6000x1", "6": "mps-vision"}
+
+// A row is one cell of a preset, with the published figures if it has some.
+type row struct {
+	name    string // "5.1 off-ts"
+	preset  string
+	bench   *virtual.Bench
+	cell    scenarios.Cell
+	targets map[string]float64 // by figure; empty for a configuration that nobody published
+}
+
+// rowsOf gives every cell of the presets, published ones with their figures.
+// Each has a Bench of its own, so that rows can be run side by side.
+func rowsOf(window time.Duration, read func(preset string) ([]byte, bool)) ([]*row, error) {
+	var tables published
+	if err := json.Unmarshal(publishedData, &tables); err != nil {
+		return nil, fmt.Errorf("read the published tables: %w", err)
+	}
+	var all []*row
+	for _, t := range tables.Tables {
+		preset := presets[t.ID]
+		data, ok := read(preset)
+		if !ok {
+			return nil, fmt.Errorf("table %s: there is no preset %q", t.ID, preset)
+		}
+		first, err := virtual.Open(preset, data)
+		if err != nil {
+			return nil, err
+		}
+		matched := 0
+		for i, c := range first.Cells {
+			if c.Replicate != 1 {
+				continue
+			}
+			b, err := virtual.Open(preset, data)
+			if err != nil {
+				return nil, err
+			}
+			if window > 0 {
+				b.Scenario.Window = window
+			}
+			r := &row{name: t.ID + " " + c.Config.Name, preset: preset, bench: b, cell: b.Cells[i], targets: map[string]float64{}}
+			at := slices.IndexFunc(t.Rows, func(p publishedRow) bool {
+				return p.MIG == (c.Config.Layout != "off") && p.MPS == (c.Config.Sharing == "mps")
+			})
+			if at >= 0 {
+				r.targets = t.Rows[at].figures()
+				matched++
+			}
+			all = append(all, r)
+		}
+		if matched != len(t.Rows) {
+			return nil, fmt.Errorf("table %s: %d of %d rows are cells of preset %s", t.ID, matched, len(t.Rows), preset)
+		}
+	}
+	return all, nil
+}
+
+// The figures of a row.
+const (
+	vlmResponses = "VLM responses"
+	vlmLatency   = "VLM latency"
+	visionRate   = "Vision"
+)
+
+func (p publishedRow) figures() map[string]float64 {
+	f := map[string]float64{}
+	for name, v := range map[string]float64{vlmResponses: p.VLMResponses, vlmLatency: p.VLMLatency, visionRate: p.VisionRPS} {
+		if v > 0 {
+			f[name] = v
+		}
+	}
+	for model, v := range p.ModelsRPS {
+		f[model] = v
+	}
+	return f
+}
+
+// run gives the model's figures of a row: responses an hour, seconds, requests
+// a second.
+func (r *row) run(p parameters.Set) (map[string]float64, error) {
+	result, err := r.bench.Run(r.cell, p)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, err)
+	}
+	seconds := result.Window.Seconds()
+	f := map[string]float64{}
+	var vision float64
+	for _, s := range result.Services {
+		if s.Role == "agent" {
+			f[vlmResponses] += float64(s.Completed) / seconds * 3600
+			f[vlmLatency] = s.Latency
+			continue
+		}
+		vision += float64(s.Completed) / seconds
+		for model, n := range s.Models {
+			f[model] += float64(n) / seconds
+		}
+	}
+	f[visionRate] = vision
+	for name := range r.targets {
+		if f[name] <= 0 || math.IsNaN(f[name]) {
+			f[name] = 1e-6 // nothing was answered: as far off as can be
+		}
+	}
+	return f, nil
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"gonum.org/v1/gonum/mat"
+)
+
+// sigma is how far off, as a share, a figure may well be: the noise of one run
+// of an hour on either side.
+const sigma = 0.015
+
+// A problem is rows to be met by free parameters.
+type problem struct {
+	rows []*row
+	free []free
+	base map[string]time.Duration
+	// noted is where a figure of a row stands among the residuals.
+	noted []residual
+}
+
+type residual struct {
+	row    *row
+	figure string
+}
+
+func newProblem(rows []*row, all []free, base map[string]time.Duration) *problem {
+	p := &problem{rows: rows, free: all, base: base}
+	for _, r := range rows {
+		for _, figure := range slices.Sorted(maps.Keys(r.targets)) {
+			p.noted = append(p.noted, residual{r, figure})
+		}
+	}
+	return p
+}
+
+// predict runs all rows and gives the figures of each.
+func (p *problem) predict(x []float64, rows []*row) (map[*row]map[string]float64, error) {
+	all := make([]map[string]float64, len(rows))
+	var g errgroup.Group
+	g.SetLimit(2)
+	for i, r := range rows {
+		g.Go(func() (err error) {
+			t := trialOf(p.free, x)
+			t.loads(r, p.base)
+			all[i], err = r.run(t.parameters)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	out := make(map[*row]map[string]float64)
+	for i, r := range rows {
+		out[r] = all[i]
+	}
+	return out, nil
+}
+
+// residuals gives log(model ÷ published) ÷ sigma for every figure.
+func (p *problem) residuals(x []float64) ([]float64, error) {
+	figures, err := p.predict(x, p.rows)
+	if err != nil {
+		return nil, err
+	}
+	var all []float64
+	for _, n := range p.noted {
+		all = append(all, math.Log(figures[n.row][n.figure]/n.row.targets[n.figure])/sigma)
+	}
+	return all, nil
+}
+
+// cost is the sum of squares of residuals and of what is believed beforehand.
+func (p *problem) cost(x, residuals []float64) float64 {
+	var sum float64
+	for _, r := range residuals {
+		// Far off, a figure pulls as its distance, not as its square: one that
+		// cannot be met does not spoil the others.
+		if a := math.Abs(r); a > 4 {
+			sum += 8*a - 16
+		} else {
+			sum += r * r
+		}
+	}
+	for i, f := range p.free {
+		sum += x[i] / f.width * x[i] / f.width
+	}
+	return sum
+}
+
+// difference is the step of the numeric derivative: wide, because a run has
+// noise.
+const difference = 0.04
+
+// jacobian is the residuals' derivative by each free parameter.
+func (p *problem) jacobian(x []float64) (*mat.Dense, error) {
+	j := mat.NewDense(len(p.noted), len(x), nil)
+	for c := range x {
+		up, down := slices.Clone(x), slices.Clone(x)
+		up[c], down[c] = up[c]+difference, down[c]-difference
+		a, err := p.residuals(up)
+		if err != nil {
+			return nil, err
+		}
+		b, err := p.residuals(down)
+		if err != nil {
+			return nil, err
+		}
+		for r := range a {
+			j.Set(r, c, (a[r]-b[r])/(2*difference))
+		}
+	}
+	return j, nil
+}
+
+// step solves for the change that a linear model asks for, with damping; left
+// out are the residuals of one row, or none if it is nil.
+func (p *problem) step(x, r []float64, j *mat.Dense, damping float64, without *row) ([]float64, error) {
+	n := len(x)
+	a, b := mat.NewSymDense(n, nil), mat.NewVecDense(n, nil)
+	for i, noted := range p.noted {
+		if noted.row == without {
+			continue
+		}
+		weight := 1.0
+		if far := math.Abs(r[i]); far > 4 {
+			weight = 4 / far
+		}
+		for c := range n {
+			b.SetVec(c, b.AtVec(c)-weight*j.At(i, c)*r[i])
+			for d := c; d < n; d++ {
+				a.SetSym(c, d, a.At(c, d)+weight*j.At(i, c)*j.At(i, d))
+			}
+		}
+	}
+	for c, f := range p.free {
+		a.SetSym(c, c, a.At(c, c)*(1+damping)+1/(f.width*f.width))
+		b.SetVec(c, b.AtVec(c)-x[c]/(f.width*f.width))
+	}
+	var chol mat.Cholesky
+	if !chol.Factorize(a) {
+		return nil, fmt.Errorf("the fit's equations have no solution")
+	}
+	var dx mat.VecDense
+	if err := chol.SolveVecTo(&dx, b); err != nil {
+		return nil, fmt.Errorf("solve the fit's equations: %w", err)
+	}
+	out := slices.Clone(x)
+	for c := range out {
+		out[c] += max(-0.5, min(0.5, dx.AtVec(c)))
+	}
+	return out, nil
+}
+
+// solve is Levenberg and Marquardt's method from x. It tells each round.
+func (p *problem) solve(x []float64, rounds int, tell func(string, ...any)) ([]float64, *mat.Dense, error) {
+	r, err := p.residuals(x)
+	if err != nil {
+		return nil, nil, err
+	}
+	best, damping := p.cost(x, r), 0.1
+	tell("start: cost %.1f", best)
+	var j *mat.Dense
+	for round := range rounds {
+		if j, err = p.jacobian(x); err != nil {
+			return nil, nil, err
+		}
+		improved := false
+		for range 5 {
+			next, err := p.step(x, r, j, damping, nil)
+			if err != nil {
+				return nil, nil, err
+			}
+			rn, err := p.residuals(next)
+			if err != nil {
+				return nil, nil, err
+			}
+			if cost := p.cost(next, rn); cost < best {
+				improved = best-cost > 0.002*best
+				x, r, best, damping = next, rn, cost, damping/4
+				break
+			}
+			damping *= 5
+		}
+		tell("round %d: cost %.1f", round+1, best)
+		if !improved {
+			break
+		}
+	}
+	return x, j, nil
+}

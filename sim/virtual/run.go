@@ -1,0 +1,271 @@
+package virtual
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/sim/model"
+	"github.com/evabench/evabench/sim/parameters"
+)
+
+// queue is TorchServe's default job_queue_size.
+const queue = 100
+
+// memoryUse is vLLM's default gpu_memory_utilization.
+const memoryUse = 0.9
+
+// settle is how long requests due in the window may take after it to count in
+// the mean latency, as a share of the window.
+const settle = 0.5
+
+// Run runs the first step of a cell with the given parameters. The same
+// parameters, cell and loads give the same Result.
+func (b *Bench) Run(c scenarios.Cell, p parameters.Set) (Result, error) {
+	assignments, err := b.assign(c.Config)
+	if err != nil {
+		return Result{}, err
+	}
+	r := &run{bench: b, cell: c, parameters: p, devices: make(map[string]*model.Device)}
+	r.host = model.NewHost(&r.world, b.server.Cores)
+	s := b.Scenario
+	r.windowStart, r.windowEnd = s.Warmup, s.Warmup+s.Window
+	result := Result{Window: s.Window}
+	var all []*service
+	for i := range s.Services {
+		v, err := r.service(i, assignments)
+		if err != nil {
+			return Result{}, fmt.Errorf("service %s: %w", s.Services[i].Name, err)
+		}
+		all = append(all, v)
+	}
+	for _, v := range all {
+		v.drive()
+	}
+	r.world.Advance(r.windowEnd + time.Duration(settle*float64(s.Window)))
+	for _, v := range all {
+		result.Services = append(result.Services, v.result())
+	}
+	return result, nil
+}
+
+// run is one cell in virtual time.
+type run struct {
+	bench                  *Bench
+	cell                   scenarios.Cell
+	parameters             parameters.Set
+	world                  model.World
+	host                   *model.Host
+	devices                map[string]*model.Device // by UUID
+	windowStart, windowEnd time.Duration
+}
+
+// A service is one service of the run with its instances and its users.
+type service struct {
+	*run
+	of        *scenarios.Service
+	workload  loadgen.Workload
+	router    loadgen.Router
+	instances []instance
+	inFlight  []int64
+
+	counted Service
+	latency time.Duration // sum over counted.Answered
+}
+
+// An instance takes a request and calls done with what the answer says; it
+// reports false if it refuses.
+type instance interface {
+	ask(q *loadgen.Request, seed uint64, done func(loadgen.Answer)) bool
+}
+
+func (r *run) service(i int, placed []services.Assignment) (*service, error) {
+	of := &r.bench.Scenario.Services[i]
+	v := &service{run: r, of: of, workload: r.bench.workloads[i]}
+	v.counted = Service{Name: of.Name, Role: of.Role, Models: make(map[string]int)}
+	if of.Load.Arrivals != scenarios.Closed {
+		return nil, fmt.Errorf("arrivals are %s; only closed loops run in virtual time", of.Load.Arrivals)
+	}
+	var err error
+	if v.router, err = router(r.cell.Config.Routing); err != nil {
+		return nil, err
+	}
+	for _, a := range placed {
+		if a.Service != of.Name {
+			continue
+		}
+		one, err := r.launch(of, a)
+		if err != nil {
+			return nil, err
+		}
+		v.instances = append(v.instances, one)
+	}
+	v.inFlight = make([]int64, len(v.instances))
+	return v, nil
+}
+
+// launch starts an instance of a service on its device.
+func (r *run) launch(of *scenarios.Service, a services.Assignment) (instance, error) {
+	d := a.Device
+	on, ok := r.devices[d.UUID]
+	if !ok {
+		cfg, err := r.parameters.Device(d.Model, d.SMs, r.bench.memoryShare(d))
+		if err != nil {
+			return nil, err
+		}
+		on = r.world.AddDevice(cfg)
+		r.devices[d.UUID] = on
+	}
+	client := model.Client{MPS: d.Sharing.IsMPS(), Share: 1}
+	if client.MPS && d.Sharing.ThreadPercent > 0 {
+		client.Share = float64(d.Sharing.ThreadPercent) / 100
+	}
+	if of.Role == results.RoleAgent {
+		e, err := r.parameters.EngineOn(d.Model, of.Models[0].Name)
+		if err != nil {
+			return nil, err
+		}
+		budget, err := e.Budget(d.MemoryBytes, memoryUse, 0)
+		if err != nil {
+			return nil, err
+		}
+		return &engine{run: r, engine: model.NewEngine(&r.world, r.host, on, client, budget.Config), answer: e.AnswerTokens}, nil
+	}
+	t := detectors{}
+	for _, m := range of.Models {
+		known, err := r.parameters.DetectorOn(d.Model, m.Name)
+		if err != nil {
+			return nil, err
+		}
+		known.Config.Workers, known.Config.Queue = r.cell.Config.Workers[m.Name], queue
+		if known.Config.Workers == 0 {
+			known.Config.Workers = m.Workers
+		}
+		t[m.Name] = model.NewDetector(&r.world, r.host, on, client, known.Config)
+	}
+	return t, nil
+}
+
+// drive starts the users.
+func (v *service) drive() {
+	users := int(v.of.Load.Levels[0])
+	for u := range users {
+		random := rand.New(rand.NewPCG(v.cell.Seed, uint64(u)))
+		v.world.At(v.first(u, users, random), func() { v.session(u, int64(u), users, random) })
+	}
+}
+
+// first is when a user begins: within its first think time, as the load
+// generator spreads them.
+func (v *service) first(u, users int, random *rand.Rand) time.Duration {
+	think := v.of.Load.Think
+	switch {
+	case think > 0 && v.of.Load.ThinkExponential:
+		return time.Duration(random.ExpFloat64() * float64(think))
+	case think > 0:
+		return time.Duration((float64(u) + random.Float64()) / float64(users) * float64(think))
+	}
+	return time.Duration(float64(min(v.windowStart/2, time.Second)) * float64(u) / float64(users))
+}
+
+// session runs the n-th session of all, a user's, and then the user's next.
+func (v *service) session(u int, n int64, users int, random *rand.Rand) {
+	s := v.workload.Session(v.cell.Seed, n)
+	var call func(prev *loadgen.Answer, k uint64)
+	call = func(prev *loadgen.Answer, k uint64) {
+		q, more := s.Next(prev)
+		if !more {
+			think := v.of.Load.Think
+			if v.of.Load.ThinkExponential {
+				think = time.Duration(random.ExpFloat64() * float64(think))
+			}
+			v.world.At(v.world.Now()+think, func() { v.session(u, n+int64(users), users, random) })
+			return
+		}
+		due := v.world.Now()
+		i := v.router.Pick(n, v.inFlight)
+		v.inFlight[i]++
+		taken := v.instances[i].ask(q, v.cell.Seed^uint64(n)<<8^k, func(a loadgen.Answer) {
+			v.inFlight[i]--
+			v.answered(q, due)
+			call(&a, k+1)
+		})
+		if !taken {
+			v.inFlight[i]--
+			if v.in(due) {
+				v.counted.Refused++
+			}
+			v.world.At(due+refusedPause, func() { v.session(u, n+int64(users), users, random) })
+		}
+	}
+	call(nil, 0)
+}
+
+// refusedPause is the load generator's least pause after a failure.
+const refusedPause = 100 * time.Millisecond
+
+func (r *run) in(at time.Duration) bool { return at >= r.windowStart && at < r.windowEnd }
+
+func (v *service) answered(q *loadgen.Request, due time.Duration) {
+	now := v.world.Now()
+	if v.in(now) {
+		v.counted.Completed++
+		v.counted.Models[q.Model]++
+	}
+	if v.in(due) {
+		v.counted.Answered++
+		v.latency += now - due
+	}
+}
+
+func (v *service) result() Service {
+	r := v.counted
+	r.Latency = math.NaN()
+	if r.Answered > 0 {
+		r.Latency = v.latency.Seconds() / float64(r.Answered)
+	}
+	return r
+}
+
+// detectors are a TorchServe's models.
+type detectors map[string]*model.Detector
+
+func (t detectors) ask(q *loadgen.Request, seed uint64, done func(loadgen.Answer)) bool {
+	return t[q.Model].Submit(seed, false, func(model.Detection) { done(loadgen.Answer{}) })
+}
+
+// An engine is a vLLM.
+type engine struct {
+	*run
+	engine *model.Engine
+	answer float64
+}
+
+func (e *engine) ask(q *loadgen.Request, seed uint64, done func(loadgen.Answer)) bool {
+	c := model.Call{Token: func() {}}
+	for _, m := range q.Messages {
+		c.PromptTokens += parameters.TurnTokens + parameters.TextTokens(len(m.Text))
+		for _, data := range m.Images {
+			size, _, err := image.DecodeConfig(bytes.NewReader(data))
+			if err != nil {
+				panic(fmt.Sprintf("virtual: an image that was drawn: %v", err))
+			}
+			c.Images++
+			c.ImageTokens += parameters.ImageTokens(size.Width, size.Height)
+		}
+	}
+	c.PromptTokens += c.ImageTokens
+	c.OutputTokens = min(parameters.AnswerTokens(seed, e.answer), q.MaxTokens)
+	text := strings.Repeat("alarm ", c.OutputTokens)
+	c.Done = func() { done(loadgen.Answer{Text: text}) }
+	e.engine.Submit(c)
+	return true
+}
