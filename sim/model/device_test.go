@@ -28,6 +28,7 @@ func drawTrace(t *rapid.T, processes int) []arrival {
 			job: Job{
 				Work:     rapid.Float64Range(0, 1).Draw(t, "work"),
 				Parallel: rapid.Float64Range(1, 200).Draw(t, "parallel"),
+				Bytes:    rapid.SampledFrom([]float64{0, 1, 30}).Draw(t, "intensity") * rapid.Float64Range(0, 1e9).Draw(t, "bytes"),
 			},
 		}
 	}
@@ -75,7 +76,7 @@ func clients(n int, c Client) []Client { return slices.Repeat([]Client{c}, n) }
 
 // alone is the least time that a job can take on a device, by arithmetic.
 func alone(cfg DeviceConfig, c Client, j Job) time.Duration {
-	return time.Duration(j.Work / min(j.Parallel, c.Share*cfg.SMs) * 1e9)
+	return time.Duration(max(j.Work/min(j.Parallel, c.Share*cfg.SMs), j.Bytes/cfg.Bandwidth) * 1e9)
 }
 
 func drawClients(t *rapid.T) []Client {
@@ -129,7 +130,7 @@ func TestWorkIsConserved(t *testing.T) {
 			all[i].Share = 1
 		}
 		for i := range trace {
-			trace[i].job.Parallel = cfg.SMs
+			trace[i].job.Parallel, trace[i].job.Bytes = cfg.SMs, 0
 		}
 		var want float64 // seconds: the end of all work
 		for _, a := range trace {
@@ -151,7 +152,7 @@ func TestOneProcessIsAlone(t *testing.T) {
 		var end float64
 		for i, got := range replay(cfg, clients(1, Client{Share: 1}), trace, nil) {
 			a := trace[i]
-			end = max(end, a.at.Seconds()) + a.job.Work/min(a.job.Parallel, cfg.SMs)
+			end = max(end, a.at.Seconds()) + max(a.job.Work/min(a.job.Parallel, cfg.SMs), a.job.Bytes/cfg.Bandwidth)
 			if math.Abs(got.Seconds()-end) > 1e-6 {
 				t.Fatalf("job %d ended at %v, want %v s", i, got, end)
 			}

@@ -8,42 +8,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-const ms = time.Millisecond
-
-func run(w *World) {
-	for at, ok := w.NextEvent(); ok; at, ok = w.NextEvent() {
-		w.Advance(at)
-	}
-}
-
-func TestDetectorQueue(t *testing.T) {
-	var w World
-	d := w.AddDevice(DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: ms})
-	det := NewDetector(&w, NewHost(&w, 8), d, Client{Share: 1}, DetectorConfig{
-		Workers: 1, Queue: 2, Before: 5 * ms, After: 5 * ms, Job: Job{Work: 1, Parallel: 50},
-	})
-	var done []Detection
-	keep := func(x Detection) { done = append(done, x) }
-	for i := range 4 {
-		// One is served, two wait, the fourth finds the queue full.
-		if got, want := det.Submit(1, i == 1, keep), i < 3; got != want {
-			t.Fatalf("request %d accepted: %v, want %v", i, got, want)
-		}
-	}
-	if det.Pending() != 2 || det.Busy() != 1 {
-		t.Errorf("pending %d, busy %d; want 2, 1", det.Pending(), det.Busy())
-	}
-	run(&w)
-	// 5 + 1/50 s + 5 = 30 ms each; the corrupt one costs its host stage only.
-	want := []Detection{{0, 0, 0, 30 * ms, 1}, {0, 30 * ms, 30 * ms, 35 * ms, 1}, {0, 35 * ms, 35 * ms, 65 * ms, 1}}
-	if !slices.Equal(done, want) {
-		t.Errorf("detections %v, want %v", done, want)
-	}
-}
-
 func TestEngineSteps(t *testing.T) {
 	var w World
-	d := w.AddDevice(DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: ms})
+	d := w.AddDevice(testDevice)
 	e := NewEngine(&w, NewHost(&w, 8), d, Client{Share: 1}, EngineConfig{
 		MaxSeqs: 2, MaxTokens: 100, KVBlocks: 1000, BlockTokens: 1, Gap: ms,
 		Base: 0.9, PerSequence: 0.1, PerToken: 0.01, PerImageToken: 0.02, Parallel: 100,
@@ -73,7 +40,7 @@ func TestEngineLimits(t *testing.T) {
 		{"cache just does not", 9, 20, 1, 2},
 	} {
 		var w World
-		d := w.AddDevice(DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: ms})
+		d := w.AddDevice(testDevice)
 		e := NewEngine(&w, NewHost(&w, 8), d, Client{Share: 1}, EngineConfig{MaxSeqs: test.seqs, MaxTokens: 100, KVBlocks: test.kv, BlockTokens: 1, Base: 1, Parallel: 100})
 		ended := 0
 		for range 3 {
@@ -116,7 +83,7 @@ func TestEngineLaws(t *testing.T) {
 		}
 		drive := func(every time.Duration) []Sequence {
 			var w World
-			d := w.AddDevice(DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: ms})
+			d := w.AddDevice(testDevice)
 			e := NewEngine(&w, NewHost(&w, 8), d, Client{Share: 1}, cfg)
 			var seqs []*Sequence
 			for _, p := range plans {
