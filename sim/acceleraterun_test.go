@@ -1,0 +1,195 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/partition"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/runner"
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/sim/model"
+)
+
+// direct is a detector of the model without HTTP, as all kinds that a bench
+// needs.
+type direct struct {
+	driver   *driver
+	detector *model.Detector
+}
+
+func (d *direct) Inspect(context.Context, []string) (partition.State, error) {
+	return partition.State{GPUs: []partition.GPU{{UUID: "GPU-0", Name: "card"}}}, nil
+}
+func (d *direct) Apply(context.Context, partition.Plan) ([]device.Device, error) {
+	return []device.Device{{UUID: "GPU-0", Name: "gpu0"}}, nil
+}
+func (d *direct) Restore(context.Context, partition.State) error { return nil }
+func (d *direct) Launch(_ context.Context, i services.Instance) (services.Service, error) {
+	return &directService{i}, nil
+}
+func (d *direct) Dial(string) (loadgen.Endpoint, error)     { return d, nil }
+func (d *direct) Close()                                    {}
+func (d *direct) Session(_ uint64, n int64) loadgen.Session { return &once{n: n} }
+func (d *direct) Pick(int64, []int64) int                   { return 0 }
+func (d *direct) Prepare(q *loadgen.Request) (loadgen.Prepared, error) {
+	return asked{d, uint64(q.MaxTokens)}, nil
+}
+
+type directService struct{ i services.Instance }
+
+func (s *directService) Info() results.Instance {
+	return results.Instance{Service: s.i.Service, Name: s.i.Name}
+}
+func (s *directService) Stop(context.Context) error { return nil }
+func (s *directService) Err() error                 { return nil }
+
+type once struct {
+	n    int64
+	done bool
+}
+
+func (o *once) Next(*loadgen.Answer) (*loadgen.Request, bool) {
+	if o.done {
+		return nil, false
+	}
+	o.done = true
+	return &loadgen.Request{Class: "c", Model: "m", MaxTokens: int(o.n)}, true
+}
+
+type asked struct {
+	*direct
+	seed uint64
+}
+
+func (a asked) Do(ctx context.Context, first func()) loadgen.Answer {
+	done, accepted := make(chan struct{}), false
+	if a.driver.do(func(*model.World) {
+		accepted = a.detector.Submit(a.seed, false, func(model.Detection) { close(done) })
+	}) != nil || !accepted {
+		return loadgen.Answer{Outcome: results.Shed}
+	}
+	select {
+	case <-done:
+		first()
+		return loadgen.Answer{Outcome: results.OK}
+	case <-ctx.Done():
+		return loadgen.Answer{Outcome: results.Timeout}
+	}
+}
+
+// measured runs one cell at a scale in virtual time, without HTTP: an open loop
+// that fills the queue now and then and one request's time limit, then a closed
+// loop with think times.
+func measured(t *testing.T, k float64) (out *kept) {
+	out = &kept{}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		d := &direct{driver: newScaledDriver(k, newTimerAlarm())}
+		go d.driver.run(ctx)
+		do(t, d.driver, func(w *model.World) {
+			gpu := w.AddDevice(model.DeviceConfig{SMs: 100, Bandwidth: 1e12, Quantum: 2 * time.Millisecond, Switch: 100 * time.Microsecond})
+			d.detector = model.NewDetector(w, model.NewHost(w, 4), gpu, model.Client{Share: 1}, model.DetectorConfig{
+				Workers: 2, Queue: 5, BatchSize: 1, Before: 5 * time.Millisecond, After: 2 * time.Millisecond,
+				Job: model.Job{Work: 10, Parallel: 100}, Spread: 0.3, // 100 ms
+			})
+		})
+		plan := func(l results.Level) results.StepPlan {
+			return results.StepPlan{Name: l.Arrivals, Levels: []results.Level{l}, Warmup: 20 * time.Second, Window: 200 * time.Second}
+		}
+		bench := runner.Bench{
+			Cells: []scenarios.Cell{{Folder: "c", Replicate: 1, Seed: 7, Config: results.Config{
+				Name: "c", Layout: "off", Sharing: "ts", Placement: "auto", Routing: "any",
+			}}},
+			Before:  partition.State{GPUs: []partition.GPU{{UUID: "GPU-0", Name: "card"}}},
+			Backend: d, Writer: out, Allow: partition.Permissions(),
+			NewRouter: func(string) (loadgen.Router, error) { return d, nil },
+			NewChooser: func(scenarios.Cell) runner.Chooser {
+				return &planned{plans: []results.StepPlan{
+					plan(results.Level{Service: "v", Arrivals: scenarios.Poisson, Value: 8.5, Unit: "req/s"}),
+					plan(results.Level{Service: "v", Arrivals: scenarios.Closed, Value: 3, Unit: "users"}),
+				}}
+			},
+			Services: []runner.Service{{
+				Service: scenarios.Service{Name: "v", Role: results.RoleVision, Timeout: 700 * time.Millisecond,
+					Load: scenarios.Load{Think: 250 * time.Millisecond}},
+				Launcher: d, Dialer: d, Workload: d,
+			}},
+		}
+		if err := Accelerate(k).Bench(bench).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took, want := time.Since(start0), time.Duration(440e9/k); math.Abs(float64(took-want)) > float64(3*time.Second) {
+			t.Errorf("scale %v: both steps took %v of the clock, want about %v", k, took, want)
+		}
+	})
+	return out
+}
+
+// start0 is when every bubble's time begins.
+var start0 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// A cell at any scale leaves the records that it leaves at the clock's own:
+// every arrival, what became of it and when, and all that was counted. The
+// clock rounds moments to nanoseconds, which are k of them in server time; over
+// the some thousand turns of a user they add up, so 0.1 ms is allowed.
+func TestScaleChangesNoRecord(t *testing.T) {
+	want := measured(t, 1)
+	outcomes := map[results.Outcome]int{}
+	for _, s := range want.samples {
+		outcomes[s.Outcome]++
+	}
+	if outcomes[results.OK] < 1000 || outcomes[results.Shed] < 20 || outcomes[results.Timeout] < 20 {
+		t.Fatalf("the cell has outcomes %v; it should have many of each", outcomes)
+	}
+	for _, k := range []float64{20, 60, 2.5} {
+		got := measured(t, k)
+		if len(got.samples) != len(want.samples) || len(got.steps) != 2 {
+			t.Fatalf("scale %v: %d samples, %d steps, want %d and 2", k, len(got.samples), len(got.steps), len(want.samples))
+		}
+		order(got.samples)
+		order(want.samples)
+		for i, g := range got.samples {
+			w := want.samples[i]
+			if g.Outcome != w.Outcome || g.Seq != w.Seq || g.User != w.User ||
+				apart(g.Due, w.Due) || apart(g.Sent, w.Sent) || apart(g.First, w.First) || apart(g.Done, w.Done) {
+				t.Fatalf("scale %v: sample %d\n got %+v\nwant %+v", k, i, g, w)
+			}
+		}
+		for i, g := range got.steps {
+			w := want.steps[i]
+			if fmt.Sprint(g.Plan) != fmt.Sprint(w.Plan) || apart(g.WindowStart, w.WindowStart) || apart(g.WindowEnd, w.WindowEnd) || apart(g.End, w.End) {
+				t.Errorf("scale %v: step %+v, want %+v", k, g, w)
+			}
+			gi, wi := g.Services[0], w.Services[0]
+			if gi.Due != wi.Due || gi.WarmupDue != wi.WarmupDue || gi.PeakInFlight != wi.PeakInFlight || gi.Lag.N != wi.Lag.N ||
+				(gi.Offered == nil) != (wi.Offered == nil) || gi.Offered != nil && math.Abs(*gi.Offered-*wi.Offered) > 1e-9 ||
+				gi.Think != nil && apart(results.Offset(*gi.Think), results.Offset(*wi.Think)) {
+				t.Errorf("scale %v: counted %+v, want %+v", k, gi, wi)
+			}
+		}
+	}
+}
+
+func order(samples []results.Sample) {
+	slices.SortFunc(samples, func(a, b results.Sample) int {
+		return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Due, b.Due))
+	})
+}
+
+func apart(a, b results.Offset) bool {
+	if a == results.NoOffset || b == results.NoOffset {
+		return a != b
+	}
+	return a.Sub(b).Abs() > 100*time.Microsecond
+}
