@@ -13,12 +13,21 @@ import (
 	"github.com/evabench/evabench/sim/model"
 )
 
-// dcgmInterval is how often dcgm-exporter collects by default (its
+// DCGMInterval is how often dcgm-exporter collects by default (its
 // --collect-interval).
-const dcgmInterval = 30 * time.Second
+const DCGMInterval = 30 * time.Second
 
 // dcgmFinest is the shortest interval over which DCGM's profiling samples.
 const dcgmFinest = 100 * time.Millisecond
+
+// CheckDCGMInterval says what is wrong with an interval of server time for the
+// dcgm-exporter page.
+func CheckDCGMInterval(d time.Duration) error {
+	if d < dcgmFinest {
+		return fmt.Errorf("interval %v: the dcgm-exporter page collects every %v at most", d, dcgmFinest)
+	}
+	return nil
+}
 
 // A dcgmExporter is dcgm-exporter on the simulated GPUs: a page with what each
 // GPU or MIG instance did on average in the latest whole interval of server
@@ -58,8 +67,10 @@ type watchedDevice struct {
 
 // exportDCGM starts the exporter and serves its page.
 func (s *server) exportDCGM(o Options) (*listener, error) {
-	if o.DCGMInterval != 0 && o.DCGMInterval < dcgmFinest {
-		return nil, fmt.Errorf("dcgm-exporter page: an interval of %v, want at least %v", o.DCGMInterval, dcgmFinest)
+	if o.DCGMInterval != 0 {
+		if err := CheckDCGMInterval(o.DCGMInterval); err != nil {
+			return nil, fmt.Errorf("dcgm-exporter page: %w", err)
+		}
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -81,7 +92,7 @@ func (s *server) exportDCGM(o Options) (*listener, error) {
 // the default. do runs a function on the World.
 func newDCGMExporter(server, host string, interval time.Duration, cards *nvml.Fake, do func(func(*model.World)) error) *dcgmExporter {
 	if interval == 0 {
-		interval = dcgmInterval
+		interval = DCGMInterval
 	}
 	return &dcgmExporter{
 		server: server, host: host, interval: interval, cards: cards, do: do,
@@ -173,7 +184,8 @@ func (e *dcgmExporter) page() (string, error) {
 	}
 	var page strings.Builder
 	fmt.Fprintf(&page, "# Simulated server %s of evabench: a model's values, no GPU was measured.\n"+
-		"# SM_ACTIVE is SM time with work alone; on a GPU, SMs that wait for memory are active too.\n", e.server)
+		"# SM_ACTIVE is SM time with work alone; on a GPU, SMs that wait for memory are active too.\n"+
+		"# DRAM_ACTIVE is of the bandwidth that can be reached, not of the published one.\n", e.server)
 	for _, f := range dcgmFields() {
 		f.write(&page, func(write func(labels, value string)) {
 			for _, entity := range e.entities {

@@ -392,7 +392,7 @@ func TestDCGMPage(t *testing.T) {
 
 func TestDCGMInterval(t *testing.T) {
 	err := Serve(t.Context(), "pro6000x1", Options{Dir: t.TempDir(), Token: "x", DCGMInterval: dcgmFinest - 1})
-	if err == nil || !strings.Contains(err.Error(), "want at least 100ms") {
+	if err == nil || !strings.Contains(err.Error(), "every 100ms at most") {
 		t.Errorf("an interval of %v gave %v", dcgmFinest-1, err)
 	}
 }

@@ -32,6 +32,9 @@ backend is sim, or with --sim.`,
 			if err := sim.CheckScale(o.Scale); err != nil {
 				return &usageError{fmt.Errorf("--scale: %w", err)}
 			}
+			if err := sim.CheckDCGMInterval(o.DCGMInterval); err != nil {
+				return &usageError{fmt.Errorf("--dcgm-interval: %w", err)}
+			}
 			if parent {
 				o.Parent = s.in
 			}
@@ -54,6 +57,8 @@ backend is sim, or with --sim.`,
 	f.StringVar(&o.Dir, "state", "", "keep the simulated cards in `DIR` (default: a temporary one)")
 	f.BoolVar(&o.Instances, "instances", false, "start one Vision and one Agent instance at once, for any client")
 	f.StringVar(&o.Control, "control", "", "`ADDRESS` of the control interface on loopback (default any port)")
+	f.StringVar(&o.DCGM, "dcgm", "", "`ADDRESS` of the dcgm-exporter page on loopback (default any port)")
+	f.DurationVar(&o.DCGMInterval, "dcgm-interval", sim.DCGMInterval, "let the dcgm-exporter page collect every `DURATION` of server time")
 	f.Float64Var(&o.Scale, "scale", sim.MinScale, "let `K` seconds of server time pass in one of the clock, 1 to 1000")
 	f.BoolVar(&parent, "child", false, "end when standard input ends")
 	list := ""
