@@ -36,8 +36,8 @@ func simulatedTime(s *analysis.Summary) Section {
 		return section
 	}
 	t := Table{ID: "http-cost", Title: "What HTTP cost, in server time", Columns: placeColumns(
-		words("Instance"), numbers("Answers", "n"), numbers("By the server", "n"), spans("Sent to done"), spans("By the server's clock"),
-		spans("HTTP cost"), Column{Name: "Of sent to done", Unit: units.Ratio, Align: Right, Scaled: true},
+		words("Instance"), numbers("Ours", "n"), numbers("Server's", "n"), spans("Sent to done"), spans("Model"),
+		spans("HTTP cost"), Column{Name: "Share", Unit: units.Ratio, Align: Right, Scaled: true},
 	)}
 	over := 0
 	for _, p := range places(s) {
@@ -63,7 +63,7 @@ func simulatedTime(s *analysis.Summary) Section {
 		section.Notes = append(section.Notes, "The server: "+about)
 	}
 	section.Notes = append(section.Notes,
-		"HTTP cost: mean time from sending to answer, less the mean time that the server's model took for requests between the same two of its readings. It is spent on the clock by both programs, and counts here as much longer as the server is faster.")
+		"HTTP cost: our mean time from sending to answer, less the mean that the server's model took, both of the requests between the same two readings of its counters. Both programs spend it on the clock, so a faster server has more of it. Share: of our mean.")
 	if over > 0 {
 		section.Notes = append(section.Notes, fmt.Sprintf("WARNING: HTTP cost is more than %s for %d of the services and steps below: a smaller scale has less of it.",
 			units.Format(analysis.OverheadLimit, units.Ratio), over))

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -100,7 +98,8 @@ type bench struct {
 	scenario   *scenarios.Scenario
 	kinds      kinds
 	host       *sim.Host
-	dir        string // scratch folder of the simulator, made by it and removed by close
+	dir        string   // of scratch
+	scratch    *scratch // the simulator's folder; nil on a real server
 	backend    partition.Backend
 	state      partition.State
 	journal    *partition.Journal // held while the server may be changed, else nil
@@ -133,7 +132,7 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(os.TempDir(), "evabench-sim-"+rand.Text())
+	dir := scratchPath()
 	b := &bench{dir: dir, host: sim.NewHost(exe, dir, s.err)}
 	defer func() {
 		if err != nil {
@@ -150,6 +149,11 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	}
 	if err := o.sim.check(b.simulated); err != nil {
 		return nil, &usageError{err}
+	}
+	if b.simulated.server != "" {
+		if b.scratch, err = newScratch(b.dir); err != nil {
+			return nil, err
+		}
 	}
 	if b.backend, err = b.kinds.backends.Build(first.Server.Backend); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: backend: %w", file, err)}
@@ -319,5 +323,5 @@ func (b *bench) close(ctx context.Context) error {
 	if b.journal != nil {
 		err = errors.Join(err, b.journal.Close())
 	}
-	return errors.Join(err, os.RemoveAll(b.dir))
+	return errors.Join(err, b.scratch.remove())
 }

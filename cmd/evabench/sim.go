@@ -39,12 +39,12 @@ backend is sim, or with --sim.`,
 				o.Parent = s.in
 			}
 			if o.Dir == "" {
-				dir, err := os.MkdirTemp("", "evabench-sim-*")
+				s, err := newScratch(scratchPath())
 				if err != nil {
 					return err
 				}
-				defer os.RemoveAll(dir)
-				o.Dir = dir
+				defer s.remove()
+				o.Dir = s.dir
 			}
 			err := sim.Serve(c.Context(), args[0], o)
 			if errors.Is(err, context.Canceled) && !parent {

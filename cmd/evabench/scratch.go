@@ -1,0 +1,78 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownerFile is locked by the process that a scratch folder belongs to.
+const ownerFile = "owner"
+
+// A scratch is a temporary folder for a simulated server's state. The lock ends
+// with the process, however it ends: so the next one knows what is left over.
+type scratch struct {
+	dir   string
+	owner *os.File
+}
+
+// scratchPath gives a new name for a scratch folder.
+func scratchPath() string {
+	return filepath.Join(os.TempDir(), "evabench-sim-"+rand.Text())
+}
+
+// newScratch makes the scratch folder of a path, and removes those that killed
+// processes left behind.
+func newScratch(path string) (*scratch, error) {
+	removeLeftOver()
+	// It gets its name when it is locked: before, it would look left over.
+	dir, err := os.MkdirTemp("", ".evabench-sim-*")
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary folder: %w", err)
+	}
+	s := &scratch{dir: dir}
+	s.owner, err = os.Create(filepath.Join(dir, ownerFile))
+	if err == nil {
+		err = unix.Flock(int(s.owner.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err == nil {
+		err = os.Rename(dir, path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make a temporary folder: %w", err), s.remove())
+	}
+	s.dir = path
+	return s, nil
+}
+
+// removeLeftOver removes the scratch folders that nobody holds. What cannot be
+// looked at is another's.
+func removeLeftOver() {
+	owners, _ := filepath.Glob(filepath.Join(os.TempDir(), "evabench-sim-*", ownerFile)) // the pattern is good
+	for _, path := range owners {
+		f, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			os.RemoveAll(filepath.Dir(path)) // it is in nobody's way if this fails
+		}
+		f.Close()
+	}
+}
+
+// remove removes the folder. A nil scratch has none.
+func (s *scratch) remove() error {
+	if s == nil {
+		return nil
+	}
+	err := os.RemoveAll(s.dir)
+	if s.owner != nil {
+		s.owner.Close() // lets the lock go
+	}
+	return err
+}
