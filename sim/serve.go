@@ -331,6 +331,9 @@ func (s *server) launchDefaults() (list []results.Instance, err error) {
 	}
 	agent := startRequest{Service: "agent", Role: results.RoleAgent, Name: "agent-0", Device: last,
 		Models: []services.Model{{Name: "qwen3-vl-8b", Workers: 1}}}
+	if first == last {
+		agent.Params = map[string]string{"gpu_memory_utilization": "0.7"} // leaves room for the detectors
+	}
 	for _, r := range []startRequest{vision, agent} {
 		i, err := s.launch(r)
 		if err != nil {

@@ -163,7 +163,7 @@ func TestServeRefusals(t *testing.T) {
 		o      Options
 		want   string
 	}{
-		{"nosuch", Options{}, "known: pro5000x3, pro6000x1"},
+		{"nosuch", Options{}, "known: h100x1, pro5000x1, pro5000x3, pro6000x1"},
 		{"pro6000x1", Options{Control: "0.0.0.0:0"}, "loopback"},
 	} {
 		test.o.Dir = t.TempDir()
@@ -190,8 +190,8 @@ func TestEveryServerStarts(t *testing.T) {
 		if err := Serve(ended, s.Name, Options{Dir: t.TempDir(), Instances: true, Stdout: io.Discard}); err != nil {
 			t.Errorf("%s: %v", s.Name, err)
 		}
-		if !strings.Contains(s.About, "uncalibrated") {
-			t.Errorf("%s does not say that it is uncalibrated: %s", s.Name, s.About)
+		if !strings.Contains(s.About, "fitted") {
+			t.Errorf("%s does not say what its numbers rest on: %s", s.Name, s.About)
 		}
 	}
 }

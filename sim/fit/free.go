@@ -49,9 +49,10 @@ func freeParameters() []free {
 				d.Bursts = int(math.Round(float64(d.Bursts) * f))
 			}
 		}},
+		{"detectors.owl-v2.parallel_sms", 0.3, func(t *trial, f float64) { t.parameters.Detectors["owl-v2"].Parallel *= f }},
 		{"detectors.owl-v2.host_before", 0.5, func(t *trial, f float64) { t.parameters.Detectors["owl-v2"].Before *= f }},
 		{"engines." + vlm + ".prompt_token_sm_seconds", 0.7, func(t *trial, f float64) { t.parameters.Engines[vlm].PerToken *= f }},
-		{"engines." + vlm + ".gap_seconds", 0.5, func(t *trial, f float64) { t.parameters.Engines[vlm].Gap *= f }},
+		{"engines." + vlm + ".gap_seconds", 1, func(t *trial, f float64) { t.parameters.Engines[vlm].Gap *= f }},
 		{"engines." + vlm + ".work_on." + pro6000, 0.5, func(t *trial, f float64) { t.parameters.Engines[vlm].WorkOn[pro6000] *= f }},
 	}
 	for _, name := range []string{"rt-detrv2", "owl-v2", "omdet", "llmdet"} {
