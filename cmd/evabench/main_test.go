@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -40,6 +41,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": exitStatus,
 			"empty":  empty,
+			"window": window,
 		},
 	})
 }
@@ -80,6 +82,30 @@ func empty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if neg == (len(entries) == 0) {
 		ts.Fatalf("%s holds %v", args[0], entries)
+	}
+}
+
+// window asks that the first step of a run has a recorded window of that span,
+// and samples due in all of it and none after.
+func window(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: window RUN SPAN")
+	}
+	want, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	run, err := results.Read(ts.MkAbs(args[0]))
+	ts.Check(err)
+	step := run.Cells[0].Steps[0]
+	if got := step.Step.WindowEnd.Sub(step.Step.WindowStart); got != want {
+		ts.Fatalf("the window is %v, want %v", got, want)
+	}
+	last := results.Offset(0)
+	for s, err := range step.Samples() {
+		ts.Check(err)
+		last = max(last, s.Due)
+	}
+	if late := step.Step.WindowEnd.Sub(last); late < 0 || late > want/4 {
+		ts.Fatalf("the last arrival was due %v before the window's end", late)
 	}
 }
 

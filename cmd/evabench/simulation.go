@@ -47,8 +47,8 @@ func (o *simOptions) rewrite(s *scenarios.Scenario) {
 		return
 	}
 	now, err := simulationOf(s)
-	if err != nil || now.server == "" && o.server == "" {
-		return // found and told after reading
+	if o.server == "" && (err != nil || now.server == "") {
+		return // told after reading
 	}
 	if o.server != "" {
 		now.server = o.server
