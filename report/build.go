@@ -14,15 +14,27 @@ import (
 
 // Build lays a Summary out. The Document keeps s; nobody may change it after.
 func Build(s *analysis.Summary) *Document {
-	d := &Document{Title: "evabench: " + s.Environment.Scenario, Summary: s}
-	if s.Environment.Simulated != "" {
-		d.Banner = "SIMULATED: every number was made by the simulated server " + s.Environment.Simulated + ", none was measured on a GPU."
-	}
+	d := newDocument(s)
 	d.Sections = []Section{
-		comparison(s), perModel(s), placement(s), steps(s), little(s), integrity(s), warnings(s), environment(s),
+		comparison(s),
+		factorials(s),
+		perModel(s),
+		placement(s),
+		steps(s),
+		little(s),
+		integrity(s),
+		warnings(s),
+		environment(s),
+	}
+	if s.Environment.Simulated != "" {
+		d.Sections = slices.Insert(d.Sections, len(d.Sections)-2, simulatedTime(s))
 	}
 	d.clean()
 	return d
+}
+
+func newDocument(s *analysis.Summary) *Document {
+	return &Document{Title: "evabench: " + s.Environment.Scenario, Banner: banner(s), Summary: s}
 }
 
 // A place is one service in one step of one cell.
@@ -160,6 +172,8 @@ func environment(s *analysis.Summary) Section {
 	add("Command", strings.Join(e.Command, " "))
 	if e.Simulated != "" {
 		add("Simulated server", e.Simulated)
+		add("Simulated server rests on", e.SimulatedAbout)
+		add("Simulated time over the clock's", scale(e.SimulatedScale))
 	}
 	add("Host", e.Host.Name)
 	add("System", e.Host.OS+"/"+e.Host.Arch+", "+e.Host.GoVersion)

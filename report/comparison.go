@@ -93,39 +93,55 @@ func aggregate(a analysis.Aggregate, unit string, scale bool) Cell {
 	return c
 }
 
+// changeTable sets each figure beside its change against the base, a row for
+// each configuration.
 func changeTable(c analysis.Comparison) Table {
-	t := Table{
-		ID: fmt.Sprintf("change-%d", c.Index),
-		Columns: []Column{
-			words("Configuration"), words("Metric"), numbers("Base", ""), numbers("This", ""), {Name: "Change", Unit: units.Ratio, Align: Right, Scaled: true},
-		},
-	}
+	t := Table{ID: fmt.Sprintf("change-%d", c.Index), Columns: []Column{words("Configuration")}}
 	if len(c.Rows) == 0 {
 		return t
 	}
 	base := c.Rows[c.Base]
 	t.Title = "Change against " + base.Config
-	t.Notes = []string{"Change = this / base - 1, of the means. How sure a change is, is not told in this version."}
-	if !slices.ContainsFunc(c.Rows, func(r analysis.Row) bool { return r.Replicates > 1 }) {
-		t.Notes = append(t.Notes, "One replicate: the spread from run to run is unknown, and a change of this size may be chance.")
+	t.Notes = changeNotes(c)
+	for _, m := range metrics(base) {
+		t.Columns = append(t.Columns, numbers(m.name, m.unit), ratios("Change"))
 	}
-	i := 0
-	for j, r := range c.Rows {
-		if j == c.Base {
-			continue
+	for i, r := range c.Rows {
+		row := []Cell{Text(r.Config)}
+		changes := changesOf(c, i)
+		for k, m := range metrics(r) {
+			row = append(row, number(m.Mean, m.unit))
+			change := Text("base")
+			if i != c.Base {
+				change = signed(changes[k])
+				change.Change = &Change{Column: len(row) - 1, Row: i, Base: c.Base}
+			}
+			row = append(row, change)
 		}
-		ch := c.Changes[i]
-		i++
-		changes := []analysis.Value{ch.VLMResponses, ch.VLMLatency, ch.Agent, ch.Vision}
-		from, to := metrics(base), metrics(r)
-		for k, m := range to {
-			t.Rows = append(t.Rows, []Cell{
-				Text(r.Config), Text(m.name + " (" + m.unit + ")"),
-				number(from[k].Mean, m.unit), number(m.Mean, m.unit), changeCell(changes[k], 2, 3),
-			})
-		}
+		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+func changeNotes(c analysis.Comparison) []string {
+	notes := []string{"Change = this / base - 1, of the means. How sure a change is, is not told in this version."}
+	if !slices.ContainsFunc(c.Rows, func(r analysis.Row) bool { return r.Replicates > 1 }) {
+		notes = append(notes, "One replicate: the spread from run to run is unknown, and a change of this size may be chance.")
+	}
+	return notes
+}
+
+// changesOf gives a row's changes in the order of metrics; none of the base.
+func changesOf(c analysis.Comparison, row int) []analysis.Value {
+	i := row
+	switch {
+	case row == c.Base:
+		return nil
+	case row > c.Base:
+		i-- // the base has no entry
+	}
+	ch := c.Changes[i]
+	return []analysis.Value{ch.VLMResponses, ch.VLMLatency, ch.Vision, ch.Agent}
 }
 
 // A metric is one figure of a row, with its name in the published tables.
@@ -139,35 +155,32 @@ func metrics(r analysis.Row) []metric {
 	return []metric{
 		{"VLM responses", "1/h", r.VLMResponses},
 		{"VLM latency", "s", r.VLMLatency},
-		{"Agent throughput", "req/min", r.Agent},
-		{"Vision throughput", "req/s", r.Vision},
+		{"Vision", "req/s", r.Vision},
+		{"Agent", "req/min", r.Agent},
 	}
 }
 
 // spreadTable tells the range over replicates of what has more than one.
 func spreadTable(c analysis.Comparison) Table {
-	t := Table{
-		ID: fmt.Sprintf("spread-%d", c.Index), Title: "Spread over replicates",
-		Columns: []Column{words("Configuration"), words("Metric"), numbers("n", "n"), numbers("Mean", ""), numbers("Min", ""), numbers("Max", "")},
+	t := Table{ID: fmt.Sprintf("spread-%d", c.Index), Title: "Range over replicates", Columns: []Column{words("Configuration"), numbers("Replicates", "n")}}
+	if len(c.Rows) == 0 {
+		return t
+	}
+	for _, m := range metrics(c.Rows[0]) {
+		t.Columns = append(t.Columns, numbers(m.name+" min", m.unit), numbers("max", m.unit))
 	}
 	for _, r := range c.Rows {
+		row := []Cell{Text(r.Config), count(r.Replicates)}
+		more := false
 		for _, m := range metrics(r) {
-			if m.N > 1 {
-				t.Rows = append(t.Rows, []Cell{
-					Text(r.Config), Text(m.name + " (" + m.unit + ")"), count(m.N),
-					number(m.Mean, m.unit), number(m.Min, m.unit), number(m.Max, m.unit),
-				})
-			}
+			more = more || m.N > 1
+			row = append(row, number(m.Min, m.unit), number(m.Max, m.unit))
+		}
+		if more {
+			t.Rows = append(t.Rows, row)
 		}
 	}
 	return t
-}
-
-func changeCell(v analysis.Value, from, to int) Cell {
-	if !v.Known() {
-		return Cell{Text: units.Unknown, Unit: units.Ratio, Note: v.Why}
-	}
-	return Cell{Text: units.Change(*v.Number), Value: v.Number, Unit: units.Ratio, Change: &Change{from, to}}
 }
 
 // perModel is the guide's table of vision models.

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"math"
 	"strings"
 	"unicode"
 
@@ -68,15 +69,26 @@ type Cell struct {
 	Text  string
 	Value *float64
 	Unit  string
+	// Decimals is how many digits after the point Text has, if Even: then all
+	// numbers of the column have as many.
+	Decimals int
+	Even     bool
+	// Signed says that Value is a relative change, whose sign is told.
+	Signed bool
 	// Note says what the text must not be read without: a spread, or why a
 	// value is unknown.
 	Note string
-	// Change, if set, says that Value is the row's cell To ÷ its cell From - 1.
+	// Change, if set, says how Value comes about.
 	Change *Change
 }
 
-// A Change names two columns of the same row, by index.
-type Change struct{ From, To int }
+// A Change says that a value is, in a column of its table, the cell of a row ÷
+// that of the row Base - 1. All are indices.
+type Change struct{ Column, Row, Base int }
+
+// NotApplicable is the text of a cell where there can be no number, which is
+// not to be taken for one that nobody measured.
+const NotApplicable = "n/a"
 
 // Text makes a cell of words.
 func Text(text string) Cell { return Cell{Text: text} }
@@ -84,7 +96,7 @@ func Text(text string) Cell { return Cell{Text: text} }
 // number makes a cell without a unit in its text. The unit "n" is for counts.
 func number(v analysis.Value, unit string) Cell {
 	if !v.Known() {
-		return Cell{Text: units.Unknown, Unit: unit, Note: v.Why}
+		return missing(v, unit)
 	}
 	if unit == "n" {
 		return Cell{Text: units.Number(*v.Number), Value: v.Number, Unit: unit}
@@ -95,9 +107,25 @@ func number(v analysis.Value, unit string) Cell {
 // scaled makes a cell whose text has a prefix and a unit.
 func scaled(v analysis.Value) Cell {
 	if !v.Known() {
-		return Cell{Text: units.Unknown, Unit: v.Unit, Note: v.Why}
+		return missing(v, v.Unit)
 	}
 	return Cell{Text: units.Format(*v.Number, v.Unit), Value: v.Number, Unit: v.Unit}
+}
+
+// missing makes the cell of a value without a number.
+func missing(v analysis.Value, unit string) Cell {
+	if v.Inapplicable {
+		return Cell{Text: NotApplicable, Unit: unit, Note: v.Why}
+	}
+	return Cell{Text: units.Unknown, Unit: unit, Note: v.Why}
+}
+
+// signed makes a cell of a relative change.
+func signed(v analysis.Value) Cell {
+	if !v.Known() {
+		return missing(v, units.Ratio)
+	}
+	return Cell{Text: units.Change(*v.Number), Value: v.Number, Unit: units.Ratio, Signed: true}
 }
 
 // count makes a cell of a whole number.
@@ -111,16 +139,62 @@ func seconds(s float64) Cell {
 	return Cell{Text: units.Format(s, units.Seconds), Value: &s, Unit: units.Seconds}
 }
 
-// words, numbers and spans make columns.
+// even gives the numbers of a column one number of digits after the point, so
+// that they can be compared at a glance: four digits for the largest, and at
+// least two for the smallest. A column of which the smallest would take more
+// than six after the point is left as it is.
+func (t *Table) even() {
+	for i, column := range t.Columns {
+		var largest, smallest float64
+		var cells []*Cell
+		whole := true
+		for _, row := range t.Rows {
+			c := &row[i]
+			if c.Value == nil || column.Scaled || c.Signed || c.Unit == "n" || c.Unit == units.One && column.Unit == "n" {
+				continue
+			}
+			size := math.Abs(*c.Value)
+			largest = max(largest, size)
+			if size > 0 && (smallest == 0 || size < smallest) {
+				smallest = size
+			}
+			whole = whole && size == math.Trunc(size)
+			cells = append(cells, c)
+		}
+		decimals := 0
+		if !whole {
+			decimals = max(units.Digits-digits(largest), 2-digits(smallest), 0)
+		}
+		for _, c := range cells {
+			if decimals <= 6 {
+				c.Text, c.Decimals, c.Even = units.Fixed(*c.Value, decimals), decimals, true
+			}
+		}
+	}
+}
+
+// digits is how many digits a number has before the point; below 1, less by
+// each zero after it: 1 for 5, 0 for 0.5, -1 for 0.05.
+func digits(size float64) int {
+	if size == 0 {
+		return 1
+	}
+	return int(math.Floor(math.Log10(size))) + 1
+}
+
+// words, numbers, ratios and spans make columns.
 func words(name string) Column { return Column{Name: name} }
 
 func numbers(name, unit string) Column { return Column{Name: name, Unit: unit, Align: Right} }
 
+func ratios(name string) Column {
+	return Column{Name: name, Unit: units.Ratio, Align: Right, Scaled: true}
+}
 func spans(name string) Column {
 	return Column{Name: name, Unit: units.Seconds, Align: Right, Scaled: true}
 }
 
-// clean makes every text of a document safe to print.
+// clean makes every text of a document safe to print, and columns even.
 func (d *Document) clean() {
 	printable(&d.Title)
 	printable(&d.Banner)
@@ -132,6 +206,7 @@ func (d *Document) clean() {
 			t := &s.Tables[j]
 			printable(&t.Title)
 			printableAll(t.Notes)
+			t.even()
 			for k := range t.Columns {
 				printable(&t.Columns[k].Name)
 			}

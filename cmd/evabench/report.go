@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/report"
@@ -24,40 +26,94 @@ var reportFiles = []struct{ file, format string }{
 	{"report.xlsx", "xlsx"},
 }
 
+// reportOptions are the flags of report.
+type reportOptions struct {
+	format, out string
+	all         bool
+	width       int
+}
+
 func newReport(s streams) *cobra.Command {
-	var format, out string
+	var o reportOptions
 	c := &cobra.Command{
 		Use:   "report DIR",
 		Short: "Make the reports of a run directory again, from it alone",
 		Long: `Report reads a run directory, writes its summary.json, report.md and report.xlsx
-anew, and prints the tables. With --format it prints one format to standard
-output instead and writes nothing. The same directory gives the same bytes.`,
-		Example: "  evabench report runs/pro6000x1-20261121T020304Z\n  evabench report runs/… --format markdown",
+anew, and prints a short form of about a screen; with --all, the whole report.
+With --format it prints one format to standard output instead and writes
+nothing. The same directory gives the same bytes.`,
+		Example: "  evabench report runs/pro6000x1-20261121T020304Z\n  evabench report runs/… --all | less\n  evabench report runs/… --format markdown",
 		Args:    one("run directory"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if format == "" && out != "" {
-				return &usageError{errors.New("--out needs --format: which of the reports?")}
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.check(c.Flags().Changed("width")); err != nil {
+				return &usageError{err}
 			}
-			if format == "" {
-				_, err := writeReports(args[0], s.out)
-				return err
+			if !c.Flags().Changed("width") {
+				o.width = widthOf(s.out)
 			}
-			if !slices.Contains(formats.Names(), format) {
-				return &usageError{fmt.Errorf("unknown format %q; known: %s", format, strings.Join(formats.Names(), ", "))}
-			}
-			_, d, err := document(args[0])
-			if err != nil {
-				return err
-			}
-			if out == "" {
-				return formats.Write(format, s.out, d)
-			}
-			return writeFile(out, func(w io.Writer) error { return formats.Write(format, w, d) })
+			return o.report(args[0], s.out)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", fmt.Sprintf("print one `FORMAT` only: %v", formats.Names()))
-	c.Flags().StringVar(&out, "out", "", "with --format, write to `FILE`")
+	c.Flags().StringVar(&o.format, "format", "", fmt.Sprintf("print one `FORMAT` only: %v", formats.Names()))
+	c.Flags().StringVar(&o.out, "out", "", "with --format, write to `FILE`")
+	c.Flags().BoolVar(&o.all, "all", false, "print the whole report, not its short form")
+	c.Flags().IntVar(&o.width, "width", 0, fmt.Sprintf("print at most `N` columns, 0: no limit (default: the terminal's, else %d)", formats.DefaultWidth))
 	return c
+}
+
+// check refuses flags that say nothing.
+func (o *reportOptions) check(width bool) error {
+	text := o.format == "" || o.format == "terminal"
+	switch {
+	case o.format == "" && o.out != "":
+		return errors.New("--out needs --format: which of the reports?")
+	case o.format != "" && !slices.Contains(formats.Names(), o.format):
+		return fmt.Errorf("unknown format %q; known: %s", o.format, strings.Join(formats.Names(), ", "))
+	case o.all && !text:
+		return fmt.Errorf("--all says nothing of --format %s, which is always whole", o.format)
+	case width && !text:
+		return fmt.Errorf("--width says nothing of --format %s", o.format)
+	case o.width < 0:
+		return fmt.Errorf("--width %d: no less than 0", o.width)
+	}
+	return nil
+}
+
+func (o *reportOptions) report(dir string, stdout io.Writer) error {
+	if o.format == "" {
+		_, err := writeReportsAs(dir, stdout, *o)
+		return err
+	}
+	summary, d, err := document(dir)
+	if err != nil {
+		return err
+	}
+	write := func(w io.Writer) error { return formats.Write(o.format, w, d) }
+	if o.format == "terminal" {
+		write = func(w io.Writer) error { return o.text(w, summary, d) }
+	}
+	if o.out == "" {
+		return write(stdout)
+	}
+	return writeFile(o.out, write)
+}
+
+// text writes what a terminal shows: the short form, or all.
+func (o *reportOptions) text(w io.Writer, s *analysis.Summary, whole *report.Document) error {
+	if o.all {
+		return formats.Terminal(w, whole, o.width)
+	}
+	return formats.Terminal(w, report.Brief(s), o.width)
+}
+
+// widthOf gives the width of the terminal that w is.
+func widthOf(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+			return int(size.Col)
+		}
+	}
+	return formats.DefaultWidth
 }
 
 // document reads a run directory and makes its document.
@@ -74,9 +130,13 @@ func document(dir string) (*analysis.Summary, *report.Document, error) {
 }
 
 // writeReports makes every file of a run directory that is made from its
-// facts, and prints the tables. It gives the number of steps that can be
+// facts, and prints the short form. It gives the number of steps that can be
 // judged.
 func writeReports(dir string, out io.Writer) (valid int, err error) {
+	return writeReportsAs(dir, out, reportOptions{width: widthOf(out)})
+}
+
+func writeReportsAs(dir string, out io.Writer, o reportOptions) (valid int, err error) {
 	summary, d, err := document(dir)
 	if err != nil {
 		return 0, err
@@ -87,7 +147,11 @@ func writeReports(dir string, out io.Writer) (valid int, err error) {
 			return 0, fmt.Errorf("write %s: %w", f.file, err)
 		}
 	}
-	return summary.ValidSteps(), formats.Write("terminal", out, d)
+	if err := o.text(out, summary, d); err != nil {
+		return 0, err
+	}
+	_, err = fmt.Fprintf(out, "\nIn %s:\n  report.md, report.xlsx: the full report; \"evabench report DIR --all\" prints it\n  summary.json: every number, exact; cells/: each request and each reading\n", dir)
+	return summary.ValidSteps(), err
 }
 
 // writeFile writes a file whole or not at all.

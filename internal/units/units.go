@@ -3,6 +3,7 @@
 package units
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func Change(ratio float64) string {
 	if math.IsNaN(ratio) || math.IsInf(ratio, 0) {
 		return Unknown
 	}
-	text := strconv.FormatFloat(ratio*100, 'f', 1, 64)
+	text := round(ratio*100, 1)
 	switch {
 	case text == "-0.0" || text == "0.0":
 		return "0.0 %"
@@ -98,11 +99,67 @@ func Measure(value float64) string {
 		return strconv.FormatFloat(value, 'e', Digits-1, 64)
 	}
 	decimals := max(Digits-1-int(math.Floor(math.Log10(size))), 0)
-	text := strconv.FormatFloat(value, 'f', decimals, 64)
+	text := round(value, decimals)
 	if decimals > 0 && roundedUp(text, decimals) {
-		text = strconv.FormatFloat(value, 'f', decimals-1, 64)
+		text = round(value, decimals-1)
 	}
 	return commas(text)
+}
+
+// Fixed writes a number with so many digits after the point, thousands apart,
+// as a spreadsheet does: 16.125 to two is "16.13".
+func Fixed(value float64, decimals int) string {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return Unknown
+	}
+	return commas(round(value, decimals))
+}
+
+// Plural writes a number of things, named in the singular: "1 cell", "2 cells".
+func Plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Number(float64(n)) + " " + one + "s"
+}
+
+// round writes a number with so many digits after the point. Halves go away
+// from zero, and a half is what has 15 digits of one: spreadsheets do so, and
+// the same number must not read otherwise there. (strconv rounds the binary
+// number, of which 16.125 is a half that goes to the even 16.12, and 1.005 is
+// less than a half.)
+func round(value float64, decimals int) string {
+	const digits = 15
+	sign, size := "", math.Abs(value)
+	if value < 0 {
+		sign = "-"
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(size, 'e', digits-1, 64), "e")
+	power, err := strconv.Atoi(exponent)
+	kept := power + 1 + decimals // digits that stay
+	if err != nil || kept >= digits {
+		return strconv.FormatFloat(value, 'f', decimals, 64)
+	}
+	all := strings.ReplaceAll(mantissa, ".", "")
+	var whole int64 // the number times 10^decimals
+	if kept > 0 {
+		whole, err = strconv.ParseInt(all[:kept], 10, 64)
+	}
+	if err != nil {
+		return strconv.FormatFloat(value, 'f', decimals, 64)
+	}
+	if kept >= 0 && all[kept] >= '5' {
+		whole++
+	}
+	if whole == 0 {
+		sign = ""
+	}
+	text := fmt.Sprintf("%0*d", decimals+1, whole)
+	if decimals > 0 {
+		point := len(text) - decimals
+		text = text[:point] + "." + text[point:]
+	}
+	return sign + text
 }
 
 // roundedUp reports whether rounding gave one digit more than asked for:

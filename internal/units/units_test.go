@@ -64,6 +64,7 @@ func TestChange(t *testing.T) {
 		{1032.0/712 - 1, "+44.9 %"}, // the published change of VLM responses
 		{32.10/47.20 - 1, "-32.0 %"},
 		{0.0004, "0.0 %"}, {-0.0004, "0.0 %"}, {0.0006, "+0.1 %"},
+		{-0.00051, "-0.1 %"}, {0.0125, "+1.3 %"}, {-0.0125, "-1.3 %"},
 		{math.NaN(), Unknown},
 	} {
 		if got := Change(c.ratio); got != c.want {
@@ -86,4 +87,48 @@ func TestNumberKeepsValue(t *testing.T) {
 			t.Fatalf("Number(%v) = %q, off by %v", value, text, back-value)
 		}
 	})
+}
+
+// A spreadsheet shows these numbers so.
+func TestFixedRoundsAsSpreadsheetsDo(t *testing.T) {
+	for _, c := range []struct {
+		value    float64
+		decimals int
+		want     string
+	}{
+		{16.125, 2, "16.13"}, // a half in binary: not to the even digit
+		{16.1249999, 2, "16.12"},
+		{-16.125, 2, "-16.13"},
+		{1.005, 2, "1.01"}, // in binary less than a half
+		{0.5, 0, "1"}, {0.4999, 0, "0"}, {0.05, 1, "0.1"}, {0.04, 1, "0.0"}, {0.004, 1, "0.0"},
+		{9.995, 2, "10.00"}, {999.5, 0, "1,000"}, {1234567.25, 1, "1,234,567.3"},
+		{0, 2, "0.00"}, {1e15, 1, "1,000,000,000,000,000.0"},
+		{math.Inf(1), 1, Unknown},
+	} {
+		if got := Fixed(c.value, c.decimals); got != c.want {
+			t.Errorf("Fixed(%v, %d) = %q, want %q", c.value, c.decimals, got, c.want)
+		}
+	}
+	if got := Measure(16.125); got != "16.13" {
+		t.Errorf("Measure(16.125) = %q", got)
+	}
+}
+
+func TestFixedKeepsValue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.Float64Range(-1e9, 1e9).Draw(t, "value")
+		decimals := rapid.IntRange(0, 6).Draw(t, "decimals")
+		back, err := strconv.ParseFloat(strings.ReplaceAll(Fixed(value, decimals), ",", ""), 64)
+		if most := 0.5*math.Pow(10, -float64(decimals)) + 1e-14*math.Abs(value); err != nil || math.Abs(back-value) > most {
+			t.Fatalf("Fixed(%v, %d) = %q, off by %v", value, decimals, Fixed(value, decimals), back-value)
+		}
+	})
+}
+
+func TestPlural(t *testing.T) {
+	for n, want := range map[int]string{0: "0 cells", 1: "1 cell", 2: "2 cells", 1200: "1,200 cells"} {
+		if got := Plural(n, "cell"); got != want {
+			t.Errorf("Plural(%d) = %q, want %q", n, got, want)
+		}
+	}
 }

@@ -19,8 +19,8 @@ func Names() []string { return []string{"json", "markdown", "terminal", "xlsx"} 
 //
 // "json" is the Summary itself, with every number exact and its unit beside
 // it. "markdown" and "xlsx" are the document for people; in xlsx numbers are
-// numbers in the units of the columns' headings. "terminal" is plain text
-// without colours.
+// numbers in the units of the columns' headings. "terminal" is what [Terminal]
+// writes at the DefaultWidth: plain text without colours.
 func Write(name string, w io.Writer, d *report.Document) error {
 	var err error
 	switch name {
@@ -29,7 +29,7 @@ func Write(name string, w io.Writer, d *report.Document) error {
 	case "markdown":
 		_, err = io.WriteString(w, markdown(d))
 	case "terminal":
-		_, err = io.WriteString(w, terminal(d))
+		return Terminal(w, d, DefaultWidth)
 	case "xlsx":
 		err = writeXLSX(w, d)
 	default:

@@ -169,7 +169,7 @@ func TestTerminalAlignsWideCharacters(t *testing.T) {
 		Title: "T", Columns: []report.Column{{Name: "Name"}, {Name: "Value", Align: report.Right}},
 		Rows: [][]report.Cell{{report.Text("비전"), report.Text("1")}, {report.Text("abcd"), report.Text("22")}},
 	}}}}}
-	got := terminal(d)
+	got := terminal(d, DefaultWidth)
 	for _, want := range []string{"  비전      1\n", "  abcd     22\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no line %q in:\n%s", want, got)

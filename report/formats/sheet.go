@@ -17,6 +17,7 @@ type book struct {
 	banner   int
 	header   int
 	headerAt int            // of numbers: on their side
+	wrapped  int            // texts of more than one line
 	formats  map[string]int // by number format
 }
 
@@ -27,6 +28,7 @@ func (b *book) makeStyles() error {
 	}
 	if b.banner, err = b.file.NewStyle(&excelize.Style{
 		Font: &excelize.Font{Bold: true, Color: "FFFFFF"}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"B00020"}},
+		Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"},
 	}); err != nil {
 		return err
 	}
@@ -41,8 +43,9 @@ func (b *book) makeStyles() error {
 	if b.headerAt, err = b.file.NewStyle(&header); err != nil {
 		return err
 	}
+	b.wrapped, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}})
 	b.formats = map[string]int{}
-	return nil
+	return err
 }
 
 // format gives the style of a number format, made when it is first asked for.
@@ -58,7 +61,19 @@ func (b *book) format(code string) (int, error) {
 }
 
 // A line is a row of a sheet before it is written.
-type line []any
+type line struct {
+	cells []any
+	high  int // lines of text that it takes
+	// prose says that the first cell reaches over the whole width.
+	prose string
+}
+
+const (
+	widest    = 60  // of a column, in characters; what is longer is wrapped
+	narrowest = 8   // of a column
+	proseWide = 120 // of a sheet's notes, at most
+	proseThin = 60  // of them at least
+)
 
 // sheet writes tables below each other. The rows above the first table's
 // first row stay in view; with several tables, those above the first title.
@@ -67,13 +82,13 @@ func (b *book) sheet(name string, notes []string, tables []report.Table) error {
 	if _, err := b.file.NewSheet(name); err != nil {
 		return err
 	}
-	lines := []line{{excelize.Cell{Value: b.document.Title, StyleID: b.title}}}
+	lines := []line{{cells: []any{excelize.Cell{Value: b.document.Title, StyleID: b.title}}}}
 	if b.document.Banner != "" {
-		lines = append(lines, line{excelize.Cell{Value: b.document.Banner, StyleID: b.banner}})
+		lines = append(lines, line{prose: b.document.Banner, cells: []any{excelize.Cell{Value: b.document.Banner, StyleID: b.banner}}})
 	}
 	frozen := len(lines)
 	for _, note := range notes {
-		lines = append(lines, line{note})
+		lines = append(lines, b.note(note))
 	}
 	var widths []int
 	for _, t := range tables {
@@ -85,15 +100,14 @@ func (b *book) sheet(name string, notes []string, tables []report.Table) error {
 			frozen = top
 		}
 	}
-	if b.document.Banner != "" { // white on red over the whole width
-		for len(lines[1]) < len(widths) {
-			lines[1] = append(lines[1], excelize.Cell{StyleID: b.banner})
-		}
-	}
 	if err := b.printSetup(name); err != nil {
 		return err
 	}
 	return b.stream(name, lines, widths, frozen)
+}
+
+func (b *book) note(text string) line {
+	return line{prose: text, cells: []any{excelize.Cell{Value: text, StyleID: b.wrapped}}}
 }
 
 // printSetup makes a sheet print one page wide on landscape A4. It must come
@@ -114,8 +128,9 @@ func (b *book) stream(name string, lines []line, widths []int, frozen int) error
 	if err != nil {
 		return err
 	}
-	for i, width := range widths {
-		if err := w.SetColWidth(i+1, i+1, float64(min(max(width, 8), 60)+2)); err != nil {
+	for i := range widths {
+		widths[i] = min(max(widths[i], narrowest), widest) + 2
+		if err := w.SetColWidth(i+1, i+1, float64(widths[i])); err != nil {
 			return err
 		}
 	}
@@ -123,19 +138,52 @@ func (b *book) stream(name string, lines []line, widths []int, frozen int) error
 	if err := w.SetPanes(&excelize.Panes{Freeze: true, YSplit: frozen, TopLeftCell: corner, ActivePane: "bottomLeft"}); err != nil {
 		return err
 	}
+	over, characters := proseColumns(widths)
 	for i, l := range lines {
-		if err := w.SetRow(fmt.Sprintf("A%d", i+1), l); err != nil {
+		if l.prose != "" {
+			l.high = len(wrapped(l.prose, characters))
+			last, err := excelize.CoordinatesToCellName(over, i+1)
+			if err != nil {
+				return err
+			}
+			if over > 1 {
+				if err := w.MergeCell(fmt.Sprintf("A%d", i+1), last); err != nil {
+					return err
+				}
+			}
+		}
+		var height excelize.RowOpts
+		if l.high > 1 {
+			height.Height = float64(15 * l.high)
+		}
+		if err := w.SetRow(fmt.Sprintf("A%d", i+1), l.cells, height); err != nil {
 			return err
 		}
 	}
 	return w.Flush()
 }
 
+// proseColumns gives the number of columns that a note reaches over, and the
+// characters that it then has in a line: as wide as the tables, so that it
+// does not make the printed page wider.
+func proseColumns(widths []int) (columns, characters int) {
+	const standard = 8 // of a column that no table uses
+	for characters < proseWide && (columns < len(widths) || characters < proseThin) {
+		if columns < len(widths) {
+			characters += widths[columns]
+		} else {
+			characters += standard
+		}
+		columns++
+	}
+	return columns, characters * 9 / 10 // letters are not all as wide as digits
+}
+
 // table adds a table's lines and gives the number of the line of its heading,
 // counted from 1.
 func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) {
 	noted := hasNotes(t)
-	var head line
+	var head []any
 	for i, c := range t.Columns {
 		text := c.Name
 		if c.Unit != "" && c.Unit != "1" && c.Unit != "n" && c.Unit != "ratio" {
@@ -150,36 +198,44 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 	}
 	if noted {
 		head = append(head, excelize.Cell{Value: "Notes", StyleID: b.header})
+		widen(widths, len(t.Columns), strings.Repeat("-", widest))
 	}
-	*lines = append(*lines, nil, line{excelize.Cell{Value: t.Title, StyleID: b.title}}, head)
+	*lines = append(*lines, line{}, line{cells: []any{excelize.Cell{Value: t.Title, StyleID: b.title}}}, line{cells: head})
 	top := len(*lines)
 	formats := numberFormats(t)
 	for _, row := range t.Rows {
 		var l line
 		for i, c := range row {
-			cell, err := b.cell(c, formats[i], len(*lines)+1)
+			cell, err := b.cell(c, formats[i], top+1)
 			if err != nil {
 				return 0, err
 			}
-			l = append(l, cell)
+			l.cells = append(l.cells, cell)
+			if c.Value == nil {
+				l.high = max(l.high, len(wrapped(c.Text, widest)))
+			}
 			widen(widths, i, c.Text)
 		}
-		if noted {
-			l = append(l, rowNotes(t, row))
+		if text := rowNotes(t, row); text != "" {
+			l.cells = append(l.cells, excelize.Cell{Value: text, StyleID: b.wrapped})
+			l.high = max(l.high, len(wrapped(text, widest)))
 		}
 		*lines = append(*lines, l)
 	}
 	for _, note := range t.Notes {
-		*lines = append(*lines, line{note})
+		*lines = append(*lines, b.note(note))
 	}
 	return top, nil
 }
 
-// cell gives a cell of the sheet's row, in the column's number format if that
-// is not empty. A change becomes a formula of two
-// cells of its row, with its value beside it for readers that do not reckon.
-func (b *book) cell(c report.Cell, format string, row int) (any, error) {
+// cell gives a cell of a table whose rows begin at the sheet's row top, in the
+// column's number format if that is not empty. A change becomes a formula, with
+// its value beside it for readers that do not reckon.
+func (b *book) cell(c report.Cell, format string, top int) (any, error) {
 	if c.Value == nil {
+		if width(c.Text) > widest {
+			return excelize.Cell{Value: c.Text, StyleID: b.wrapped}, nil
+		}
 		return c.Text, nil
 	}
 	if format == "" {
@@ -191,11 +247,11 @@ func (b *book) cell(c report.Cell, format string, row int) (any, error) {
 	}
 	cell := excelize.Cell{Value: *c.Value, StyleID: style}
 	if c.Change != nil {
-		from, err := excelize.CoordinatesToCellName(c.Change.From+1, row)
+		from, err := excelize.CoordinatesToCellName(c.Change.Column+1, top+c.Change.Base)
 		if err != nil {
 			return nil, err
 		}
-		to, err := excelize.CoordinatesToCellName(c.Change.To+1, row)
+		to, err := excelize.CoordinatesToCellName(c.Change.Column+1, top+c.Change.Row)
 		if err != nil {
 			return nil, err
 		}

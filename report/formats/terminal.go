@@ -2,6 +2,7 @@ package formats
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -10,12 +11,31 @@ import (
 	"github.com/evabench/evabench/report"
 )
 
+// DefaultWidth is the width of a text that is not written to a terminal.
+const DefaultWidth = 100
+
+// Terminal writes d as aligned text of at most so many columns: what is too
+// wide is wrapped, and a table that is too wide even so goes on below. A width
+// of 0 sets no limit.
+func Terminal(w io.Writer, d *report.Document, width int) error {
+	if _, err := io.WriteString(w, terminal(d, width)); err != nil {
+		return fmt.Errorf("write terminal report: %w", err)
+	}
+	return nil
+}
+
+// A page is a text that is being written, of a width.
+type page struct {
+	strings.Builder
+	width int // 0: no limit
+}
+
 // terminal writes aligned text, to be read at a glance: tables without rows
 // are left out, and so are those of detail, which it names at the end.
-func terminal(d *report.Document) string {
-	var b strings.Builder
-	fmt.Fprintln(&b, d.Title)
-	banner(&b, d)
+func terminal(d *report.Document, width int) string {
+	p := &page{width: width}
+	p.wrap("", d.Title)
+	p.banner(d)
 	var left []string
 	for _, s := range d.Sections {
 		var tables []report.Table
@@ -28,73 +48,69 @@ func terminal(d *report.Document) string {
 				tables = append(tables, t)
 			}
 		}
-		if len(tables) > 0 {
-			terminalSection(&b, d, s, tables)
+		if len(tables) > 0 || len(s.Tables) == 0 && len(s.Notes) > 0 {
+			p.section(d, s, tables)
 		}
 	}
-	fmt.Fprintln(&b)
+	fmt.Fprintln(p)
 	if len(left) > 0 {
-		wrap(&b, "", "Left out here, and in the other formats: "+strings.Join(left, "; ")+".")
+		p.wrap("", "Left out here, and in the other formats: "+strings.Join(left, "; ")+".")
 	}
-	banner(&b, d)
-	return b.String()
+	p.banner(d)
+	return p.String()
 }
 
-func terminalSection(b *strings.Builder, d *report.Document, s report.Section, tables []report.Table) {
-	title := s.Title
-	if d.Banner != "" {
-		title += "  [SIMULATED]"
+// section writes a section; one without a title has no heading.
+func (p *page) section(d *report.Document, s report.Section, tables []report.Table) {
+	if s.Title != "" {
+		title := s.Title
+		if d.Banner != "" {
+			title += "  [SIMULATED]"
+		}
+		fmt.Fprintf(p, "\n%s\n%s\n", title, strings.Repeat("=", width(title)))
+	} else if len(s.Notes) > 0 {
+		fmt.Fprintln(p)
 	}
-	fmt.Fprintf(b, "\n%s\n%s\n", title, strings.Repeat("=", width(title)))
 	for _, note := range s.Notes {
-		wrap(b, "", note)
+		p.wrap("", note)
 	}
 	for _, t := range tables {
-		terminalTable(b, t)
+		p.table(t)
 	}
 }
 
-func banner(b *strings.Builder, d *report.Document) {
+func (p *page) banner(d *report.Document) {
 	if d.Banner != "" {
-		fmt.Fprintln(b, d.Banner)
+		p.wrap("", d.Banner)
 	}
 }
 
-func terminalTable(b *strings.Builder, t report.Table) {
-	fmt.Fprintf(b, "\n%s\n", t.Title)
+func (p *page) table(t report.Table) {
+	fmt.Fprintln(p)
+	p.wrap("", t.Title)
 	var notes footnotes
-	lines := [][]string{make([]string, len(t.Columns))}
-	for i, c := range t.Columns {
-		lines[0][i] = heading(c)
+	g := grid{columns: t.Columns}
+	for _, c := range t.Columns {
+		g.head = append(g.head, heading(c))
 	}
 	for _, row := range t.Rows {
 		line := make([]string, len(row))
 		for i, cell := range row {
 			line[i] = notes.mark(cell)
 		}
-		lines = append(lines, line)
+		g.rows = append(g.rows, line)
 	}
-	widths := make([]int, len(t.Columns))
-	for _, line := range lines {
-		for i, text := range line {
-			widths[i] = max(widths[i], width(text))
+	for i, part := range g.split(p.width) {
+		if i > 0 {
+			fmt.Fprintln(p)
 		}
-	}
-	for i, line := range withoutRepeats(lines) {
-		terminalLine(b, t.Columns, widths, line)
-		if i == 0 {
-			rule := make([]string, len(widths))
-			for j, w := range widths {
-				rule[j] = strings.Repeat("-", w)
-			}
-			terminalLine(b, t.Columns, widths, rule)
-		}
+		part.write(p)
 	}
 	for i, text := range notes.texts {
-		wrap(b, "  ", fmt.Sprintf("[%d] %s", i+1, text))
+		p.wrap("  ", fmt.Sprintf("[%d] %s", i+1, text))
 	}
 	for _, note := range t.Notes {
-		wrap(b, "  ", note)
+		p.wrap("  ", note)
 	}
 }
 
@@ -115,20 +131,6 @@ func withoutRepeats(lines [][]string) [][]string {
 	return out
 }
 
-func terminalLine(b *strings.Builder, columns []report.Column, widths []int, texts []string) {
-	var line strings.Builder
-	for i, text := range texts {
-		space := strings.Repeat(" ", widths[i]-width(text))
-		line.WriteString("  ")
-		if columns[i].Align == report.Right {
-			line.WriteString(space + text)
-		} else {
-			line.WriteString(text + space)
-		}
-	}
-	fmt.Fprintln(b, strings.TrimRight(line.String(), " "))
-}
-
 // width is how many columns of a terminal a text takes. It does not ask the
 // locale, so that the same report has the same bytes everywhere.
 func width(text string) int {
@@ -136,19 +138,38 @@ func width(text string) int {
 	return c.StringWidth(text)
 }
 
-// wrap writes words in lines of at most 100 columns, as far as words allow.
-func wrap(b *strings.Builder, indent, text string) {
-	const most = 100
-	line := indent
-	for word := range strings.FieldsSeq(text) {
-		if line != indent && width(line)+1+width(word) > most {
-			fmt.Fprintln(b, line)
-			line = indent
-		}
-		if line != indent {
-			line += " "
-		}
-		line += word
+// wrap writes words in lines of at most the page's width, and of at most 100
+// columns, which are read well.
+func (p *page) wrap(indent, text string) {
+	most := DefaultWidth
+	if p.width > 0 {
+		most = min(most, p.width)
 	}
-	fmt.Fprintln(b, line)
+	for _, line := range wrapped(text, max(most-width(indent), 1)) {
+		fmt.Fprintln(p, indent+line)
+	}
+}
+
+// wrapped cuts a text between words, or within those that are wider than a
+// line, into lines of at most so many columns. An empty text is one line.
+func wrapped(text string, most int) []string {
+	lines := []string{""}
+	for word := range strings.FieldsSeq(text) {
+		last := &lines[len(lines)-1]
+		if *last != "" && width(*last)+1+width(word) > most {
+			lines = append(lines, "")
+			last = &lines[len(lines)-1]
+		}
+		if *last != "" {
+			*last += " "
+		}
+		for _, r := range word {
+			if width(*last)+width(string(r)) > most && *last != "" {
+				lines = append(lines, "")
+				last = &lines[len(lines)-1]
+			}
+			*last += string(r)
+		}
+	}
+	return lines
 }

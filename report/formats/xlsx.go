@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/evabench/evabench/report"
 	"github.com/xuri/excelize/v2"
@@ -114,7 +115,7 @@ func numberFormats(t report.Table) []string {
 				continue
 			}
 			cells = append(cells, row[i])
-			mixed = mixed || row[i].Unit != cells[0].Unit || (row[i].Change == nil) != (cells[0].Change == nil)
+			mixed = mixed || row[i].Unit != cells[0].Unit || row[i].Signed != cells[0].Signed
 		}
 		if len(cells) > 0 && !mixed {
 			formats[i] = numberFormat(cells...)
@@ -123,9 +124,10 @@ func numberFormats(t report.Table) []string {
 	return formats
 }
 
-// numberFormat is how a spreadsheet shows values of one unit: whole numbers as
-// they are, else with so many places that the largest has four digits and the
-// smallest span is not lost.
+// numberFormat is how a spreadsheet shows values of one unit: with as many
+// places as their texts have, if those are even; whole numbers as they are; else
+// with so many places that the largest has four digits and the smallest span
+// three.
 func numberFormat(cells ...report.Cell) string {
 	largest, smallest, whole := 0.0, math.Inf(1), true
 	for _, c := range cells {
@@ -138,18 +140,24 @@ func numberFormat(cells ...report.Cell) string {
 	}
 	c := cells[0]
 	switch {
-	case c.Change != nil:
+	case c.Signed:
 		return "+0.0%;-0.0%;0.0%"
 	case c.Unit == "ratio":
 		return "0.00%"
+	case c.Even:
+		return places(c.Decimals)
 	case c.Unit == "n" || whole:
-		return "#,##0"
-	case c.Unit == "s" && smallest < 0.001:
-		return "0.000000"
-	case c.Unit == "s" || largest < 10:
-		return "#,##0.000"
-	case largest < 100:
-		return "#,##0.00"
+		return places(0)
+	case c.Unit == "s" && smallest < 1:
+		return places(min(max(2-int(math.Floor(math.Log10(smallest))), 3), 6))
 	}
-	return "#,##0.0"
+	return places(min(max(3-int(math.Floor(math.Log10(largest))), 1), 3))
+}
+
+// places is the number format of so many digits after the point.
+func places(n int) string {
+	if n == 0 {
+		return "#,##0"
+	}
+	return "#,##0." + strings.Repeat("0", n)
 }

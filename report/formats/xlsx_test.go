@@ -48,23 +48,28 @@ func TestWorkbookChanges(t *testing.T) {
 	}
 	found := 0
 	for i := range rows {
-		name := "E" + strconv.Itoa(i+1)
-		formula, err := f.GetCellFormula("Comparison", name)
-		if err != nil || formula == "" {
-			continue
-		}
-		found++
-		reckoned, err := f.CalcCellValue("Comparison", name, excelize.Options{RawCellValue: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, _ := strconv.ParseFloat(reckoned, 64)
-		b, err := strconv.ParseFloat(rows[i][4], 64)
-		if err != nil || math.Abs(a-b) > 1e-12 {
-			t.Errorf("%s: =%s gives %v, stored is %q", name, formula, a, rows[i][4])
-		}
-		if kind, _ := f.GetCellType("Comparison", name); kind == excelize.CellTypeFormula || kind == excelize.CellTypeInlineString || kind == excelize.CellTypeSharedString {
-			t.Errorf("%s: stored as text (type %v)", name, kind)
+		for j := range rows[i] {
+			name, err := excelize.CoordinatesToCellName(j+1, i+1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			formula, err := f.GetCellFormula("Comparison", name)
+			if err != nil || formula == "" {
+				continue
+			}
+			found++
+			reckoned, err := f.CalcCellValue("Comparison", name, excelize.Options{RawCellValue: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, _ := strconv.ParseFloat(reckoned, 64)
+			b, err := strconv.ParseFloat(rows[i][j], 64)
+			if err != nil || math.Abs(a-b) > 1e-12 {
+				t.Errorf("%s: =%s gives %v, stored is %q", name, formula, a, rows[i][j])
+			}
+			if kind, _ := f.GetCellType("Comparison", name); kind == excelize.CellTypeFormula || kind == excelize.CellTypeInlineString || kind == excelize.CellTypeSharedString {
+				t.Errorf("%s: stored as text (type %v)", name, kind)
+			}
 		}
 	}
 	if found != 4 {

@@ -1,0 +1,147 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+)
+
+// effectNotes say how the effects of a 2x2 are reckoned.
+var effectNotes = []string{
+	"Effect = ratio of the means - 1: MIG without MPS = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
+	"Interaction = (both / MPS) / (MIG / neither) - 1: 0 where what MIG does is the same with MPS and without.",
+}
+
+// factorials has each 2x2 of MIG and MPS: the four means, each effect and the
+// interaction.
+func factorials(s *analysis.Summary) Section {
+	section := Section{Title: "MIG x MPS", Together: true, Notes: effectNotes}
+	for _, c := range s.Comparison {
+		for i, f := range c.Factorials {
+			section.Tables = append(section.Tables, cornerTable(c, f, i), effectTable(c, f, i))
+			if t := effectRanges(c, f, i); len(t.Rows) > 0 {
+				section.Tables = append(section.Tables, t)
+			}
+		}
+	}
+	if len(section.Tables) == 0 {
+		section.Notes = []string{"The configurations form no 2x2 of MIG and MPS: it takes three of the four that differ in these alone."}
+	}
+	return section
+}
+
+// factorialName tells which 2x2 it is.
+func factorialName(f analysis.Factorial) string {
+	name := fmt.Sprintf("%s or %s, %s or %s", f.Layouts[0], f.Layouts[1], f.Sharings[0], f.Sharings[1])
+	if f.Placements[0] != f.Placements[1] {
+		name += fmt.Sprintf(", placed %s or %s", f.Placements[0], f.Placements[1])
+	}
+	if f.Others != "" {
+		name += ", " + f.Others
+	}
+	return name
+}
+
+// cornerTable has the means, a row for each corner.
+func cornerTable(c analysis.Comparison, f analysis.Factorial, i int) Table {
+	t := Table{
+		ID: fmt.Sprintf("means-%d-%d", c.Index, i), Title: fmt.Sprintf("%s: means of %s", stepName(c.Step, c.Index), factorialName(f)),
+		Columns: []Column{words("Corner"), words("Configuration")},
+	}
+	rows := [][]Cell{
+		{Text("neither"), Text(cmp.Or(f.Configs.Neither, "not measured"))}, {Text("MIG"), Text(cmp.Or(f.Configs.MIG, "not measured"))},
+		{Text("MPS"), Text(cmp.Or(f.Configs.MPS, "not measured"))}, {Text("both"), Text(cmp.Or(f.Configs.Both, "not measured"))},
+	}
+	for _, m := range f.Metrics {
+		t.Columns = append(t.Columns, numbers(m.Name, m.Unit))
+		for j, v := range []analysis.Value{m.Means.Neither, m.Means.MIG, m.Means.MPS, m.Means.Both} {
+			rows[j] = append(rows[j], number(v, m.Unit))
+		}
+	}
+	t.Rows = rows
+	return t
+}
+
+// An effect is one of a metric's effects, with its name.
+type effect struct {
+	name string
+	analysis.Effect
+}
+
+// effectsOf lists a metric's effects, always in one order.
+func effectsOf(m analysis.FactorialMetric) []effect {
+	return []effect{
+		{"MIG without MPS", m.MIG}, {"MIG with MPS", m.MIGWithMPS},
+		{"MPS without MIG", m.MPS}, {"MPS with MIG", m.MPSWithMIG},
+		{"Both", m.Both}, {"Interaction", m.Interaction},
+	}
+}
+
+// effectTable has a row for each figure and a column for each effect.
+func effectTable(c analysis.Comparison, f analysis.Factorial, i int) Table {
+	t := Table{
+		ID: fmt.Sprintf("effects-%d-%d", c.Index, i), Title: "Effects of MIG and MPS: " + factorialName(f),
+		Columns: []Column{words("Figure")}, Notes: replicateNotes(f),
+	}
+	for _, e := range effectsOf(analysis.FactorialMetric{}) {
+		t.Columns = append(t.Columns, ratios(e.name))
+	}
+	for _, m := range f.Metrics {
+		row := []Cell{Text(m.Name)}
+		for _, e := range effectsOf(m) {
+			row = append(row, signed(e.Value))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// replicateNotes tell how far the effects of a 2x2 can be trusted.
+func replicateNotes(f analysis.Factorial) []string {
+	most := mostReplicates(f)
+	switch {
+	case most == 0:
+		return nil
+	case most == 1:
+		return []string{"n = 1: how far an effect varies from run to run is unknown, and no interval is claimed."}
+	}
+	return []string{fmt.Sprintf("n = %d replicates; ranges are of the effects within each. A range that holds 0 %% shows no effect.", most)}
+}
+
+func mostReplicates(f analysis.Factorial) int {
+	most := 0
+	for _, m := range f.Metrics {
+		for _, e := range effectsOf(m) {
+			most = max(most, e.N)
+		}
+	}
+	return most
+}
+
+// effectRanges tells the range over replicates of the effects that have one.
+func effectRanges(c analysis.Comparison, f analysis.Factorial, i int) Table {
+	t := Table{
+		ID: fmt.Sprintf("effect-ranges-%d-%d", c.Index, i), Title: "Range of the effects over replicates: " + factorialName(f),
+		Columns: []Column{words("Figure"), words("Effect"), numbers("Replicates", "n"), ratios("Effect of means"), ratios("Min"), ratios("Max")},
+	}
+	for _, m := range f.Metrics {
+		for _, e := range effectsOf(m) {
+			if e.N > 1 {
+				t.Rows = append(t.Rows, []Cell{Text(m.Name), Text(e.name), count(e.N), signed(e.Value), signed(e.Min), signed(e.Max)})
+			}
+		}
+	}
+	return t
+}
+
+// rangeText writes the range of an effect briefly.
+func rangeText(e analysis.Effect) string {
+	if !e.Min.Known() || !e.Max.Known() {
+		return ""
+	}
+	percent := func(v analysis.Value) string { return strings.TrimSuffix(units.Change(*v.Number), " %") }
+	return percent(e.Min) + ".." + percent(e.Max)
+}
