@@ -76,6 +76,38 @@ func do(t *testing.T, d *driver, f func(*model.World)) {
 	}
 }
 
+// With a gap, events that are close together are noticed together, at most a gap
+// late, and happen when they are due all the same. One that is alone is in time.
+func TestDriverGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newScaledDriver(10, newTimerAlarm())
+		d.gap = 5 * time.Millisecond
+		go d.run(t.Context())
+		begin := time.Now()
+		var at, seen []time.Duration
+		do(t, d, func(w *model.World) {
+			// On the clock: 100 ms, then 1 ms, 4 ms and 9 ms later, then alone.
+			for _, due := range []time.Duration{1000, 1010, 1040, 1090, 5000} {
+				w.At(due*time.Millisecond, func() { at, seen = append(at, w.Now()), append(seen, time.Since(begin)) })
+			}
+		})
+		time.Sleep(time.Second)
+		ms := func(list ...time.Duration) []time.Duration {
+			for i := range list {
+				list[i] *= time.Millisecond
+			}
+			return list
+		}
+		if want := ms(1000, 1010, 1040, 1090, 5000); !slices.Equal(at, want) {
+			t.Errorf("happened at %v, want %v", at, want)
+		}
+		// 101 and 104 wait for 105, 109 for 110.
+		if want := ms(100, 105, 105, 110, 500); !slices.Equal(seen, want) {
+			t.Errorf("noticed at %v, want %v", seen, want)
+		}
+	})
+}
+
 // An event that comes nearer moves the alarm, one that is later does not lose
 // the first.
 func TestDriverTakesTheNextEvent(t *testing.T) {
