@@ -71,9 +71,9 @@ func TestTorchServeScaleNeedsMemory(t *testing.T) {
 	}
 	fit := 2
 	for code := 200; code == 200; {
-		if code = scale(fit + 1); code == 200 {
+		if code = scale(fit + 1); code == 200 && fit < 1000 {
 			fit++
-		} else if code != 500 || fit < 10 || fit > 1000 {
+		} else if code != 500 || fit < 10 {
 			t.Fatalf("%d workers: %d, want 500 when memory is full", fit+1, code)
 		}
 	}

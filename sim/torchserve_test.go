@@ -12,6 +12,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,8 +66,8 @@ func fetch(t *testing.T, url string) string {
 	return string(body)
 }
 
-// form is a multipart body with one file.
-func form(t *testing.T, field string, content []byte) (contentType string, body []byte) {
+// multipartForm is a body with one file.
+func multipartForm(t *testing.T, field string, content []byte) (contentType string, body []byte) {
 	t.Helper()
 	var b bytes.Buffer
 	parts := multipart.NewWriter(&b)
@@ -86,9 +87,9 @@ func TestTorchServePredictions(t *testing.T) {
 		t.Fatal(err)
 	}
 	frame := jpegFrame(t, 64, 48, 1)
-	multi, multiBody := form(t, "data", frame)
-	other, otherBody := form(t, "picture", frame)
-	const path = "/predictions/rt-detrv2"
+	multi, multiBody := multipartForm(t, "data", frame)
+	other, otherBody := multipartForm(t, "picture", frame)
+	const path, form = "/predictions/rt-detrv2", "application/x-www-form-urlencoded"
 	for _, test := range []struct {
 		method, path, contentType string
 		body                      []byte
@@ -102,8 +103,10 @@ func TestTorchServePredictions(t *testing.T) {
 		{"POST", path, multi, multiBody, 200, `[{"label":`},
 		{"POST", path, other, otherBody, 503, `"InternalServerException"`}, // the handler reads "data" or "body"
 		{"POST", path, multi, frame, 500, "ErrorDataDecoderException"},
-		{"POST", path, "application/x-www-form-urlencoded", append(frame, "%zz"...), 500, "ErrorDataDecoderException"},
-		{"POST", path, "application/x-www-form-urlencoded; charset=utf-8", append(frame, "\r"...), 500, "ErrorDataDecoderException"},
+		{"POST", path, form, []byte("data=%zz"), 500, "ErrorDataDecoderException"},
+		{"POST", path, form + "; charset=utf-8", []byte("data=a\rb"), 500, "ErrorDataDecoderException"},
+		{"POST", path, form, []byte("data=a%20b"), 503, `"InternalServerException"`},
+		{"POST", path, form, []byte("data=" + url.QueryEscape(string(frame)) + "&top=1"), 200, `[{"label":`},
 		{"POST", path, "image/jpeg", frame[:20], 503, `"message": "Prediction failed"`},
 		{"POST", "/predictions/yolo", "image/jpeg", frame, 404, "ModelNotFoundException"},
 		{"POST", path + "/2.0", "image/jpeg", frame, 404, "ModelVersionNotFoundException"},

@@ -59,7 +59,7 @@ func formFrame(body []byte) ([]byte, error) {
 		case c == '\r' && (i+1 == len(body) || body[i+1] != '\n'):
 			return nil, errors.New("Bad end of line")
 		case c == '%' && (i+2 >= len(body) || !isHex(body[i+1]) || !isHex(body[i+2])):
-			return nil, fmt.Errorf("Bad string: '%q'", body[i:min(len(body), i+3)])
+			return nil, fmt.Errorf("Bad string: %q", body[i:min(len(body), i+3)])
 		}
 	}
 	fields := make(map[string][]byte)
