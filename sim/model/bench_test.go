@@ -8,7 +8,7 @@ import (
 
 // saturatedWorld is one GPU with an engine that is never idle and eight
 // detector workers that get 25 requests a second.
-func saturatedWorld(mps bool, detection func(Detection)) (*World, *Device) {
+func saturatedWorld(mps bool, detection func(Detection)) (*World, *Device, *Engine) {
 	w := &World{}
 	h := NewHost(w, 16)
 	d := w.AddDevice(DeviceConfig{SMs: 188, Bandwidth: 1.6e12, Quantum: 2 * ms, Switch: 150 * time.Microsecond})
@@ -38,7 +38,7 @@ func saturatedWorld(mps bool, detection func(Detection)) (*World, *Device) {
 	for range 6 {
 		e.Submit(call)
 	}
-	return w, d
+	return w, d, e
 }
 
 // A simulated hour of one GPU, all of it busy: ns/op is for one simulated
@@ -49,7 +49,7 @@ func BenchmarkWorld(b *testing.B) {
 		mps  bool
 	}{{"time-slicing", false}, {"mps", true}} {
 		b.Run(test.name, func(b *testing.B) {
-			w, d := saturatedWorld(test.mps, func(Detection) {})
+			w, d, _ := saturatedWorld(test.mps, func(Detection) {})
 			w.Advance(10 * time.Second)
 			before := w.Events()
 			b.ReportAllocs()
