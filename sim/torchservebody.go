@@ -57,9 +57,9 @@ func formFrame(body []byte) ([]byte, error) {
 	for i, c := range body {
 		switch {
 		case c == '\r' && (i+1 == len(body) || body[i+1] != '\n'):
-			return nil, errors.New("Bad end of line")
+			return nil, errors.New("bad end of line")
 		case c == '%' && (i+2 >= len(body) || !isHex(body[i+1]) || !isHex(body[i+2])):
-			return nil, fmt.Errorf("Bad string: %q", body[i:min(len(body), i+3)])
+			return nil, fmt.Errorf("bad string: %q", body[i:min(len(body), i+3)])
 		}
 	}
 	fields := make(map[string][]byte)
@@ -67,7 +67,7 @@ func formFrame(body []byte) ([]byte, error) {
 		name, value, _ := bytes.Cut(field, []byte("="))
 		text, err := url.QueryUnescape(string(value))
 		if err != nil {
-			return nil, fmt.Errorf("Bad string: %w", err)
+			return nil, fmt.Errorf("bad string: %w", err)
 		}
 		fields[string(name)] = []byte(text)
 	}
