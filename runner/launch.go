@@ -154,7 +154,7 @@ func (r *cellRun) ready(ctx context.Context, up []running) error {
 			r.bench.tell("cell %s: waiting for right answers since %.0f s", r.cell.Folder, time.Since(start).Seconds())
 		case err := <-done:
 			if err == nil {
-				r.bench.tell("cell %s: %d instances answer", r.cell.Folder, len(up))
+				r.bench.tell("cell %s: right answers from %s", r.cell.Folder, plural(len(up), "instance"))
 			}
 			return err
 		}

@@ -78,14 +78,14 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 		err = errors.Join(err, b.putBack(ctx, before, c, plan))
 	}()
 	if !plan.Empty() {
-		b.tell("layout %s, %s: applying %d steps", c.Layout, c.Sharing, len(plan.Steps()))
+		b.tell("layout %s, %s: applying %s", c.Layout, c.Sharing, plural(len(plan.Steps()), "step"))
 	}
 	devices, err := b.Backend.Apply(ctx, plan)
 	if err != nil {
 		return fmt.Errorf("apply layout %s: %w", c.Layout, err)
 	}
 	if !plan.Empty() {
-		b.tell("layout %s, %s: applied and read back, %d devices", c.Layout, c.Sharing, len(devices))
+		b.tell("layout %s, %s: applied and read back, %s", c.Layout, c.Sharing, plural(len(devices), "device"))
 	}
 	return f(applied{
 		layout: results.Layout{
