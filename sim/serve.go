@@ -63,6 +63,7 @@ type Options struct {
 type Ready struct {
 	Server    string             `json:"server"`
 	About     string             `json:"about"`
+	Scale     float64            `json:"scale"`   // seconds of server time in one of the clock
 	Control   string             `json:"control"` // base URL
 	DCGM      string             `json:"dcgm"`    // URL of the dcgm-exporter page
 	Cards     string             `json:"cards"`   // path of the GPUs' file
@@ -142,7 +143,7 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 		control.close()
 		err = errors.Join(err, s.stopAll())
 	}()
-	ready := Ready{Server: name, About: info.About, Control: control.url, DCGM: s.dcgm.url, Cards: s.cardsPath(), PID: os.Getpid()}
+	ready := Ready{Server: name, About: info.About, Scale: s.driver.scale, Control: control.url, DCGM: s.dcgm.url, Cards: s.cardsPath(), PID: os.Getpid()}
 	if o.Instances {
 		if ready.Instances, err = s.launchDefaults(); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -21,8 +22,13 @@ func newSim(s streams) *cobra.Command {
 		Short: "Run a simulated server on loopback: TorchServe, vLLM, NVML and MPS",
 		Long: `Sim runs a simulated server as a process of its own. Its answers take as long as
 a model of the GPU says, on the devices of a simulated NVML; nothing of it is
-measured on a real card, and its parameters are uncalibrated. Sweep starts one by itself for a scenario whose
-backend is sim, or with --sim.`,
+measured on a real card. Sweep starts one by itself for a scenario whose backend
+is sim, or with --sim.
+
+With --scale K, K seconds of the server pass in one of the clock: its answers
+come K times as fast, and its pages tell its own, longer times. A client then
+multiplies its rates by K and divides its pauses and limits of time; what HTTP
+itself takes is K times as long to the server.`,
 		Args: one("server"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !slices.Contains(serverNames(), args[0]) {
@@ -34,6 +40,11 @@ backend is sim, or with --sim.`,
 			}
 			if err := sim.CheckDCGMInterval(o.DCGMInterval); err != nil {
 				return &usageError{fmt.Errorf("--dcgm-interval: %w", err)}
+			}
+			// Bodies of 100 KB are most of what is allocated, and little of it
+			// lives: without this, an accelerated server collects each few ms.
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(400)
 			}
 			if parent {
 				o.Parent = s.in
