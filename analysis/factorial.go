@@ -342,8 +342,8 @@ func (r *Row) quantities() []quantity {
 	list := []quantity{
 		{"VLM responses", "1/h", "1", r.VLMResponses},
 		{"VLM latency", "s", "2", r.VLMLatency},
-		{"Agent throughput", "req/min", "3", r.Agent},
-		{"Vision throughput", "req/s", "4", r.Vision},
+		{"Vision", "req/s", "3", r.Vision},
+		{"Agent", "req/min", "4", r.Agent},
 	}
 	for _, m := range r.Models {
 		list = append(list, quantity{"Vision " + m.Model, "req/s", "5" + m.Model, m.Rate})

@@ -108,7 +108,7 @@ func TestFactorial(t *testing.T) {
 	for _, m := range f.Metrics {
 		names = append(names, m.Name)
 	}
-	want := []string{"VLM responses", "VLM latency", "Agent throughput", "Vision throughput", "Vision omdet", "Vision owl-v2"}
+	want := []string{"VLM responses", "VLM latency", "Vision", "Agent", "Vision omdet", "Vision owl-v2"}
 	if !slices.Equal(names, want) {
 		t.Errorf("metrics %q, want %q", names, want)
 	}
@@ -144,7 +144,7 @@ func near(t testing.TB, what string, v Value, want float64) {
 
 // With one replicate no spread is claimed.
 func TestFactorialOfOneReplicate(t *testing.T) {
-	m := metricOf(t, compared(square(1, [4]int64{100, 120, 150, 240})).Factorials[0], "Vision throughput")
+	m := metricOf(t, compared(square(1, [4]int64{100, 120, 150, 240})).Factorials[0], "Vision")
 	near(t, "both", m.Both.Value, 1.4)
 	if m.Both.N != 1 || m.Both.Min.Known() || !m.Both.Min.Inapplicable {
 		t.Errorf("both %+v", m.Both)

@@ -42,11 +42,11 @@ func Brief(s *analysis.Summary) *Document {
 func briefComparison(c analysis.Comparison) Table {
 	t := Table{
 		ID: fmt.Sprintf("comparison-%d", c.Index),
-		Title: fmt.Sprintf("%s, window %s (O: on every device, X: on none)",
+		Title: fmt.Sprintf("%s, window %s (O: on every device, X: on none; n: replicates)",
 			stepName(c.Step, c.Index), units.Format(c.Window, units.Seconds)),
 		Columns: []Column{
 			words("Configuration"), words("MIG"), words("MPS"), numbers("VLM responses", "1/h"), spans("VLM latency"),
-			numbers("Vision", "req/s"), numbers("Agent", "req/min"), numbers("VLM answers", "n"), numbers("Replicates n", "n"),
+			numbers("Vision", "req/s"), numbers("Agent", "req/min"), numbers("VLM answers", "n"), numbers("n", "n"),
 		},
 	}
 	for _, r := range c.Rows {

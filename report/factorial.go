@@ -11,7 +11,7 @@ import (
 
 // effectNotes say how the effects of a 2x2 are reckoned.
 var effectNotes = []string{
-	"Effect = ratio of the means - 1: MIG without MPS = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
+	"Effect = ratio of the means - 1: MIG alone = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
 	"Interaction = (both / MPS) / (MIG / neither) - 1: 0 where what MIG does is the same with MPS and without.",
 }
 
@@ -74,8 +74,8 @@ type effect struct {
 // effectsOf lists a metric's effects, always in one order.
 func effectsOf(m analysis.FactorialMetric) []effect {
 	return []effect{
-		{"MIG without MPS", m.MIG}, {"MIG with MPS", m.MIGWithMPS},
-		{"MPS without MIG", m.MPS}, {"MPS with MIG", m.MPSWithMIG},
+		{"MIG alone", m.MIG}, {"MIG with MPS", m.MIGWithMPS},
+		{"MPS alone", m.MPS}, {"MPS with MIG", m.MPSWithMIG},
 		{"Both", m.Both}, {"Interaction", m.Interaction},
 	}
 }

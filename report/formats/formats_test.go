@@ -15,9 +15,12 @@ import (
 var update = flag.Bool("update", false, "write testdata anew")
 
 // madeUp is the Summary of package analysis' made-up run, with hostile names.
-func madeUp(t *testing.T) *analysis.Summary {
+func madeUp(t *testing.T) *analysis.Summary { return read(t, "summary.json") }
+
+// read reads a Summary that package analysis' tests wrote.
+func read(t *testing.T, name string) *analysis.Summary {
 	t.Helper()
-	text, err := os.ReadFile("../../analysis/testdata/summary.json")
+	text, err := os.ReadFile("../../analysis/testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,8 +41,20 @@ func written(t *testing.T, name string, s *analysis.Summary) []byte {
 }
 
 func TestGolden(t *testing.T) {
-	for name, file := range map[string]string{"terminal": "testdata/made.txt", "markdown": "testdata/made.md"} {
-		got := written(t, name, madeUp(t))
+	short := func(width int) []byte {
+		var b bytes.Buffer
+		if err := Terminal(&b, report.Brief(read(t, "sweep.json")), width); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	for file, got := range map[string][]byte{
+		"testdata/made.txt":     written(t, "terminal", madeUp(t)),
+		"testdata/made.md":      written(t, "markdown", madeUp(t)),
+		"testdata/sweep.md":     written(t, "markdown", read(t, "sweep.json")),
+		"testdata/sweep.txt":    short(DefaultWidth),
+		"testdata/sweep-80.txt": short(80),
+	} {
 		if *update {
 			if err := os.WriteFile(file, got, 0o666); err != nil {
 				t.Fatal(err)
@@ -50,7 +65,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s differs from %s; if that is meant, run with -update and read the difference", name, file)
+			t.Errorf("the report differs from %s; if that is meant, run with -update and read the difference", file)
 		}
 	}
 }

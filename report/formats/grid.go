@@ -119,7 +119,9 @@ func (g grid) widths(page int) []int {
 		for len(wrapped(g.head[i], two)) > 2 {
 			two++
 		}
-		give(i, two)
+		if two-widths[i] <= over {
+			give(i, two)
+		}
 	}
 	order := make([]int, len(widths))
 	for i := range order {

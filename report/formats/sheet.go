@@ -23,7 +23,9 @@ type book struct {
 
 func (b *book) makeStyles() error {
 	var err error
-	if b.title, err = b.file.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true, Size: 13}}); err != nil {
+	if b.title, err = b.file.NewStyle(&excelize.Style{
+		Font: &excelize.Font{Bold: true, Size: 13}, Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"},
+	}); err != nil {
 		return err
 	}
 	if b.banner, err = b.file.NewStyle(&excelize.Style{
@@ -82,13 +84,13 @@ func (b *book) sheet(name string, notes []string, tables []report.Table) error {
 	if _, err := b.file.NewSheet(name); err != nil {
 		return err
 	}
-	lines := []line{{cells: []any{excelize.Cell{Value: b.document.Title, StyleID: b.title}}}}
+	lines := []line{prose(b.document.Title, b.title)}
 	if b.document.Banner != "" {
-		lines = append(lines, line{prose: b.document.Banner, cells: []any{excelize.Cell{Value: b.document.Banner, StyleID: b.banner}}})
+		lines = append(lines, prose(b.document.Banner, b.banner))
 	}
 	frozen := len(lines)
 	for _, note := range notes {
-		lines = append(lines, b.note(note))
+		lines = append(lines, prose(note, b.wrapped))
 	}
 	var widths []int
 	for _, t := range tables {
@@ -106,8 +108,9 @@ func (b *book) sheet(name string, notes []string, tables []report.Table) error {
 	return b.stream(name, lines, widths, frozen)
 }
 
-func (b *book) note(text string) line {
-	return line{prose: text, cells: []any{excelize.Cell{Value: text, StyleID: b.wrapped}}}
+// prose is a line that reaches over the whole width.
+func prose(text string, style int) line {
+	return line{prose: text, cells: []any{excelize.Cell{Value: text, StyleID: style}}}
 }
 
 // printSetup makes a sheet print one page wide on landscape A4. It must come
@@ -200,7 +203,7 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 		head = append(head, excelize.Cell{Value: "Notes", StyleID: b.header})
 		widen(widths, len(t.Columns), strings.Repeat("-", widest))
 	}
-	*lines = append(*lines, line{}, line{cells: []any{excelize.Cell{Value: t.Title, StyleID: b.title}}}, line{cells: head})
+	*lines = append(*lines, line{}, prose(t.Title, b.title), line{cells: head})
 	top := len(*lines)
 	formats := numberFormats(t)
 	for _, row := range t.Rows {
@@ -223,7 +226,7 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 		*lines = append(*lines, l)
 	}
 	for _, note := range t.Notes {
-		*lines = append(*lines, b.note(note))
+		*lines = append(*lines, prose(note, b.wrapped))
 	}
 	return top, nil
 }

@@ -150,3 +150,52 @@ func TestWorkbookPartsAreSortedAndUndated(t *testing.T) {
 		}
 	}
 }
+
+// Notes reach over the width of their table and are wrapped, so that a printed
+// page is no wider for them; and each column of numbers has one unit.
+func TestWorkbookNotesKeepTheWidth(t *testing.T) {
+	for _, name := range []string{"summary.json", "sweep.json"} {
+		f := opened(t, written(t, "xlsx", read(t, name)))
+		for _, sheet := range f.GetSheetList() {
+			merged := map[string]bool{}
+			cells, err := f.GetMergeCells(sheet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range cells {
+				merged[c.GetStartAxis()] = true
+			}
+			rows, err := f.GetRows(sheet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			long := 0
+			for i, row := range rows {
+				for j, text := range row {
+					if width(text) <= widest {
+						continue
+					}
+					long++
+					at, _ := excelize.CoordinatesToCellName(j+1, i+1)
+					style, err := f.GetCellStyle(sheet, at)
+					if err != nil {
+						t.Fatal(err)
+					}
+					s, err := f.GetStyle(style)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if s.Alignment == nil || !s.Alignment.WrapText {
+						t.Errorf("%s: %s!%s is not wrapped: %q", name, sheet, at, text)
+					}
+					if j == 0 && !merged[at] && len(row) == 1 {
+						t.Errorf("%s: %s!%s stands in one column: %q", name, sheet, at, text)
+					}
+				}
+			}
+			if long == 0 {
+				t.Errorf("%s: sheet %s has not even a long banner", name, sheet)
+			}
+		}
+	}
+}
