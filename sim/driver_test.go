@@ -47,6 +47,7 @@ func TestDriverScale(t *testing.T) {
 					w.At(time.Second, next)
 				})
 				time.Sleep(200 * time.Second)
+				synctest.Wait()
 				for i, got := range at {
 					if want := time.Duration(i+1) * time.Second; got != want {
 						t.Fatalf("event %d at %v, want %v", i, got, want)
@@ -92,6 +93,7 @@ func TestDriverGap(t *testing.T) {
 			}
 		})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		ms := func(list ...time.Duration) []time.Duration {
 			for i := range list {
 				list[i] *= time.Millisecond
@@ -120,6 +122,7 @@ func TestDriverTakesTheNextEvent(t *testing.T) {
 			do(t, d, func(w *model.World) { w.At(at, func() { seen = append(seen, time.Since(begin)) }) })
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if want := []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}; !slices.Equal(seen, want) {
 			t.Errorf("seen after %v of the clock, want %v", seen, want)
 		}
