@@ -79,9 +79,11 @@ func parseChat(contentType string, body []byte) (r chatRequest, fault *chatFault
 	if kind, _, _ := strings.Cut(contentType, ";"); !strings.EqualFold(kind, "application/json") {
 		return refuse("Unsupported Media Type: Only 'application/json' is allowed")
 	}
+	body, images := takeImages(body)
 	if err := json.Unmarshal(body, &r); err != nil {
 		return refuse("%v", err)
 	}
+	r.putBack(images)
 	if len(r.Messages) == 0 {
 		return refuse("messages: at least one is needed")
 	}
@@ -163,7 +165,7 @@ func (p *prompt) limit(r *chatRequest, context int) *chatFault {
 
 // imageTokens reads a data URL: the image's content hash, and its tokens.
 func imageTokens(url string) (key uint64, tokens int, err error) {
-	encoded, ok := strings.CutPrefix(url, "data:image/jpeg;base64,")
+	encoded, ok := strings.CutPrefix(url, imageURL)
 	if !ok {
 		return 0, 0, errors.New("image_url: a simulated server takes data:image/jpeg;base64 URLs only")
 	}
