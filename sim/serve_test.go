@@ -80,7 +80,7 @@ func TestLaunchRefusals(t *testing.T) {
 		want string
 	}{
 		{"no device", with(visionRequest("a", 1), func(r *startRequest) { r.Device = "GPU-none" }), "no CUDA device GPU-none"},
-		{"model", with(visionRequest("a", 1), func(r *startRequest) { r.Models[0].Name = "yolo" }), "known: llmdet, omdet, owl-v2, rt-detrv2"},
+		{"model", with(visionRequest("a", 1), func(r *startRequest) { r.Models[0].Name = "yolo" }), `unknown model "yolo"; known: `},
 		{"agent model", with(agentRequest("a"), func(r *startRequest) { r.Models[0].Name = "gpt" }), "qwen3-vl-8b"},
 		{"workers", visionRequest("a", 0), "at least 1"},
 		{"role", with(visionRequest("a", 1), func(r *startRequest) { r.Role = "x" }), "neither vision nor agent"},
