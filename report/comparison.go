@@ -96,7 +96,7 @@ func aggregate(a analysis.Aggregate, unit string, scale bool) Cell {
 // changeTable sets each figure beside its change against the base, a row for
 // each configuration.
 func changeTable(c analysis.Comparison) Table {
-	t := Table{ID: fmt.Sprintf("change-%d", c.Index), Columns: []Column{words("Configuration")}}
+	t := Table{ID: fmt.Sprintf("change-%d", c.Index), Columns: []Column{words("Configuration"), words("MIG"), words("MPS")}}
 	if len(c.Rows) == 0 {
 		return t
 	}
@@ -107,7 +107,7 @@ func changeTable(c analysis.Comparison) Table {
 		t.Columns = append(t.Columns, numbers(m.name, m.unit), ratios("Change"))
 	}
 	for i, r := range c.Rows {
-		row := []Cell{Text(r.Config)}
+		row := []Cell{Text(r.Config), mark(r.MIG), mark(r.MPS)}
 		changes := changesOf(c, i)
 		for k, m := range metrics(r) {
 			row = append(row, number(m.Mean, m.unit))

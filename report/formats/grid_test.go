@@ -114,7 +114,7 @@ func TestWorkbookAndTerminalShowTheSame(t *testing.T) {
 	}
 	found := 0
 	for _, row := range rows {
-		if len(row) > 5 && row[1] == "X" {
+		if len(row) > 5 && row[1] == "X" && found == 0 { // the comparison itself
 			found++
 			for _, shown := range []string{row[3], row[5], row[6]} {
 				if !bytes.Contains(text, []byte(" "+shown+" ")) {

@@ -18,6 +18,9 @@ type book struct {
 	header   int
 	headerAt int            // of numbers: on their side
 	wrapped  int            // texts of more than one line
+	inset    int            // texts beside a column of numbers
+	right    int            // texts in one
+	headerIn int            // of texts beside numbers
 	formats  map[string]int // by number format
 }
 
@@ -43,6 +46,16 @@ func (b *book) makeStyles() error {
 	}
 	header.Alignment = &excelize.Alignment{Horizontal: "right"}
 	if b.headerAt, err = b.file.NewStyle(&header); err != nil {
+		return err
+	}
+	header.Alignment = &excelize.Alignment{Horizontal: "left", Indent: 1}
+	if b.headerIn, err = b.file.NewStyle(&header); err != nil {
+		return err
+	}
+	if b.inset, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top", WrapText: true}}); err != nil {
+		return err
+	}
+	if b.right, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{Horizontal: "right"}}); err != nil {
 		return err
 	}
 	b.wrapped, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}})
@@ -72,6 +85,7 @@ type line struct {
 
 const (
 	widest    = 60  // of a column, in characters; what is longer is wrapped
+	noteWide  = 40  // of the column of a table's notes
 	narrowest = 8   // of a column
 	proseWide = 120 // of a sheet's notes, at most
 	proseThin = 60  // of them at least
@@ -193,15 +207,18 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 			text += " [" + c.Unit + "]"
 		}
 		style := b.header
-		if c.Align == report.Right {
+		switch {
+		case c.Align == report.Right:
 			style = b.headerAt
+		case i > 0 && t.Columns[i-1].Align == report.Right:
+			style = b.headerIn
 		}
 		head = append(head, excelize.Cell{Value: text, StyleID: style})
 		widen(widths, i, text)
 	}
 	if noted {
 		head = append(head, excelize.Cell{Value: "Notes", StyleID: b.header})
-		widen(widths, len(t.Columns), strings.Repeat("-", widest))
+		widen(widths, len(t.Columns), strings.Repeat("-", noteWide))
 	}
 	*lines = append(*lines, line{}, prose(t.Title, b.title), line{cells: head})
 	top := len(*lines)
@@ -213,6 +230,9 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 			if err != nil {
 				return 0, err
 			}
+			if c.Value == nil {
+				cell = excelize.Cell{Value: c.Text, StyleID: b.textStyle(t, i)}
+			}
 			l.cells = append(l.cells, cell)
 			if c.Value == nil {
 				l.high = max(l.high, len(wrapped(c.Text, widest)))
@@ -221,7 +241,7 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 		}
 		if text := rowNotes(t, row); text != "" {
 			l.cells = append(l.cells, excelize.Cell{Value: text, StyleID: b.wrapped})
-			l.high = max(l.high, len(wrapped(text, widest)))
+			l.high = max(l.high, len(wrapped(text, noteWide)))
 		}
 		*lines = append(*lines, l)
 	}
@@ -231,14 +251,22 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 	return top, nil
 }
 
+// textStyle is how a text of a column stands: away from numbers beside it.
+func (b *book) textStyle(t report.Table, column int) int {
+	switch {
+	case t.Columns[column].Align == report.Right:
+		return b.right
+	case column > 0 && t.Columns[column-1].Align == report.Right:
+		return b.inset
+	}
+	return b.wrapped
+}
+
 // cell gives a cell of a table whose rows begin at the sheet's row top, in the
 // column's number format if that is not empty. A change becomes a formula, with
 // its value beside it for readers that do not reckon.
 func (b *book) cell(c report.Cell, format string, top int) (any, error) {
 	if c.Value == nil {
-		if width(c.Text) > widest {
-			return excelize.Cell{Value: c.Text, StyleID: b.wrapped}, nil
-		}
 		return c.Text, nil
 	}
 	if format == "" {
