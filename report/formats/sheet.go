@@ -55,7 +55,7 @@ func (b *book) makeStyles() error {
 	if b.inset, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top", WrapText: true}}); err != nil {
 		return err
 	}
-	if b.right, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{Horizontal: "right"}}); err != nil {
+	if b.right, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{Horizontal: "right", Vertical: "top"}}); err != nil {
 		return err
 	}
 	b.wrapped, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}})
@@ -68,7 +68,7 @@ func (b *book) format(code string) (int, error) {
 	if style, ok := b.formats[code]; ok {
 		return style, nil
 	}
-	style, err := b.file.NewStyle(&excelize.Style{CustomNumFmt: &code})
+	style, err := b.file.NewStyle(&excelize.Style{CustomNumFmt: &code, Alignment: &excelize.Alignment{Vertical: "top"}})
 	if err == nil {
 		b.formats[code] = style
 	}
@@ -85,7 +85,7 @@ type line struct {
 
 const (
 	widest    = 60  // of a column, in characters; what is longer is wrapped
-	noteWide  = 40  // of the column of a table's notes
+	noteWide  = 45  // of the column of a table's notes
 	narrowest = 8   // of a column
 	proseWide = 120 // of a sheet's notes, at most
 	proseThin = 60  // of them at least
