@@ -130,13 +130,21 @@ func TestDetectorLaws(t *testing.T) {
 		if det.Workers() != to || det.Busy() != 0 || det.Pending() != 0 {
 			t.Fatalf("at the end %d workers, %d busy, %d wait", det.Workers(), det.Busy(), det.Pending())
 		}
-		var last Detection
+		var last, first Detection // first of the batch, which is in one piece
+		left := 0
 		for i, x := range got {
 			if x == (Detection{}) && refused > 0 {
 				refused--
 				continue
 			}
+			if left--; left < 0 {
+				first, left = x, x.Batch-1
+			}
 			switch {
+			case x.Batch != first.Batch || x.Started != first.Started || x.Done != first.Done:
+				t.Fatalf("request %d: %+v, the first of its batch %+v", i, x, first)
+			case x.Batch < cfg.BatchSize && x.Started != first.Taken+cfg.BatchDelay:
+				t.Fatalf("request %d: its batch had room and did not wait %v: %+v", i, cfg.BatchDelay, first)
 			case x.Taken < x.Arrived || x.Started < x.Taken || x.Done < x.Started+ms:
 				t.Fatalf("request %d: %+v", i, x)
 			case x.Taken < last.Taken || x.Started < last.Started:

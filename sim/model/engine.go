@@ -244,5 +244,5 @@ func (e *Engine) leave(s *Sequence) {
 		e.kv.release(b)
 	}
 	e.spare = append(e.spare, s.blocks[:0])
-	s.blocks, s.filled, s.computed = nil, 0, 0
+	s.blocks = nil
 }

@@ -82,29 +82,33 @@ func TestEnginePreempts(t *testing.T) {
 	for _, cache := range []bool{false, true} {
 		var w World
 		e, d := newTestEngine(&w, EngineConfig{
-			MaxSeqs: 9, MaxTokens: 100, KVBlocks: 5, BlockTokens: 4, Base: 1, PerSequence: 0.001, PerToken: 0.01, Parallel: 1e-3 / 1e-5, PrefixCache: cache,
+			MaxSeqs: 2, MaxTokens: 100, KVBlocks: 5, BlockTokens: 4, Base: 1, PerSequence: 0.001, PerToken: 0.01, Parallel: 1e-3 / 1e-5, PrefixCache: cache,
 		})
-		steps := [2][]int64{}
+		steps := [3][]int64{}
 		var seqs []*Sequence
-		for i := range 2 {
-			seqs = append(seqs, e.Submit(Call{PromptTokens: 8, OutputTokens: 4, Token: func() { steps[i] = append(steps[i], e.Stats().Steps) }}))
+		for i, output := range []int{4, 4, 1} {
+			seqs = append(seqs, e.Submit(Call{PromptTokens: 8, OutputTokens: output, Token: func() { steps[i] = append(steps[i], e.Stats().Steps) }}))
 		}
 		run(&w)
 		// Step 1 is A's prompt alone, step 2 B's. In step 3 B needs a third
 		// block of its own where A has three of five: it goes back, and comes
-		// when A has ended, in step 5, with 9 tokens to compute.
+		// when A has ended, in step 5, with 9 tokens to compute, before C; and C
+		// with it only if two blocks are left.
 		if want := []int64{1, 2, 3, 4}; !slices.Equal(steps[0], want) {
 			t.Errorf("cache %v: tokens of A after steps %v, want %v", cache, steps[0], want)
 		}
 		if want := []int64{2, 5, 6, 7}; !slices.Equal(steps[1], want) {
 			t.Errorf("cache %v: tokens of B after steps %v, want %v", cache, steps[1], want)
 		}
+		if want := []int64{5}; !slices.Equal(steps[2], want) {
+			t.Errorf("cache %v: tokens of C after steps %v, want %v", cache, steps[2], want)
+		}
 		if seqs[0].Preempted != 0 || seqs[1].Preempted != 1 || e.Stats().Preemptions != 1 || seqs[1].Cached != 0 {
 			t.Errorf("cache %v: %+v, %+v", cache, *seqs[1], e.Stats())
 		}
-		work := 7 + 0.01*(8+8+9) + 0.001*(3+2)
+		work := 7 + 0.01*(8+8+9+8) + 0.001*(3+2)
 		if cache { // B's first two blocks are still there: one token is left
-			work = 7 + 0.01*(8+8) + 0.001*(3+3)
+			work = 7 + 0.01*(8+8+8) + 0.001*(3+3)
 		}
 		if u := d.Usage(w.Now()); !near(u.SMSeconds, work) {
 			t.Errorf("cache %v: %v SM-seconds, want %v", cache, u.SMSeconds, work)
@@ -220,6 +224,87 @@ func TestCachedImagesAreNotEncoded(t *testing.T) {
 		s := Sequence{Call: Call{PromptTokens: 25, ImageTokens: 20, Images: 2}, Cached: cached}
 		if got := s.imageTokens(); got != want {
 			t.Errorf("%d of 25 tokens cached: %d image tokens to encode, want %d", cached, got, want)
+		}
+	}
+}
+
+func TestSequencesOfOneStep(t *testing.T) {
+	var w World
+	e, _ := newTestEngine(&w, EngineConfig{MaxSeqs: 9, MaxTokens: 100, KVBlocks: 9, BlockTokens: 4, Base: 1, Parallel: 100})
+	var log []string
+	note := func(s string) func() { return func() { log = append(log, s) } }
+	var b, c *Sequence
+	// The answers of one step are told in order; a call that is aborted by one
+	// of them hears nothing, a call that has ended cannot be aborted.
+	e.Submit(Call{PromptTokens: 1, OutputTokens: 2, Done: note("A done"), Token: func() {
+		log = append(log, "A")
+		if b.Output > 0 && (!e.Abort(b) || e.Abort(c)) {
+			t.Error("B was not aborted, or C was")
+		}
+	}})
+	b = e.Submit(Call{PromptTokens: 1, OutputTokens: 2, Token: note("B"), Done: note("B done")})
+	c = e.Submit(Call{PromptTokens: 1, OutputTokens: 1, Token: note("C"), Done: note("C done")})
+	run(&w)
+	if want := []string{"A", "A", "A done", "C", "C done"}; !slices.Equal(log, want) {
+		t.Errorf("told %v, want %v", log, want)
+	}
+}
+
+// The end of a prompt is forgotten before its beginning, and what was freed
+// first goes first.
+func TestPrefixCacheForgets(t *testing.T) {
+	var w World
+	e, _ := newTestEngine(&w, EngineConfig{MaxSeqs: 9, MaxTokens: 100, KVBlocks: 5, BlockTokens: 4, PrefixCache: true, Base: 1, Parallel: 100})
+	cached := func(tokens int, prefix ...uint64) int {
+		s := e.Submit(Call{PromptTokens: tokens, OutputTokens: 1, Prefix: prefix})
+		run(&w)
+		return s.Cached
+	}
+	for i, step := range []struct{ got, want int }{
+		{cached(13, 1, 2, 3), 0}, // 4 of 5 blocks
+		{cached(8, 4, 5), 0},     // the fifth, and the fourth, which has no name
+		{cached(13, 1, 2, 3), 12},
+		{cached(4, 6), 0},        // in the place of 4
+		{cached(13, 1, 2), 8},    // the third call's fourth block, and that of 3
+		{cached(13, 1, 2, 3), 8}, // in the place of 6, which was freed first
+		{cached(5, 6), 0},
+	} {
+		if step.got != step.want {
+			t.Errorf("call %d: %d tokens cached, want %d", i, step.got, step.want)
+		}
+	}
+}
+
+// What a block holds has a name of the call's own where the call told none, or
+// told one of a block that its prompt does not fill.
+func TestContentOfBlocks(t *testing.T) {
+	var w World
+	e, _ := newTestEngine(&w, EngineConfig{MaxSeqs: 1, MaxTokens: 1, KVBlocks: 9, BlockTokens: 4})
+	a := &Sequence{id: 1, Call: Call{PromptTokens: 11, Prefix: []uint64{1, 2, 3}}}
+	b := &Sequence{id: 2, Call: Call{PromptTokens: 12, Prefix: []uint64{1, 2, 3}}}
+	if e.content(a, 1) != 2 || e.content(b, 2) != 3 {
+		t.Error("names of whole blocks are not those told")
+	}
+	if x := e.content(a, 2); x == 3 || x == e.content(b, 3) || x == e.content(a, 3) {
+		t.Error("a block that the prompt does not fill has another's name")
+	}
+}
+
+// The encoder's work is charged once, in the step that begins the prompt, also
+// if that has to begin again.
+func TestImagesAreEncodedOnce(t *testing.T) {
+	var w World
+	e, _ := newTestEngine(&w, EngineConfig{MaxSeqs: 1, MaxTokens: 4, KVBlocks: 9, BlockTokens: 4, PerImageToken: 1, Parallel: 1})
+	s := &Sequence{Call: Call{PromptTokens: 8, ImageTokens: 4, Images: 1}}
+	for _, test := range []struct {
+		computed, preempted int
+		want                float64
+	}{{0, 0, 4}, {4, 0, 0}, {0, 1, 0}} {
+		var job Job
+		s.computed, s.Preempted = test.computed, test.preempted
+		e.schedule(s, 4, &job)
+		if job.Work != test.want {
+			t.Errorf("%+v: %v SM-seconds", test, job.Work)
 		}
 	}
 }

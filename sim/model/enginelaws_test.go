@@ -10,13 +10,18 @@ import (
 // check looks at the engine's inside: every block is accounted for, and what a
 // sequence reads from a block is its own text.
 func check(t *rapid.T, e *Engine) {
-	users := make([]int32, e.cfg.KVBlocks)
+	users, whole := make([]int32, e.cfg.KVBlocks), make([]bool, e.cfg.KVBlocks)
+	now := make(map[*Sequence]int) // tokens of the step at hand
+	for _, c := range e.chunks {
+		now[c.seq] = c.tokens
+	}
 	for _, s := range e.running {
 		if s.state != running || len(s.blocks)*e.cfg.BlockTokens < s.computed || s.computed > s.tokens() {
 			t.Fatalf("running: %+v", *s)
 		}
 		for i, b := range s.blocks {
 			users[b]++
+			whole[b] = whole[b] || (i+1)*e.cfg.BlockTokens <= s.computed+now[s]
 			if x := e.kv.blocks[b]; x.has && x.content != e.content(s, i) {
 				t.Fatalf("block %d of call %d has another's content", i, s.id)
 			}
@@ -28,6 +33,9 @@ func check(t *rapid.T, e *Engine) {
 	free := 0
 	for b, n := range users {
 		x := e.kv.blocks[b]
+		if x.has && n > 0 && !whole[b] {
+			t.Fatalf("block %d is offered and not computed", b)
+		}
 		if x.users != n || x.has && e.kv.known[x.content] != int32(b) {
 			t.Fatalf("block %d: %+v, its users are %d", b, x, n)
 		}

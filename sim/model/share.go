@@ -16,18 +16,21 @@ type claim struct {
 // processes. Job i has Work Wi (SM-seconds), Bytes Bi, at most mi SMs
 // (Parallel, the client's share), and goes at the speed (parts/s)
 //
-//	vi = min(mi/Wi, s/Wi, b/Bi)
+//	vi = min(mi/Wi, s·mi/Wi, b/Bi)
 //
-// where s (SMs) and b (bytes/s) are levels, the same for all: the highest for
-// which Σ vi·Wi ≤ SMs and Σ vi·Bi ≤ Bandwidth; a level that limits nobody is
-// infinite. So each resource is shared max-min among those that it limits, and
-// what a job leaves of one because the other slows it goes to the rest: no job
-// could go faster but at the cost of one that has no more of the resource that
-// limits both (the bottleneck fairness of Dolev et al., "No Justified
-// Complaints", ITCS 2012).
+// where s (a share of what each asks for) and b (bytes/s) are levels, the same
+// for all: the highest for which Σ vi·Wi ≤ SMs and Σ vi·Bi ≤ Bandwidth; a level
+// that limits nobody is infinite. So SMs are shared in proportion to what jobs
+// can fill, as blocks of several grids find their way onto SMs that become
+// free: a kernel of many blocks leaves one of few no more than its part.
+// Bandwidth is shared evenly among those that it limits. What a job leaves of
+// one because the other slows it goes to the rest: no job could go faster but
+// at the cost of one that has no more of the resource that limits both (the
+// bottleneck fairness of Dolev et al., "No Justified Complaints", ITCS 2012,
+// with weights for the SMs).
 //
 // Simplification: that the hardware's block scheduler and memory controllers
-// are fair in this sense. Neither caches nor anything else of one job slow
+// share in this sense. Neither caches nor anything else of one job slow
 // another.
 func (d *Device) share(now time.Duration) {
 	if d.holder.active == 1 {
@@ -48,7 +51,7 @@ func (d *Device) share(now time.Duration) {
 	d.claims = claims
 	level := d.levels(claims)
 	for _, c := range claims {
-		c.job.run(now, min(c.most, level.sms)/c.job.Work, level.memory/c.job.Bytes)
+		c.job.run(now, min(1, level.sms)*c.most/c.job.Work, level.memory/c.job.Bytes)
 	}
 }
 
@@ -69,7 +72,9 @@ func (j *job) run(now time.Duration, sms, memory float64) {
 
 // A level is what one job may have of each resource, and what all use then.
 type level struct {
-	sms, memory float64 // SMs, bytes/s; infinite where nobody is limited
+	// sms is a share of what a job asks for, memory bytes/s; infinite where
+	// nobody is limited.
+	sms, memory float64
 	bytes       float64 // bytes/s that all move
 	slope       float64 // change of bytes with memory, at least 0
 }
@@ -105,7 +110,7 @@ func (d *Device) levels(claims []claim) level {
 }
 
 // fill finds the level of the SMs for a level of the memory. It sorts claims by
-// what they can keep busy.
+// what they can keep busy, as a share of what they ask for.
 func fill(claims []claim, sms, memory float64) level {
 	for i := range claims {
 		c := &claims[i]
@@ -116,23 +121,28 @@ func fill(claims []claim, sms, memory float64) level {
 			c.bound = min(c.most, memory*(c.job.Work/c.job.Bytes))
 		}
 		// Insertion: few claims, in nearly the same order at every call.
-		for k := i; k > 0 && claims[k].bound < claims[k-1].bound; k-- {
+		for k := i; k > 0 && claims[k].bound/claims[k].most < claims[k-1].bound/claims[k-1].most; k-- {
 			claims[k], claims[k-1] = claims[k-1], claims[k]
 		}
 	}
 	l := level{sms: math.Inf(1), memory: memory}
+	var asked float64 // by claims[i:]
+	for _, c := range claims {
+		asked += c.most
+	}
 	var given float64 // SMs that one more byte/s of level takes from the rest
 	for i := range claims {
 		c := &claims[i]
-		if part := sms / float64(len(claims)-i); c.bound > part {
+		if part := sms / asked; c.bound > part*c.most {
 			l.sms = part
 			for _, c := range claims[i:] {
-				l.bytes += part * (c.job.Bytes / c.job.Work)
-				l.slope -= given / float64(len(claims)-i) * (c.job.Bytes / c.job.Work)
+				l.bytes += part * c.most * (c.job.Bytes / c.job.Work)
+				l.slope -= given / asked * c.most * (c.job.Bytes / c.job.Work)
 			}
 			break
 		}
 		sms -= c.bound
+		asked -= c.most
 		switch {
 		case c.job.Bytes == 0:
 		case c.bound < c.most: // limited by the memory

@@ -29,8 +29,8 @@ func every(cfg DeviceConfig, all []Client, trace []arrival, f func(d *Device)) *
 }
 
 // The definition of share, checked without its algorithm: no resource is given
-// out twice, and every job has as many SMs as it can use, or as many as
-// anybody of SMs that are all in use, or as much as anybody of a bandwidth that
+// out twice, and every job has as many SMs as it can use, or as large a
+// part of what it asks for as anybody of SMs that are all in use, or as much as anybody of a bandwidth that
 // is all in use. So the device is never idle while a job could use it.
 func TestSharesAreFairAndWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -55,7 +55,7 @@ func TestSharesAreFairAndWhole(t *testing.T) {
 					}
 					sms += j.speed * j.Work
 					bytes += j.speed * j.Bytes
-					mostSMs, mostBytes = max(mostSMs, j.speed*j.Work), max(mostBytes, j.speed*j.Bytes)
+					mostSMs, mostBytes = max(mostSMs, j.speed*j.Work/min(j.Parallel, p.limit)), max(mostBytes, j.speed*j.Bytes)
 				}
 			}
 			if sms > cfg.SMs*(1+near) || bytes > cfg.Bandwidth*(1+near) {
@@ -67,7 +67,7 @@ func TestSharesAreFairAndWhole(t *testing.T) {
 					continue
 				}
 				own := j.Work > 0 && j.speed*j.Work >= min(j.Parallel, p.limit)*(1-near)
-				bySMs := sms >= cfg.SMs*(1-near) && j.speed*j.Work >= mostSMs*(1-near)
+				bySMs := sms >= cfg.SMs*(1-near) && j.speed*j.Work/min(j.Parallel, p.limit) >= mostSMs*(1-near)
 				byMemory := bytes >= cfg.Bandwidth*(1-near) && j.speed*j.Bytes >= mostBytes*(1-near)
 				if !own && !bySMs && !byMemory {
 					t.Fatalf("%+v runs at %v SMs, %v bytes/s; in use are %v SMs of %v, %v bytes/s of %v",
@@ -99,7 +99,7 @@ func TestSharesOfBandwidth(t *testing.T) {
 		{"both by memory", []Job{{Work: 1, Parallel: 100, Bytes: 20}, {Work: 7, Parallel: 100, Bytes: 50}}, []float64{25, 70}},
 		{"copies beside work", []Job{copies, {Work: 1, Parallel: 100, Bytes: 2}}, []float64{800, 100}},
 		{"copies", []Job{copies, copies, copies, copies}, []float64{250, 250, 250, 250}},
-		{"no bytes", []Job{{Work: 1, Parallel: 20}, {Work: 1, Parallel: 100}, {Work: 1, Parallel: 100}}, []float64{20, 40, 40}},
+		{"no bytes", []Job{{Work: 1, Parallel: 20}, {Work: 1, Parallel: 100}, {Work: 1, Parallel: 100}}, []float64{100. / 11, 500. / 11, 500. / 11}},
 	} {
 		d := NewDevice(cfg)
 		var ids []ProcessID

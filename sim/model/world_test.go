@@ -76,6 +76,28 @@ func TestNeighboursDoNotTouch(t *testing.T) {
 	})
 }
 
+// What falls to one moment comes in one order: devices as they were made, then
+// timers, wherever the World was advanced to before.
+func TestOrderWithinAMoment(t *testing.T) {
+	for _, poll := range []time.Duration{0, 3 * ms} {
+		var w World
+		a, b := w.AddDevice(testDevice), w.AddDevice(testDevice)
+		one, two := a.AddProcess(Client{Share: 1}), b.AddProcess(Client{Share: 1})
+		other := b.AddProcess(Client{Share: 1})
+		var log []string
+		w.At(3*ms, func() { log = append(log, "timer") })
+		// On the second device turns of 1 ms: 1, 2, and its end at 3.
+		w.Submit(b, two, Job{Work: 0.2, Parallel: 100}, func() { log = append(log, "second") })
+		w.Submit(b, other, Job{Work: 0.5, Parallel: 100}, nil)
+		w.Submit(a, one, Job{Work: 0.3, Parallel: 100}, func() { log = append(log, "first") })
+		w.Advance(poll - ms/2)
+		w.Advance(time.Second)
+		if want := []string{"first", "second", "timer"}; !slices.Equal(log, want) {
+			t.Errorf("advanced to %v first: %v, want %v", poll, log, want)
+		}
+	}
+}
+
 // Timers come in order of time, and of the calls that set them.
 func TestTimersAreInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
