@@ -6,13 +6,15 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 
 # Flags for every go test of a target, such as TESTFLAGS=-json or -v.
 TESTFLAGS ?=
+# Flags of the fit, such as FITFLAGS='-rounds 4 -write sim/parameters/parameters.json'.
+FITFLAGS ?=
 # How many inputs each fuzz target tries, as for go test -fuzztime.
 FUZZTIME ?= 50000x
 # Where test-real keeps the software and the models that it needs.
 REAL ?= .real
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fuzz test-real real clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit fuzz test-real real clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -35,6 +37,9 @@ lint: vet gofmt staticcheck ## vet, gofmt and staticcheck
 
 demo: build ## the main job on a simulated server: a sweep into runs/
 	$(OUT)/evabench sweep pro6000x1 --yes
+
+fit: ## the simulated servers against published tables; FITFLAGS=-rounds=4 fits anew
+	$(GO) run ./sim/fit $(FITFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)

@@ -8,6 +8,9 @@ import (
 	"github.com/evabench/evabench/sim/parameters"
 )
 
+// detectors are those of the published tables.
+var detectors = []string{"rt-detrv2", "owl-v2", "omdet", "llmdet"}
+
 // A free parameter is a number that the fit may change, by a factor.
 type free struct {
 	name string
@@ -39,13 +42,14 @@ func freeParameters() []free {
 				g.Switch *= f
 			}
 		}},
-		{"detectors.*.parallel_sms", 0.3, func(t *trial, f float64) {
-			for _, d := range t.parameters.Detectors {
-				d.Parallel *= f
+		{"detectors.EVA.parallel_sms", 0.3, func(t *trial, f float64) {
+			for _, name := range detectors {
+				t.parameters.Detectors[name].Parallel *= f
 			}
 		}},
-		{"detectors.*.bursts", 0.4, func(t *trial, f float64) {
-			for _, d := range t.parameters.Detectors {
+		{"detectors.EVA.bursts", 0.4, func(t *trial, f float64) {
+			for _, name := range detectors {
+				d := t.parameters.Detectors[name]
 				d.Bursts = int(math.Round(float64(d.Bursts) * f))
 			}
 		}},
@@ -55,7 +59,7 @@ func freeParameters() []free {
 		{"engines." + vlm + ".gap_seconds", 1, func(t *trial, f float64) { t.parameters.Engines[vlm].Gap *= f }},
 		{"engines." + vlm + ".work_on." + pro6000, 0.5, func(t *trial, f float64) { t.parameters.Engines[vlm].WorkOn[pro6000] *= f }},
 	}
-	for _, name := range []string{"rt-detrv2", "owl-v2", "omdet", "llmdet"} {
+	for _, name := range detectors {
 		all = append(all, free{"detectors." + name + ".sm_seconds", 0.25, func(t *trial, f float64) { t.parameters.Detectors[name].Work *= f }})
 	}
 	for _, load := range []string{"mps-vision/rt-detrv2", "mps-vision/omdet", "mps-vision/llmdet"} {

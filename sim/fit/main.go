@@ -3,7 +3,8 @@
 // would have been predicted to be by all the others, and what the presets'
 // other configurations come to, of which nothing is published.
 //
-// It changes no file unless it is told to.
+// It changes no file unless it is told to: -write FILE writes the parameters.
+// Think times, which belong to scenarios, are printed.
 package main
 
 import (
@@ -20,6 +21,7 @@ func main() {
 	window := flag.Duration("window", time.Hour, "server `TIME` of each run")
 	rounds := flag.Int("rounds", 0, "rounds of fitting, `N`; 0 judges the parameters as they are")
 	leave := flag.Bool("leave-one-out", true, "predict every published row from the others")
+	write := flag.String("write", "", "write the fitted parameters to `FILE`")
 	dir := flag.String("scenarios", "", "read the presets from `FOLDER` instead of those built in")
 	flag.Parse()
 	read := scenarios.Preset
@@ -29,13 +31,13 @@ func main() {
 			return data, err == nil
 		}
 	}
-	if err := fit(*window, *rounds, *leave, read); err != nil {
+	if err := fit(*window, *rounds, *leave, *write, read); err != nil {
 		fmt.Fprintln(os.Stderr, "fit:", err)
 		os.Exit(1)
 	}
 }
 
-func fit(window time.Duration, rounds int, leave bool, read func(string) ([]byte, bool)) error {
+func fit(window time.Duration, rounds int, leave bool, write string, read func(string) ([]byte, bool)) error {
 	all, err := rowsOf(window, read)
 	if err != nil {
 		return err
@@ -54,6 +56,11 @@ func fit(window time.Duration, rounds int, leave bool, read func(string) ([]byte
 			return err
 		}
 		printFree(p, x)
+	}
+	if write != "" {
+		if err := writeParameters(write, trialOf(p.free, x)); err != nil {
+			return err
+		}
 	}
 	figures, err := p.predict(x, all)
 	if err != nil {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -20,6 +23,35 @@ func printFree(p *problem, x []float64) {
 		}
 	}
 	fmt.Println()
+}
+
+// writeParameters writes a trial's parameters, its changed numbers rounded to
+// four digits.
+func writeParameters(file string, t *trial) error {
+	p := t.parameters
+	round := func(numbers ...*float64) {
+		for _, n := range numbers {
+			*n, _ = strconv.ParseFloat(strconv.FormatFloat(*n, 'g', 4, 64), 64)
+		}
+	}
+	for _, g := range p.GPUs {
+		round(&g.SMSpeed, &g.Switch)
+	}
+	for _, d := range p.Detectors {
+		round(&d.Before, &d.Work, &d.Parallel)
+	}
+	for _, e := range p.Engines {
+		round(&e.Gap, &e.PerToken)
+		for gpu, on := range e.WorkOn {
+			round(&on)
+			e.WorkOn[gpu] = on
+		}
+	}
+	data, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(data, '\n'), 0o644)
 }
 
 func printRows(title string, rows []*row, figures map[*row]map[string]float64) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evabench/evabench/scenarios"
@@ -37,6 +38,15 @@ type publishedRow struct {
 
 // presets says which scenario stands for which published table.
 var presets = map[string]string{"4.1": "pro5000x3", "5.1": "pro6000x1", "6": "mps-vision"}
+
+// variants are configurations of hardware and layouts that no table has.
+var variants = []struct {
+	name, preset string
+	replace      []string // in the preset's text, pairwise
+}{
+	{"half slices", "pro6000x1", []string{"4x1g.24gb", "2x2g.48gb"}},
+	{"H100", "pro6000x1", []string{"server: pro6000x1", "server: h100x1", "4x1g.24gb", "4g.40gb+3g.40gb"}},
+}
 
 // A row is one cell of a preset, with the published figures if it has some.
 type row struct {
@@ -89,6 +99,24 @@ func rowsOf(window time.Duration, read func(preset string) ([]byte, bool)) ([]*r
 		}
 		if matched != len(t.Rows) {
 			return nil, fmt.Errorf("table %s: %d of %d rows are cells of preset %s", t.ID, matched, len(t.Rows), preset)
+		}
+	}
+	for _, v := range variants {
+		data, _ := read(v.preset)
+		text := []byte(strings.NewReplacer(v.replace...).Replace(string(data)))
+		first, err := virtual.Open(v.preset, text)
+		if err != nil {
+			return nil, err
+		}
+		for i, c := range first.Cells {
+			b, err := virtual.Open(v.preset, text)
+			if err != nil {
+				return nil, err
+			}
+			if window > 0 {
+				b.Scenario.Window = window
+			}
+			all = append(all, &row{name: v.name + " " + c.Config.Name, preset: v.preset, bench: b, cell: b.Cells[i]})
 		}
 	}
 	return all, nil

@@ -11,9 +11,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// sigma is how far off, as a share, a figure may well be: the noise of one run
-// of an hour on either side.
-const sigma = 0.015
+// sigma is how far off, as a share, a figure may well be: the noise of a run on
+// either side, an hour for a service, five minutes for one model.
+func sigma(figure string) float64 {
+	switch figure {
+	case vlmResponses, vlmLatency, visionRate:
+		return 0.01
+	}
+	return 0.02
+}
 
 // A problem is rows to be met by free parameters.
 type problem struct {
@@ -70,7 +76,7 @@ func (p *problem) residuals(x []float64) ([]float64, error) {
 	}
 	var all []float64
 	for _, n := range p.noted {
-		all = append(all, math.Log(figures[n.row][n.figure]/n.row.targets[n.figure])/sigma)
+		all = append(all, math.Log(figures[n.row][n.figure]/n.row.targets[n.figure])/sigma(n.figure))
 	}
 	return all, nil
 }

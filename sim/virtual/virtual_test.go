@@ -1,0 +1,138 @@
+package virtual
+
+import (
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/sim/parameters"
+)
+
+// open reads a preset, changed as a user would change its text.
+func open(t testing.TB, preset string, replace ...string) *Bench {
+	t.Helper()
+	data, ok := scenarios.Preset(preset)
+	if !ok {
+		t.Fatalf("no preset %s", preset)
+	}
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(string(data), replace[i]) {
+			t.Fatalf("%s has no %q", preset, replace[i])
+		}
+	}
+	b, err := Open(preset, []byte(strings.NewReplacer(replace...).Replace(string(data))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// runAll gives the first step of every cell, by configuration.
+func runAll(t testing.TB, b *Bench, window time.Duration) map[string]Result {
+	t.Helper()
+	b.Scenario.Warmup, b.Scenario.Window = 30*time.Second, window
+	all := make(map[string]Result)
+	for _, c := range b.Cells {
+		r, err := b.Run(c, parameters.Default())
+		if err != nil {
+			t.Fatalf("%s: %v", c.Config.Name, err)
+		}
+		all[c.Config.Name] = r
+	}
+	return all
+}
+
+func TestSameSeedSameResult(t *testing.T) {
+	b := open(t, "pro6000x1")
+	first, again := runAll(t, b, time.Minute), runAll(t, open(t, "pro6000x1"), time.Minute)
+	if !reflect.DeepEqual(first, again) {
+		t.Errorf("two runs differ:\n%+v\n%+v", first, again)
+	}
+	b.Cells[0].Seed++
+	if other := runAll(t, b, time.Minute); reflect.DeepEqual(first[b.Cells[0].Config.Name], other[b.Cells[0].Config.Name]) {
+		t.Error("another seed gives the same result")
+	}
+}
+
+// In a closed loop, requests in the server and users who think are all users:
+// Little's law holds for every service of every cell.
+func TestUsersAreConserved(t *testing.T) {
+	b := open(t, "pro6000x1")
+	for i := range b.Scenario.Services {
+		b.Scenario.Services[i].Load.Think = 0
+	}
+	for name, r := range runAll(t, b, 20*time.Minute) {
+		s := r.Services[0]
+		users := float64(s.Completed) / r.Window.Seconds() * s.Latency
+		if want := b.Scenario.Services[0].Load.Levels[0]; math.Abs(users/want-1) > 0.03 {
+			t.Errorf("%s: %.2f requests in flight for %v users", name, users, want)
+		}
+	}
+}
+
+// A layout and a GPU that were never fitted: every configuration answers, and
+// what must be faster is.
+func TestUnfittedIsSane(t *testing.T) {
+	known := runAll(t, open(t, "pro6000x1"), 10*time.Minute)
+	slices := runAll(t, open(t, "pro6000x1", "4x1g.24gb", "2x2g.48gb"), 10*time.Minute)
+	h100 := runAll(t, open(t, "pro6000x1", "server: pro6000x1", "server: h100x1", "4x1g.24gb", "3g.40gb+4g.40gb"), 10*time.Minute)
+	for _, all := range []map[string]Result{known, slices, h100} {
+		for name, r := range all {
+			for _, s := range r.Services {
+				if s.Completed == 0 || s.Refused > 0 || !(s.Latency > 0) {
+					t.Errorf("%s, %s: %+v", name, s.Name, s)
+				}
+			}
+		}
+	}
+	agent := func(r Result) Service { return r.Services[1] }
+	// Vision on half a GPU is faster than on a quarter.
+	if half, quarter := slices["2x2g.48gb-mps"].Services[0], known["4x1g.24gb-mps"].Services[0]; half.Completed <= quarter.Completed {
+		t.Errorf("Vision completes %d on half the GPU, %d on a quarter", half.Completed, quarter.Completed)
+	}
+	// An H100 reads its memory twice as fast: its answers come sooner.
+	for _, config := range []string{"off-ts", "off-mps"} {
+		if a, b := agent(h100[config]), agent(known[config]); !(a.Latency < b.Latency) {
+			t.Errorf("%s: a VLM answer takes %.1f s on an H100, %.1f s on an RTX PRO 6000", config, a.Latency, b.Latency)
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	data, _ := scenarios.Preset("pro6000x1")
+	for _, test := range []struct{ from, to, want string }{
+		{"server: pro6000x1", "server: laptop", "unknown simulated server"},
+		{"{kind: sim, server: pro6000x1, scale: 60}", "{kind: none}", "want sim"},
+		{"version: 1", "version: 7", "version"},
+	} {
+		text := strings.Replace(string(data), test.from, test.to, 1)
+		if _, err := Open("x.yaml", []byte(text)); text == string(data) || err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want …%s…", test.to, err, test.want)
+		}
+	}
+	b := open(t, "three-services") // arrives by Poisson's process
+	if _, err := b.Run(b.Cells[0], parameters.Default()); err == nil || !strings.Contains(err.Error(), "only closed loops") {
+		t.Errorf("an open loop: %v", err)
+	}
+}
+
+// BenchmarkHour is one hour of server time of a whole preset's configuration,
+// its services under full load.
+func BenchmarkHour(b *testing.B) {
+	bench := open(b, "pro6000x1")
+	bench.Scenario.Warmup, bench.Scenario.Window = 0, time.Hour
+	for _, c := range bench.Cells {
+		b.Run(c.Config.Name, func(b *testing.B) {
+			for range b.N {
+				r, err := bench.Run(c, parameters.Default())
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(r.Services[0].Completed), "vision_requests")
+			}
+		})
+	}
+}
