@@ -206,6 +206,29 @@ func TestDetectorScales(t *testing.T) {
 	}
 }
 
+// A job in parts leaves the GPU to others while the host launches the next
+// part, and is the same work.
+func TestDetectorBursts(t *testing.T) {
+	var w World
+	d, h := w.AddDevice(testDevice), NewHost(&w, 8)
+	det := NewDetector(&w, h, d, Client{Share: 1}, DetectorConfig{
+		Workers: 2, Queue: 9, Before: 5 * ms, After: ms, Bursts: 2, Launch: 3 * ms, Job: Job{Work: 0.6, Parallel: 100, Bytes: 1000},
+	})
+	var done []time.Duration
+	for i := range 2 {
+		// The second one comes 3 ms later: its parts fill the first one's gaps.
+		w.At(time.Duration(i)*3*ms, func() { det.Submit(1, false, func(x Detection) { done = append(done, x.Done) }) })
+	}
+	run(&w)
+	// GPU 8..11 and 14..17, with 11..14 and 17..20 for the other.
+	if want := []time.Duration{18 * ms, 21 * ms}; !slices.Equal(done, want) {
+		t.Errorf("done at %v, want %v", done, want)
+	}
+	if u := d.Usage(w.Now()); u.Busy != 12*ms || !near(u.SMSeconds, 1.2) || !near(u.Bytes, 2000) || !near(h.Busy(w.Now()), 0.024) {
+		t.Errorf("usage %+v, host %v", u, h.Busy(w.Now()))
+	}
+}
+
 // The worker of a detector that is closed finishes nothing, whatever stage it
 // is in, and leaves no process.
 func TestClosedDetectorIsSilent(t *testing.T) {
@@ -213,7 +236,7 @@ func TestClosedDetectorIsSilent(t *testing.T) {
 		var w World
 		d := w.AddDevice(testDevice)
 		det := NewDetector(&w, NewHost(&w, 1), d, Client{Share: 1}, DetectorConfig{
-			Workers: 2, Queue: 9, BatchSize: 2, BatchDelay: 3 * ms, Before: 5 * ms, After: 5 * ms, Job: Job{Work: 1, Parallel: 100},
+			Workers: 2, Queue: 9, BatchSize: 2, BatchDelay: 3 * ms, Before: 5 * ms, After: 5 * ms, Bursts: 2, Launch: ms, Job: Job{Work: 1, Parallel: 100},
 		})
 		closed := false
 		for range 3 {
