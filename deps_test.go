@@ -64,7 +64,7 @@ var imports = map[string][]string{
 	// level 4: what puts the parts together
 	"report/formats":          {"report", "report/formats/*", "internal/units"},
 	"report/formats/*":        {"report", "internal/units"},
-	"runner":                  {"loadgen", "loadgen/arrivals", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind"},
+	"runner":                  {"loadgen", "loadgen/arrivals", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind", "internal/units"},
 	"sim/parameters":          {"sim/model"},
 	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/nvml"},
 	"sim/fit":                 {"sim/virtual", "sim/parameters", "scenarios"},

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
@@ -154,7 +155,7 @@ func (r *cellRun) ready(ctx context.Context, up []running) error {
 			r.bench.tell("cell %s: waiting for right answers since %.0f s", r.cell.Folder, time.Since(start).Seconds())
 		case err := <-done:
 			if err == nil {
-				r.bench.tell("cell %s: right answers from %s", r.cell.Folder, plural(len(up), "instance"))
+				r.bench.tell("cell %s: right answers from %s", r.cell.Folder, units.Plural(len(up), "instance"))
 			}
 			return err
 		}

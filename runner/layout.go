@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 )
@@ -78,14 +79,14 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 		err = errors.Join(err, b.putBack(ctx, before, c, plan))
 	}()
 	if !plan.Empty() {
-		b.tell("layout %s, %s: applying %s", c.Layout, c.Sharing, plural(len(plan.Steps()), "step"))
+		b.tell("layout %s, %s: applying %s", c.Layout, c.Sharing, units.Plural(len(plan.Steps()), "step"))
 	}
 	devices, err := b.Backend.Apply(ctx, plan)
 	if err != nil {
 		return fmt.Errorf("apply layout %s: %w", c.Layout, err)
 	}
 	if !plan.Empty() {
-		b.tell("layout %s, %s: applied and read back, %s", c.Layout, c.Sharing, plural(len(devices), "device"))
+		b.tell("layout %s, %s: applied and read back, %s", c.Layout, c.Sharing, units.Plural(len(devices), "device"))
 	}
 	return f(applied{
 		layout: results.Layout{

@@ -205,14 +205,6 @@ func (b *Bench) tell(format string, args ...any) {
 	}
 }
 
-// plural counts things.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // Build makes a runner's Service from a scenario's, with the kinds that a
 // program knows. It has no side effect.
 func Build(s scenarios.Service, launchers kind.Set[services.Launcher], dialers kind.Set[loadgen.Dialer],

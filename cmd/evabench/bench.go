@@ -13,6 +13,7 @@ import (
 	"github.com/evabench/evabench/collectors/sources"
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/endpoints"
 	"github.com/evabench/evabench/loadgen/routers"
@@ -286,7 +287,7 @@ func (b *bench) extent() string {
 		span += s.Warmup + s.Window
 	}
 	total := span * time.Duration(len(b.cells))
-	many := fmt.Sprintf("%s of %s", plural(len(b.cells), "cell"), plural(len(steps), "step"))
+	many := fmt.Sprintf("%s of %s", units.Plural(len(b.cells), "cell"), units.Plural(len(steps), "step"))
 	if b.simulated.scale <= sim.MinScale {
 		return fmt.Sprintf("%s, %s of load in all", many, total)
 	}
@@ -298,14 +299,6 @@ func (b *bench) extent() string {
 		text += fmt.Sprintf("; pages are read each %s of server time, not each %s: sooner than 100 ms of the clock they are not", every, b.scenario.CollectEvery)
 	}
 	return text
-}
-
-// plural counts things.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func (b *bench) printImpossible(w io.Writer) {
