@@ -37,7 +37,8 @@ var Default = Config{Width: 1280, Height: 720, Kilobytes: 100, Count: 32, Seed: 
 // A Set is a fixed list of frames. It is safe for concurrent use.
 type Set struct {
 	jpegs   [][]byte
-	quality int // of frames that are drawn over
+	quality int      // of frames that are drawn over
+	cut     sync.Map // number of a frame → func() *strips
 }
 
 // Open draws the frames, or reads them, and checks the arguments first.
