@@ -29,7 +29,7 @@ const (
 // Unique gives frame i with a pattern drawn from the seed over its pixels, so
 // that a server which keeps what it made of an image (by its bytes or by its
 // pixels) has no use of it. The same i and seed give the same bytes, and the
-// caller owns them. They hold restart markers, which At's do not.
+// caller owns them. They hold restart markers, which drawn frames do not.
 //
 // Only what is painted is coded again: some 1.5 ms of CPU for 1280x720. The
 // first call for a frame decodes and codes all of it, some 25 ms, and the Set
