@@ -119,15 +119,15 @@ func (t *torchServe) scaleModel(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// scale brings the workers between least and most.
+// scale brings the workers between least and most. Workers that are to end have
+// given their memory back already: it is reckoned from those that are to be.
 func (t *torchServe) scale(m *torchModel, least, most int) error {
 	t.scaling.Lock()
 	defer t.scaling.Unlock()
 	var now, want int
 	if t.driver.do(func(*model.World) {
-		now = m.detector.Workers()
+		now = m.detector.Target()
 		want = min(max(now, least), most)
-		m.minWorkers, m.maxWorkers = least, most
 	}) != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -138,6 +138,7 @@ func (t *torchServe) scale(m *torchModel, least, most int) error {
 	}
 	return t.driver.do(func(*model.World) {
 		m.detector.Scale(want)
+		m.minWorkers, m.maxWorkers = least, most
 		m.started = time.Now()
 	})
 }

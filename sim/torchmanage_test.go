@@ -2,9 +2,11 @@ package sim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -50,6 +52,58 @@ func TestTorchServeScale(t *testing.T) {
 		w := call(ts.inference(), "POST", "/predictions/m", "image/jpeg", string(jpegFrame(t, 16, 16, 1)))
 		if w.Code != 503 || !strings.Contains(w.Body.String(), "ServiceUnavailableException") {
 			t.Errorf("without workers: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// Device memory is asked for and given back by the number of workers that there
+// are to be, also while ones that are too many still have a batch; what finds
+// none changes nothing.
+func TestTorchServeScaleUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := virtualTorchServe(t, defaultTorchServe(), 4, "m")
+		held, room := 4, 5
+		ts.resize = func(workers int, _ *torchModel) error {
+			if held+workers > room {
+				return errors.New("no memory")
+			}
+			held += workers
+			return nil
+		}
+		frame := string(jpegFrame(t, 16, 16, 1))
+		var calls sync.WaitGroup
+		for range 4 {
+			calls.Go(func() { call(ts.inference(), "POST", "/predictions/m", "image/jpeg", frame) })
+		}
+		synctest.Wait()
+		for _, test := range []struct {
+			query       string
+			code, held  int
+			workers     int // with those that are to end
+			least, most int
+		}{
+			{"min_worker=1", 200, 1, 4, 1, 1},
+			{"min_worker=2", 200, 2, 4, 2, 2},
+			{"min_worker=0", 200, 0, 4, 0, 0},
+			{"min_worker=3&max_worker=9", 200, 3, 4, 3, 9},
+			{"min_worker=6&max_worker=7", 500, 3, 4, 3, 9},
+			{"min_worker=5", 200, 5, 5, 5, 5},
+			{"min_worker=1", 200, 1, 4, 1, 1}, // one has nothing to do and ends at once
+		} {
+			w := call(ts.management(), "PUT", "/models/m?synchronous=true&"+test.query, "", "")
+			d := describe(t, ts)
+			if w.Code != test.code || held != test.held || len(d.Workers) != test.workers || d.MinWorkers != test.least || d.MaxWorkers != test.most {
+				t.Errorf("%s: %d, memory of %d, %d workers, %d to %d; want %+v", test.query, w.Code, held, len(d.Workers), d.MinWorkers, d.MaxWorkers, test)
+			}
+			if held == 0 { // nobody would ever take it
+				if w := call(ts.inference(), "POST", "/predictions/m", "image/jpeg", frame); w.Code != 503 {
+					t.Errorf("a request that no worker will take: %d %s", w.Code, w.Body)
+				}
+			}
+		}
+		calls.Wait()
+		if d := describe(t, ts); len(d.Workers) != 1 || held != 1 {
+			t.Errorf("at the end %d workers and memory of %d, want 1", len(d.Workers), held)
 		}
 	})
 }

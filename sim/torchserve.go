@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/sim/model"
+	"github.com/evabench/evabench/sim/parameters"
 )
 
 // torchServeBody is TorchServe's default max_request_size in bytes.
@@ -50,7 +51,7 @@ type torchServeOptions struct {
 // defaultTorchServe are TorchServe's defaults, but for metrics_mode, which is
 // "log" there.
 func defaultTorchServe() torchServeOptions {
-	return torchServeOptions{queue: 100, batch: 1, delay: 100, metricsMode: "prometheus"}
+	return torchServeOptions{queue: parameters.JobQueue, batch: 1, delay: 100, metricsMode: "prometheus"}
 }
 
 // parameters are the options that a start request can set.
@@ -159,7 +160,7 @@ func (t *torchServe) infer(w http.ResponseWriter, r *http.Request, m *torchModel
 	if err := t.driver.do(func(*model.World) {
 		s := m.count(version)
 		s.requests++
-		accepted = m.detector.Workers() > 0 && m.detector.Submit(seed, bad != nil, func(d model.Detection) {
+		accepted = m.detector.Target() > 0 && m.detector.Submit(seed, bad != nil, func(d model.Detection) {
 			t.finished(m, s, d, bad != nil)
 			close(done)
 		})

@@ -161,6 +161,10 @@ func (t *Detector) Submit(seed uint64, corrupt bool, done func(Detection)) bool 
 // Workers is the number of workers, with those that are to end.
 func (t *Detector) Workers() int { return len(t.workers) }
 
+// Target is the number of workers that there are to be, at least 0: what Scale
+// was told last. While workers that are too many end, there are more.
+func (t *Detector) Target() int { return t.target }
+
 // Pending is the number of requests that wait for a worker.
 func (t *Detector) Pending() int { return t.queue.len() }
 
