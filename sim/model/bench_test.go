@@ -51,13 +51,9 @@ func BenchmarkWorld(b *testing.B) {
 		b.Run(test.name, func(b *testing.B) {
 			w, d, _ := saturatedWorld(test.mps, func(Detection) {})
 			w.Advance(10 * time.Second)
-			before := w.Events()
 			b.ReportAllocs()
 			b.ResetTimer()
 			w.Advance(w.Now() + time.Duration(b.N)*time.Second)
-			events := float64(w.Events() - before)
-			b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
-			b.ReportMetric(events/float64(b.N), "events/simulated-s")
 			u := d.Usage(w.Now())
 			b.ReportMetric(u.Busy.Seconds()/w.Now().Seconds(), "busy")
 			b.ReportMetric(u.Switching.Seconds()/w.Now().Seconds(), "switching")

@@ -168,9 +168,6 @@ func (t *Detector) Target() int { return t.target }
 // Pending is the number of requests that wait for a worker.
 func (t *Detector) Pending() int { return t.queue.len() }
 
-// Busy is the number of workers that have a request.
-func (t *Detector) Busy() int { return len(t.workers) - t.idle.len() }
-
 // Close ends the workers; requests that are not done never are. Simplification:
 // what they have on the host runs on there to its end.
 func (t *Detector) Close() {

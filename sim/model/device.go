@@ -87,11 +87,10 @@ type Device struct {
 	switching bool          // holder gets the device at turn
 	turn      time.Duration // when holder's present turn begins or began
 
-	usage   Usage // as of now
-	changes int64
-	done    fifo[completion] // not yet handed out
-	free    *job             // linked by next
-	claims  []claim          // of share, kept for its memory
+	usage  Usage            // as of now
+	done   fifo[completion] // not yet handed out
+	free   *job             // linked by next
+	claims []claim          // of share, kept for its memory
 }
 
 type completion struct {
@@ -287,7 +286,6 @@ func (d *Device) runTo(to time.Duration) {
 
 // change carries out what falls to at, the next event.
 func (d *Device) change(at time.Duration) {
-	d.changes++
 	d.settle(at)
 	d.switching = false // if it was, the turn begins now
 	for _, p := range d.holder.procs {

@@ -18,22 +18,11 @@ type World struct {
 	devices []*Device
 	timers  timers
 	seq     int64
-	events  int64
 }
 
 // Now is the time up to which the World was advanced. Within a callback it is
 // the moment of what happened.
 func (w *World) Now() time.Duration { return w.now }
-
-// Events is the number of changes so far: turns and completions on devices,
-// and timers.
-func (w *World) Events() int64 {
-	n := w.events
-	for _, d := range w.devices {
-		n += d.changes
-	}
-	return n
-}
 
 // AddDevice makes a device in the World. It is driven by the World alone. Its
 // Usage counts from now on.
@@ -49,7 +38,6 @@ func (w *World) RemoveDevice(d *Device) {
 	if d.Processes() > 0 {
 		panic(fmt.Sprintf("model: a device with %d processes was removed", d.Processes()))
 	}
-	w.events += d.changes
 	w.devices = slices.DeleteFunc(w.devices, func(o *Device) bool { return o == d })
 }
 
@@ -110,7 +98,6 @@ func (w *World) Advance(to time.Duration) {
 		}
 		if d == nil {
 			w.now = at
-			w.events++
 			w.timers.pop()()
 			continue
 		}
