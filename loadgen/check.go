@@ -60,6 +60,12 @@ func checkLoad(l Load, level results.Level) (faults []error) {
 	if l.Think < 0 {
 		bad("the think time of %v is negative", l.Think)
 	}
+	if l.FailurePause < 0 {
+		bad("the pause of %v after a failure is negative", l.FailurePause)
+	}
+	if l.Ramp < 0 {
+		bad("the ramp of %v is negative", l.Ramp)
+	}
 	if l.Workload == nil {
 		bad("there is no workload")
 	}

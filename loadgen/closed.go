@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -8,38 +9,40 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// failurePause is the least time that a user waits after a session that
-// failed. Without it a user without think time would ask a server that refuses
-// at once as fast as the client's processor allows. It is part of the think
-// time that Integrity tells.
-const failurePause = 100 * time.Millisecond
-
-// rampMax bounds the time over which users without think time start.
-const rampMax = time.Second
+// The defaults of [Load].FailurePause and [Load].Ramp.
+const (
+	DefaultFailurePause = 100 * time.Millisecond
+	DefaultRamp         = time.Second
+)
 
 // driveClosed runs the users. Each is one goroutine: session, think, session.
 //
 // Users do not start in lockstep. With a think time, each begins somewhere in
 // its first one: stratified over it if it is constant, drawn from it if it is
 // exponential (whose rest is distributed like the whole). Without, they start
-// evenly over a ramp of a second, or less: half the warm-up, or a tenth of the
+// evenly over the load's Ramp, or less: half the warm-up, or a tenth of the
 // window if there is no warm-up.
 func (s *service) driveClosed() {
-	var all sync.WaitGroup
+	w := newWakeUps(s.origin, s.waiter)
+	ctx, end := context.WithCancel(s.stop)
+	var waking, all sync.WaitGroup
+	waking.Go(func() { w.run(ctx) })
 	for u := range s.load.Users {
-		all.Go(func() { s.user(int64(u)) })
+		all.Go(func() { s.user(int64(u), w) })
 	}
 	all.Wait()
+	end()
+	waking.Wait()
 }
 
 // user runs one user until the window's end. Its k-th session is number
 // k·Users + user, so that what a user asks does not depend on timing.
-func (s *service) user(u int64) {
+func (s *service) user(u int64, w *wakeUps) {
 	random := rand.New(rand.NewPCG(s.thinkSeed, uint64(u)))
 	n := u
 	next := s.ahead(n)
 	due := s.start.Add(s.firstThink(u, random))
-	if due >= s.windowEnd || !(timerWaiter{}).Until(s.stop, s.origin, due) {
+	if due >= s.windowEnd || !w.until(s.stop, due) {
 		<-next
 		return
 	}
@@ -50,9 +53,9 @@ func (s *service) user(u int64) {
 		done, ok := s.session(p, u, due)
 		think := s.think(random)
 		if !ok {
-			think = max(think, failurePause)
+			think = max(think, s.load.FailurePause)
 		}
-		if due = s.ready(done, think); due == results.NoOffset {
+		if due = s.ready(done, think, w); due == results.NoOffset {
 			<-next
 			return
 		}
@@ -68,19 +71,17 @@ func (s *service) ahead(n int64) <-chan planned {
 
 // ready waits for the end of a think time and gives the moment at which the
 // user is ready for the next session, or NoOffset if that is not in this step.
-func (s *service) ready(done results.Offset, think time.Duration) results.Offset {
-	due := done
-	if think > 0 {
-		if done.Add(think) >= s.windowEnd || !(timerWaiter{}).Until(s.stop, s.origin, done.Add(think)) {
-			return results.NoOffset
-		}
-		due = s.origin.Now()
-	}
-	if due >= s.windowEnd || s.stop.Err() != nil {
+// A user is ready when its think time is over, not when we have woken it: that
+// we are late is our Lag, which is judged, and neither the user's thinking nor
+// lost from the latency. So session times and think times make up the whole of
+// a user's time, and the mean of Integrity's Think is what was asked for.
+func (s *service) ready(done results.Offset, think time.Duration, w *wakeUps) results.Offset {
+	due := done.Add(think)
+	if due >= s.windowEnd || think > 0 && !w.until(s.stop, due) || s.stop.Err() != nil {
 		return results.NoOffset
 	}
 	if s.inWindow(due) {
-		s.tally.think(due.Sub(done))
+		s.tally.think(think)
 	}
 	return due
 }
@@ -106,5 +107,5 @@ func (s *service) firstThink(u int64, random *rand.Rand) time.Duration {
 	if ramp == 0 {
 		ramp = s.windowEnd.Sub(s.start) / 10
 	}
-	return time.Duration(float64(min(ramp, rampMax)) * float64(u) / float64(s.load.Users))
+	return time.Duration(float64(min(ramp, s.load.Ramp)) * float64(u) / float64(s.load.Users))
 }

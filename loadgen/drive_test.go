@@ -46,6 +46,8 @@ func TestDriveChecksFirst(t *testing.T) {
 		{func(s *loadgen.Step) { s.Loads[0].Workload = nil }, "there is no workload"},
 		{func(s *loadgen.Step) { s.Loads[0].Router = nil }, "there is no router"},
 		{func(s *loadgen.Step) { s.Loads[0].Think = -1 }, "the think time of -1ns is negative"},
+		{func(s *loadgen.Step) { s.Loads[0].FailurePause = -1 }, "the pause of -1ns after a failure is negative"},
+		{func(s *loadgen.Step) { s.Loads[0].Ramp = -1 }, "the ramp of -1ns is negative"},
 		{func(s *loadgen.Step) { s.Loads[0].MaxInFlight = -1 }, "the limit of -1 in flight is negative"},
 	} {
 		s := good(e)

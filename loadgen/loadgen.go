@@ -156,6 +156,14 @@ type Load struct {
 	// taking it as it is.
 	Think            time.Duration
 	ThinkExponential bool
+	// FailurePause is the least time that a user waits after a session that
+	// failed; 0 means DefaultFailurePause. Without it a user without think time
+	// would ask a server that refuses at once as fast as the client's processor
+	// allows. It is part of the think time that Integrity tells.
+	FailurePause time.Duration
+	// Ramp bounds the time over which users without think time start; 0 means
+	// DefaultRamp.
+	Ramp time.Duration
 
 	Workload Workload
 	Router   Router
@@ -177,13 +185,14 @@ type Step struct {
 	// Nonce is mixed into what must be unlike any other run's: unique texts and
 	// images ([Nonced]). Arrivals, classes and lengths do not depend on it.
 	Nonce string
-	// Waiter paces the arrivals; nil means package time's.
+	// Waiter paces open loops' arrivals and wakes closed loops' users; nil
+	// means package time's.
 	Waiter Waiter
 }
 
 // A Waiter waits for moments. The production one (package pace) holds them to
 // microseconds; tests use package time. It is safe for concurrent use: each
-// open loop of a step has its own goroutine.
+// load of a step has a goroutine of its own that waits.
 type Waiter interface {
 	// Until returns at the moment, or sooner when ctx is done. It reports
 	// whether the moment was reached.

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"sync"
@@ -40,6 +41,8 @@ func newService(r *run, l Load, seed uint64, nonce string) *service {
 	s.contentSeed = deriveSeed(seed, l.Service, "content")
 	s.arrivalSeed = deriveSeed(seed, l.Service, "arrivals")
 	s.thinkSeed = deriveSeed(seed, l.Service, "think")
+	s.load.FailurePause = cmp.Or(l.FailurePause, DefaultFailurePause)
+	s.load.Ramp = cmp.Or(l.Ramp, DefaultRamp)
 	limit := l.MaxInFlight
 	if limit == 0 && l.Arrivals != nil {
 		limit = openInFlight
