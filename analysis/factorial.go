@@ -60,9 +60,11 @@ type FactorialMetric struct {
 }
 
 // An Effect is a ratio less 1 of means, and how far it varied: N replicates
-// have every configuration that it needs, and the effects within single ones
-// reach from Min to Max. One replicate has no spread, and then it is not known
-// whether the effect is more than chance.
+// have every configuration that it needs, Value is of the means over these
+// alone, and the effects within single ones reach from Min to Max. One
+// replicate has no spread, and then it is not known whether the effect is more
+// than chance. With N = 0 no replicate has all, and Value is of the means over
+// whatever each configuration has.
 type Effect struct {
 	Value Value `json:"effect"`
 	N     int   `json:"n"`
@@ -291,41 +293,62 @@ func interaction(c Corners[Aggregate]) Effect {
 	})
 }
 
-// contrast gives a function of means, and its range within the replicates that
-// have all of them. The function says false where it would divide by zero.
+// contrast gives a function of means over the replicates that have all of
+// them, and its range within these. Without any such replicate it is of the
+// means of all. The function says false where it would divide by zero.
+//
+// Note: means over all replicates, of which some corners have more, can give an
+// effect that lies outside the range of its own replicates.
 func contrast(of []Aggregate, f func([]float64) (float64, bool)) Effect {
-	var means []float64
+	var all []float64
 	for _, a := range of {
 		if !a.Mean.Known() {
 			none := Value{Unit: "ratio", Why: a.Mean.Why, Inapplicable: a.Mean.Inapplicable}
 			return Effect{Value: none, Min: none, Max: none}
 		}
-		means = append(means, *a.Mean.Number)
+		all = append(all, *a.Mean.Number)
+	}
+	means, each := paired(of)
+	if len(each) == 0 {
+		means = all
 	}
 	ratio, ok := f(means)
 	if !ok {
 		none := unknown("ratio", "it would be divided by zero")
 		return Effect{Value: none, Min: none, Max: none}
 	}
-	e := Effect{Value: known(ratio, "ratio")}
-	var paired []float64
-	for replicate := range of[0].by {
-		values := make([]float64, 0, len(of))
+	var ratios []float64
+	for _, values := range each {
+		if r, ok := f(values); ok {
+			ratios = append(ratios, r)
+		}
+	}
+	e := Effect{Value: known(ratio, "ratio"), N: len(ratios)}
+	e.Min, e.Max = spread(ratios, "ratio")
+	return e
+}
+
+// paired gives the values of each replicate that has all of them, in its
+// order, and their means.
+func paired(of []Aggregate) (means []float64, each [][]float64) {
+	means = make([]float64, len(of))
+	for _, replicate := range slices.Sorted(maps.Keys(of[0].by)) {
+		var values []float64
 		for _, a := range of {
 			if v, has := a.by[replicate]; has {
 				values = append(values, v)
 			}
 		}
-		if len(values) < len(of) {
-			continue
-		}
-		if r, ok := f(values); ok {
-			paired = append(paired, r)
+		if len(values) == len(of) {
+			each = append(each, values)
 		}
 	}
-	e.N = len(paired)
-	e.Min, e.Max = spread(paired, "ratio")
-	return e
+	for _, values := range each {
+		for i, v := range values {
+			means[i] += v / float64(len(each))
+		}
+	}
+	return means, each
 }
 
 // A quantity is one figure of a row, with its name in the published tables.

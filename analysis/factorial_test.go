@@ -151,14 +151,43 @@ func TestFactorialOfOneReplicate(t *testing.T) {
 	}
 }
 
-// A replicate counts where all that the effect needs was measured in it.
+// A replicate counts where all that the effect needs was measured in it, in
+// the effect as in its range.
 func TestFactorialOfUnevenReplicates(t *testing.T) {
 	all := append(square(1, [4]int64{100, 110, 160, 230}), square(2, [4]int64{100, 130, 140, 250})...)
 	m := compared(slices.Delete(all, 6, 7)).Factorials[0].Metrics[0] // MPS alone has one
 	if m.MIG.N != 2 || m.MPS.N != 1 || m.MIGWithMPS.N != 1 || m.Both.N != 2 || m.Interaction.N != 1 {
 		t.Errorf("metric %+v", m)
 	}
-	near(t, "MIG with MPS", m.MIGWithMPS.Value, 240.0/160-1) // of the means
+	near(t, "MIG with MPS", m.MIGWithMPS.Value, 230.0/160-1) // of replicate 1, not 240/160
+	near(t, "both", m.Both.Value, 240.0/100-1)
+
+	// Of three replicates neither has the first two, MIG the last two and a
+	// fourth: in the second alone MIG is +10 %, and of all means it would be
+	// (110 + 300 + 300) / 3 / 100 - 1.
+	var uneven []corner
+	for r, v := range [][4]int64{{100, 0, 100, 100}, {100, 110, 100, 100}, {0, 300, 100, 100}, {0, 300, 100, 100}} {
+		for _, c := range square(r+1, v) {
+			if c.answers > 0 {
+				uneven = append(uneven, c)
+			}
+		}
+	}
+	near(t, "MIG", metricOf(t, compared(uneven).Factorials[0], "VLM responses").MIG.Value, 0.1)
+}
+
+// Corners that were measured in different replicates have an effect of their
+// means, of which nothing is known but that.
+func TestFactorialWithoutACommonReplicate(t *testing.T) {
+	first, second := square(1, [4]int64{100, 120, 150, 240}), square(2, [4]int64{100, 120, 150, 240})
+	m := compared([]corner{first[0], second[1], second[2], second[3]}).Factorials[0].Metrics[0]
+	near(t, "MIG", m.MIG.Value, 0.2)
+	if m.MIG.N != 0 || m.MIG.Min.Known() || m.MIG.Max.Known() || m.MIG.Min.Inapplicable {
+		t.Errorf("MIG without a common replicate: %+v", m.MIG)
+	}
+	if m.MIGWithMPS.N != 1 {
+		t.Errorf("MIG with MPS: %+v", m.MIGWithMPS)
+	}
 }
 
 // A corner that is missing, or has no such figure, leaves unknown what needs

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/results"
 )
 
@@ -25,8 +26,9 @@ const OverheadLimit = 0.05
 // An Overhead is what lies between the time that a server took for requests by
 // its own clock and the time that they took to the client: HTTP, sockets, and
 // both programs' work for them. Both sides are of the requests that ended
-// between two readings of the server's counters, the outermost of the window;
-// they may differ by those that were on their way at a reading.
+// between two readings of the server's counters, the outermost of the window,
+// of which they must span 80 %; they may differ by those that were on their way
+// at a reading.
 type Overhead struct {
 	Instance string `json:"instance,omitempty"` // empty for all of a service
 	// Client is the mean from Sent to Done of the ok answers, Server the mean
@@ -120,6 +122,9 @@ func (r serviceReader) between(o ownTimes) (s pair, err error) {
 		return s, fmt.Errorf("fewer than two readings within the window")
 	}
 	first, last := inside[0], inside[len(inside)-1]
+	if share := (last.At - first.At) / r.window.seconds(); share < covers {
+		return s, fmt.Errorf("readings cover %.0f %% of the window, need %.0f %%", share*100, covers*100)
+	}
 	s.serverN, s.serverTook = int64(last.Value-first.Value), took[last.At]-took[first.At]
 	if s.serverN < 0 || s.serverTook < 0 {
 		return pair{}, fmt.Errorf("the server's counters went back")
@@ -155,4 +160,18 @@ func (r serviceReader) overhead(instance string, s pair, err error) Overhead {
 	o.Client, o.Server, o.Cost = known(client, "s"), known(server, "s"), known(client-server, "s")
 	o.Share = known((client-server)/client, "ratio")
 	return o
+}
+
+// warning tells of a cost above OverheadLimit, at a scale of the simulated
+// server. There is no smaller scale than 1 to advise.
+func (o Overhead) warning(scale float64) (results.Warning, bool) {
+	if !o.Share.Known() || *o.Share.Number <= OverheadLimit {
+		return results.Warning{}, false
+	}
+	text := fmt.Sprintf("HTTP and the client took %s of server time of the %s between sending and answer (%.0f %%), which the model knows nothing of",
+		units.Format(*o.Cost.Number, units.Seconds), units.Format(*o.Client.Number, units.Seconds), *o.Share.Number*100)
+	if scale > 1 {
+		text += ": let the simulated server run at a smaller scale"
+	}
+	return results.Warning{Code: "http-cost", Text: text, Count: 1}, true
 }

@@ -104,6 +104,45 @@ func TestOverheadIsWarnedOf(t *testing.T) {
 	}
 }
 
+// The warning says whose time it was, in units that are read well, and advises
+// what can be done: there is no scale below 1.
+func TestOverheadWarning(t *testing.T) {
+	o := Overhead{Client: known(24, "s"), Cost: known(10.6, "s"), Share: known(10.6/24, "ratio")}
+	for scale, advised := range map[float64]bool{0: false, 1: false, 1.5: true, 60: true} {
+		w, high := o.warning(scale)
+		if !high || !strings.Contains(w.Text, "took 10.60 s of server time of the 24.00 s between sending and answer (44 %)") {
+			t.Errorf("scale %v: %q", scale, w.Text)
+		}
+		if strings.Contains(w.Text, "smaller scale") != advised {
+			t.Errorf("scale %v: advice %v in %q", scale, !advised, w.Text)
+		}
+	}
+	for scale, advised := range map[float64]bool{1: false, 60: true} {
+		f := madeRun()
+		f.environment.SimulatedScale = scale
+		counted(&f, 0, time.Second, 50*time.Millisecond, nil)
+		s, _ := visionOf(t, f)
+		i := slices.IndexFunc(s.Warnings, func(w Warning) bool { return w.Code == "http-cost" })
+		if i < 0 || strings.Contains(s.Warnings[i].Text, "smaller scale") != advised {
+			t.Errorf("a run at scale %v: %+v", scale, s.Warnings)
+		}
+	}
+}
+
+// Readings must span 80 s of the window's 100 s: from 31 s on they span 79 s.
+func TestOverheadCoversTheWindow(t *testing.T) {
+	for from, want := range map[time.Duration]bool{30 * time.Second: true, 31 * time.Second: false} {
+		f := madeRun()
+		counted(&f, from, time.Second, 97*time.Millisecond, nil)
+		_, v := visionOf(t, f)
+		if v.Overhead == nil || v.Overhead.Share.Known() != want {
+			t.Errorf("readings from %v on: %+v", from, v.Overhead)
+		} else if !want && !strings.Contains(v.Overhead.Share.Why, "cover 79 %") {
+			t.Errorf("why: %s", v.Overhead.Share.Why)
+		}
+	}
+}
+
 // What cannot be told is unknown and says why.
 func TestOverheadUnknown(t *testing.T) {
 	for _, c := range []struct {

@@ -24,7 +24,7 @@ func summarize(f facts) (*Summary, error) {
 		}
 		s.Cells = append(s.Cells, cell)
 		if c.finished {
-			s.Warnings = append(s.Warnings, cellWarnings(cell)...)
+			s.Warnings = append(s.Warnings, cellWarnings(cell, f.environment.SimulatedScale)...)
 		}
 		for _, step := range c.steps {
 			for _, w := range step.step.Warnings {
@@ -80,8 +80,8 @@ func (s *Summary) warn(where, code, text string) {
 func stepName(c Cell, index int) string { return fmt.Sprintf("%s step %d", c.Cell.Folder, index) }
 
 // cellWarnings gives the recorded warnings of a cell and those that its
-// numbers call for.
-func cellWarnings(c Cell) []Warning {
+// numbers call for, at a scale of a simulated server.
+func cellWarnings(c Cell, scale float64) []Warning {
 	var list []Warning
 	add := func(where, subject, code, text string) {
 		list = append(list, Warning{where, results.Warning{Code: code, Subject: subject, Text: text, Count: 1}})
@@ -98,7 +98,7 @@ func cellWarnings(c Cell) []Warning {
 	for _, step := range c.Steps {
 		where := stepName(c, step.Index)
 		for _, s := range step.Services {
-			for _, w := range serviceWarnings(s, step.Window) {
+			for _, w := range serviceWarnings(s, step.Window, scale) {
 				add(where, s.Name, w.Code, w.Text)
 			}
 		}
@@ -107,8 +107,8 @@ func cellWarnings(c Cell) []Warning {
 }
 
 // serviceWarnings tells what a reader of a service's numbers must know. The
-// window is in seconds.
-func serviceWarnings(s Service, window float64) []results.Warning {
+// window is in seconds; scale is that of a simulated server.
+func serviceWarnings(s Service, window, scale float64) []results.Warning {
 	var list []results.Warning
 	add := func(code, format string, args ...any) {
 		list = append(list, results.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
@@ -132,9 +132,10 @@ func serviceWarnings(s Service, window float64) []results.Warning {
 	if s.Cached.Known() && *s.Cached.Number > 0.1 {
 		add("cached-prompts", "%.0f %% of the prompt tokens were kept from calls before (prefix cache): prompts repeat, which may make answers faster than in use", *s.Cached.Number*100)
 	}
-	if o := s.Overhead; o != nil && o.Share.Known() && *o.Share.Number > OverheadLimit {
-		add("http-cost", "HTTP and the client took %.3g ms of the %.3g ms between sending and answer (%.0f %%), which the model knows nothing of: let the simulated server run at a smaller scale",
-			*o.Cost.Number*1e3, *o.Client.Number*1e3, *o.Share.Number*100)
+	if s.Overhead != nil {
+		if w, high := s.Overhead.warning(scale); high {
+			list = append(list, w)
+		}
 	}
 	for _, c := range []Check{s.Population, s.ServerInFlight} {
 		if c.Result == Fail {

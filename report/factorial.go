@@ -3,6 +3,8 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/evabench/evabench/analysis"
@@ -11,7 +13,7 @@ import (
 
 // effectNotes say how the effects of a 2x2 are reckoned.
 var effectNotes = []string{
-	"Effect = ratio of the means - 1: MIG alone = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
+	"Effect = ratio of the means over the replicates that have all its corners, - 1: MIG alone = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
 	"Interaction = (both / MPS) / (MIG / neither) - 1: 0 where what MIG does is the same with MPS and without.",
 }
 
@@ -101,24 +103,65 @@ func effectTable(c analysis.Comparison, f analysis.Factorial, i int) Table {
 
 // replicateNotes tell how far the effects of a 2x2 can be trusted.
 func replicateNotes(f analysis.Factorial) []string {
-	most := mostReplicates(f)
-	switch {
-	case most == 0:
-		return nil
-	case most == 1:
-		return []string{"n = 1: how far an effect varies from run to run is unknown, and no interval is claimed."}
-	}
-	return []string{fmt.Sprintf("n = %d replicates; ranges are of the effects within each. A range that holds 0 %% shows no effect.", most)}
-}
-
-func mostReplicates(f analysis.Factorial) int {
-	most := 0
+	var all []span // of the effects that are known, in their order
+	var names []string
+	whole := span{}
 	for _, m := range f.Metrics {
 		for _, e := range effectsOf(m) {
-			most = max(most, e.N)
+			if !e.Value.Known() {
+				continue
+			}
+			i := slices.Index(names, e.name)
+			if i < 0 {
+				i, names, all = len(names), append(names, e.name), append(all, span{})
+			}
+			all[i].add(e.N)
+			whole.add(e.N)
 		}
 	}
-	return most
+	const ranges = "ranges are of the effects within each. A range that holds 0 %: no difference shown; a range of n runs is no confidence interval."
+	switch {
+	case !whole.any:
+		return nil
+	case whole.most == 0:
+		return []string{"n = 0: no replicate has all corners of an effect, so that nothing is known of chance, and of what changed between replicates."}
+	case whole.least == 1 && whole.most == 1:
+		return []string{"n = 1: how far an effect varies from run to run is unknown, and no interval is claimed."}
+	case whole.least == whole.most:
+		return []string{fmt.Sprintf("n = %s; %s", units.Plural(whole.most, "replicate"), ranges)}
+	}
+	var each []string
+	for i, name := range names {
+		each = append(each, name+" "+all[i].String())
+	}
+	notes := []string{fmt.Sprintf("n = %s replicates (%s): those that have all corners of the effect, which is of these alone; %s", whole, strings.Join(each, ", "), ranges)}
+	if whole.least == 0 {
+		return append(notes, "Where n is 0, no replicate has all corners: the effect is of all means, and nothing is known of chance.")
+	}
+	if whole.least == 1 {
+		return append(notes, "Where n is 1, how far the effect varies from run to run is unknown.")
+	}
+	return notes
+}
+
+// A span is from the least to the most of some counts.
+type span struct {
+	least, most int
+	any         bool
+}
+
+func (s *span) add(n int) {
+	if !s.any {
+		*s = span{n, n, true}
+	}
+	s.least, s.most = min(s.least, n), max(s.most, n)
+}
+
+func (s span) String() string {
+	if s.least == s.most {
+		return strconv.Itoa(s.least)
+	}
+	return fmt.Sprintf("%d to %d", s.least, s.most)
 }
 
 // effectRanges tells the range over replicates of the effects that have one.
