@@ -8,17 +8,6 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// The source that is a simulated server's own account of itself, and its
-// series: two counters of each instance, requests finished and their seconds
-// from arrival to answer by the server's own clock, and the most that the
-// server's timer was late.
-const (
-	simulator      = "sim"
-	seriesFinished = "sim:requests_finished_total"
-	seriesTook     = "sim:request_seconds_total"
-	seriesLate     = "sim:late_seconds_max"
-)
-
 // OverheadLimit is the share of the time between sending and answer above which
 // what HTTP cost is warned of.
 const OverheadLimit = 0.05
@@ -52,18 +41,18 @@ type ownTimes struct {
 func (p pages) ownTimes(cell results.Cell, service string) []ownTimes {
 	var list []ownTimes
 	for _, i := range cell.Instances {
-		r := p[i.Name][simulator]
+		r := p[i.Name][results.SourceServer]
 		if i.Service == service && r != nil {
-			list = append(list, ownTimes{i.Name, r[seriesFinished][""], r[seriesTook][""]})
+			list = append(list, ownTimes{i.Name, r[results.SeriesServerFinished][""], r[results.SeriesServerTook][""]})
 		}
 	}
 	return list
 }
 
-// late gives the last reading of the most that a simulated server was late.
+// late gives the last reading of the most that the server's timer was late.
 func (p pages) late() *float64 {
 	for _, sources := range p {
-		if points := sources[simulator][seriesLate][""]; len(points) > 0 {
+		if points := sources[results.SourceServer][results.SeriesServerLate][""]; len(points) > 0 {
 			return &points[len(points)-1].Value
 		}
 	}

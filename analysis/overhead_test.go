@@ -28,10 +28,10 @@ func counted(f *facts, from, every, own time.Duration, change func(finished, too
 		}
 		subject := results.Subject{Kind: results.SubjectEndpoint, ID: "vision-0"}
 		more = append(more,
-			results.Observation{At: at0(t), Source: simulator, Subject: subject, Series: seriesFinished, Value: finished, Unit: "1"},
-			results.Observation{At: at0(t), Source: simulator, Subject: subject, Series: seriesTook, Value: took, Unit: "s"},
-			results.Observation{At: at0(t), Source: simulator, Subject: results.Subject{Kind: results.SubjectHost, ID: "server"},
-				Series: seriesLate, Value: t.Seconds() / 1e6, Unit: "s"})
+			results.Observation{At: at0(t), Source: results.SourceServer, Subject: subject, Series: results.SeriesServerFinished, Value: finished, Unit: "1"},
+			results.Observation{At: at0(t), Source: results.SourceServer, Subject: subject, Series: results.SeriesServerTook, Value: took, Unit: "s"},
+			results.Observation{At: at0(t), Source: results.SourceServer, Subject: results.Subject{Kind: results.SubjectHost, ID: "server"},
+				Series: results.SeriesServerLate, Value: t.Seconds() / 1e6, Unit: "s"})
 	}
 	for o, err := range c.observations {
 		if err == nil {

@@ -58,7 +58,7 @@ func readPages(c cellFacts) (pages, error) {
 			return nil, fmt.Errorf("read observations: %w", err)
 		}
 		_, known := engineOf(o.Source)
-		if !(known && o.Subject.Kind == results.SubjectEndpoint) && o.Source != simulator {
+		if !(known && o.Subject.Kind == results.SubjectEndpoint) && o.Source != results.SourceServer {
 			continue
 		}
 		if o.Series == "vllm:request_success_total" && o.Subject.Detail == "abort" {

@@ -41,6 +41,22 @@ const (
 	SeriesReadOK      = "evabench:read_ok"      // 1 or 0
 )
 
+// SourceServer is the Source of what a server tells of its own requests, by its
+// own clock, for a collector that asks it for exactly that. The first two series
+// are counters of each instance (SubjectEndpoint); together they say what the
+// server itself took for the requests that it answered, without HTTP and the
+// client. Few servers tell them.
+const (
+	SourceServer = "server"
+	// SeriesServerFinished counts the requests that were answered. Unit "1".
+	SeriesServerFinished = "server:requests_finished_total"
+	// SeriesServerTook adds up their time from arrival to answer. Unit "s".
+	SeriesServerTook = "server:request_seconds_total"
+	// SeriesServerLate is the most that the server's own timer was late since
+	// it began. The server is the subject (SubjectHost). Unit "s", of the clock.
+	SeriesServerLate = "server:late_seconds_max"
+)
+
 // A Sink takes facts as they come. Its methods are called concurrently, by
 // load and collectors, and must not block on disk, network or a viewer.
 type Sink interface {

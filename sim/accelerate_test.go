@@ -199,7 +199,7 @@ func TestObservationValues(t *testing.T) {
 		{results.Observation{Subject: server, Series: results.SeriesReadSeconds, Value: 3, Unit: "s"}, 30},
 		{results.Observation{Subject: server, Series: results.SeriesReadOK, Value: 1, Unit: "1"}, 1},
 		{results.Observation{Subject: server, Series: "vllm:e2e_request_latency_seconds_sum", Value: 3, Unit: "s"}, 3},
-		{results.Observation{Subject: results.Subject{Kind: results.SubjectHost}, Series: SeriesLate, Value: 3, Unit: "s"}, 3},
+		{results.Observation{Subject: results.Subject{Kind: results.SubjectHost}, Series: results.SeriesServerLate, Value: 3, Unit: "s"}, 3},
 	} {
 		if got := Accelerate(10).observation(c.o).Value; math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%s of %s: %v, want %v", c.o.Series, c.o.Subject.Kind, got, c.want)

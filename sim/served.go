@@ -9,23 +9,6 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// The series that a simulated server tells of itself through its control
-// interface, as no real one can. The first two have an instance as subject and
-// are of the model's time; together they say what the model itself took for the
-// requests that it answered, without HTTP and the client.
-const (
-	// SeriesFinished counts the requests that the model has answered. Unit "1".
-	SeriesFinished = "sim:requests_finished_total"
-	// SeriesTook adds up their time from arrival to answer. Unit "s".
-	SeriesTook = "sim:request_seconds_total"
-	// SeriesLate is the most that the server's alarm was late since it began,
-	// in seconds of the clock. The server is the subject.
-	SeriesLate = "sim:late_seconds_max"
-)
-
-// SourceName is the Source of these observations.
-const SourceName = "sim"
-
 // served is what an instance has answered, in the model's time. It belongs to
 // the driver.
 type served struct {
@@ -63,10 +46,11 @@ func (s *server) count() (c counts, err error) {
 	return c, err
 }
 
-// Counts gives the collector job of what the server tells of itself.
+// Counts gives the collector job of what the server tells of itself through its
+// control interface (results.SourceServer), in the model's time.
 func (m *Machine) Counts() collectors.Job {
 	subject := results.Subject{Kind: results.SubjectHost, ID: m.Server}
-	return collectors.Job{Name: SourceName, Subject: subject, Collector: countsCollector{m.control, subject}}
+	return collectors.Job{Name: results.SourceServer, Subject: subject, Collector: countsCollector{m.control, subject}}
 }
 
 type countsCollector struct {
@@ -80,12 +64,12 @@ func (c countsCollector) Read(ctx context.Context) ([]collectors.Reading, error)
 	if err := c.control.call(ctx, http.MethodGet, "/counts", nil, &now); err != nil {
 		return nil, err
 	}
-	readings := []collectors.Reading{{Subject: c.server, Series: SeriesLate, Value: now.LateSeconds, Unit: "s"}}
+	readings := []collectors.Reading{{Subject: c.server, Series: results.SeriesServerLate, Value: now.LateSeconds, Unit: "s"}}
 	for name, i := range now.Instances {
 		subject := results.Subject{Kind: results.SubjectEndpoint, ID: name}
 		readings = append(readings,
-			collectors.Reading{Subject: subject, Series: SeriesFinished, Value: float64(i.Finished), Unit: "1"},
-			collectors.Reading{Subject: subject, Series: SeriesTook, Value: i.Seconds, Unit: "s"})
+			collectors.Reading{Subject: subject, Series: results.SeriesServerFinished, Value: float64(i.Finished), Unit: "1"},
+			collectors.Reading{Subject: subject, Series: results.SeriesServerTook, Value: i.Seconds, Unit: "s"})
 	}
 	return readings, nil
 }

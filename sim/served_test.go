@@ -42,7 +42,7 @@ func TestCounts(t *testing.T) {
 					[]byte(`{"model":"qwen3-vl-8b","max_tokens":3,"ignore_eos":true,"messages":[{"role":"user","content":"hello"}]}`), http.StatusOK)
 			}
 			job := m.Counts()
-			if job.Name != SourceName || job.Subject != (results.Subject{Kind: results.SubjectHost, ID: "pro6000x1"}) {
+			if job.Name != results.SourceServer || job.Subject != (results.Subject{Kind: results.SubjectHost, ID: "pro6000x1"}) {
 				t.Errorf("job %+v", job)
 			}
 			readings, err := job.Collector.Read(t.Context())
@@ -54,7 +54,7 @@ func TestCounts(t *testing.T) {
 				got[r.Subject.ID+" "+r.Series] = r
 			}
 			for name, want := range map[string]float64{"vision-0": 3, "agent-0": 2} {
-				n, took := got[name+" "+SeriesFinished], got[name+" "+SeriesTook]
+				n, took := got[name+" "+results.SeriesServerFinished], got[name+" "+results.SeriesServerTook]
 				if n.Value != want || n.Subject.Kind != results.SubjectEndpoint || n.Unit != "1" {
 					t.Errorf("%s finished %+v, want %v", name, n, want)
 				}
@@ -63,7 +63,7 @@ func TestCounts(t *testing.T) {
 					t.Errorf("%s took %+v for %v requests", name, took, want)
 				}
 			}
-			if late, ok := got["pro6000x1 "+SeriesLate]; !ok || !(late.Value >= 0) || late.Unit != "s" {
+			if late, ok := got["pro6000x1 "+results.SeriesServerLate]; !ok || !(late.Value >= 0) || late.Unit != "s" {
 				t.Errorf("lateness %+v", late)
 			}
 			if len(readings) != 5 {
