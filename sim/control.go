@@ -14,7 +14,6 @@ import (
 //	POST   /mps/{device}      → environment of its clients
 //	DELETE /mps/{device}
 //	GET    /mps               → UUIDs of the devices with a daemon
-//	GET    /dcgm              → URL of the dcgm-exporter page
 //	GET    /counts            → what the model has answered, by instance (counts)
 //
 // What cannot be done is 409 with the reason as text.
@@ -50,7 +49,6 @@ func (s *server) control() http.Handler {
 	handle("POST /mps/{device}", func(r *http.Request) (any, error) { return s.startMPS(r.PathValue("device")) })
 	handle("DELETE /mps/{device}", func(r *http.Request) (any, error) { return nil, s.stopMPS(r.PathValue("device")) })
 	handle("GET /counts", func(*http.Request) (any, error) { return s.count() })
-	handle("GET /dcgm", func(*http.Request) (any, error) { return s.dcgm.url, nil })
 	handle("GET /mps", func(*http.Request) (any, error) { return s.listMPS(), nil })
 	return mux
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,12 +41,8 @@ func CheckDCGMInterval(d time.Duration) error {
 // started anew after a change of the layout, it reads the layout at each
 // collection.
 type dcgmExporter struct {
-	server   string // name
-	host     string // empty if it has no name
-	url      string // of the page
-	interval time.Duration
-	cards    *nvml.Fake
-	do       func(func(*model.World)) error
+	dcgmConfig
+	url string // of the page
 
 	// What follows belongs to the World.
 	devices     map[string]*watchedDevice // by UUID
@@ -54,6 +51,14 @@ type dcgmExporter struct {
 	mu       sync.Mutex // of what follows; held over a whole scrape
 	read     int64      // collections done when entities were read
 	entities []dcgmEntity
+}
+
+type dcgmConfig struct {
+	server   string // name
+	host     string // empty if it has no name
+	interval time.Duration
+	cards    *nvml.Fake
+	do       func(func(*model.World)) error // runs a function on the World
 }
 
 // A watchedDevice is what the exporter knows of a device of the model.
@@ -76,11 +81,11 @@ func (s *server) exportDCGM(o Options) (*listener, error) {
 	if err != nil {
 		host = "" // then dcgm-exporter leaves the label out
 	}
-	s.dcgm = newDCGMExporter(s.name, host, o.DCGMInterval, s.cardsFile, s.driver.do)
+	s.dcgm = newDCGMExporter(dcgmConfig{server: s.name, host: host, interval: o.DCGMInterval, cards: s.cardsFile, do: s.driver.do})
 	if err := s.driver.do(s.dcgm.start); err != nil {
 		return nil, err
 	}
-	l, err := listen(o.DCGM, s.name, s.dcgm.handler())
+	l, err := s.listen(o.DCGM, s.dcgm.handler())
 	if err != nil {
 		return nil, fmt.Errorf("dcgm-exporter page: %w", err)
 	}
@@ -89,15 +94,10 @@ func (s *server) exportDCGM(o Options) (*listener, error) {
 }
 
 // newDCGMExporter makes an exporter; start lets it collect. An interval of 0 is
-// the default. do runs a function on the World.
-func newDCGMExporter(server, host string, interval time.Duration, cards *nvml.Fake, do func(func(*model.World)) error) *dcgmExporter {
-	if interval == 0 {
-		interval = DCGMInterval
-	}
-	return &dcgmExporter{
-		server: server, host: host, interval: interval, cards: cards, do: do,
-		devices: make(map[string]*watchedDevice), read: -1,
-	}
+// the default.
+func newDCGMExporter(c dcgmConfig) *dcgmExporter {
+	c.interval = cmp.Or(c.interval, DCGMInterval)
+	return &dcgmExporter{dcgmConfig: c, devices: make(map[string]*watchedDevice), read: -1}
 }
 
 // start lets the World collect, one interval from now and so on. Call it once.

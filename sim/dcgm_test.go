@@ -62,10 +62,10 @@ func newDCGMBench(t *testing.T, layout ...dcgmInstance) *dcgmBench {
 			start += size
 		}
 	}
-	b.dcgmExporter = newDCGMExporter("bench", "host-1", 0, cards, func(f func(*model.World)) error {
+	b.dcgmExporter = newDCGMExporter(dcgmConfig{server: "bench", host: "host-1", cards: cards, do: func(f func(*model.World)) error {
 		f(&b.world)
 		return nil
-	})
+	}})
 	b.start(&b.world)
 	return b
 }
@@ -279,7 +279,7 @@ func TestDCGMAddsUp(t *testing.T) {
 	entity := dcgmEntity{card: b.gpus[1]}
 	rapid.Check(t, func(r *rapid.T) {
 		var w model.World
-		e := newDCGMExporter("bench", "", time.Second, b.cards, nil)
+		e := newDCGMExporter(dcgmConfig{server: "bench", interval: time.Second, cards: b.cards})
 		e.start(&w)
 		cfg := model.DeviceConfig{SMs: 188, Bandwidth: 1e12, Quantum: 2 * time.Millisecond, Switch: time.Millisecond}
 		var want, got struct{ busy, sm, bytes float64 }

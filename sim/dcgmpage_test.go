@@ -42,12 +42,7 @@ DCGM_FI_PROF_GR_ENGINE_ACTIVE{gpu="1",UUID="%[2]s",pci_bus_id="00000000:02:00.0"
 
 // TestDCGMPage: the page of a whole server, with an instance at rest.
 func TestDCGMPage(t *testing.T) {
-	client, ready := start(t, Options{Instances: true, DCGMInterval: dcgmFinest})
-	var told string
-	must(t, client.call(t.Context(), http.MethodGet, "/dcgm", nil, &told))
-	if told != ready.DCGM {
-		t.Errorf("the control interface tells %q, the server's line %q", told, ready.DCGM)
-	}
+	_, ready := start(t, Options{Instances: true, DCGMInterval: dcgmFinest})
 	fetch := func() string {
 		resp, err := http.Get(ready.DCGM)
 		must(t, err)

@@ -10,3 +10,8 @@ package sim
 
 // Header stands in every HTTP answer of a simulated server, with its name.
 const Header = "X-Evabench-Simulated"
+
+// ScaleHeader stands beside it: how many seconds of server time pass in one of
+// the clock, as a decimal number. A client that measures durations by the clock
+// multiplies them by it.
+const ScaleHeader = "X-Evabench-Scale"

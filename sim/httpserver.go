@@ -1,10 +1,13 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -20,29 +23,40 @@ type listener struct {
 	calls  sync.WaitGroup
 }
 
-// listen serves h at addr; every answer carries the server's name.
-func listen(addr, server string, h http.Handler) (*listener, error) {
+// CheckAddress says what is wrong with an address of [Options]. Empty is good.
+func CheckAddress(addr string) error {
 	if addr == "" {
-		addr = "127.0.0.1:0"
+		return nil
 	}
-	host, _, err := net.SplitHostPort(addr)
+	a, err := netip.ParseAddrPort(addr)
+	if err != nil || !a.Addr().Unmap().IsLoopback() {
+		return fmt.Errorf("address %q: a simulated server listens on loopback only; use 127.0.0.1:PORT", addr)
+	}
+	return nil
+}
+
+// listen serves h at addr, which may be empty for any port; every answer
+// carries the server's name and scale.
+func (s *server) listen(addr string, h http.Handler) (*listener, error) {
+	if err := CheckAddress(addr); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	l, err := net.Listen("tcp", cmp.Or(addr, "127.0.0.1:0"))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("listen on %s: a simulated server listens on loopback addresses only", addr)
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
+	return serve(l, s.marked(h)), nil
+}
+
+// serve lets a listener answer with h until it is closed.
+func serve(l net.Listener, h http.Handler) *listener {
 	s := &listener{url: "http://" + l.Addr().String(), done: make(chan struct{})}
-	s.http = &http.Server{Handler: s.count(marked(server, h)), ReadHeaderTimeout: time.Minute}
+	s.http = &http.Server{Handler: s.count(h), ReadHeaderTimeout: time.Minute}
 	go func() {
 		defer close(s.done)
 		s.http.Serve(l) // always ends with ErrServerClosed, by close
 	}()
-	return s, nil
+	return s
 }
 
 // count lets close wait for the calls in flight.
@@ -71,9 +85,12 @@ func (s *listener) close() {
 	s.calls.Wait()
 }
 
-func marked(server string, h http.Handler) http.Handler {
+// marked lets every answer say what it comes from.
+func (s *server) marked(h http.Handler) http.Handler {
+	scale := strconv.FormatFloat(s.driver.scale, 'f', -1, 64)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(Header, server)
+		w.Header().Set(Header, s.name)
+		w.Header().Set(ScaleHeader, scale)
 		h.ServeHTTP(w, r)
 	})
 }

@@ -100,17 +100,8 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 	defer cancel()
 	s := &server{name: name, parameters: parameters.Default(), gpus: make(map[string]*gpu),
 		instances: make(map[string]*instance), daemons: make(map[string]string)}
-	if s.dir, err = filepath.Abs(o.Dir); err != nil {
-		return fmt.Errorf("state folder: %w", err)
-	}
-	if err := s.openCards(info.Cards); err != nil {
+	if err := s.openDir(&o, info.Cards); err != nil {
 		return err
-	}
-	if o.Token == "" {
-		o.Token = rand.Text()
-		if err := os.WriteFile(filepath.Join(s.dir, "token"), []byte(o.Token), 0o600); err != nil {
-			return fmt.Errorf("write token: %w", err)
-		}
 	}
 	if o.Parent != nil {
 		go func() {
@@ -135,7 +126,7 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 		return err
 	}
 	defer page.close()
-	control, err := listen(o.Control, name, authorized(o.Token, s.control()))
+	control, err := s.listen(o.Control, authorized(o.Token, s.control()))
 	if err != nil {
 		return err
 	}
@@ -144,26 +135,53 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 		err = errors.Join(err, s.stopAll())
 	}()
 	ready := Ready{Server: name, About: info.About, Scale: s.driver.scale, Control: control.url, DCGM: s.dcgm.url, Cards: s.cardsPath(), PID: os.Getpid()}
-	if o.Instances {
-		if ready.Instances, err = s.launchDefaults(); err != nil {
-			return err
-		}
-	}
-	if o.Stdout != nil {
-		if err := json.NewEncoder(o.Stdout).Encode(ready); err != nil {
-			return fmt.Errorf("tell that the server is ready: %w", err)
-		}
+	if err := s.begin(ready, o); err != nil {
+		return err
 	}
 	<-ctx.Done()
 	return nil
 }
 
+// begin starts the instances that are asked for, and tells that the server
+// answers.
+func (s *server) begin(ready Ready, o Options) (err error) {
+	if o.Instances {
+		if ready.Instances, err = s.launchDefaults(); err != nil {
+			return err
+		}
+	}
+	if o.Stdout == nil {
+		return nil
+	}
+	if err := json.NewEncoder(o.Stdout).Encode(ready); err != nil {
+		return fmt.Errorf("tell that the server is ready: %w", err)
+	}
+	return nil
+}
+
 func (s *server) cardsPath() string { return filepath.Join(s.dir, "cards.json") }
 
-func (s *server) openCards(models []string) error {
+// openDir makes the state folder, opens the cards of it, and sees to a token.
+func (s *server) openDir(o *Options, cards []string) (err error) {
+	if s.dir, err = filepath.Abs(o.Dir); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
+	if err := s.openCards(cards); err != nil {
+		return err
+	}
+	if o.Token == "" {
+		o.Token = rand.Text()
+		if err := os.WriteFile(filepath.Join(s.dir, "token"), []byte(o.Token), 0o600); err != nil {
+			return fmt.Errorf("write token: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *server) openCards(models []string) error {
 	if _, err := os.Stat(s.cardsPath()); errors.Is(err, os.ErrNotExist) {
 		if err := nvml.CreateFake(s.cardsPath(), models); err != nil {
 			return err
@@ -196,7 +214,9 @@ type cudaDevice struct {
 	memoryShare float64
 }
 
-// find gives the device of a UUID.
+// find gives the device of a UUID. Simplification: a compute instance has the
+// whole memory bandwidth of its GPU instance; two in one each have it, and do
+// not contend for it as on a GPU.
 func (s *server) find(uuid string) (cudaDevice, error) {
 	devices, err := s.cardsFile.Devices()
 	if err != nil {
@@ -257,7 +277,7 @@ func (s *server) occupy(uuid string, d cudaDevice) (*gpu, error) {
 func (s *server) open(i *instance, handlers ...http.Handler) ([]string, error) {
 	var urls []string
 	for _, h := range handlers {
-		l, err := listen("", s.name, h)
+		l, err := s.listen("", h)
 		if err != nil {
 			return nil, err
 		}

@@ -165,6 +165,7 @@ func TestServeRefusals(t *testing.T) {
 	}{
 		{"nosuch", Options{}, "known: h100x1, pro5000x1, pro5000x3, pro6000x1"},
 		{"pro6000x1", Options{Control: "0.0.0.0:0"}, "loopback"},
+		{"pro6000x1", Options{DCGM: "10.0.0.1:80"}, "loopback"},
 	} {
 		test.o.Dir = t.TempDir()
 		if err := Serve(t.Context(), test.server, test.o); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -183,6 +184,36 @@ func TestServeRefusals(t *testing.T) {
 	}
 }
 
+func TestCheckAddress(t *testing.T) {
+	for addr, good := range map[string]bool{
+		"": true, "127.0.0.1:0": true, "127.8.9.1:65535": true, "[::1]:80": true, "[::ffff:127.0.0.1]:80": true,
+		"127.0.0.1:65536": false, "127.0.0.1": false, "127.0.0.1:": false, ":80": false, "localhost:80": false,
+		"0.0.0.0:0": false, "[::]:80": false, "10.0.0.1:80": false, "128.0.0.1:80": false,
+	} {
+		if err := CheckAddress(addr); (err == nil) != good || !good && !strings.Contains(err.Error(), "use 127.0.0.1:PORT") {
+			t.Errorf("CheckAddress(%q) is %v, good %v", addr, err, good)
+		}
+	}
+}
+
+// What is simulated says so in each of its answers, with how fast its time passes.
+func TestEveryAnswerIsMarked(t *testing.T) {
+	for scale, want := range map[float64]string{0: "1", 1: "1", 2.5: "2.5", 1000: "1000"} {
+		client, ready := start(t, Options{Instances: true, Scale: scale})
+		urls := []string{ready.DCGM, ready.Control + "/mps", ready.Instances[0].URL + "/ping", ready.Instances[1].URL + "/nothing-here"}
+		for _, url := range append(urls, ready.Instances[0].Scrapes[0].URL) {
+			resp, err := client.http.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if name, k := resp.Header.Get(Header), resp.Header.Get(ScaleHeader); name != "pro6000x1" || k != want {
+				t.Errorf("scale %v, %s: %s %q, %s %q; want %q", scale, url, Header, name, ScaleHeader, k, want)
+			}
+		}
+	}
+}
+
 func TestEveryServerStarts(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -190,7 +221,7 @@ func TestEveryServerStarts(t *testing.T) {
 		if err := Serve(ended, s.Name, Options{Dir: t.TempDir(), Instances: true, Stdout: io.Discard}); err != nil {
 			t.Errorf("%s: %v", s.Name, err)
 		}
-		if !strings.Contains(s.About, "fitted") {
+		if !strings.Contains(s.About, "fitted") && !strings.Contains(s.About, "predictions only") {
 			t.Errorf("%s does not say what its numbers rest on: %s", s.Name, s.About)
 		}
 	}

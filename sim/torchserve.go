@@ -149,16 +149,23 @@ func (t *torchServe) predict(w http.ResponseWriter, r *http.Request) {
 		t.fault(w, http.StatusNotFound, "ModelVersionNotFoundException", "Model version: %s does not exist for model: %s", version, name)
 		return
 	}
-	t.infer(w, r, m, version, frame)
+	t.infer(w, r, prediction{m, version, frame})
+}
+
+// A prediction is what a request asks for.
+type prediction struct {
+	model   *torchModel
+	version string // as it was named, or empty
+	frame   []byte
 }
 
 // infer puts a job into the model's queue and answers when it is done.
-func (t *torchServe) infer(w http.ResponseWriter, r *http.Request, m *torchModel, version string, frame []byte) {
-	width, height, bad := jpegSize(frame)
-	seed := contentHash(frame)
+func (t *torchServe) infer(w http.ResponseWriter, r *http.Request, p prediction) {
+	width, height, bad := jpegSize(p.frame)
+	seed, m := contentHash(p.frame), p.model
 	accepted, done := false, make(chan struct{})
 	if err := t.driver.do(func(*model.World) {
-		s := m.count(version)
+		s := m.count(p.version)
 		s.requests++
 		accepted = m.detector.Target() > 0 && m.detector.Submit(seed, bad != nil, func(d model.Detection) {
 			t.finished(m, s, d, bad != nil)
@@ -171,7 +178,7 @@ func (t *torchServe) infer(w http.ResponseWriter, r *http.Request, m *torchModel
 		t.fault(w, http.StatusServiceUnavailable, "ServiceUnavailableException",
 			"Model \"%s\" has no worker to serve inference request. Please use scale workers API to add workers. "+
 				"If this is a sequence inference, please check if it is closed, or expired; or exceeds maxSequenceJobQueueSize",
-			modelAndVersion(m.name, version))
+			modelAndVersion(m.name, p.version))
 		return
 	}
 	select {
