@@ -14,9 +14,14 @@ import (
 	"github.com/evabench/evabench/sim"
 )
 
+// simServer is what the command sim is told.
+type simServer struct {
+	sim.Options
+	child bool
+}
+
 func newSim(s streams) *cobra.Command {
-	o := sim.Options{Stdout: s.out}
-	var parent bool
+	var o simServer
 	c := &cobra.Command{
 		Use:   "sim SERVER",
 		Short: "Run a simulated server on loopback: TorchServe, vLLM, NVML and MPS",
@@ -28,40 +33,16 @@ is sim, or with --sim.
 With --scale K, K seconds of the server pass in one of the clock: its answers
 come K times as fast, and its pages tell its own, longer times. A client then
 multiplies its rates by K and divides its pauses and limits of time; what HTTP
-itself takes is K times as long to the server.`,
+itself takes is K times as long to the server.
+
+Servers:
+` + serverList(),
 		Args: one("server"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if !slices.Contains(serverNames(), args[0]) {
-				return &usageError{fmt.Errorf("unknown simulated server %q; known: %s", args[0], strings.Join(serverNames(), ", "))}
+			if err := o.check(args[0]); err != nil {
+				return &usageError{err}
 			}
-			o.Token = os.Getenv(sim.TokenEnv)
-			if err := sim.CheckScale(o.Scale); err != nil {
-				return &usageError{fmt.Errorf("--scale: %w", err)}
-			}
-			if err := sim.CheckDCGMInterval(o.DCGMInterval); err != nil {
-				return &usageError{fmt.Errorf("--dcgm-interval: %w", err)}
-			}
-			// Bodies of 100 KB are most of what is allocated, and little of it
-			// lives: without this, an accelerated server collects each few ms.
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(400)
-			}
-			if parent {
-				o.Parent = s.in
-			}
-			if o.Dir == "" {
-				s, err := newScratch(scratchPath())
-				if err != nil {
-					return err
-				}
-				defer s.remove()
-				o.Dir = s.dir
-			}
-			err := sim.Serve(c.Context(), args[0], o)
-			if errors.Is(err, context.Canceled) && !parent {
-				return nil // stopped by hand
-			}
-			return err
+			return o.serve(c.Context(), s, args[0])
 		},
 	}
 	f := c.Flags()
@@ -71,13 +52,61 @@ itself takes is K times as long to the server.`,
 	f.StringVar(&o.DCGM, "dcgm", "", "`ADDRESS` of the dcgm-exporter page on loopback (default any port)")
 	f.DurationVar(&o.DCGMInterval, "dcgm-interval", sim.DCGMInterval, "let the dcgm-exporter page collect every `DURATION` of server time")
 	f.Float64Var(&o.Scale, "scale", sim.MinScale, "let `K` seconds of server time pass in one of the clock, 1 to 1000")
-	f.BoolVar(&parent, "child", false, "end when standard input ends")
-	list := ""
-	for _, i := range sim.Servers() {
-		list += fmt.Sprintf("  %-12s %s\n", i.Name, i.About)
-	}
-	c.Long += "\n\nServers:\n" + list
+	f.BoolVar(&o.child, "child", false, "end when standard input ends")
 	return c
+}
+
+// check tells all that is wrong with what the user wrote.
+func (o simServer) check(server string) error {
+	var faults []error
+	if !slices.Contains(serverNames(), server) {
+		faults = append(faults, fmt.Errorf("unknown simulated server %q; known: %s", server, strings.Join(serverNames(), ", ")))
+	}
+	for _, f := range []struct {
+		flag string
+		err  error
+	}{
+		{"--scale", sim.CheckScale(o.Scale)},
+		{"--dcgm-interval", sim.CheckDCGMInterval(o.DCGMInterval)},
+		{"--control", sim.CheckAddress(o.Control)},
+		{"--dcgm", sim.CheckAddress(o.DCGM)},
+	} {
+		if f.err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", f.flag, f.err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// serve is the simulated server until ctx or the parent ends.
+func (o simServer) serve(ctx context.Context, s streams, server string) error {
+	// Bodies of 100 KB are most of what is allocated, and little of it lives:
+	// without this, an accelerated server collects each few ms.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	o.Token, o.Stdout = os.Getenv(sim.TokenEnv), s.out
+	if o.child {
+		o.Parent = s.in
+	}
+	if o.Dir == "" {
+		folder, err := newScratch(scratchPath())
+		if err != nil {
+			return err
+		}
+		defer folder.remove()
+		o.Dir = folder.dir
+	}
+	return sim.Serve(ctx, server, o.Options)
+}
+
+// serverList is a line for each simulated server.
+func serverList() string {
+	var list strings.Builder
+	for _, i := range sim.Servers() {
+		fmt.Fprintf(&list, "  %-12s %s\n", i.Name, i.About)
+	}
+	return list.String()
 }
 
 func serverNames() []string {

@@ -50,13 +50,15 @@ func (o *simOptions) rewrite(s *scenarios.Scenario) {
 	if o.server == "" && (err != nil || now.server == "") {
 		return // told after reading
 	}
+	if now.server == "" {
+		now.scale = sim.MinScale // nothing was simulated, so nothing told a scale
+	}
 	if o.server != "" {
 		now.server = o.server
 	}
 	if o.scale != 0 {
 		now.scale = o.scale
 	}
-	now.scale = max(now.scale, sim.MinScale)
 	if o.server != "" || s.Server.Backend.Name == simKind {
 		s.Server.Backend = kind.Spec{Name: simKind, Decode: func(into any) error {
 			c := into.(*sim.BackendConfig)
