@@ -78,6 +78,14 @@ type Change struct {
 	VLMLatency   Value  `json:"vlm_latency"`
 	Agent        Value  `json:"agent"`
 	Vision       Value  `json:"vision"`
+	// Models are those that either row has, sorted.
+	Models []ModelChange `json:"models,omitempty"`
+}
+
+// A ModelChange is the change of one vision model's completed requests a second.
+type ModelChange struct {
+	Model     string `json:"model"`
+	PerSecond Value  `json:"per_second"`
 }
 
 // A figure is one replicate's values for a Row.
@@ -114,6 +122,7 @@ func compareCells(cells []Cell) []Comparison {
 				VLMLatency:   change(base.VLMLatency, row.VLMLatency),
 				Agent:        change(base.Agent, row.Agent),
 				Vision:       change(base.Vision, row.Vision),
+				Models:       modelChanges(base.Models, row.Models),
 			})
 		}
 		c.Factorials = factorials(c.Rows)
@@ -329,4 +338,26 @@ func change(base, row Aggregate) Value {
 		return unknown("ratio", "the base is zero")
 	}
 	return known(*row.Mean.Number / *base.Mean.Number - 1, "ratio")
+}
+
+func modelChanges(base, row []ModelRate) []ModelChange {
+	var names []string
+	for _, m := range slices.Concat(base, row) {
+		names = append(names, m.Model)
+	}
+	slices.Sort(names)
+	var list []ModelChange
+	for _, name := range slices.Compact(names) {
+		list = append(list, ModelChange{name, change(rateOf(base, name), rateOf(row, name))})
+	}
+	return list
+}
+
+func rateOf(models []ModelRate, name string) Aggregate {
+	for _, m := range models {
+		if m.Model == name {
+			return m.Rate
+		}
+	}
+	return Aggregate{Mean: unknown("1/s", "not measured")}
 }

@@ -364,7 +364,7 @@ func TestFactorialLaws(t *testing.T) {
 func TestSweepGolden(t *testing.T) {
 	const file = "testdata/sweep.json"
 	s := Summary{Schema: results.SchemaVersion, Environment: madeRun().environment}
-	s.Environment.Scenario, s.Environment.Planned = "sweep", nil
+	s.Environment.Scenario, s.Environment.Planned, s.Environment.SimulatedScale = "sweep", nil, 60
 	// The first and the last are published (712 and 1,032 responses), the two
 	// between are made up; the second replicate has 2 % more of all.
 	for r, v := range [][4]int64{{712, 780, 860, 1032}, {726, 796, 877, 1053}} {
@@ -384,6 +384,19 @@ func TestSweepGolden(t *testing.T) {
 			}
 			cell.Steps[0].Services[1].SLO = []ClauseValue{judged}
 			s.Cells = append(s.Cells, cell)
+			// HTTP took 20 ms of 500 ms more in each corner: 2, 4, 6 and 8 %; of the
+			// agent it is known in the first replicate only.
+			share := 0.02 * float64(i+1)
+			vision := Overhead{Client: known(0.5, "s"), Server: known(0.5*(1-share), "s"), ClientN: 900, ServerN: 901, Cost: known(0.5*share, "s"), Share: known(share, "ratio")}
+			cell.Steps[0].Services[0].Overhead = &vision
+			if w, high := vision.warning(s.Environment.SimulatedScale); high {
+				s.Warnings = append(s.Warnings, Warning{cell.Cell.Folder + " step 0", w})
+			}
+			none := unknown("s", "fewer than two readings within the window")
+			cell.Steps[0].Services[1].Overhead = &Overhead{Client: none, Server: none, Cost: none, Share: unknown("ratio", none.Why)}
+			if r == 0 {
+				cell.Steps[0].Services[1].Overhead = &Overhead{Client: known(c.latency, "s"), Server: known(c.latency*0.99, "s"), ClientN: 90, ServerN: 90, Cost: known(c.latency*0.01, "s"), Share: known(0.01, "ratio")}
+			}
 			s.warn(cell.Cell.Folder+" step 0", "stopped-load", "the median latency is more than 5 % of the window")
 		}
 	}

@@ -1,9 +1,7 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -52,16 +50,19 @@ func briefComparison(c analysis.Comparison) Table {
 	for _, r := range c.Rows {
 		row := []Cell{
 			Text(r.Config), mark(r.MIG), mark(r.MPS), aggregate(r.VLMResponses, "1/h", false), aggregate(r.VLMLatency, "s", true),
-			aggregate(r.Vision, "req/s", false), aggregate(r.Agent, "req/min", false), count(r.Answers), count(r.Replicates),
+			aggregate(r.Vision, "req/s", false), aggregate(r.Agent, "req/min", false), answers(r), count(r.Replicates),
 		}
 		if r.Failed > 0 {
 			row[8].Note = fmt.Sprintf("%d not done", r.Failed)
 		}
 		t.Rows = append(t.Rows, row)
 	}
+	t.dropInapplicable()
 	return t
 }
 
+// briefChanges has a column for each figure; without a 2x2, of which the
+// effects tell more, also for each model.
 func briefChanges(c analysis.Comparison) Table {
 	t := Table{ID: fmt.Sprintf("change-%d", c.Index), Columns: []Column{words("Configuration")}}
 	if len(c.Rows) < 2 {
@@ -71,6 +72,13 @@ func briefChanges(c analysis.Comparison) Table {
 	for _, m := range metrics(c.Rows[c.Base]) {
 		t.Columns = append(t.Columns, ratios(m.name))
 	}
+	models := modelsOf(c)
+	if len(c.Factorials) > 0 || len(models) < 2 {
+		models = nil
+	}
+	for _, m := range models {
+		t.Columns = append(t.Columns, ratios(m))
+	}
 	for i, r := range c.Rows {
 		if i == c.Base {
 			continue
@@ -79,8 +87,12 @@ func briefChanges(c analysis.Comparison) Table {
 		for _, v := range changesOf(c, i) {
 			row = append(row, signed(v))
 		}
+		for _, m := range models {
+			row = append(row, signed(modelChange(c, i, m)))
+		}
 		t.Rows = append(t.Rows, row)
 	}
+	t.dropInapplicable()
 	if len(c.Factorials) == 0 { // else it is told there
 		t.Notes = changeNotes(c)[1:]
 	}
@@ -118,27 +130,35 @@ func briefEffects(c analysis.Comparison) []Table {
 }
 
 // briefModels is the table of vision models without what the comparison has.
+// Without a 2x2, of which the effects tell more, each configuration's changes
+// against the base stand below it.
 func briefModels(c analysis.Comparison) Table {
-	t := modelTable(c)
-	t.Title = "Vision models, requests completed in a second"
-	drop := func(i int) bool { return i >= 1 && i <= 3 } // MIG, MPS, total requests
-	var columns []Column
-	for i, column := range t.Columns {
-		if !drop(i) {
-			column.Unit = ""
-			columns = append(columns, column)
-		}
+	models := modelsOf(c)
+	t := Table{
+		ID: fmt.Sprintf("models-%d", c.Index), Title: "Vision models, requests completed in a second",
+		Columns: []Column{words("Configuration"), numbers("Total", "")},
 	}
-	for i, row := range t.Rows {
-		var cells []Cell
-		for j, cell := range row {
-			if !drop(j) {
-				cells = append(cells, cell)
-			}
-		}
-		t.Rows[i] = cells
+	if len(models) == 0 {
+		return t
 	}
-	t.Columns = columns
+	for _, m := range models {
+		t.Columns = append(t.Columns, numbers(m, ""))
+	}
+	for i, r := range c.Rows {
+		row := []Cell{Text(r.Config), aggregate(r.Vision, "req/s", false)}
+		for _, m := range models {
+			row = append(row, modelRate(r, m))
+		}
+		t.Rows = append(t.Rows, row)
+		if i == c.Base || len(c.Factorials) > 0 {
+			continue
+		}
+		changes := []Cell{Text("  change"), signed(changesOf(c, i)[2])}
+		for _, m := range models {
+			changes = append(changes, signed(modelChange(c, i, m)))
+		}
+		t.Rows = append(t.Rows, changes)
+	}
 	return t
 }
 
@@ -204,145 +224,4 @@ func seatsOf(c analysis.Cell) [][]Cell {
 		rows = append(rows, []Cell{Text(units.Unknown), Text(units.Unknown), Text(units.Unknown), Text(strings.Join(others, ", "))})
 	}
 	return rows
-}
-
-// briefNotes says what speaks for and against the numbers.
-func briefNotes(s *analysis.Summary) []string {
-	if len(s.Comparison) == 0 {
-		return append([]string{"No step was measured."}, briefWarnings(s)...)
-	}
-	notes := append(briefVerdicts(s), briefObjectives(s)...)
-	if line := briefHTTP(s); line != "" {
-		notes = append(notes, line)
-	}
-	return append(notes, briefWarnings(s)...)
-}
-
-func briefVerdicts(s *analysis.Summary) []string {
-	var doubts tally
-	all := 0
-	for _, p := range places(s) {
-		all++
-		if v := p.service.Verdict; v.Is != analysis.Valid {
-			doubts.add(p, p.service.Name+": "+v.Is)
-		}
-	}
-	if len(doubts.keys) == 0 {
-		return []string{fmt.Sprintf("Validity: all %s valid: no sign that the load generator spoiled them.", units.Plural(all, "measurement"))}
-	}
-	return doubts.lines("Not valid: ", s)
-}
-
-func briefObjectives(s *analysis.Summary) []string {
-	var unmet tally
-	all := 0
-	for _, p := range places(s) {
-		for _, clause := range p.service.SLO {
-			all++
-			if clause.Result != analysis.Met {
-				unmet.add(p, fmt.Sprintf("%s %s: %s", p.service.Name, clause.Clause.Text, clause.Result))
-			}
-		}
-	}
-	switch {
-	case all == 0:
-		return []string{"Objectives: none asked."}
-	case len(unmet.keys) == 0:
-		return []string{fmt.Sprintf("Objectives: all %d met.", all)}
-	}
-	return unmet.lines("Objective ", s)
-}
-
-// A tally counts what was found, by configuration.
-type tally struct {
-	keys  []string
-	count map[string]map[string]int
-}
-
-func (t *tally) add(p place, key string) {
-	if t.count == nil {
-		t.count = map[string]map[string]int{}
-	}
-	if t.count[key] == nil {
-		t.keys = append(t.keys, key)
-		t.count[key] = map[string]int{}
-	}
-	t.count[key][cmp.Or(p.cell.Cell.Config.Name, p.cell.Cell.Folder)]++
-}
-
-// lines tells of each thing in which configurations it was found, and how
-// often, if that is not once in each of their steps.
-func (t *tally) lines(begin string, s *analysis.Summary) []string {
-	steps := map[string]int{}
-	for _, c := range s.Cells {
-		steps[cmp.Or(c.Cell.Config.Name, c.Cell.Folder)] += len(c.Steps)
-	}
-	var lines []string
-	for i, key := range t.keys {
-		if i == briefLines {
-			lines = append(lines, fmt.Sprintf("And %d more: see the full report.", len(t.keys)-i))
-			break
-		}
-		var where []string
-		for _, config := range slices.Sorted(maps.Keys(t.count[key])) {
-			if n := t.count[key][config]; n != steps[config] {
-				config += fmt.Sprintf(" (%d of %s)", n, units.Plural(steps[config], "step"))
-			}
-			where = append(where, config)
-		}
-		in := strings.Join(where, ", ")
-		if len(where) == len(steps) && len(where) > 1 && !strings.Contains(in, "(") {
-			in = "every configuration"
-		}
-		lines = append(lines, begin+key+" in "+in+".")
-	}
-	return lines
-}
-
-// briefHTTP tells what part of the times between sending and answer HTTP took
-// on a simulated server.
-func briefHTTP(s *analysis.Summary) string {
-	var services []string
-	least, most := map[string]float64{}, map[string]float64{}
-	for _, p := range places(s) {
-		o := p.service.Overhead
-		if o == nil || !o.Share.Known() {
-			continue
-		}
-		name, share := p.service.Name, *o.Share.Number
-		if !slices.Contains(services, name) {
-			services = append(services, name)
-			least[name], most[name] = share, share
-		}
-		least[name], most[name] = min(least[name], share), max(most[name], share)
-	}
-	var told []string
-	for _, name := range services {
-		low, high := units.Fixed(least[name]*100, 1), units.Fixed(most[name]*100, 1)
-		if low != high {
-			low += " to " + high
-		}
-		told = append(told, fmt.Sprintf("%s %s %%", name, low))
-	}
-	if len(told) == 0 {
-		return ""
-	}
-	return "HTTP cost, in server time, of the time from sending to answer: " + strings.Join(told, ", ") + "."
-}
-
-func briefWarnings(s *analysis.Summary) []string {
-	if len(s.Warnings) == 0 {
-		return []string{"Warnings: none."}
-	}
-	var codes []string
-	counts := map[string]int{}
-	for _, w := range s.Warnings {
-		if counts[w.Code]++; counts[w.Code] == 1 {
-			codes = append(codes, w.Code)
-		}
-	}
-	for i, code := range codes {
-		codes[i] = fmt.Sprintf("%s %d", code, counts[code])
-	}
-	return []string{fmt.Sprintf("Warnings: %d (%s); read them in the full report before relying on a number.", len(s.Warnings), strings.Join(codes, ", "))}
 }

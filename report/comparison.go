@@ -49,7 +49,7 @@ func comparisonTable(c analysis.Comparison) Table {
 			Text(r.Config), mark(r.MIG), mark(r.MPS),
 			aggregate(r.VLMResponses, "1/h", false), aggregate(r.VLMLatency, "s", true),
 			aggregate(r.Vision, "req/s", false), aggregate(r.Agent, "req/min", false),
-			count(r.Answers), count(r.Replicates), objectivesOf(r), Text(cmp.Or(strings.Join(r.Verdicts, ", "), "valid")),
+			answers(r), count(r.Replicates), objectivesOf(r), Text(cmp.Or(strings.Join(r.Verdicts, ", "), "valid")),
 		}
 		if r.Failed > 0 {
 			row[8].Note = fmt.Sprintf("%d not done", r.Failed)
@@ -68,6 +68,14 @@ func objectivesOf(r analysis.Row) Cell {
 		return Text("met")
 	}
 	return Cell{Text: fmt.Sprintf("%d of %d not met", len(r.Unmet), r.Objectives), Note: strings.Join(r.Unmet, "; ")}
+}
+
+// answers counts the VLM responses, if there can be any.
+func answers(r analysis.Row) Cell {
+	if !r.VLMResponses.Mean.Known() {
+		return missing(r.VLMResponses.Mean, "n")
+	}
+	return count(r.Answers)
 }
 
 // mark writes a Use as the published tables do.
@@ -133,15 +141,19 @@ func changeNotes(c analysis.Comparison) []string {
 
 // changesOf gives a row's changes in the order of metrics; none of the base.
 func changesOf(c analysis.Comparison, row int) []analysis.Value {
-	i := row
-	switch {
-	case row == c.Base:
+	if row == c.Base {
 		return nil
-	case row > c.Base:
-		i-- // the base has no entry
 	}
-	ch := c.Changes[i]
+	ch := c.Changes[changeIndex(c, row)]
 	return []analysis.Value{ch.VLMResponses, ch.VLMLatency, ch.Vision, ch.Agent}
+}
+
+// changeIndex gives where a row's Change is: the base has none.
+func changeIndex(c analysis.Comparison, row int) int {
+	if row > c.Base {
+		return row - 1
+	}
+	return row
 }
 
 // A metric is one figure of a row, with its name in the published tables.
@@ -197,16 +209,40 @@ func perModel(s *analysis.Summary) Section {
 	return section
 }
 
-func modelTable(c analysis.Comparison) Table {
+// modelsOf lists the models of any row, sorted.
+func modelsOf(c analysis.Comparison) []string {
 	var models []string
 	for _, r := range c.Rows {
 		for _, m := range r.Models {
-			if !slices.Contains(models, m.Model) {
-				models = append(models, m.Model)
-			}
+			models = append(models, m.Model)
 		}
 	}
 	slices.Sort(models)
+	return slices.Compact(models)
+}
+
+func modelRate(r analysis.Row, model string) Cell {
+	for _, m := range r.Models {
+		if m.Model == model {
+			return aggregate(m.Rate, "req/s", false)
+		}
+	}
+	return Cell{Text: units.Unknown, Unit: "req/s", Note: "not measured"}
+}
+
+// modelChange gives how much a row's rate of a model differs from the base's.
+func modelChange(c analysis.Comparison, row int, model string) analysis.Value {
+	for _, m := range c.Changes[changeIndex(c, row)].Models {
+		if m.Model == model {
+			return m.PerSecond
+		}
+	}
+	return analysis.Value{Unit: units.Ratio, Why: "not measured"}
+}
+
+// modelTable sets each rate beside its change against the base.
+func modelTable(c analysis.Comparison) Table {
+	models := modelsOf(c)
 	t := Table{
 		ID: fmt.Sprintf("models-%d", c.Index), Title: stepName(c.Step, c.Index),
 		Columns: []Column{words("Configuration"), words("MIG"), words("MPS"), numbers("Total requests", "n"), numbers("Total", "req/s")},
@@ -214,19 +250,28 @@ func modelTable(c analysis.Comparison) Table {
 	if len(models) == 0 {
 		return t
 	}
+	if len(c.Rows) > 1 {
+		t.Notes = []string{"Change: against " + c.Rows[c.Base].Config + "."}
+	}
 	for _, m := range models {
 		t.Columns = append(t.Columns, numbers(m, "req/s"))
+		if len(c.Rows) > 1 {
+			t.Columns = append(t.Columns, ratios("Change"))
+		}
 	}
-	for _, r := range c.Rows {
+	for i, r := range c.Rows {
 		row := []Cell{Text(r.Config), mark(r.MIG), mark(r.MPS), aggregate(r.VisionRequests, "n", false), aggregate(r.Vision, "req/s", false)}
-		for _, name := range models {
-			cell := Cell{Text: units.Unknown, Unit: "req/s", Note: "not measured"}
-			for _, m := range r.Models {
-				if m.Model == name {
-					cell = aggregate(m.Rate, "req/s", false)
-				}
+		for _, m := range models {
+			row = append(row, modelRate(r, m))
+			if len(c.Rows) < 2 {
+				continue
 			}
-			row = append(row, cell)
+			change := Text("base")
+			if i != c.Base {
+				change = signed(modelChange(c, i, m))
+				change.Change = &Change{Column: len(row) - 1, Row: i, Base: c.Base}
+			}
+			row = append(row, change)
 		}
 		t.Rows = append(t.Rows, row)
 	}

@@ -4,6 +4,7 @@ package report
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -169,6 +170,19 @@ func (t *Table) even() {
 			if decimals <= 6 {
 				c.Text, c.Decimals, c.Even = units.Fixed(*c.Value, decimals), decimals, true
 			}
+		}
+	}
+}
+
+// dropInapplicable leaves out the columns of which no row can have a value.
+func (t *Table) dropInapplicable() {
+	for i := len(t.Columns) - 1; i >= 0 && len(t.Rows) > 0; i-- {
+		if slices.ContainsFunc(t.Rows, func(row []Cell) bool { return row[i].Text != NotApplicable }) {
+			continue
+		}
+		t.Columns = slices.Delete(t.Columns, i, i+1)
+		for j := range t.Rows {
+			t.Rows[j] = slices.Delete(t.Rows[j], i, i+1)
 		}
 	}
 }

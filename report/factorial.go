@@ -14,7 +14,7 @@ import (
 // effectNotes say how the effects of a 2x2 are reckoned.
 var effectNotes = []string{
 	"Effect = ratio of the means over the replicates that have all its corners, - 1: MIG alone = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
-	"Interaction = (both / MPS) / (MIG / neither) - 1: 0 where what MIG does is the same with MPS and without.",
+	"Interaction = (both / MPS) / (MIG / neither) - 1: 0 where MIG does the same with MPS and without.",
 }
 
 // factorials has each 2x2 of MIG and MPS: the four means, each effect and the

@@ -55,18 +55,15 @@ func simulatedTime(s *analysis.Summary) Section {
 			t.Rows = append(t.Rows, p.cells(costCells(o.Instance, o)...))
 		}
 	}
-	section.Tables = []Table{t}
 	if k := s.Environment.SimulatedScale; k > 0 {
 		section.Notes = append(section.Notes, "Scale: "+scale(k)+" seconds of server time in one of the clock. Every time and rate of this report is server time.")
 	}
 	if about := s.Environment.SimulatedAbout; about != "" {
 		section.Notes = append(section.Notes, "The server: "+about)
 	}
-	section.Notes = append(section.Notes,
-		"HTTP cost: our mean time from sending to answer, less the mean that the server's model took, both of the requests between the same two readings of its counters. Both programs spend it on the clock, so a faster server has more of it. Share: of our mean.")
-	if over > 0 {
-		section.Notes = append(section.Notes, fmt.Sprintf("WARNING: HTTP cost is more than %s for %d of the services and steps below: a smaller scale has less of it.",
-			units.Format(analysis.OverheadLimit, units.Ratio), over))
+	section.Notes = append(section.Notes, costNotes(t, over, s.Environment.SimulatedScale)...)
+	if len(t.Rows) > 0 {
+		section.Tables = []Table{t}
 	}
 	var late float64
 	for _, c := range s.Cells {
@@ -78,6 +75,23 @@ func simulatedTime(s *analysis.Summary) Section {
 		section.Notes = append(section.Notes, "The server's timer was late by at most "+units.Format(late, units.Seconds)+" of the clock. That delays an answer, never the model.")
 	}
 	return section
+}
+
+// costNotes say what HTTP cost is, or that nothing tells it, and of how many
+// rows it is too high.
+func costNotes(t Table, over int, k float64) []string {
+	if len(t.Rows) == 0 {
+		return []string{"HTTP cost: unknown: the server did not tell its own time for requests."}
+	}
+	notes := []string{"HTTP cost: our mean time from sending to answer, less the mean that the server's model took, both of the requests between the same two readings of its counters. Both programs spend it on the clock, so a faster server has more of it. Share: of our mean."}
+	if over == 0 {
+		return notes
+	}
+	text := fmt.Sprintf("WARNING: HTTP cost is more than %s for %d of the services and steps below", units.Format(analysis.OverheadLimit, units.Ratio), over)
+	if k > 1 {
+		text += ": a smaller scale has less of it"
+	}
+	return append(notes, text+".")
 }
 
 func costCells(instance string, o analysis.Overhead) []Cell {

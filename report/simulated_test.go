@@ -69,6 +69,19 @@ func TestSimulatedTime(t *testing.T) {
 		t.Errorf("%d rows for a service of one instance, want 1", n)
 	}
 
+	if !strings.Contains(notes, "a smaller scale has less of it") {
+		t.Errorf("no advice at scale 60:\n%s", notes)
+	}
+	s.Environment.SimulatedScale = 1
+	if _, notes = simulatedTimeOf(Build(s)); !strings.Contains(notes, "WARNING") || strings.Contains(notes, "smaller scale") {
+		t.Errorf("at scale 1 there is no smaller one:\n%s", notes)
+	}
+
+	v.Overhead, v.Overheads = nil, nil
+	if section, notes = simulatedTimeOf(Build(s)); len(section.Tables) != 0 || !strings.Contains(notes, "HTTP cost: unknown") {
+		t.Errorf("nothing told, but there are %d tables; notes:\n%s", len(section.Tables), notes)
+	}
+
 	s.Environment.Simulated = ""
 	if section, _ := simulatedTimeOf(Build(s)); section != nil {
 		t.Error("a real run has simulated time")
