@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // ownerFile is locked by the process that a scratch folder belongs to.
 const ownerFile = "owner"
+
+// beginsWithin is the age from which a folder without its name is none that is
+// just being made, which takes milliseconds.
+const beginsWithin = time.Hour
 
 // A scratch is a temporary folder for a simulated server's state. The lock ends
 // with the process, however it ends: so the next one knows what is left over.
@@ -49,19 +54,36 @@ func newScratch(path string) (*scratch, error) {
 	return s, nil
 }
 
-// removeLeftOver removes the scratch folders that nobody holds. What cannot be
-// looked at is another's.
+// removeLeftOver removes the scratch folders that nobody holds, and those that
+// were left before they had a name. What cannot be looked at is another's.
 func removeLeftOver() {
-	owners, _ := filepath.Glob(filepath.Join(os.TempDir(), "evabench-sim-*", ownerFile)) // the pattern is good
-	for _, path := range owners {
-		f, err := os.Open(path)
-		if err != nil {
+	named, _ := filepath.Glob(filepath.Join(os.TempDir(), "evabench-sim-*")) // the patterns are good
+	for _, dir := range named {
+		removeUnheld(dir)
+	}
+	unnamed, _ := filepath.Glob(filepath.Join(os.TempDir(), ".evabench-sim-*"))
+	for _, dir := range unnamed {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < beginsWithin {
 			continue
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			os.RemoveAll(filepath.Dir(path)) // it is in nobody's way if this fails
+		if err := os.Remove(dir); err != nil { // without a lock it is empty
+			removeUnheld(dir)
 		}
-		f.Close()
+	}
+}
+
+// removeUnheld removes a folder whose lock nobody holds. It neither waits for
+// nor follows what stands in the lock's place.
+func removeUnheld(dir string) {
+	f, err := os.OpenFile(filepath.Join(dir, ownerFile), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		os.RemoveAll(dir) // it is in nobody's way if this fails
 	}
 }
 

@@ -4,16 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A folder whose owner is gone is removed by the next that comes; one that is
 // held, and one that is none of ours, are left alone.
 func TestScratchRemovesWhatIsLeftOver(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	foreign := filepath.Join(os.TempDir(), "evabench-sim-foreign")
-	if err := os.Mkdir(foreign, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	foreign := makeFolder(t, "evabench-sim-foreign", 0)
 	held, err := newScratch(scratchPath())
 	if err != nil {
 		t.Fatal(err)
@@ -28,8 +28,8 @@ func TestScratchRemovesWhatIsLeftOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for dir, want := range map[string]bool{foreign: true, held.dir: true, killed.dir: false, next.dir: true} {
-		if _, err := os.Stat(dir); (err == nil) != want {
-			t.Errorf("%s is there: %v, want %v", dir, err == nil, want)
+		if there(dir) != want {
+			t.Errorf("%s is there: %v, want %v", dir, !want, want)
 		}
 	}
 	for _, s := range []*scratch{held, next} {
@@ -41,4 +41,96 @@ func TestScratchRemovesWhatIsLeftOver(t *testing.T) {
 	if err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v, %v, want what was foreign", left, err)
 	}
+}
+
+// What another has put in the place of a lock is neither waited for nor
+// followed, and its folder stays.
+func TestScratchLeavesWhatIsNoLock(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	var kept []string
+	for name, place := range map[string]func(path string) error{
+		"pipe":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"link": func(path string) error {
+			file := filepath.Join(os.TempDir(), "file")
+			if err := os.WriteFile(file, nil, 0o600); err != nil {
+				return err
+			}
+			return os.Symlink(file, path)
+		},
+	} {
+		dir := makeFolder(t, "evabench-sim-"+name, 0)
+		if err := place(filepath.Join(dir, ownerFile)); err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, dir)
+	}
+	removeLeftOver()
+	for _, dir := range kept {
+		if !there(dir) {
+			t.Errorf("%s is gone", dir)
+		}
+	}
+}
+
+// A folder that never got its name is removed when it is old: a young one may
+// be another process that begins, whatever it holds.
+func TestScratchRemovesWhatNeverBegan(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	file := func(dir string) *os.File {
+		f, err := os.Create(filepath.Join(dir, ownerFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	const old, young = beginsWithin + time.Minute, beginsWithin - time.Minute
+	want := map[string]bool{
+		makeFolder(t, ".evabench-sim-young", young): true,
+		makeFolder(t, ".evabench-sim-old", old):     false,
+	}
+	for name, age := range map[string]time.Duration{".evabench-sim-young-2": young, ".evabench-sim-old-2": old} {
+		dir := makeFolder(t, name, 0)
+		file(dir).Close()
+		grow(t, dir, age)
+		want[dir] = age == young
+	}
+	held := makeFolder(t, ".evabench-sim-held", 0)
+	lock := file(held)
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	grow(t, held, old)
+	want[held] = true
+	removeLeftOver()
+	for dir, want := range want {
+		if there(dir) != want {
+			t.Errorf("%s is there: %v, want %v", dir, !want, want)
+		}
+	}
+}
+
+// makeFolder makes a temporary folder of an age.
+func makeFolder(t *testing.T, name string, age time.Duration) string {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	grow(t, dir, age)
+	return dir
+}
+
+func grow(t *testing.T, dir string, age time.Duration) {
+	t.Helper()
+	at := time.Now().Add(-age)
+	if err := os.Chtimes(dir, at, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
