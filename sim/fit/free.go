@@ -2,23 +2,27 @@ package main
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"github.com/evabench/evabench/sim/parameters"
 )
 
-// detectors are those of the published tables.
-var detectors = []string{"rt-detrv2", "owl-v2", "omdet", "llmdet"}
-
-// A free parameter is a number that the fit may change, by a factor.
+// A free parameter is a number that the fit may change, by a factor on what
+// stands in the files.
 type free struct {
 	name string
-	// width is the standard deviation of what is believed of the factor's
-	// logarithm before any measurement: how far from 1 it may well be.
-	width float64
-	apply func(t *trial, factor float64)
+	// paths are the numbers that it changes, as in parameters.Set.Fitted; none
+	// for a load's.
+	paths []string
+	// now is the present value of the first of them; believed is what it was
+	// taken to be before any measurement, and width how far from that, as the
+	// standard deviation of its logarithm, it may well be.
+	now, believed, width float64
+	apply                func(t *trial, factor float64)
 }
+
+// prior is where the logarithm of the factor is believed to be.
+func (f free) prior() float64 { return math.Log(f.believed / f.now) }
 
 // A trial is one set of parameters and loads.
 type trial struct {
@@ -27,43 +31,64 @@ type trial struct {
 }
 
 const (
-	pro5000 = "NVIDIA RTX PRO 5000 Blackwell 48GB"
 	pro6000 = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
 	vlm     = "qwen3-vl-8b"
+	owl     = "owl-v2"
 )
 
+// detectors are those of the published tables.
+var detectors = []string{"rt-detrv2", owl, "omdet", "llmdet"}
+
 // freeParameters are what is fitted: of hardware and models few numbers, and
-// of each published load how busy its users were, which nobody published.
-func freeParameters() []free {
+// of one published load how long its cameras paused, which nobody published.
+func freeParameters(think map[string]time.Duration) []free {
+	now := parameters.Default()
+	gpu, engine := now.GPUs[pro6000], now.Engines[vlm]
 	all := []free{
-		{"gpus." + pro6000 + ".sm_speed", 0.3, func(t *trial, f float64) { t.parameters.GPUs[pro6000].SMSpeed *= f }},
-		{"gpus.*.switch_seconds", 0.5, func(t *trial, f float64) {
+		{"speed of an SM", []string{"gpus." + pro6000 + ".sm_speed"}, gpu.SMSpeed, 1.3, 0.3,
+			func(t *trial, f float64) { t.parameters.GPUs[pro6000].SMSpeed *= f }},
+		{"cost of a switch", nil, gpu.Switch, 0.00015, 0.5, func(t *trial, f float64) {
 			for _, g := range t.parameters.GPUs {
 				g.Switch *= f
 			}
 		}},
-		{"detectors.EVA.parallel_sms", 0.3, func(t *trial, f float64) {
+		{"SMs that a detector fills", nil, now.Detectors["omdet"].Parallel, 60, 0.3, func(t *trial, f float64) {
 			for _, name := range detectors {
 				t.parameters.Detectors[name].Parallel *= f
 			}
 		}},
-		{"detectors.EVA.bursts", 0.4, func(t *trial, f float64) {
+		{"bursts of an image", nil, float64(now.Detectors["omdet"].Bursts), 40, 0.4, func(t *trial, f float64) {
 			for _, name := range detectors {
 				d := t.parameters.Detectors[name]
 				d.Bursts = int(math.Round(float64(d.Bursts) * f))
 			}
 		}},
-		{"detectors.owl-v2.parallel_sms", 0.3, func(t *trial, f float64) { t.parameters.Detectors["owl-v2"].Parallel *= f }},
-		{"detectors.owl-v2.host_before", 0.5, func(t *trial, f float64) { t.parameters.Detectors["owl-v2"].Before *= f }},
-		{"engines." + vlm + ".prompt_token_sm_seconds", 0.7, func(t *trial, f float64) { t.parameters.Engines[vlm].PerToken *= f }},
-		{"engines." + vlm + ".gap_seconds", 1, func(t *trial, f float64) { t.parameters.Engines[vlm].Gap *= f }},
-		{"engines." + vlm + ".work_on." + pro6000, 0.5, func(t *trial, f float64) { t.parameters.Engines[vlm].WorkOn[pro6000] *= f }},
+		{"OWLv2's SMs against the others'", []string{"detectors." + owl + ".parallel_sms"},
+			now.Detectors[owl].Parallel / now.Detectors["omdet"].Parallel, 1.8, 0.3,
+			func(t *trial, f float64) { t.parameters.Detectors[owl].Parallel *= f }},
+		{"OWLv2's work on the host", []string{"detectors." + owl + ".host_before"}, now.Detectors[owl].Before, 0.06, 0.5,
+			func(t *trial, f float64) { t.parameters.Detectors[owl].Before *= f }},
+		{"work of a prompt's token", []string{"engines." + vlm + ".prompt_token_sm_seconds"}, engine.PerToken, 0.08, 0.7,
+			func(t *trial, f float64) { t.parameters.Engines[vlm].PerToken *= f }},
+		{"host between two steps", []string{"engines." + vlm + ".gap_seconds"}, engine.Gap, 0.01, 1,
+			func(t *trial, f float64) { t.parameters.Engines[vlm].Gap *= f }},
 	}
+	for name := range now.GPUs {
+		all[1].paths = append(all[1].paths, "gpus."+name+".switch_seconds")
+	}
+	believed := map[string]float64{"rt-detrv2": 1.1, owl: 3.5, "omdet": 1, "llmdet": 4.5}
 	for _, name := range detectors {
-		all = append(all, free{"detectors." + name + ".sm_seconds", 0.25, func(t *trial, f float64) { t.parameters.Detectors[name].Work *= f }})
+		all[2].paths = append(all[2].paths, "detectors."+name+".parallel_sms")
+		all[3].paths = append(all[3].paths, "detectors."+name+".bursts")
+		path := "detectors." + name + ".sm_seconds"
+		all = append(all, free{"work of " + name, []string{path}, now.Detectors[name].Work, believed[name], 0.25,
+			func(t *trial, f float64) { t.parameters.Detectors[name].Work *= f }})
 	}
-	for _, load := range []string{"mps-vision/rt-detrv2", "mps-vision/omdet", "mps-vision/llmdet"} {
-		all = append(all, free{"load " + load + ".think", 1, func(t *trial, f float64) { t.think[load] = f }})
+	// What the models' rates with MPS ask for if an answer takes no time.
+	for load, seconds := range map[string]float64{"rt-detrv2": 3.5, "omdet": 2.9, "llmdet": 4.1} {
+		key := "mps-vision/" + load
+		all = append(all, free{"think time of " + key, nil, think[key].Seconds(), seconds, 0.5,
+			func(t *trial, f float64) { t.think[key] = f }})
 	}
 	return all
 }
@@ -91,7 +116,7 @@ func (t *trial) loads(r *row, base map[string]time.Duration) {
 // thinkTimes gives the presets' own think times.
 func thinkTimes(rows []*row) map[string]time.Duration {
 	base := map[string]time.Duration{}
-	for _, r := range slices.Backward(rows) {
+	for _, r := range rows {
 		for _, s := range r.bench.Scenario.Services {
 			base[r.preset+"/"+s.Name] = s.Load.Think
 		}

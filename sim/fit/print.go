@@ -8,27 +8,28 @@ import (
 	"os"
 	"slices"
 	"strconv"
-
-	"gonum.org/v1/gonum/mat"
 )
 
 func printFree(p *problem, x []float64) {
-	fmt.Println("Fitted parameters (factor on what stands in the files)")
+	fmt.Printf("%d numbers were freed for %d figures of %d rows; responses and latency of a row are tied by Little's law\n",
+		len(p.free), len(p.noted), len(p.rows))
+	fmt.Printf("  %-40s %12s %12s %12s\n", "parameter", "believed", "before", "fitted")
 	for i, f := range p.free {
-		fmt.Printf("  %-75s %.4f\n", f.name, math.Exp(x[i]))
-	}
-	for key, think := range p.base {
-		if f, ok := trialOf(p.free, x).think[key]; ok {
-			fmt.Printf("  think time of %-60s %.4f s\n", key, think.Seconds()*f)
-		}
+		fmt.Printf("  %-40s %12.5g %12.5g %12.5g\n", f.name, f.believed, f.now, f.now*math.Exp(x[i]))
 	}
 	fmt.Println()
 }
 
 // writeParameters writes a trial's parameters, its changed numbers rounded to
 // four digits.
-func writeParameters(file string, t *trial) error {
+func writeParameters(file string, all []free, t *trial) error {
 	p := t.parameters
+	p.Fitted = nil
+	for _, f := range all {
+		p.Fitted = append(p.Fitted, f.paths...)
+	}
+	slices.Sort(p.Fitted)
+	p.Fitted = slices.Compact(p.Fitted)
 	round := func(numbers ...*float64) {
 		for _, n := range numbers {
 			*n, _ = strconv.ParseFloat(strconv.FormatFloat(*n, 'g', 4, 64), 64)
@@ -42,10 +43,6 @@ func writeParameters(file string, t *trial) error {
 	}
 	for _, e := range p.Engines {
 		round(&e.Gap, &e.PerToken)
-		for gpu, on := range e.WorkOn {
-			round(&on)
-			e.WorkOn[gpu] = on
-		}
 	}
 	data, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
@@ -70,30 +67,4 @@ func printRows(title string, rows []*row, figures map[*row]map[string]float64) {
 		}
 	}
 	fmt.Println()
-}
-
-// leaveOneOut predicts each row from a fit to the others: from the fit to all,
-// one step with the linear model, without the row.
-func (p *problem) leaveOneOut(x []float64) (map[*row]map[string]float64, error) {
-	r, err := p.residuals(x)
-	if err != nil {
-		return nil, err
-	}
-	var j *mat.Dense
-	if j, err = p.jacobian(x); err != nil {
-		return nil, err
-	}
-	out := make(map[*row]map[string]float64)
-	for _, left := range p.rows {
-		without, err := p.step(x, r, j, 0, left)
-		if err != nil {
-			return nil, err
-		}
-		figures, err := p.predict(without, []*row{left})
-		if err != nil {
-			return nil, err
-		}
-		out[left] = figures[left]
-	}
-	return out, nil
 }

@@ -4,11 +4,11 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/sim/parameters"
 	"github.com/evabench/evabench/sim/virtual"
@@ -80,14 +80,10 @@ func rowsOf(window time.Duration, read func(preset string) ([]byte, bool)) ([]*r
 			if c.Replicate != 1 {
 				continue
 			}
-			b, err := virtual.Open(preset, data)
+			r, err := newRow(t.ID+" "+c.Config.Name, preset, data, i, window)
 			if err != nil {
 				return nil, err
 			}
-			if window > 0 {
-				b.Scenario.Window = window
-			}
-			r := &row{name: t.ID + " " + c.Config.Name, preset: preset, bench: b, cell: b.Cells[i], targets: map[string]float64{}}
 			at := slices.IndexFunc(t.Rows, func(p publishedRow) bool {
 				return p.MIG == (c.Config.Layout != "off") && p.MPS == (c.Config.Sharing == "mps")
 			})
@@ -101,25 +97,48 @@ func rowsOf(window time.Duration, read func(preset string) ([]byte, bool)) ([]*r
 			return nil, fmt.Errorf("table %s: %d of %d rows are cells of preset %s", t.ID, matched, len(t.Rows), preset)
 		}
 	}
+	unknown, err := variantRows(window, read)
+	return append(all, unknown...), err
+}
+
+// variantRows gives every cell of the variants.
+func variantRows(window time.Duration, read func(preset string) ([]byte, bool)) (all []*row, err error) {
 	for _, v := range variants {
-		data, _ := read(v.preset)
+		data, ok := read(v.preset)
+		if !ok {
+			return nil, fmt.Errorf("%s: there is no preset %q", v.name, v.preset)
+		}
+		for i := 0; i < len(v.replace); i += 2 {
+			if !strings.Contains(string(data), v.replace[i]) {
+				return nil, fmt.Errorf("%s: preset %s has no %q", v.name, v.preset, v.replace[i])
+			}
+		}
 		text := []byte(strings.NewReplacer(v.replace...).Replace(string(data)))
 		first, err := virtual.Open(v.preset, text)
 		if err != nil {
 			return nil, err
 		}
 		for i, c := range first.Cells {
-			b, err := virtual.Open(v.preset, text)
+			r, err := newRow(v.name+" "+c.Config.Name, v.preset, text, i, window)
 			if err != nil {
 				return nil, err
 			}
-			if window > 0 {
-				b.Scenario.Window = window
-			}
-			all = append(all, &row{name: v.name + " " + c.Config.Name, preset: v.preset, bench: b, cell: b.Cells[i]})
+			all = append(all, r)
 		}
 	}
 	return all, nil
+}
+
+// newRow opens a scenario's text for one of its cells.
+func newRow(name, preset string, text []byte, cell int, window time.Duration) (*row, error) {
+	b, err := virtual.Open(preset, text)
+	if err != nil {
+		return nil, err
+	}
+	if window > 0 {
+		b.Scenario.Window = window
+	}
+	return &row{name: name, preset: preset, bench: b, cell: b.Cells[cell], targets: map[string]float64{}}, nil
 }
 
 // The figures of a row.
@@ -131,7 +150,7 @@ const (
 
 func (p publishedRow) figures() map[string]float64 {
 	f := map[string]float64{}
-	for name, v := range map[string]float64{vlmResponses: p.VLMResponses, vlmLatency: p.VLMLatency, visionRate: p.VisionRPS} {
+	for name, v := range map[string]float64{vlmResponses: p.VLMResponses, vlmLatency: p.VLMLatency, visionRate: p.VisionRPS + p.TotalRPS} {
 		if v > 0 {
 			f[name] = v
 		}
@@ -142,31 +161,36 @@ func (p publishedRow) figures() map[string]float64 {
 	return f
 }
 
+// seeds is how many runs of other arrivals a figure is the mean of.
+const seeds = 2
+
 // run gives the model's figures of a row: responses an hour, seconds, requests
-// a second.
+// a second. A published figure of which nothing came is an error.
 func (r *row) run(p parameters.Set) (map[string]float64, error) {
-	result, err := r.bench.Run(r.cell, p)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.name, err)
-	}
-	seconds := result.Window.Seconds()
 	f := map[string]float64{}
-	var vision float64
-	for _, s := range result.Services {
-		if s.Role == "agent" {
-			f[vlmResponses] += float64(s.Completed) / seconds * 3600
-			f[vlmLatency] = s.Latency
-			continue
+	for seed := range uint64(seeds) {
+		cell := r.cell
+		cell.Seed += seed
+		result, err := r.bench.Run(cell, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name, err)
 		}
-		vision += float64(s.Completed) / seconds
-		for model, n := range s.Models {
-			f[model] += float64(n) / seconds
+		seconds := result.Window.Seconds()
+		for _, s := range result.Services {
+			if s.Role == results.RoleAgent {
+				f[vlmResponses] += float64(s.Completed) / seconds * 3600 / seeds
+				f[vlmLatency] += s.Latency / seeds
+				continue
+			}
+			f[visionRate] += float64(s.Completed) / seconds / seeds
+			for model, n := range s.Models {
+				f[model] += float64(n) / seconds / seeds
+			}
 		}
 	}
-	f[visionRate] = vision
 	for name := range r.targets {
-		if f[name] <= 0 || math.IsNaN(f[name]) {
-			f[name] = 1e-6 // nothing was answered: as far off as can be
+		if !(f[name] > 0) {
+			return nil, fmt.Errorf("%s: no %s was answered", r.name, name)
 		}
 	}
 	return f, nil

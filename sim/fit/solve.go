@@ -25,7 +25,8 @@ func sigma(figure string) float64 {
 type problem struct {
 	rows []*row
 	free []free
-	base map[string]time.Duration
+	// predict gives the figures of some rows with factors given as logarithms.
+	predict func(x []float64, rows []*row) (map[*row]map[string]float64, error)
 	// noted is where a figure of a row stands among the residuals.
 	noted []residual
 }
@@ -35,8 +36,8 @@ type residual struct {
 	figure string
 }
 
-func newProblem(rows []*row, all []free, base map[string]time.Duration) *problem {
-	p := &problem{rows: rows, free: all, base: base}
+func newProblem(rows []*row, all []free, predict func([]float64, []*row) (map[*row]map[string]float64, error)) *problem {
+	p := &problem{rows: rows, free: all, predict: predict}
 	for _, r := range rows {
 		for _, figure := range slices.Sorted(maps.Keys(r.targets)) {
 			p.noted = append(p.noted, residual{r, figure})
@@ -45,27 +46,29 @@ func newProblem(rows []*row, all []free, base map[string]time.Duration) *problem
 	return p
 }
 
-// predict runs all rows and gives the figures of each.
-func (p *problem) predict(x []float64, rows []*row) (map[*row]map[string]float64, error) {
-	all := make([]map[string]float64, len(rows))
-	var g errgroup.Group
-	g.SetLimit(2)
-	for i, r := range rows {
-		g.Go(func() (err error) {
-			t := trialOf(p.free, x)
-			t.loads(r, p.base)
-			all[i], err = r.run(t.parameters)
-			return err
-		})
+// predictor runs rows on the model, two at a time.
+func predictor(all []free, base map[string]time.Duration) func([]float64, []*row) (map[*row]map[string]float64, error) {
+	return func(x []float64, rows []*row) (map[*row]map[string]float64, error) {
+		figures := make([]map[string]float64, len(rows))
+		var g errgroup.Group
+		g.SetLimit(2)
+		for i, r := range rows {
+			g.Go(func() (err error) {
+				t := trialOf(all, x)
+				t.loads(r, base)
+				figures[i], err = r.run(t.parameters)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return nil, err
+		}
+		out := make(map[*row]map[string]float64)
+		for i, r := range rows {
+			out[r] = figures[i]
+		}
+		return out, nil
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	out := make(map[*row]map[string]float64)
-	for i, r := range rows {
-		out[r] = all[i]
-	}
-	return out, nil
 }
 
 // residuals gives log(model ÷ published) ÷ sigma for every figure.
@@ -81,10 +84,15 @@ func (p *problem) residuals(x []float64) ([]float64, error) {
 	return all, nil
 }
 
-// cost is the sum of squares of residuals and of what is believed beforehand.
-func (p *problem) cost(x, residuals []float64) float64 {
+// cost is the sum of squares of residuals and of how far parameters are from
+// what was believed of them; the residuals of one row are left out, or none if
+// it is nil.
+func (p *problem) cost(x, residuals []float64, without *row) float64 {
 	var sum float64
-	for _, r := range residuals {
+	for i, r := range residuals {
+		if p.noted[i].row == without {
+			continue
+		}
 		// Far off, a figure pulls as its distance, not as its square: one that
 		// cannot be met does not spoil the others.
 		if a := math.Abs(r); a > 4 {
@@ -94,7 +102,8 @@ func (p *problem) cost(x, residuals []float64) float64 {
 		}
 	}
 	for i, f := range p.free {
-		sum += x[i] / f.width * x[i] / f.width
+		away := (x[i] - f.prior()) / f.width
+		sum += away * away
 	}
 	return sum
 }
@@ -146,7 +155,7 @@ func (p *problem) step(x, r []float64, j *mat.Dense, damping float64, without *r
 	}
 	for c, f := range p.free {
 		a.SetSym(c, c, a.At(c, c)*(1+damping)+1/(f.width*f.width))
-		b.SetVec(c, b.AtVec(c)-x[c]/(f.width*f.width))
+		b.SetVec(c, b.AtVec(c)-(x[c]-f.prior())/(f.width*f.width))
 	}
 	var chol mat.Cholesky
 	if !chol.Factorize(a) {
@@ -164,39 +173,78 @@ func (p *problem) step(x, r []float64, j *mat.Dense, damping float64, without *r
 }
 
 // solve is Levenberg and Marquardt's method from x. It tells each round.
-func (p *problem) solve(x []float64, rounds int, tell func(string, ...any)) ([]float64, *mat.Dense, error) {
+func (p *problem) solve(x []float64, rounds int, tell func(string, ...any)) ([]float64, error) {
 	r, err := p.residuals(x)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	best, damping := p.cost(x, r), 0.1
-	tell("start: cost %.1f", best)
-	var j *mat.Dense
+	tell("start: cost %.1f", p.cost(x, r, nil))
 	for round := range rounds {
-		if j, err = p.jacobian(x); err != nil {
-			return nil, nil, err
+		j, err := p.jacobian(x)
+		if err != nil {
+			return nil, err
 		}
-		improved := false
-		for range 5 {
-			next, err := p.step(x, r, j, damping, nil)
-			if err != nil {
-				return nil, nil, err
-			}
-			rn, err := p.residuals(next)
-			if err != nil {
-				return nil, nil, err
-			}
-			if cost := p.cost(next, rn); cost < best {
-				improved = best-cost > 0.002*best
-				x, r, best, damping = next, rn, cost, damping/4
-				break
-			}
-			damping *= 5
+		before := p.cost(x, r, nil)
+		if x, r, err = p.descend(x, r, j, nil); err != nil {
+			return nil, err
 		}
-		tell("round %d: cost %.1f", round+1, best)
-		if !improved {
+		after := p.cost(x, r, nil)
+		tell("round %d: cost %.1f", round+1, after)
+		if after > 0.998*before {
 			break
 		}
 	}
-	return x, j, nil
+	return x, nil
+}
+
+// descend takes the longest step, from undamped to short, that lowers the
+// cost without a row, and gives x and its residuals as they are if none does.
+func (p *problem) descend(x, r []float64, j *mat.Dense, without *row) ([]float64, []float64, error) {
+	for _, damping := range []float64{0, 0.1, 1, 10} {
+		next, err := p.step(x, r, j, damping, without)
+		if err != nil {
+			return nil, nil, err
+		}
+		rn, err := p.residuals(next)
+		if err != nil {
+			return nil, nil, err
+		}
+		if p.cost(next, rn, without) < p.cost(x, r, without) {
+			return next, rn, nil
+		}
+	}
+	return x, r, nil
+}
+
+// chords is how many steps a fit without a row takes from the fit to all.
+const chords = 3
+
+// leaveOneOut predicts each row from a fit to the others. The fits without a
+// row begin at x, take steps with the derivatives at x, which belong to no
+// row's figures but through the model, and pull parameters to what was believed
+// of them before any fit.
+func (p *problem) leaveOneOut(x []float64) (map[*row]map[string]float64, error) {
+	r, err := p.residuals(x)
+	if err != nil {
+		return nil, err
+	}
+	j, err := p.jacobian(x)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[*row]map[string]float64)
+	for _, left := range p.rows {
+		without, rest := x, r
+		for range chords {
+			if without, rest, err = p.descend(without, rest, j, left); err != nil {
+				return nil, err
+			}
+		}
+		figures, err := p.predict(without, []*row{left})
+		if err != nil {
+			return nil, err
+		}
+		out[left] = figures[left]
+	}
+	return out, nil
 }

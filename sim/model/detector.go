@@ -26,7 +26,8 @@ type DetectorConfig struct {
 	// each, the worker's core works for Launch: a model run kernel by kernel
 	// (PyTorch's eager mode) launches them, and waits for the GPU where what
 	// comes next depends on its result. A GPU that is free in between may go to
-	// others. Simplification: real parts are not equal.
+	// others. Simplification: real parts are not equal, and launches run ahead
+	// of the GPU where nothing waits, so that this is an effective number.
 	Bursts int
 	Launch time.Duration
 	// Job is that of a request of median size. A batch's job is the sum of its

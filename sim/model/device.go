@@ -34,6 +34,8 @@ type Client struct {
 // Waterman, Patterson, CACM 52(4), 2009):
 //
 //	max(Work / min(Parallel, Share × SMs), Bytes / Bandwidth)
+//
+// Simplification: however few SMs it has, it can draw the whole bandwidth.
 type Job struct {
 	Work     float64 // SM-seconds, at least 0
 	Parallel float64 // SMs that it can use at the most, more than 0

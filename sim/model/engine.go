@@ -11,8 +11,8 @@ import (
 type EngineConfig struct {
 	MaxSeqs   int // sequences that run at once (max_num_seqs)
 	MaxTokens int // tokens of one step (max_num_batched_tokens)
-	// KVBlocks is the KV cache in blocks (vLLM's num_gpu_blocks less its null
-	// block), BlockTokens the tokens of one (block_size).
+	// KVBlocks is the KV cache in blocks (num_gpu_blocks), BlockTokens the tokens
+	// of one (block_size). Simplification: vLLM keeps one block empty.
 	KVBlocks, BlockTokens int
 	// Frontend and ImageFrontend are the frontend's work on one core of the
 	// host before a call reaches the engine: for each call (template, tokens),

@@ -16,18 +16,17 @@ type claim struct {
 // processes. Job i has Work Wi (SM-seconds), Bytes Bi, at most mi SMs
 // (Parallel, the client's share), and goes at the speed (parts/s)
 //
-//	vi = min(mi/Wi, s·mi/Wi, b/Bi)
+//	vi = mi·min(1/Wi, s/Wi, b/Bi)
 //
-// where s (a share of what each asks for) and b (bytes/s) are levels, the same
-// for all: the highest for which Σ vi·Wi ≤ SMs and Σ vi·Bi ≤ Bandwidth; a level
-// that limits nobody is infinite. So SMs are shared in proportion to what jobs
-// can fill, as blocks of several grids find their way onto SMs that become
-// free: a kernel of many blocks leaves one of few no more than its part.
-// Bandwidth is shared evenly among those that it limits. What a job leaves of
-// one because the other slows it goes to the rest: no job could go faster but
-// at the cost of one that has no more of the resource that limits both (the
-// bottleneck fairness of Dolev et al., "No Justified Complaints", ITCS 2012,
-// with weights for the SMs).
+// where s (a share of what each asks for) and b (bytes/s for each SM that is
+// asked for) are levels, the same for all: the highest for which Σ vi·Wi ≤ SMs
+// and Σ vi·Bi ≤ Bandwidth; a level that limits nobody is infinite. So both are
+// shared in proportion to the SMs that jobs can fill, as blocks of several
+// grids find their way onto SMs that become free, and each SM has as many loads
+// under way as any other. What a job leaves of one because the other slows it
+// goes to the rest: no job could go faster but at the cost of one that has no
+// more, for its size, of the resource that limits both (the bottleneck fairness
+// of Dolev et al., "No Justified Complaints", ITCS 2012, with weights).
 //
 // Simplification: that the hardware's block scheduler and memory controllers
 // share in this sense. Neither caches nor anything else of one job slow
@@ -51,7 +50,7 @@ func (d *Device) share(now time.Duration) {
 	d.claims = claims
 	level := d.levels(claims)
 	for _, c := range claims {
-		c.job.run(now, min(1, level.sms)*c.most/c.job.Work, level.memory/c.job.Bytes)
+		c.job.run(now, c.most*min(1, level.sms)/c.job.Work, c.most*level.memory/c.job.Bytes)
 	}
 }
 
@@ -72,8 +71,8 @@ func (j *job) run(now time.Duration, sms, memory float64) {
 
 // A level is what one job may have of each resource, and what all use then.
 type level struct {
-	// sms is a share of what a job asks for, memory bytes/s; infinite where
-	// nobody is limited.
+	// sms is a share of what a job asks for, memory bytes/s for each SM that it
+	// asks for; infinite where nobody is limited.
 	sms, memory float64
 	bytes       float64 // bytes/s that all move
 	slope       float64 // change of bytes with memory, at least 0
@@ -89,7 +88,11 @@ func (d *Device) levels(claims []claim) level {
 	if l.bytes <= most {
 		return l
 	}
-	low, high := most/float64(len(claims)), most
+	var asked, least float64 = 0, math.Inf(1)
+	for _, c := range claims {
+		asked, least = asked+c.most, min(least, c.most)
+	}
+	low, high := most/asked, most/least
 	memory := low
 	for range 60 {
 		l = fill(claims, d.cfg.SMs, memory)
@@ -118,7 +121,7 @@ func fill(claims []claim, sms, memory float64) level {
 		case c.job.Work == 0:
 			c.bound = 0
 		case c.job.Bytes > 0:
-			c.bound = min(c.most, memory*(c.job.Work/c.job.Bytes))
+			c.bound = c.most * min(1, memory*(c.job.Work/c.job.Bytes))
 		}
 		// Insertion: few claims, in nearly the same order at every call.
 		for k := i; k > 0 && claims[k].bound/claims[k].most < claims[k-1].bound/claims[k-1].most; k-- {
@@ -146,9 +149,9 @@ func fill(claims []claim, sms, memory float64) level {
 		switch {
 		case c.job.Bytes == 0:
 		case c.bound < c.most: // limited by the memory
-			l.bytes += memory
-			l.slope++
-			given += c.job.Work / c.job.Bytes
+			l.bytes += c.most * memory
+			l.slope += c.most
+			given += c.most * (c.job.Work / c.job.Bytes)
 		default:
 			l.bytes += c.bound * (c.job.Bytes / c.job.Work)
 		}

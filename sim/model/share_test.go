@@ -29,9 +29,9 @@ func every(cfg DeviceConfig, all []Client, trace []arrival, f func(d *Device)) *
 }
 
 // The definition of share, checked without its algorithm: no resource is given
-// out twice, and every job has as many SMs as it can use, or as large a
-// part of what it asks for as anybody of SMs that are all in use, or as much as anybody of a bandwidth that
-// is all in use. So the device is never idle while a job could use it.
+// out twice, and every job has as many SMs as it can use, or for its size as
+// much as anybody of SMs, or of a bandwidth, that are all in use. So the device
+// is never idle while a job could use it.
 func TestSharesAreFairAndWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := drawConfig(t)
@@ -55,7 +55,7 @@ func TestSharesAreFairAndWhole(t *testing.T) {
 					}
 					sms += j.speed * j.Work
 					bytes += j.speed * j.Bytes
-					mostSMs, mostBytes = max(mostSMs, j.speed*j.Work/min(j.Parallel, p.limit)), max(mostBytes, j.speed*j.Bytes)
+					mostSMs, mostBytes = max(mostSMs, j.speed*j.Work/min(j.Parallel, p.limit)), max(mostBytes, j.speed*j.Bytes/min(j.Parallel, p.limit))
 				}
 			}
 			if sms > cfg.SMs*(1+near) || bytes > cfg.Bandwidth*(1+near) {
@@ -68,7 +68,7 @@ func TestSharesAreFairAndWhole(t *testing.T) {
 				}
 				own := j.Work > 0 && j.speed*j.Work >= min(j.Parallel, p.limit)*(1-near)
 				bySMs := sms >= cfg.SMs*(1-near) && j.speed*j.Work/min(j.Parallel, p.limit) >= mostSMs*(1-near)
-				byMemory := bytes >= cfg.Bandwidth*(1-near) && j.speed*j.Bytes >= mostBytes*(1-near)
+				byMemory := bytes >= cfg.Bandwidth*(1-near) && j.speed*j.Bytes/min(j.Parallel, p.limit) >= mostBytes*(1-near)
 				if !own && !bySMs && !byMemory {
 					t.Fatalf("%+v runs at %v SMs, %v bytes/s; in use are %v SMs of %v, %v bytes/s of %v",
 						j.Job, j.speed*j.Work, j.speed*j.Bytes, sms, cfg.SMs, bytes, cfg.Bandwidth)

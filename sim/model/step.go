@@ -138,7 +138,9 @@ func (e *Engine) content(s *Sequence, i int) uint64 {
 	return z ^ z>>31
 }
 
-// schedule adds a sequence's next n tokens to the step.
+// schedule adds a sequence's next n tokens to the step. Simplification: all its
+// images are encoded with the prompt's first tokens; vLLM encodes each when the
+// prompt comes to it.
 func (e *Engine) schedule(s *Sequence, n int, job *Job) {
 	if s.Output > 0 && s.computed == s.tokens()-1 {
 		job.Work += e.cfg.PerSequence

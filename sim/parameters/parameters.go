@@ -26,7 +26,8 @@ var embedded []byte
 // A Set is all parameters. It is data: whoever has one may change it.
 type Set struct {
 	About string `json:"about"`
-	// Fitted names the numbers that make fit sets, as paths: "gpus.NAME.sm_speed".
+	// Fitted names the numbers that were fitted to published measurements, as
+	// paths: "gpus.NAME.sm_speed".
 	Fitted    []string             `json:"fitted"`
 	Servers   map[string]Server    `json:"servers"`   // by the name that users type
 	GPUs      map[string]*GPU      `json:"gpus"`      // by product name
@@ -63,7 +64,7 @@ type GPU struct {
 	// Switch how long the GPU stands still in between, in seconds.
 	TimeSlice float64 `json:"time_slice_seconds"`
 	Switch    float64 `json:"switch_seconds"`
-	// Measured is whether published measurements on this GPU were fitted.
+	// Measured is whether measurements on this GPU were published and fitted.
 	Measured bool `json:"measured"`
 }
 
@@ -83,7 +84,7 @@ type Detector struct {
 }
 
 // An Engine is a language model in vLLM. Work is in SM-seconds of an RTX PRO
-// 5000, and multiplied by the GPU's entry in WorkOn.
+// 5000.
 type Engine struct {
 	Note string `json:"note"`
 	// MemoryGiB is weights, activations and graphs; KVBytes one token's cache.
@@ -97,11 +98,10 @@ type Engine struct {
 	PerImage     float64 `json:"frontend_seconds_per_image"`
 	Gap          float64 `json:"gap_seconds"` // the host's, between steps
 
-	Base          float64            `json:"step_sm_seconds"`
-	PerSequence   float64            `json:"sequence_sm_seconds"`
-	PerToken      float64            `json:"prompt_token_sm_seconds"`
-	PerImageToken float64            `json:"image_token_sm_seconds"`
-	WorkOn        map[string]float64 `json:"work_on"` // by GPU; 1 where it is missing
+	Base          float64 `json:"step_sm_seconds"`
+	PerSequence   float64 `json:"sequence_sm_seconds"`
+	PerToken      float64 `json:"prompt_token_sm_seconds"`
+	PerImageToken float64 `json:"image_token_sm_seconds"`
 }
 
 // Default gives the parameters that the program was built with. The caller
@@ -162,7 +162,7 @@ func (s Set) DetectorOn(gpu, name string) (DetectorOn, error) {
 	}, nil
 }
 
-// An EngineOn is a language model on a GPU, with no cache yet.
+// An EngineOn is a language model on a GPU, without what Budget decides.
 type EngineOn struct {
 	MemoryBytes   uint64  // before the KV cache
 	KVBytes       float64 // of one token
@@ -171,12 +171,14 @@ type EngineOn struct {
 	Config        model.EngineConfig
 }
 
-// The defaults of vLLM for what an engine takes at once.
+// What the servers take unless they are told otherwise.
 const (
-	maxSeqs     = 256
-	maxTokens   = 4096
-	blockTokens = 16
+	JobQueue  = 100 // requests that wait for a model (TorchServe's job_queue_size)
+	MemoryUse = 0.9 // share of a device's memory (vLLM's gpu_memory_utilization)
 )
+
+// blockTokens is vLLM's default block_size.
+const blockTokens = 16
 
 // EngineOn gives a language model on a GPU.
 func (s Set) EngineOn(gpu, name string) (EngineOn, error) {
@@ -189,15 +191,12 @@ func (s Set) EngineOn(gpu, name string) (EngineOn, error) {
 		return EngineOn{}, fmt.Errorf("nothing is known of how fast %s is on a %s; known: %s", name, gpu, names(s.GPUs))
 	}
 	k := 1 / g.SMSpeed
-	if on, ok := e.WorkOn[gpu]; ok {
-		k *= on
-	}
 	return EngineOn{
 		MemoryBytes: uint64(e.MemoryGiB * (1 << 30)), KVBytes: e.KVBytes,
 		ContextTokens: e.ContextTokens, AnswerTokens: e.AnswerTokens,
 		Config: model.EngineConfig{
-			MaxSeqs: maxSeqs, MaxTokens: maxTokens, BlockTokens: blockTokens,
-			Frontend: seconds(e.Frontend), ImageFrontend: seconds(e.PerImage), Gap: seconds(e.Gap),
+			BlockTokens: blockTokens,
+			Frontend:    seconds(e.Frontend), ImageFrontend: seconds(e.PerImage), Gap: seconds(e.Gap),
 			Base: e.Base * k, PerSequence: e.PerSequence * k, PerToken: e.PerToken * k, PerImageToken: e.PerImageToken * k,
 			Parallel: everySM, WeightBytes: e.WeightBytes, KVBytes: e.KVBytes, PrefixCache: true,
 		},

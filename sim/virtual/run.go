@@ -17,19 +17,16 @@ import (
 	"github.com/evabench/evabench/sim/parameters"
 )
 
-// queue is TorchServe's default job_queue_size.
-const queue = 100
-
-// memoryUse is vLLM's default gpu_memory_utilization.
-const memoryUse = 0.9
-
 // settle is how long requests due in the window may take after it to count in
 // the mean latency, as a share of the window.
-const settle = 0.5
+const settle = 0.25
 
 // Run runs the first step of a cell with the given parameters. The same
 // parameters, cell and loads give the same Result.
 func (b *Bench) Run(c scenarios.Cell, p parameters.Set) (Result, error) {
+	if len(c.Config.Params) > 0 {
+		return Result{}, fmt.Errorf("%s has launch parameters, which virtual time does not know", c.Config.Name)
+	}
 	assignments, err := b.assign(c.Config)
 	if err != nil {
 		return Result{}, err
@@ -76,6 +73,7 @@ type service struct {
 	router    loadgen.Router
 	instances []instance
 	inFlight  []int64
+	seed      uint64 // of its own, so that services do not draw alike
 
 	counted Service
 	latency time.Duration // sum over counted.Answered
@@ -89,7 +87,7 @@ type instance interface {
 
 func (r *run) service(i int, placed []services.Assignment) (*service, error) {
 	of := &r.bench.Scenario.Services[i]
-	v := &service{run: r, of: of, workload: r.bench.workloads[i]}
+	v := &service{run: r, of: of, workload: r.bench.workloads[i], seed: rand.New(rand.NewPCG(r.cell.Seed, uint64(i))).Uint64()}
 	v.counted = Service{Name: of.Name, Role: of.Role, Models: make(map[string]int)}
 	if of.Load.Arrivals != scenarios.Closed {
 		return nil, fmt.Errorf("arrivals are %s; only closed loops run in virtual time", of.Load.Arrivals)
@@ -133,7 +131,7 @@ func (r *run) launch(of *scenarios.Service, a services.Assignment) (instance, er
 		if err != nil {
 			return nil, err
 		}
-		budget, err := e.Budget(d.MemoryBytes, memoryUse, 0)
+		budget, err := e.Budget(d.MemoryBytes, parameters.MemoryUse, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +143,7 @@ func (r *run) launch(of *scenarios.Service, a services.Assignment) (instance, er
 		if err != nil {
 			return nil, err
 		}
-		known.Config.Workers, known.Config.Queue = r.cell.Config.Workers[m.Name], queue
+		known.Config.Workers, known.Config.Queue = r.cell.Config.Workers[m.Name], parameters.JobQueue
 		if known.Config.Workers == 0 {
 			known.Config.Workers = m.Workers
 		}
@@ -158,7 +156,7 @@ func (r *run) launch(of *scenarios.Service, a services.Assignment) (instance, er
 func (v *service) drive() {
 	users := int(v.of.Load.Levels[0])
 	for u := range users {
-		random := rand.New(rand.NewPCG(v.cell.Seed, uint64(u)))
+		random := rand.New(rand.NewPCG(v.seed, uint64(u)))
 		v.world.At(v.first(u, users, random), func() { v.session(u, int64(u), users, random) })
 	}
 }
@@ -193,7 +191,7 @@ func (v *service) session(u int, n int64, users int, random *rand.Rand) {
 		due := v.world.Now()
 		i := v.router.Pick(n, v.inFlight)
 		v.inFlight[i]++
-		taken := v.instances[i].ask(q, v.cell.Seed^uint64(n)<<8^k, func(a loadgen.Answer) {
+		taken := v.instances[i].ask(q, v.seed^uint64(n)<<8^k, func(a loadgen.Answer) {
 			v.inFlight[i]--
 			v.answered(q, due)
 			call(&a, k+1)
@@ -250,7 +248,7 @@ type engine struct {
 }
 
 func (e *engine) ask(q *loadgen.Request, seed uint64, done func(loadgen.Answer)) bool {
-	c := model.Call{Token: func() {}}
+	var c model.Call
 	for _, m := range q.Messages {
 		c.PromptTokens += parameters.TurnTokens + parameters.TextTokens(len(m.Text))
 		for _, data := range m.Images {

@@ -39,7 +39,7 @@ type Bench struct {
 	server    parameters.Server
 	workloads []loadgen.Workload
 	devices   map[string][]device.Device // by layout and sharing
-	slices    map[string]int             // memory slices of a card, by product name
+	profiles  map[string][]nvml.Profile  // of a card, by product name
 }
 
 // Open reads a scenario whose backend is a simulated server.
@@ -48,7 +48,7 @@ func Open(file string, data []byte) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bench{Scenario: s, devices: make(map[string][]device.Device), slices: make(map[string]int)}
+	b := &Bench{Scenario: s, devices: make(map[string][]device.Device), profiles: make(map[string][]nvml.Profile)}
 	var backend struct { // of sim.BackendConfig
 		Server string  `yaml:"server"`
 		Scale  float64 `yaml:"scale"`
@@ -87,6 +87,9 @@ func workloadOf(s kind.Spec) (loadgen.Workload, error) {
 	if err := s.Decode(&c); err != nil {
 		return nil, err
 	}
+	if !c.Unique || c.SharedPrefix > 0 {
+		return nil, errors.New("prompts that repeat are not for virtual time, which has no prefix cache")
+	}
 	c.Unique = false
 	return agent.New(c)
 }
@@ -119,7 +122,7 @@ func (b *Bench) apply(c results.Config) (_ []device.Device, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.countSlices(cards); err != nil {
+	if err := b.readProfiles(cards); err != nil {
 		return nil, err
 	}
 	backend := nvidia.New(cards, daemons{})
@@ -134,7 +137,7 @@ func (b *Bench) apply(c results.Config) (_ []device.Device, err error) {
 	return backend.Apply(context.Background(), plan)
 }
 
-func (b *Bench) countSlices(cards *nvml.Fake) error {
+func (b *Bench) readProfiles(cards *nvml.Fake) error {
 	all, err := cards.Devices()
 	if err != nil {
 		return err
@@ -144,7 +147,7 @@ func (b *Bench) countSlices(cards *nvml.Fake) error {
 		if err != nil {
 			return err
 		}
-		b.slices[d.Name] = nvml.MemorySlices(profiles)
+		b.profiles[d.Name] = profiles
 	}
 	return nil
 }
@@ -154,7 +157,7 @@ func (b *Bench) memoryShare(d device.Device) float64 {
 	if d.Instance == nil {
 		return 1
 	}
-	return float64(d.Instance.Size) / float64(b.slices[d.Model])
+	return nvml.MemoryShare(b.profiles[d.Model], nvml.Placement{Start: d.Instance.Start, Size: d.Instance.Size})
 }
 
 // daemons stands for MPS daemons: the model needs to know only on which
