@@ -90,25 +90,11 @@ func TestLaunchOnHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := s.Info()
-	if info.Service != "agent" || info.Name != "agent-0" || info.Device != gpus[0].UUID || len(info.Scrapes) != 1 || info.Scrapes[0].Kind != "vllm" {
-		t.Errorf("info %+v", info)
-	}
-	if got := fetch(t, info.URL+"/v1/models"); !strings.Contains(got, "qwen3-vl-8b") {
-		t.Errorf("models %s", got)
-	}
-	memory, err := m.GPUs.Memory(gpus[0].UUID)
-	if err != nil || memory.UsedBytes != memory.TotalBytes*9/10 {
-		t.Errorf("memory %+v, %v; want nine tenths in use", memory, err)
-	}
-	processes, err := m.GPUs.Processes(gpus[0].UUID)
-	if err != nil || len(processes) != 1 || processes[0].PID != m.command.Process.Pid {
-		t.Errorf("processes %v, %v", processes, err)
-	}
+	checkRunning(t, m, s.Info(), gpus[0].UUID)
 	if err := s.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if resp, err := http.Get(info.URL + "/health"); err == nil {
+	if resp, err := http.Get(s.Info().URL + "/health"); err == nil {
 		resp.Body.Close()
 		t.Error("a stopped instance answers")
 	}
@@ -126,6 +112,26 @@ func TestLaunchOnHost(t *testing.T) {
 	}
 	if s.Err() == nil {
 		t.Error("the instance does not know that its server has ended")
+	}
+}
+
+// checkRunning asks for agent-0 on a GPU: what it says of itself, and what the
+// GPU says of it.
+func checkRunning(t *testing.T, m *Machine, info results.Instance, gpu string) {
+	t.Helper()
+	if info.Service != "agent" || info.Name != "agent-0" || info.Device != gpu || len(info.Scrapes) != 1 || info.Scrapes[0].Kind != "vllm" {
+		t.Errorf("info %+v", info)
+	}
+	if got := fetch(t, info.URL+"/v1/models"); !strings.Contains(got, "qwen3-vl-8b") {
+		t.Errorf("models %s", got)
+	}
+	memory, err := m.GPUs.Memory(gpu)
+	if err != nil || memory.UsedBytes != memory.TotalBytes*9/10 {
+		t.Errorf("memory %+v, %v; want nine tenths in use", memory, err)
+	}
+	processes, err := m.GPUs.Processes(gpu)
+	if err != nil || len(processes) != 1 || processes[0].PID != m.command.Process.Pid {
+		t.Errorf("processes %v, %v", processes, err)
 	}
 }
 

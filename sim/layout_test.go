@@ -47,17 +47,8 @@ func TestLayoutsOnHost(t *testing.T) {
 			if err != nil || len(devices) != test.devices {
 				t.Fatalf("%d devices, want %d: %v", len(devices), test.devices, err)
 			}
-			l := &launcher{host: h}
-			var running []services.Service
-			for i, d := range devices {
-				s, err := l.Launch(t.Context(), services.Instance{
-					Service: "vision", Role: results.RoleVision, Name: d.Name, Device: d,
-					Models: []services.Model{{Name: "omdet", Workers: i + 1}},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				running = append(running, s)
+			running := launchOn(t, h, devices)
+			for _, d := range devices {
 				if _, mps := d.Env[envPipe]; mps != test.client {
 					t.Errorf("%s: environment %v", d.Name, d.Env)
 				}
@@ -79,4 +70,21 @@ func TestLayoutsOnHost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// launchOn starts a Vision instance on each device.
+func launchOn(t *testing.T, h *Host, devices []device.Device) (running []services.Service) {
+	t.Helper()
+	l := &launcher{host: h}
+	for i, d := range devices {
+		s, err := l.Launch(t.Context(), services.Instance{
+			Service: "vision", Role: results.RoleVision, Name: d.Name, Device: d,
+			Models: []services.Model{{Name: "omdet", Workers: i + 1}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		running = append(running, s)
+	}
+	return running
 }
