@@ -18,6 +18,8 @@ type serviceTally struct {
 	begun                      int64 // samples of the window that are a first call
 	cached, couldCache         int64 // prompt tokens of completed answers that told both
 	sessions                   map[int64]*session
+	users                      int64 // of a closed loop: sessions below are each user's first
+	late                       late
 	sent                       spans
 	calls                      map[string]*callsOf // by endpoint
 	// okDone holds the moments of ok answers with their tokens, for counters.
@@ -72,6 +74,13 @@ type session struct {
 	start, end results.Offset // Due of the first call, Done of the last
 }
 
+// late adds up the seconds from Due to Sent of a closed loop's sessions within
+// the window that follow another: their users thought before them.
+type late struct {
+	seconds float64
+	n       int64
+}
+
 // spans adds up requests in flight.
 type spans struct {
 	overlap float64   // seconds within the window, over all requests sent
@@ -113,6 +122,10 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	}
 	if s.Sent != results.NoOffset {
 		t.sentTo(s)
+		if w.holds(s.Due) && s.Call == 0 && s.Attempt == 0 && s.Session >= t.users {
+			t.late.seconds += s.Sent.Sub(s.Due).Seconds()
+			t.late.n++
+		}
 	}
 	if s.Sent != results.NoOffset {
 		from, to := max(s.Sent, w.from), min(s.Done, w.to)
@@ -144,6 +157,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 	tallies := map[string]*serviceTally{}
 	for _, level := range s.Plan.Levels {
 		tallies[level.Service] = newServiceTally()
+		tallies[level.Service].users = int64(level.Value)
 	}
 	var strangers int64
 	for sample, err := range step.samples {
@@ -301,12 +315,17 @@ func (r serviceReader) sessions() Sessions {
 		PerSecond: perSecond(float64(len(times)), r.window),
 		Time:      distribution(times, r.service.Percentiles),
 		Think:     unknown("s", "no think time ended in the window"),
+		Pause:     unknown("s", "no think time ended in the window"),
 	}
 	if r.integrity.Think != nil {
 		s.Think = known(r.integrity.Think.Seconds(), "s")
+		if late := r.tally.late; late.n > 0 {
+			s.Pauses, s.Pause = late.n, known(r.integrity.Think.Seconds()+late.seconds/float64(late.n), "s")
+		}
 	}
 	if r.level.Arrivals != closedLoop {
-		s.Think = inapplicable("s", "an open loop has no think time")
+		s.Think, s.Pauses = inapplicable("s", "an open loop has no think time"), 0
+		s.Pause = s.Think
 	}
 	return s
 }

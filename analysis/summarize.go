@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/results"
 )
 
@@ -129,6 +130,10 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 	if s.median > 0.05*window {
 		add("stopped-load", "the median latency of %.3g s is more than 5 %% of the window: what was due late in it was answered by a server that no longer had the load", s.median)
 	}
+	if asked, took := s.Sessions.Think, s.Sessions.Pause; asked.Known() && took.Known() && longer(*asked.Number, *took.Number) {
+		add("think-time", "users paused %s where %s was asked (n = %s): they ask less often than they should",
+			units.Format(*took.Number, units.Seconds), units.Format(*asked.Number, units.Seconds), units.Number(float64(s.Sessions.Pauses)))
+	}
 	if s.Cached.Known() && *s.Cached.Number > 0.1 {
 		add("cached-prompts", "%.0f %% of the prompt tokens were kept from calls before (prefix cache): prompts repeat, which may make answers faster than in use", *s.Cached.Number*100)
 	}
@@ -148,6 +153,13 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 		}
 	}
 	return list
+}
+
+// longer reports whether users paused longer than asked by more than 2 % and by
+// more than 1 ms, in seconds. Users who were to ask without a pause are judged
+// by their lag, as all are: see verdict.
+func longer(asked, took float64) bool {
+	return asked > 0 && took-asked > 0.02*asked && took-asked > 1e-3
 }
 
 func abs(n int64) int64 { return max(n, -n) }

@@ -236,8 +236,12 @@ type Sessions struct {
 	Ended     int64        `json:"ended"`
 	PerSecond Value        `json:"per_second"`
 	Time      Distribution `json:"time"`
-	// Think is the mean think time that was really taken between sessions.
-	Think Value `json:"think_mean"`
+	// Think is the mean think time between a closed loop's sessions, that is
+	// until the next is due. Pause is until it is sent: our lateness, and the
+	// wait for a slot, are in it. Pauses is how many were taken.
+	Think  Value `json:"think_mean"`
+	Pause  Value `json:"pause_mean"`
+	Pauses int64 `json:"pauses"`
 }
 
 // A Queue is the number of requests waiting at the servers, as they tell it.

@@ -173,11 +173,12 @@ func TestBriefWarnings(t *testing.T) {
 	add("of-tomorrow", "its own words", 2)
 	add("arrivals-lost", "x", 1)
 	add("http-cost", "x", 7)
+	add("think-time", "users paused 250 ms where 200 ms was asked (n = 12)", 2)
 	lines := briefWarnings(s)
-	if len(lines) != 5 || !strings.HasPrefix(lines[0], "Warnings: 20 of 4 kinds") {
+	if len(lines) != 6 || !strings.HasPrefix(lines[0], "Warnings: 22 of 5 kinds") {
 		t.Fatalf("lines %q", lines)
 	}
-	for i, want := range []string{"- arrivals-lost, once: requests are unaccounted for", "- http-cost, 7 times: HTTP took", "- collector-slow, 10 times: pages", "- of-tomorrow, 2 times: its own words."} {
+	for i, want := range []string{"- arrivals-lost, once: requests are unaccounted for", "- http-cost, 7 times: HTTP took", "- think-time, 2 times: users paused 250 ms where 200 ms was asked (n = 12).", "- collector-slow, 10 times: pages", "- of-tomorrow, 2 times: its own words."} {
 		if !strings.HasPrefix(lines[i+1], want) {
 			t.Errorf("line %d is %q, want %q", i+1, lines[i+1], want)
 		}
@@ -187,7 +188,7 @@ func TestBriefWarnings(t *testing.T) {
 			t.Errorf("%d columns: %s", len(line), line)
 		}
 	}
-	for _, code := range []string{"a", "b", "c"} {
+	for _, code := range []string{"a", "b"} {
 		add(code, code, 1)
 	}
 	if lines := briefWarnings(s); len(lines) != 2+briefLines || lines[1+briefLines] != "And 1 kind more." {

@@ -177,7 +177,8 @@ func (c *cost) String() string {
 }
 
 // meanings say, for each code of a warning, what it means for the numbers, the
-// most important first. A code that is not here comes last.
+// most important first. A code that is not here comes last. Without a text, the
+// first warning's own is told.
 var meanings = []struct{ code, text string }{
 	{"arrivals-lost", "requests are unaccounted for: trust no number of these steps"},
 	{"step-void", "nothing was measured"},
@@ -189,6 +190,7 @@ var meanings = []struct{ code, text string }{
 	{"layout-unverified", "nobody checked that the GPU was partitioned as told"},
 	{"not-ok", "some requests had no right answer: they are in no latency and no rate"},
 	{"http-cost", "HTTP took over 5 % of the times: latencies are too long, users' rates too low"},
+	{"think-time", ""},
 	{"counts-differ", "the server counted other numbers of requests or tokens than we did"},
 	{"little-law", "rate x time is not what was in flight: steps not steady, or times wrong"},
 	{"stopped-load", "answers are slow for the window: the last came when the load had stopped"},
@@ -231,7 +233,7 @@ func briefWarnings(s *analysis.Summary) []string {
 			break
 		}
 		text := s.Warnings[first[code]].Text
-		if r := rank(code); r < len(meanings) {
+		if r := rank(code); r < len(meanings) && meanings[r].text != "" {
 			text = meanings[r].text
 		}
 		times := "once"

@@ -16,6 +16,7 @@ func steps(s *analysis.Summary) Section {
 		Title: "Steps",
 		Notes: []string{
 			"Every arrival that fell due in a window has one outcome: due = sum of outcomes. Due is counted by the load generator apart from the samples.",
+			"Think time: what a closed loop's users were asked to take between sessions; pause: until they really sent.",
 			"Latency counts from when a request was due. Quantiles are exact (inverse of the empirical distribution); one from so few samples that no finite 95 % interval exists is unknown.",
 		},
 		Tables: []Table{
@@ -73,14 +74,14 @@ func load(s analysis.Service) string {
 func rates(list []place) Table {
 	t := Table{ID: "throughput", Title: "Throughput", Columns: placeColumns(
 		spans("Window"), numbers("Completed in it", "n"), numbers("Completed", "req/s"), numbers("Completed", "req/min"),
-		numbers("Answers to its arrivals", "req/s"), numbers("Sessions ended", "n"), spans("Session time"), spans("Think time"),
+		numbers("Answers to its arrivals", "req/s"), numbers("Sessions ended", "n"), spans("Session time"), spans("Think time"), spans("Pause"),
 		numbers("Prompt", "tok/s"), numbers("Output", "tok/s"),
 	)}
 	for _, p := range list {
 		g := p.service.Total
 		t.Rows = append(t.Rows, p.cells(
 			seconds(p.step.Window), count(g.Completed), number(g.Throughput, "req/s"), perMinute(g.Throughput),
-			number(g.Answered, "req/s"), count(p.service.Sessions.Ended), scaled(p.service.Sessions.Time.Mean), scaled(p.service.Sessions.Think),
+			number(g.Answered, "req/s"), count(p.service.Sessions.Ended), scaled(p.service.Sessions.Time.Mean), scaled(p.service.Sessions.Think), scaled(p.service.Sessions.Pause),
 			number(g.Prompt.PerSecond, "tok/s"), number(g.Output.PerSecond, "tok/s"),
 		))
 	}
