@@ -163,7 +163,7 @@ func (s *server) launchAgent(i *instance, r startRequest) error {
 	if err != nil {
 		return err
 	}
-	use, context := 0.9, 0 // vLLM's default of gpu_memory_utilization
+	use, context := parameters.MemoryUse, 0
 	var options vllmOptions
 	known := options.parameters()
 	maps.Copy(known, map[string]any{

@@ -88,8 +88,8 @@ func TestLaunchRefusals(t *testing.T) {
 		{"value", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"max_num_seqs": "0"} }), "at least 1"},
 		// 80 workers of 1.2 GiB are 96 GiB, which is the card; the 81st is too much.
 		{"memory", visionRequest("a", 81), "out of memory"},
-		// 19 GiB of weights in 0.1 of 96 GiB.
-		{"cache", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"gpu_memory_utilization": "0.1"} }), "out of memory"},
+		// 0.1 of 96 GiB are 9.6 GiB, less than weights and activations.
+		{"cache", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"gpu_memory_utilization": "0.1"} }), "no available memory for the cache blocks"},
 		{"no daemon", with(visionRequest("a", 1), func(r *startRequest) { r.Env = map[string]string{envPipe: "/nowhere"} }), "MPS control daemon"},
 		{"other device", with(visionRequest("a", 1), func(r *startRequest) { r.Env = map[string]string{envDevices: "GPU-other"} }), envDevices},
 	} {
