@@ -45,6 +45,6 @@ type Job struct {
 	Name      string // the source's kind
 	Collector Collector
 	Subject   results.Subject // of the reading's own series (see results.SeriesReadOK)
-	Every     time.Duration   // at least 100 ms
+	Every     time.Duration   // at least ShortestEvery
 	Timeout   time.Duration   // of one read
 }

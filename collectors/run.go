@@ -22,9 +22,10 @@ const (
 	WarnRefused = "collector-refused" // a job that cannot be run
 )
 
+// ShortestEvery is the shortest time between two reads of a job.
+const ShortestEvery = 100 * time.Millisecond
+
 const (
-	// shortestEvery is the shortest time between two reads of a job.
-	shortestEvery = 100 * time.Millisecond
 	// lastTimeout bounds the read that follows the end.
 	lastTimeout = 2 * time.Second
 	// grace is how long a read may go on after its context has ended.
@@ -71,8 +72,8 @@ func (j Job) check() error {
 	switch {
 	case j.Collector == nil:
 		return errors.New("the job has no collector")
-	case j.Every < shortestEvery:
-		return fmt.Errorf("it is to be read every %v; %v is the least", j.Every, shortestEvery)
+	case j.Every < ShortestEvery:
+		return fmt.Errorf("it is to be read every %v; %v is the least", j.Every, ShortestEvery)
 	case j.Timeout <= 0:
 		return errors.New("a read needs a time limit")
 	}

@@ -165,8 +165,8 @@ func TestRunRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := collect(func(context.Context) ([]Reading, error) { return nil, nil })
 		sink, warnings := runFor(t, time.Second,
-			Job{Name: "fast", Collector: good, Every: shortestEvery - 1},
-			Job{Name: "fastest", Collector: good, Every: shortestEvery},
+			Job{Name: "fast", Collector: good, Every: ShortestEvery - 1},
+			Job{Name: "fastest", Collector: good, Every: ShortestEvery},
 			Job{Name: "none"})
 		if len(warnings) != 2 || warnings[0].Code != WarnRefused || warnings[1].Code != WarnRefused {
 			t.Errorf("got %+v, want two refused", warnings)

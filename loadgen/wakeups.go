@@ -3,6 +3,7 @@ package loadgen
 import (
 	"container/heap"
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -87,6 +88,9 @@ func (w *wakeUps) run(ctx context.Context) {
 		case final:
 			if w.waiter.Until(ctx, w.origin, at) {
 				w.wake()
+				// This thread is about to sleep: who was woken may run here
+				// before. Note: without, the median was some 70 µs later.
+				runtime.Gosched()
 			}
 		default:
 			w.approach(ctx, at.Add(-handOver))

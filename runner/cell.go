@@ -116,7 +116,7 @@ func (r *cellRun) measure(ctx context.Context, up []running) error {
 func (r *cellRun) jobs(up []running) ([]collectors.Job, error) {
 	every := r.bench.CollectEvery
 	if every == 0 {
-		every = defaultCollect
+		every = DefaultCollectEvery
 	}
 	var jobs []collectors.Job
 	for _, u := range up {

@@ -45,7 +45,7 @@ type Bench struct {
 	// Devices gives the collector jobs of a layout's devices; nil for none.
 	// Client jobs (evabench itself) belong here too.
 	Devices      func([]device.Device) ([]collectors.Job, error)
-	CollectEvery time.Duration // 0 means 1 s
+	CollectEvery time.Duration // 0 means DefaultCollectEvery
 	Waiter       loadgen.Waiter
 	Writer       Writer
 	// Describe puts a step's plan in words for a line of progress; nil means
@@ -103,12 +103,15 @@ type Source struct {
 	Source collectors.Source
 }
 
+// DefaultCollectEvery is the time between two readings of a collector where
+// nobody says another.
+const DefaultCollectEvery = time.Second
+
 // Limits of how long the stages may take.
 const (
-	stopWithin     = time.Minute
-	restoreWithin  = 10 * time.Minute
-	scrapeTimeout  = 2 * time.Second
-	defaultCollect = time.Second
+	stopWithin    = time.Minute
+	restoreWithin = 10 * time.Minute
+	scrapeTimeout = 2 * time.Second
 )
 
 // ErrNoCell says that no cell ended as it should.

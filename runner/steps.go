@@ -132,6 +132,7 @@ func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, er
 			}
 			load.Workload, load.Timeout, load.MaxInFlight = u.of.Workload, u.of.Timeout, u.of.MaxInFlight
 			load.Think, load.ThinkExponential = u.of.Load.Think, u.of.Load.ThinkExponential
+			load.FailurePause, load.Ramp = u.of.Load.FailurePause, u.of.Load.Ramp
 			load.Targets = append(load.Targets, loadgen.Target{Name: u.service.Info().Name, Endpoint: u.endpoint})
 			if err := setArrivals(&load, level, u.of.Load.FPS); err != nil {
 				return nil, fmt.Errorf("service %s: %w", level.Service, err)

@@ -243,7 +243,7 @@ func (b *builder) load(r at[rawLoad], where string) Load {
 		Arrivals: or(r.V.Arrivals, ""), FPS: or(r.V.FPS, 0),
 		Think: or(r.V.Think, 0), ThinkExponential: or(r.V.ThinkExponential, false),
 	}
-	words := []string{Constant, Poisson, Cameras, Closed}
+	words := ArrivalKinds()
 	switch {
 	case r.V.Arrivals.OK && !slices.Contains(words, l.Arrivals):
 		b.fault(r.V.Arrivals.N, fmt.Sprintf("%s.arrivals %q is not known", where, cut(l.Arrivals)), known(l.Arrivals, words))

@@ -87,6 +87,9 @@ const (
 	Closed   = "closed"   // users who wait for the answer; levels in users
 )
 
+// ArrivalKinds lists the kinds of arrivals that a file can name.
+func ArrivalKinds() []string { return []string{Constant, Poisson, Cameras, Closed} }
+
 // A Load is how a service is driven.
 type Load struct {
 	Arrivals string // Constant, Poisson, Cameras or Closed
@@ -97,6 +100,11 @@ type Load struct {
 	// Think is the mean time a user of a Closed loop waits between sessions.
 	Think            time.Duration
 	ThinkExponential bool // draw it, instead of taking it as it is
+	// FailurePause and Ramp are those of the load generator (loadgen.Load): the
+	// least pause of a Closed loop's user after a failure, and the time over
+	// which users without think time start. No key of a file sets them; 0 means
+	// the load generator's own.
+	FailurePause, Ramp time.Duration
 }
 
 // Unit is the unit of Levels: "req/s", "cameras" or "users".

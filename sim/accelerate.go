@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
 	"github.com/evabench/evabench/scenarios"
@@ -19,13 +21,13 @@ import (
 // The bounds of how many times as fast as the clock a simulated server may run.
 const (
 	MinScale = 1
-	MaxScale = 1000
+	maxScale = 1000
 )
 
 // CheckScale says what is wrong with a scale.
 func CheckScale(k float64) error {
-	if !(k >= MinScale && k <= MaxScale) {
-		return fmt.Errorf("scale %v: a simulated server runs %d to %d times as fast as the clock", k, MinScale, MaxScale)
+	if !(k >= MinScale && k <= maxScale) {
+		return fmt.Errorf("scale %v: a simulated server runs %d to %d times as fast as the clock", k, MinScale, maxScale)
 	}
 	return nil
 }
@@ -57,17 +59,15 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 	b.Services = slices.Clone(b.Services)
 	for i := range b.Services {
 		s := &b.Services[i].Service
-		s.Timeout, s.Load.Think, s.Load.FPS = a.toClock(s.Timeout), a.toClock(s.Load.Think), s.Load.FPS*a.k
+		s.Timeout, s.Load = a.toClock(s.Timeout), a.loadToClock(s.Load)
 	}
-	if b.CollectEvery > 0 {
-		b.CollectEvery = max(a.toClock(b.CollectEvery), shortestEvery)
-	}
+	b.CollectEvery = max(a.toClock(cmp.Or(b.CollectEvery, runner.DefaultCollectEvery)), collectors.ShortestEvery)
 	if devices := b.Devices; devices != nil {
 		b.Devices = func(list []device.Device) ([]collectors.Job, error) {
 			jobs, err := devices(list)
 			for i := range jobs {
 				if jobs[i].Every > 0 {
-					jobs[i].Every = max(a.toClock(jobs[i].Every), shortestEvery)
+					jobs[i].Every = max(a.toClock(jobs[i].Every), collectors.ShortestEvery)
 				}
 			}
 			return jobs, err
@@ -84,13 +84,22 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 	return &b
 }
 
-// shortestEvery is the shortest time of the clock between two reads of a page.
-const shortestEvery = 100 * time.Millisecond
+// loadToClock turns a load into the clock's, the load generator's defaults too:
+// its users are clients of a server whose time they share. Levels are the
+// Chooser's and turned in its plans.
+func (a Acceleration) loadToClock(l scenarios.Load) scenarios.Load {
+	l.FPS *= a.k
+	l.Think = a.toClock(l.Think)
+	l.FailurePause = a.toClock(cmp.Or(l.FailurePause, loadgen.DefaultFailurePause))
+	l.Ramp = a.toClock(cmp.Or(l.Ramp, loadgen.DefaultRamp))
+	return l
+}
 
 // CollectEvery is how far readings really are apart, in server time, when a
-// scenario asks for every: the clock allows none sooner than each 100 ms.
+// scenario asks for every: the clock allows none sooner than each
+// collectors.ShortestEvery.
 func (a Acceleration) CollectEvery(every time.Duration) time.Duration {
-	return max(every, a.toServer(shortestEvery))
+	return max(every, a.toServer(collectors.ShortestEvery))
 }
 
 // OnClock is how long a span of server time takes on the clock.

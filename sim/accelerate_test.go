@@ -280,22 +280,11 @@ func TestRecordedStepIsTheStep(t *testing.T) {
 
 // What goes into the bench is of the clock, and is told as server time.
 func TestBenchIsOfTheClock(t *testing.T) {
-	given := runner.Bench{CollectEvery: 30 * time.Second, Services: []runner.Service{{Service: scenarios.Service{
-		Name: "v", Timeout: time.Minute, Load: scenarios.Load{Think: 3 * time.Second, FPS: 2},
-	}}}}
-	b := Accelerate(60).Bench(given)
-	s := b.Services[0]
-	if s.Timeout != time.Second || s.Load.Think != 50*time.Millisecond || s.Load.FPS != 120 || b.CollectEvery != 500*time.Millisecond {
-		t.Errorf("got timeout %v, think %v, %v frames a second, readings each %v", s.Timeout, s.Load.Think, s.Load.FPS, b.CollectEvery)
-	}
-	if given.Services[0].Timeout != time.Minute {
-		t.Error("the caller's services were changed")
-	}
-	given.CollectEvery = time.Second
+	given := runner.Bench{CollectEvery: time.Second, NewChooser: func(scenarios.Cell) runner.Chooser { return &planned{} }}
 	if b := Accelerate(60).Bench(given); b.CollectEvery != 100*time.Millisecond || Accelerate(60).CollectEvery(time.Second) != 6*time.Second {
 		t.Errorf("readings each %v of the clock, told as %v", b.CollectEvery, Accelerate(60).CollectEvery(time.Second))
 	}
-	text := b.Describe(results.StepPlan{Warmup: 2 * time.Second, Window: 20 * time.Second, Levels: []results.Level{
+	text := Accelerate(60).Bench(given).Describe(results.StepPlan{Warmup: 2 * time.Second, Window: 20 * time.Second, Levels: []results.Level{
 		{Service: "v", Arrivals: scenarios.Constant, Value: 0.1 * 60, Unit: "req/s"}, {Service: "a", Arrivals: scenarios.Closed, Value: 4, Unit: "users"},
 	}})
 	if want := "v 0.1 req/s, a 4 users: 2m0s warm-up, 20m0s window of server time (22s on the clock)"; text != want {
@@ -310,5 +299,15 @@ func TestTextsAreMarked(t *testing.T) {
 	}})
 	if !strings.Contains(i.FirstErrors["not_sent"], "60 times as slow") || i.FirstErrors["http_5xx"] != "took 3 s" || i.FirstErrors["reset"] != "connection reset" {
 		t.Errorf("got %q", i.FirstErrors)
+	}
+	for fault, marked := range map[string]bool{"vllm-0: no answer within 30s": true, "vllm-0 ended by itself": false, "": false} {
+		c := Accelerate(60).cell(results.Cell{Fault: fault, Warnings: []results.Warning{{Text: fault}}})
+		want := fault
+		if marked {
+			want += " (spans in this text are of the clock, which is 60 times as slow)"
+		}
+		if c.Fault != want || c.Warnings[0].Text != want {
+			t.Errorf("fault %q became %q, as a warning %q", fault, c.Fault, c.Warnings[0].Text)
+		}
 	}
 }

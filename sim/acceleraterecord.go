@@ -110,7 +110,7 @@ func (a Acceleration) cell(c results.Cell) results.Cell {
 	for i := range c.Phases {
 		c.Phases[i].Start, c.Phases[i].End = a.offset(c.Phases[i].Start), a.offset(c.Phases[i].End)
 	}
-	c.Warnings = a.warnings(c.Warnings)
+	c.Warnings, c.Fault = a.warnings(c.Warnings), a.text(c.Fault)
 	return c
 }
 

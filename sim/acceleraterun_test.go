@@ -89,7 +89,7 @@ func (a asked) Do(ctx context.Context, first func()) loadgen.Answer {
 
 // measured runs one cell at a scale in virtual time, without HTTP: an open loop
 // that fills the queue now and then and one request's time limit, then a closed
-// loop with think times.
+// loop with think times whose users are refused now and then.
 func measured(t *testing.T, k float64) (out *kept) {
 	out = &kept{}
 	synctest.Test(t, func(t *testing.T) {
@@ -117,7 +117,7 @@ func measured(t *testing.T, k float64) (out *kept) {
 			NewChooser: func(scenarios.Cell) runner.Chooser {
 				return &planned{plans: []results.StepPlan{
 					plan(results.Level{Service: "v", Arrivals: scenarios.Poisson, Value: 8.5, Unit: "req/s"}),
-					plan(results.Level{Service: "v", Arrivals: scenarios.Closed, Value: 3, Unit: "users"}),
+					plan(results.Level{Service: "v", Arrivals: scenarios.Closed, Value: 12, Unit: "users"}),
 				}}
 			},
 			Services: []runner.Service{{
@@ -145,9 +145,15 @@ var start0 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 // the some thousand turns of a user they add up, so 0.1 ms is allowed.
 func TestScaleChangesNoRecord(t *testing.T) {
 	want := measured(t, 1)
-	outcomes := map[results.Outcome]int{}
+	outcomes, refused := map[results.Outcome]int{}, 0
 	for _, s := range want.samples {
 		outcomes[s.Outcome]++
+		if s.User >= 0 && s.Outcome == results.Shed {
+			refused++
+		}
+	}
+	if refused < 20 {
+		t.Fatalf("%d users were refused; there should be many", refused)
 	}
 	if outcomes[results.OK] < 1000 || outcomes[results.Shed] < 20 || outcomes[results.Timeout] < 20 {
 		t.Fatalf("the cell has outcomes %v; it should have many of each", outcomes)
