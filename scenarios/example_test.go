@@ -26,5 +26,5 @@ func Example() {
 	// 001-off-mps-r1
 	// 002-4x1g.24gb-ts-r1
 	// 003-4x1g.24gb-mps-r1
-	// vision 24 users, agent 10 users
+	// vision 96 users, agent 10 users
 }
