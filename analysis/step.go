@@ -315,7 +315,11 @@ func (r serviceReader) sessions() Sessions {
 		PerSecond: perSecond(float64(len(times)), r.window),
 		Time:      distribution(times, r.service.Percentiles),
 		Think:     unknown("s", "no think time ended in the window"),
+		Asked:     unknown("s", "it was not recorded"),
 		Pause:     unknown("s", "no think time ended in the window"),
+	}
+	if r.integrity.ThinkAsked != nil {
+		s.Asked = known(r.integrity.ThinkAsked.Seconds(), "s")
 	}
 	if r.integrity.Think != nil {
 		s.Think = known(r.integrity.Think.Seconds(), "s")
@@ -325,7 +329,7 @@ func (r serviceReader) sessions() Sessions {
 	}
 	if r.level.Arrivals != closedLoop {
 		s.Think, s.Pauses = inapplicable("s", "an open loop has no think time"), 0
-		s.Pause = s.Think
+		s.Pause, s.Asked = s.Think, s.Think
 	}
 	return s
 }

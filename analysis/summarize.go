@@ -130,7 +130,7 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 	if s.median > 0.05*window {
 		add("stopped-load", "the median latency of %.3g s is more than 5 %% of the window: what was due late in it was answered by a server that no longer had the load", s.median)
 	}
-	if asked, took := s.Sessions.Think, s.Sessions.Pause; asked.Known() && took.Known() && longer(*asked.Number, *took.Number) {
+	if asked, took := s.Sessions.Asked, s.Sessions.Pause; asked.Known() && took.Known() && longer(*asked.Number, *took.Number) {
 		add("think-time", "users paused %s where %s was asked (n = %s)",
 			units.Format(*took.Number, units.Seconds), units.Format(*asked.Number, units.Seconds), units.Number(float64(s.Sessions.Pauses)))
 	}

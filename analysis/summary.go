@@ -237,9 +237,11 @@ type Sessions struct {
 	PerSecond Value        `json:"per_second"`
 	Time      Distribution `json:"time"`
 	// Think is the mean think time between a closed loop's sessions, that is
-	// until the next is due. Pause is until it is sent: our lateness, and the
-	// wait for a slot, are in it. Pauses is how many were taken.
+	// until the next is due, and Asked what it should have been. Pause is until
+	// the next is sent: our lateness, and the wait for a slot, are in it. Pauses
+	// is how many were taken.
 	Think  Value `json:"think_mean"`
+	Asked  Value `json:"think_asked_mean"`
 	Pause  Value `json:"pause_mean"`
 	Pauses int64 `json:"pauses"`
 }

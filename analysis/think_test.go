@@ -18,6 +18,7 @@ func lateAgent(by, think time.Duration) facts {
 		}
 	}
 	f.cells[0].steps[0] = madeStep(samples, think)
+	f.cells[0].steps[0].step.Services[1].ThinkAsked = &think
 	return f
 }
 

@@ -92,7 +92,7 @@ func (s *service) ready(done results.Offset, think time.Duration, w *wakeUps) re
 		return results.NoOffset
 	}
 	if s.inWindow(due) {
-		s.tally.think(due.Sub(done))
+		s.tally.think(due.Sub(done), think)
 	}
 	return due
 }

@@ -24,6 +24,7 @@ type tally struct {
 	lags   []time.Duration // of the window's arrivals that were sent or could not be in time
 	errors map[string]string
 	thinks time.Duration // sum over the think times that ended in the window
+	asked  time.Duration // what they should have been
 	nThink int64
 }
 
@@ -42,10 +43,11 @@ func (t *tally) lag(d time.Duration) {
 	t.lags = append(t.lags, d)
 }
 
-func (t *tally) think(d time.Duration) {
+func (t *tally) think(took, asked time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.thinks += d
+	t.thinks += took
+	t.asked += asked
 	t.nThink++
 }
 
@@ -80,7 +82,8 @@ func (s *service) integrity() results.Integrity {
 	}
 	if t.nThink > 0 {
 		mean := t.thinks / time.Duration(t.nThink)
-		i.Think = &mean
+		asked := t.asked / time.Duration(t.nThink)
+		i.Think, i.ThinkAsked = &mean, &asked
 	}
 	return i
 }

@@ -71,8 +71,10 @@ type Integrity struct {
 	// each outcome but ok, at most 512 bytes each.
 	FirstErrors map[string]string `json:"first_errors,omitempty"`
 	// Think is the mean think time that closed-loop users really took within
-	// the window, null if none was taken.
-	Think *time.Duration `json:"think_mean_ns"`
+	// the window, null if none was taken; ThinkAsked is the mean of what the
+	// same think times should have been.
+	Think      *time.Duration `json:"think_mean_ns"`
+	ThinkAsked *time.Duration `json:"think_asked_mean_ns,omitempty"`
 }
 
 // Lateness is the distribution of our own lag. N is 0 and the rest

@@ -75,6 +75,10 @@ func (a Acceleration) integrity(i results.Integrity) results.Integrity {
 		i.Offered = &rate
 	}
 	i.Lag.P50, i.Lag.P99, i.Lag.Max = a.toServer(i.Lag.P50), a.toServer(i.Lag.P99), a.toServer(i.Lag.Max)
+	if i.ThinkAsked != nil {
+		asked := a.toServer(*i.ThinkAsked)
+		i.ThinkAsked = &asked
+	}
 	if i.Think != nil {
 		think := a.toServer(*i.Think)
 		i.Think = &think

@@ -86,8 +86,8 @@ func TestLaunchRefusals(t *testing.T) {
 		{"role", with(visionRequest("a", 1), func(r *startRequest) { r.Role = "x" }), "neither vision nor agent"},
 		{"parameter", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"max_seqs": "1"} }), "max_num_seqs"},
 		{"value", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"max_num_seqs": "0"} }), "at least 1"},
-		// 80 workers of 1.2 GiB are 96 GiB, which is the card; the 81st is too much.
-		{"memory", visionRequest("a", 81), "out of memory"},
+		// 106 workers of 0.9 GiB are 95.4 of the card's 96 GiB; the 107th is too much.
+		{"memory", visionRequest("a", 107), "out of memory"},
 		// 0.1 of 96 GiB are 9.6 GiB, less than weights and activations.
 		{"cache", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"gpu_memory_utilization": "0.1"} }), "no available memory for the cache blocks"},
 		{"no daemon", with(visionRequest("a", 1), func(r *startRequest) { r.Env = map[string]string{envPipe: "/nowhere"} }), "MPS control daemon"},
@@ -99,7 +99,7 @@ func TestLaunchRefusals(t *testing.T) {
 		}
 	}
 	// Nothing of the refused ones is left: just as many as fit still fit.
-	if _, err := c.launch(t.Context(), visionRequest("a", 80)); err != nil {
+	if _, err := c.launch(t.Context(), visionRequest("a", 106)); err != nil {
 		t.Error(err)
 	}
 	if _, err := c.launch(t.Context(), visionRequest("b", 1)); err == nil || !strings.Contains(err.Error(), "out of memory") {
@@ -111,7 +111,7 @@ func TestLaunchRefusals(t *testing.T) {
 	if err := c.stop(t.Context(), "a"); err == nil {
 		t.Error("a stopped instance could be stopped")
 	}
-	if _, err := c.launch(t.Context(), visionRequest("b", 80)); err != nil {
+	if _, err := c.launch(t.Context(), visionRequest("b", 106)); err != nil {
 		t.Errorf("after the first has ended: %v", err)
 	}
 }

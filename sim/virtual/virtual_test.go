@@ -110,7 +110,7 @@ func TestSharesAndTokens(t *testing.T) {
 		}
 	}
 	small := open(t, "pro6000x1", "width: 3200, height: 1760, kilobytes: 200", "width: 640, height: 352, kilobytes: 20")
-	large, few := runAll(t, b, 2*time.Minute)["off-ts"].Services[1], runAll(t, small, 2*time.Minute)["off-ts"].Services[1]
+	large, few := runAll(t, b, 4*time.Minute)["off-ts"].Services[1], runAll(t, small, 4*time.Minute)["off-ts"].Services[1]
 	if !(few.Latency < large.Latency/2) {
 		t.Errorf("a call takes %.1f s with small images, %.1f s with large ones", few.Latency, large.Latency)
 	}
@@ -136,9 +136,9 @@ func TestUsersAreConserved(t *testing.T) {
 // A layout and a GPU that were never fitted: every configuration answers, and
 // what must be faster is.
 func TestUnfittedIsSane(t *testing.T) {
-	known := runAll(t, open(t, "pro6000x1"), 2*time.Minute)
-	slices := runAll(t, open(t, "pro6000x1", "4x1g.24gb", "2x2g.48gb"), 2*time.Minute)
-	h100 := runAll(t, open(t, "pro6000x1", "server: pro6000x1", "server: h100x1", "4x1g.24gb", "3g.40gb+4g.40gb"), 2*time.Minute)
+	known := runAll(t, open(t, "pro6000x1"), 4*time.Minute)
+	slices := runAll(t, open(t, "pro6000x1", "4x1g.24gb", "2x2g.48gb"), 4*time.Minute)
+	h100 := runAll(t, open(t, "pro6000x1", "server: pro6000x1", "server: h100x1", "4x1g.24gb", "3g.40gb+4g.40gb"), 4*time.Minute)
 	for _, all := range []map[string]Result{known, slices, h100} {
 		for name, r := range all {
 			for _, s := range r.Services {
