@@ -1,12 +1,9 @@
 package analysis
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -362,7 +359,6 @@ func TestFactorialLaws(t *testing.T) {
 
 // A Summary of a whole 2x2, small, for the reports' tests.
 func TestSweepGolden(t *testing.T) {
-	const file = "testdata/sweep.json"
 	s := Summary{Schema: results.SchemaVersion, Environment: madeRun().environment}
 	s.Environment.Scenario, s.Environment.Planned, s.Environment.SimulatedScale = "sweep", nil, 60
 	// The first and the last are published (712 and 1,032 responses), the two
@@ -401,22 +397,5 @@ func TestSweepGolden(t *testing.T) {
 		}
 	}
 	s.Comparison = compareCells(s.Cells)
-	var got bytes.Buffer
-	e := json.NewEncoder(&got)
-	e.SetIndent("", " ")
-	if err := e.Encode(&s); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("the Summary differs from %s; if that is meant, run with -update and read the difference", file)
-	}
+	golden(t, "testdata/sweep.json", &s)
 }

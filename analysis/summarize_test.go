@@ -358,13 +358,14 @@ func checkSums(t *rapid.T, s Service) {
 
 var update = flag.Bool("update", false, "write testdata anew")
 
-// The whole Summary of the made-up run, which the reports' tests read too.
-func TestSummaryGolden(t *testing.T) {
-	const file = "testdata/summary.json"
+// golden holds a Summary against a file of testdata, which the reports' tests
+// read too.
+func golden(t *testing.T, file string, s *Summary) {
+	t.Helper()
 	var got bytes.Buffer
 	e := json.NewEncoder(&got)
 	e.SetIndent("", " ")
-	if err := e.Encode(summarized(t, madeRun())); err != nil {
+	if err := e.Encode(s); err != nil {
 		t.Fatal(err)
 	}
 	if *update {
@@ -379,4 +380,9 @@ func TestSummaryGolden(t *testing.T) {
 	if !bytes.Equal(got.Bytes(), want) {
 		t.Errorf("the Summary differs from %s; if that is meant, run with -update and read the difference", file)
 	}
+}
+
+// The whole Summary of the made-up run.
+func TestSummaryGolden(t *testing.T) {
+	golden(t, "testdata/summary.json", summarized(t, madeRun()))
 }
