@@ -241,12 +241,12 @@ func plainName(configs []results.Config, c results.Config, asFound bool) string 
 	return strings.Join(parts, "-")
 }
 
-// slug keeps what is safe in a folder's name: a-z, 0-9 and . _ + =.
+// slug keeps what a cell's folder may have: a-z, 0-9 and . _ +.
 func slug(text string) string {
 	var b strings.Builder
 	dash := false
 	for _, r := range strings.ToLower(text) {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._+=", r) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._+", r) {
 			if dash && b.Len() > 0 {
 				b.WriteByte('-')
 			}

@@ -172,10 +172,10 @@ func TestCellNames(t *testing.T) {
 		t.Fatalf("got %d cells, want 16", len(cells))
 	}
 	for i, want := range map[int]string{
-		0:  "000-off-ts-owl=1-mind.max=16-r1",
-		1:  "001-off-ts-owl=1-mind.max=32-r1",
-		4:  "004-off-mps-owl=1-mind.max=16-r1",
-		15: "015-4x1g.24gb-mps-owl=4-mind.max=32-r1",
+		0:  "000-off-ts-owl-1-mind.max-16-r1",
+		1:  "001-off-ts-owl-1-mind.max-32-r1",
+		4:  "004-off-mps-owl-1-mind.max-16-r1",
+		15: "015-4x1g.24gb-mps-owl-4-mind.max-32-r1",
 	} {
 		if got := cells[i].Folder; got != want {
 			t.Errorf("cell %d: got %s, want %s", i, got, want)
