@@ -11,10 +11,9 @@
 package loadgen
 
 import (
-	"context"
-	"iter"
 	"time"
 
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )
 
@@ -37,51 +36,36 @@ type Message struct {
 	Images [][]byte // JPEGs, after the text
 }
 
-// An Answer is what an Endpoint learned from one exchange. Outcome is always
-// set.
-type Answer struct {
-	Outcome   results.Outcome
-	Status    int   // HTTP status, 0 if none came
-	BytesSent int64 // request body
-	BytesRead int64 // response body
-	Chunks    int64 // content chunks
-	Text      string
-	// Tokens as the server's usage tells them, or results.UnknownTokens.
-	PromptTokens, OutputTokens, CachedTokens int64
-	// ClientFault is whether the exchange failed for want of this machine's own
-	// descriptors, ports or memory. Outcome is Connect then.
-	ClientFault bool
-	// Detail is the beginning of the server's words, or the fault's, when
-	// Outcome is not OK.
-	Detail string
-}
+// A Prepared request is in its protocol's words, ready to be sent through the
+// Line of any Endpoint of the Dialer that made it, more than once, and is not
+// changed. Only the endpoint knows what it is.
+type Prepared any
 
-// A Prepared request is ready to be sent once: everything that can be done
-// before it is due has been done.
-type Prepared interface {
-	// Do sends the request and reads the whole answer. It calls first, once, on
-	// the first byte of content (first token of a stream, first byte of a
-	// body), and reads no clock. It does not call it where that byte would pass
-	// for a first token and is none: a chat answered as a whole. It obeys ctx: past its deadline the Outcome is
-	// Timeout, when cancelled it is Cancelled. It retries nothing.
-	Do(ctx context.Context, first func()) Answer
-}
-
-// An Endpoint speaks one protocol to one service instance. It is safe for
-// concurrent use.
+// An Endpoint speaks one protocol to one service instance.
 type Endpoint interface {
 	// Prepare puts a request in the protocol's words. An error is a fault of
-	// the scenario or ours, not of the server.
+	// the scenario or ours, not of the server. It is safe for concurrent use.
 	Prepare(*Request) (Prepared, error)
-	// Close ends idle connections.
+	// Open gives a way to the instance for the time of one step. It may look up
+	// a name, but opens no connection. A server that is not there is no error.
+	Open(loop pace.Loop) (Line, error)
+	// Close ends what outlives steps.
 	Close()
 }
 
-// An Aimer is a Prepared request that can be sent to another instance without
-// being made again: what it carries does not depend on the instance.
-type Aimer interface {
-	// Aim gives the same request for e, or false if e is of another make.
-	Aim(e Endpoint) (Prepared, bool)
+// A Line is one step's connections to an instance. It is used on its loop.
+type Line interface {
+	// Send sends the request at once, over a connection that is idle or new, and
+	// calls x.Done once, on the loop, when x.Answer is complete; never from
+	// within Send. It retries nothing. What the answer is does not depend on how
+	// fast the loop gets to read it.
+	Send(p Prepared, x *Exchange)
+	// Abort ends an exchange that is on its way: its connection is closed and
+	// x.Done is called before Abort returns, with the outcome (Timeout or
+	// Cancelled) and what had come in by then.
+	Abort(x *Exchange, outcome results.Outcome)
+	// Close ends all connections. There is no exchange on its way any more.
+	Close()
 }
 
 // A Target is one instance of a service, with its protocol.
@@ -98,9 +82,10 @@ type Dialer interface {
 
 // Arrivals say when sessions of an open loop are due.
 type Arrivals interface {
-	// Times gives the due times since the step's start, ascending, without
-	// end, the same for the same seed.
-	Times(seed uint64) iter.Seq[time.Duration]
+	// Times gives a function that gives the next due time since the step's
+	// start, ascending, the same for the same seed, and false when there is none
+	// any more. The function is used by one goroutine at a time.
+	Times(seed uint64) func() (time.Duration, bool)
 	// Rate is the mean number of arrivals a second.
 	Rate() float64
 }
@@ -127,22 +112,35 @@ type Classed interface {
 	Classes() []string
 }
 
-// A Session is a chain of dependent requests; a Vision request is a session of
-// one.
+// Quick is a Workload whose Session and whose sessions' Next take well under a
+// microsecond and whose requests are a fixed set, the same pointers again and
+// again. Such sessions are made where they are sent, and each request is
+// prepared once.
+type Quick interface{ Quick() }
+
+// A Session is a tree of dependent requests; a Vision request is a session of
+// one, an Agent's a chain, or a chain with calls side by side.
 type Session interface {
-	// Next gives the next request; prev is the answer to the one before, nil at
-	// the first. False ends the session. A session that met a failed answer
-	// ends.
-	Next(prev *Answer) (*Request, bool)
+	// Next gives the requests that can be sent now that the call-th (in the order
+	// in which Next gave them, from 0) was answered. The first call is Next(-1,
+	// nil). It may give none while others are on their way; when none is, and it
+	// gives none, the session is over. A session that met a failed answer ends.
+	// The slice is valid until the next call of Next.
+	Next(call int, answer *Answer) []*Request
 }
 
 // A Router picks the target of each request. It is built afresh for every step
-// and load, so that no step inherits another's position; Drive calls it under a
-// lock of its own.
+// and load, so that no step inherits another's position; one goroutine uses it.
 type Router interface {
 	// Pick gives the index of the target; outstanding holds what is in flight
 	// at each. session tells requests of one session apart from others.
-	Pick(session int64, outstanding []int64) int
+	Pick(session int64, r *Request, outstanding []int64) int
+}
+
+// Sized is a Router that does not fit any number of instances.
+type Sized interface {
+	// Fits says why the router does not fit so many instances.
+	Fits(instances int) error
 }
 
 // A Load is one service's part of a step.
@@ -175,7 +173,22 @@ type Load struct {
 	MaxInFlight int
 	// Timeout bounds one exchange, from Sent. It must be positive.
 	Timeout time.Duration
+	// Retry lets the client ask again; the zero value never does.
+	Retry Retry
 }
+
+// Retry says when a client asks again after a failure. Each attempt is an
+// arrival of its own, with its own Sample: due when the pause is over.
+type Retry struct {
+	Attempts int               // asked again at most so often; 0: never
+	On       []results.Outcome // after these
+	Pause    time.Duration     // before each
+}
+
+// A Shard is one of several load generators that make up a whole together. Of an
+// open loop it takes the sessions n with n mod Of = Index, of a closed one the
+// users; of the limit in flight its part. The zero value is the whole.
+type Shard struct{ Index, Of int }
 
 // A Step is what Drive runs.
 type Step struct {
@@ -185,16 +198,8 @@ type Step struct {
 	// Nonce is mixed into what must be unlike any other run's: unique texts and
 	// images ([Nonced]). Arrivals, classes and lengths do not depend on it.
 	Nonce string
-	// Waiter paces open loops' arrivals and wakes closed loops' users; nil
-	// means package time's.
-	Waiter Waiter
-}
-
-// A Waiter waits for moments. The production one (package pace) holds them to
-// microseconds; tests use package time. It is safe for concurrent use: each
-// load of a step has a goroutine of its own that waits.
-type Waiter interface {
-	// Until returns at the moment, or sooner when ctx is done. It reports
-	// whether the moment was reached.
-	Until(ctx context.Context, origin results.Origin, at results.Offset) bool
+	Shard Shard
+	// NewLoop makes the loop that everything runs on; nil means pace.New, tests
+	// in virtual time give pace.NewTimed.
+	NewLoop func(results.Origin) (pace.Loop, error)
 }

@@ -1,6 +1,9 @@
 package results
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // A Sample is the record of one arrival, whatever became of it. Each arrival
 // of a step gives exactly one Sample, and
@@ -28,7 +31,11 @@ type Sample struct {
 	// to use.
 	Sent  Offset
 	First Offset // first byte of content (token or body), or NoOffset
+	Final Offset // last chunk of content, First ≤ Final ≤ Done, or NoOffset
 	Done  Offset // last byte, or when the fault was known
+	// LongestGap is the longest time between two chunks of content; 0 with
+	// fewer than two.
+	LongestGap time.Duration
 
 	Outcome   Outcome
 	Status    int   // HTTP status, 0 if none came

@@ -35,7 +35,9 @@ type Step struct {
 	// Services holds what the load generator counted by itself, apart from
 	// the samples, one entry per Level in the same order.
 	Services []Integrity `json:"services"`
-	Warnings []Warning   `json:"warnings,omitempty"`
+	// Client is what the load generator used; null in virtual time.
+	Client   *Client   `json:"client,omitempty"`
+	Warnings []Warning `json:"warnings,omitempty"`
 }
 
 // Integrity is what the load generator says of its own work on one service in
@@ -62,6 +64,17 @@ type Integrity struct {
 	// asked for, and from when one was had to Sent. The wait for a slot is not
 	// in it. An arrival that was not sent counts with the first part.
 	Lag Lateness `json:"lag"`
+	// Sent counts the window's arrivals that were sent.
+	Sent int64 `json:"sent"`
+	// Dispersions tell how evenly an open loop's arrivals were asked for and
+	// sent; empty in a closed loop.
+	Dispersions []Dispersion `json:"dispersions,omitempty"`
+	// InFlight is what was in flight over the window, cut into equal parts in
+	// their order.
+	InFlight []Occupancy `json:"in_flight,omitempty"`
+	// Gaps is the distribution of the time between two chunks of content of one
+	// answer, over all answers due in the window.
+	Gaps Gaps `json:"chunk_gaps"`
 	// PeakInFlight is the largest number of requests in flight at once.
 	PeakInFlight int64 `json:"peak_in_flight"`
 	// ClientFaults counts the exchanges that failed for want of our own
@@ -84,6 +97,50 @@ type Lateness struct {
 	P50 time.Duration `json:"p50_ns"`
 	P99 time.Duration `json:"p99_ns"`
 	Max time.Duration `json:"max_ns"`
+}
+
+// A Dispersion is the variance of the counts of arrivals in equal parts of the
+// window over their mean: 1 for a Poisson process, near 0 for an even rate.
+type Dispersion struct {
+	Part time.Duration `json:"part_ns"` // length of a part
+	N    int64         `json:"n"`       // whole parts in the window, at least 2
+	// Scheduled is that of the sessions' due times, Sent that of when their first
+	// requests were sent.
+	Scheduled float64 `json:"scheduled"`
+	Sent      float64 `json:"sent"`
+}
+
+// An Occupancy is the number of requests in flight during a part of the window.
+type Occupancy struct {
+	Mean float64 `json:"mean"` // over time
+	Max  int64   `json:"max"`
+}
+
+// Gaps is a distribution of times between chunks. N is 0 and the rest
+// meaningless if there was none. Precise to three digits.
+type Gaps struct {
+	N   int64         `json:"n"`
+	P50 time.Duration `json:"p50_ns"`
+	P90 time.Duration `json:"p90_ns"`
+	P99 time.Duration `json:"p99_ns"`
+	Max time.Duration `json:"max_ns"`
+}
+
+// A Client is what the load generator itself used during a step's window, of
+// the clock of its own machine.
+type Client struct {
+	Wall time.Duration `json:"wall_ns"` // what the rest is of
+	// CPU is the processor time of the whole process, Loop that of the thread that
+	// sends and reads, by its own account: 1 core is Wall.
+	CPU  time.Duration `json:"cpu_ns"`
+	Loop time.Duration `json:"loop_busy_ns"`
+	// GCs counts garbage collections, GCPause adds up their pauses.
+	GCs     int64         `json:"gcs"`
+	GCPause time.Duration `json:"gc_pause_ns"`
+	// Stamped counts the reads whose time the kernel told, Unstamped those whose
+	// time is when we came to read.
+	Stamped   int64 `json:"reads_stamped"`
+	Unstamped int64 `json:"reads_unstamped"`
 }
 
 // A Warning is what does not stop a run but changes what a number is worth.

@@ -1,0 +1,74 @@
+package loadgen
+
+import (
+	"time"
+
+	"github.com/evabench/evabench/results"
+)
+
+// An Answer is what an Endpoint learned from one exchange. Outcome is always
+// set.
+type Answer struct {
+	Outcome   results.Outcome
+	Status    int   // HTTP status, 0 if none came
+	BytesSent int64 // request body
+	BytesRead int64 // response body
+	Chunks    int64 // content chunks
+	Text      string
+	// Tokens as the server's usage tells them, or results.UnknownTokens.
+	PromptTokens, OutputTokens, CachedTokens int64
+
+	// First and Final are when the first and the last chunk of content came in,
+	// Done when the answer was complete or its fault known: as the kernel tells it,
+	// so that a busy client does not age them. First and Final may be NoOffset; they
+	// are where no byte would pass for a first token, as in a chat answered as a
+	// whole.
+	First, Final, Done results.Offset
+	// LongestGap is the longest time between two chunks of content, 0 with fewer
+	// than two.
+	LongestGap time.Duration
+
+	// ClientFault is whether the exchange failed for want of this machine's own
+	// descriptors, ports or memory. Outcome is Connect then.
+	ClientFault bool
+	// Detail is the beginning of the server's words, or the fault's, when
+	// Outcome is not OK.
+	Detail string
+}
+
+// An Exchange is one request on its way, on the step's loop. Who sends it makes
+// it and may use it again once Done was called; meanwhile Answer is the Line's.
+type Exchange struct {
+	Answer Answer
+	// Done is called once, by the Line, when Answer is complete.
+	Done func(*Exchange)
+	// Gap, if not nil, is called with each gap between two chunks of content.
+	Gap func(time.Duration)
+	// State is the Line's own.
+	State any
+}
+
+// Begin empties the Answer. A Line calls it when it is given the exchange.
+func (x *Exchange) Begin() {
+	x.Answer = Answer{
+		PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
+		First: results.NoOffset, Final: results.NoOffset, Done: results.NoOffset,
+	}
+}
+
+// Content takes note of one chunk of content that came in at the moment, which
+// is not before that of the chunk before.
+func (x *Exchange) Content(at results.Offset) {
+	a := &x.Answer
+	a.Chunks++
+	if a.First == results.NoOffset {
+		a.First, a.Final = at, at
+		return
+	}
+	gap := at.Sub(a.Final)
+	a.Final = at
+	a.LongestGap = max(a.LongestGap, gap)
+	if x.Gap != nil {
+		x.Gap(gap)
+	}
+}

@@ -1,0 +1,44 @@
+package httpx
+
+import (
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/pace"
+	"github.com/evabench/evabench/results"
+)
+
+// A Request is one HTTP request but for the instance it goes to. It is not
+// changed once made; it is the loadgen.Prepared of all endpoints over HTTP.
+type Request struct {
+	Method string
+	// Path is put after the base URL's own path; it begins with a slash.
+	Path string
+	// Fields are header fields besides Host, Content-Length, Connection and
+	// Accept-Encoding, which are the client's.
+	Fields []Field
+	Body   pace.Body
+	// Close ends the connection after the answer.
+	Close bool
+	// Tag is the endpoint's own, for the Reader of the answer.
+	Tag any
+}
+
+// A Field is one line of a header.
+type Field struct{ Name, Value string }
+
+// A Reader reads the answers of a protocol, one after another, as they come in.
+// It is used on the loop; there is one for each exchange on its way.
+type Reader interface {
+	// Begin readies it for the 2xx answer to r. What it finds goes into x, with
+	// x.Content for each chunk of content, and Outcome where that is not OK.
+	Begin(r *Request, x *loadgen.Exchange)
+	// Body takes the next bytes of the body, valid during the call, and when they
+	// came in. It reports whether the answer is complete, whatever may follow: what
+	// does is read only where the connection is to be kept, and is not in Done.
+	Body(p []byte, at results.Offset) (complete bool)
+	// End tells that the body is whole. It is not called after complete.
+	End(at results.Offset)
+}
+
+// A Refusal says whether an answer with status 503 and this body means that the
+// server sheds load.
+type Refusal func(body []byte) bool
