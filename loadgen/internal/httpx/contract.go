@@ -28,15 +28,24 @@ type Field struct{ Name, Value string }
 // A Reader reads the answers of a protocol, one after another, as they come in.
 // It is used on the loop; there is one for each exchange on its way.
 type Reader interface {
-	// Begin readies it for the 2xx answer to r. What it finds goes into x, with
-	// x.Content for each chunk of content, and Outcome where that is not OK.
-	Begin(r *Request, x *loadgen.Exchange)
+	// Begin readies it for the 2xx answer to r, whose header is in. What it finds
+	// goes into x, with x.Content for each chunk of content, and Outcome where that
+	// is not OK. Both r and h are used no longer than the call of Begin, x until End
+	// or complete.
+	Begin(r *Request, h Header, x *loadgen.Exchange)
 	// Body takes the next bytes of the body, valid during the call, and when they
 	// came in. It reports whether the answer is complete, whatever may follow: what
 	// does is read only where the connection is to be kept, and is not in Done.
 	Body(p []byte, at results.Offset) (complete bool)
 	// End tells that the body is whole. It is not called after complete.
 	End(at results.Offset)
+}
+
+// A Header is the header of an answer.
+type Header interface {
+	// Field gives the value of the first field of the name, in whatever case, without
+	// the white space around it, and nil if there is none. It is valid during Begin.
+	Field(name string) []byte
 }
 
 // A Refusal says whether an answer with status 503 and this body means that the
