@@ -21,7 +21,7 @@ func drawSample(t *rapid.T) Sample {
 	moment := rapid.Custom(func(t *rapid.T) Offset {
 		return Offset(rapid.Int64Range(-1<<50, 1<<50).Draw(t, "ns"))
 	})
-	return Sample{
+	s := Sample{
 		Service:  rapid.SampledFrom([]string{"vision", "agent"}).Draw(t, "service"),
 		Class:    text.Draw(t, "class"),
 		Model:    text.Draw(t, "model"),
@@ -30,14 +30,18 @@ func drawSample(t *rapid.T) Sample {
 		User: maybe(t, "user", count, -1), Call: int(count.Draw(t, "call")),
 		Last: rapid.Bool().Draw(t, "last"), Attempt: rapid.IntRange(0, 5).Draw(t, "attempt"),
 		Due: moment.Draw(t, "due"), Sent: maybe(t, "sent", moment, NoOffset),
-		First: maybe(t, "first", moment, NoOffset), Done: moment.Draw(t, "done"),
+		First: maybe(t, "first", moment, NoOffset), Final: maybe(t, "final", moment, NoOffset), Done: moment.Draw(t, "done"),
 		Outcome:   rapid.SampledFrom(Outcomes()).Draw(t, "outcome"),
 		Status:    rapid.SampledFrom([]int{0, 200, 404, 429, 503}).Draw(t, "status"),
-		BytesSent: count.Draw(t, "sent bytes"), BytesRead: count.Draw(t, "read bytes"), Chunks: count.Draw(t, "chunks"),
+		BytesSent: count.Draw(t, "sent bytes"), BytesRead: count.Draw(t, "read bytes"), Chunks: rapid.Int64Range(0, 4).Draw(t, "chunks"),
 		PromptTokens: maybe(t, "prompt", count, UnknownTokens),
 		OutputTokens: maybe(t, "output", count, UnknownTokens),
 		CachedTokens: maybe(t, "cached", count, UnknownTokens),
 	}
+	if s.Chunks > 1 {
+		s.LongestGap = time.Duration(count.Draw(t, "gap"))
+	}
+	return s
 }
 
 func drawObservation(t *rapid.T) Observation {
@@ -67,11 +71,17 @@ func oneStep(index int) (Step, []Sample) {
 			Levels: []Level{{Service: "vision", Arrivals: "constant", Value: 3, Unit: "req/s"}, {Service: "agent", Arrivals: "closed", Value: 0, Unit: "users"}},
 		},
 		Start: 0, WindowStart: 1000 * ms, WindowEnd: 2000 * ms, End: 2500 * ms,
-		Services: []Integrity{{Service: "vision", Due: 3, WarmupDue: 1, Offered: &offered}, {Service: "agent"}},
+		Services: []Integrity{{
+			Service: "vision", Due: 3, WarmupDue: 1, Sent: 3, Offered: &offered,
+			Dispersions: []Dispersion{{Part: 100 * time.Millisecond, N: 10, Scheduled: 0.7, Sent: 0.8}},
+			InFlight:    []Occupancy{{Mean: 0.5, Max: 2}, {Mean: 1.5, Max: 3}},
+			Gaps:        Gaps{N: 2, P50: 1, P90: 2, P99: 3, Max: 4},
+		}, {Service: "agent"}},
+		Client: &Client{Wall: time.Second, CPU: 2 * time.Millisecond, Loop: time.Millisecond, GCs: 1, GCPause: 1000, Stamped: 7, Unstamped: 2},
 	}
 	sample := func(seq int64, due, done Offset, outcome Outcome) Sample {
 		return Sample{
-			Service: "vision", Seq: seq, User: -1, Due: due, Sent: due, First: NoOffset, Done: done, Outcome: outcome,
+			Service: "vision", Seq: seq, User: -1, Due: due, Sent: due, First: NoOffset, Final: NoOffset, Done: done, Outcome: outcome,
 			PromptTokens: UnknownTokens, OutputTokens: UnknownTokens, CachedTokens: UnknownTokens,
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -24,7 +25,9 @@ type sampleRow struct {
 	Due          int64  `parquet:"due_ns,delta,snappy"`
 	Sent         *int64 `parquet:"sent_ns,snappy"`
 	First        *int64 `parquet:"first_ns,snappy"`
+	Final        *int64 `parquet:"final_ns,snappy"`
 	Done         int64  `parquet:"done_ns,delta,snappy"`
+	LongestGap   *int64 `parquet:"longest_gap_ns,snappy"` // null with fewer than two chunks
 	Outcome      string `parquet:"outcome,dict,snappy"`
 	Status       *int64 `parquet:"http_status,snappy"`
 	BytesSent    int64  `parquet:"bytes_sent,delta,snappy"`
@@ -58,10 +61,17 @@ func rowOfSample(s Sample) (sampleRow, error) {
 	if s.Due == NoOffset || s.Done == NoOffset {
 		return sampleRow{}, fmt.Errorf("sample %d of service %q: due and done must be set", s.Seq, s.Service)
 	}
+	var gap *int64
+	if s.Chunks > 1 {
+		gap = new(int64(s.LongestGap))
+	} else if s.LongestGap != 0 {
+		return sampleRow{}, fmt.Errorf("sample %d of service %q: a gap between %d chunks", s.Seq, s.Service, s.Chunks)
+	}
 	return sampleRow{
 		Service: s.Service, Class: s.Class, Model: s.Model, Endpoint: s.Endpoint,
 		Seq: s.Seq, Session: s.Session, User: s.User, Call: int64(s.Call), Last: s.Last, Attempt: int64(s.Attempt),
-		Due: int64(s.Due), Sent: known(int64(s.Sent), int64(NoOffset)), First: known(int64(s.First), int64(NoOffset)), Done: int64(s.Done),
+		Due: int64(s.Due), Sent: known(int64(s.Sent), int64(NoOffset)), First: known(int64(s.First), int64(NoOffset)),
+		Final: known(int64(s.Final), int64(NoOffset)), Done: int64(s.Done), LongestGap: gap,
 		Outcome: s.Outcome.String(), Status: known(int64(s.Status), 0),
 		BytesSent: s.BytesSent, BytesRead: s.BytesRead, Chunks: s.Chunks,
 		PromptTokens: known(s.PromptTokens, UnknownTokens),
@@ -75,8 +85,9 @@ func (r *sampleRow) sample() (Sample, error) {
 		Service: r.Service, Class: r.Class, Model: r.Model, Endpoint: r.Endpoint,
 		Seq: r.Seq, Session: r.Session, User: r.User, Call: int(r.Call), Last: r.Last, Attempt: int(r.Attempt),
 		Due: Offset(r.Due), Sent: Offset(orNone(r.Sent, int64(NoOffset))),
-		First: Offset(orNone(r.First, int64(NoOffset))), Done: Offset(r.Done),
-		Status: int(orNone(r.Status, 0)), BytesSent: r.BytesSent, BytesRead: r.BytesRead, Chunks: r.Chunks,
+		First: Offset(orNone(r.First, int64(NoOffset))), Final: Offset(orNone(r.Final, int64(NoOffset))), Done: Offset(r.Done),
+		LongestGap: time.Duration(orNone(r.LongestGap, 0)),
+		Status:     int(orNone(r.Status, 0)), BytesSent: r.BytesSent, BytesRead: r.BytesRead, Chunks: r.Chunks,
 		PromptTokens: orNone(r.PromptTokens, UnknownTokens),
 		OutputTokens: orNone(r.OutputTokens, UnknownTokens),
 		CachedTokens: orNone(r.CachedTokens, UnknownTokens),

@@ -6,8 +6,11 @@ import (
 	"github.com/evabench/evabench/internal/device"
 )
 
-// SchemaVersion counts the changes of the run directory's form.
-const SchemaVersion = 1
+// SchemaVersion counts the changes of the run directory's form. A program reads
+// its own version only. Version 2 came with the last chunk of content, chunk
+// gaps, and what the load generator tells of the load that it sent and of
+// itself.
+const SchemaVersion = 2
 
 // Environment is what a run was made with and on. It stands in
 // environment.json and is written before the first change.
@@ -68,8 +71,8 @@ type Service struct {
 // clauses of a service must hold.
 type Clause struct {
 	// Metric is "latency" (from Due), "ttft", "errors" (share of due arrivals
-	// that did not end ok, 0 to 1), "queue" (mean waiting requests) or
-	// "tokens_per_second".
+	// that did not end ok, 0 to 1; a request that was asked again is as many
+	// arrivals), "queue" (mean waiting requests) or "tokens_per_second".
 	Metric string `json:"metric"`
 	// Quantile is the share below, in (0, 1), for latency and ttft, else 0.
 	Quantile float64 `json:"quantile,omitempty"`
@@ -115,8 +118,12 @@ type Cell struct {
 	Seed      uint64 `json:"seed"`
 	// Nonce is random text that made this cell's unique requests unlike those
 	// of every other cell and run; with it and Seed they can be made again.
-	Nonce     string     `json:"nonce,omitempty"`
-	Started   time.Time  `json:"started"` // UTC; the moment of Offset 0
+	Nonce string `json:"nonce,omitempty"`
+	// Started is the moment of Offset 0 by the wall clock, UTC, to the nanosecond.
+	// An Offset o is Started + o (on a simulated server, + o ÷
+	// Environment.SimulatedScale), as long as nobody stepped that clock: so stamps
+	// of other machines can be placed beside ours.
+	Started   time.Time  `json:"started"`
 	Status    string     `json:"status"`
 	Fault     string     `json:"fault,omitempty"` // why it failed
 	Instances []Instance `json:"instances"`

@@ -116,6 +116,27 @@ func writeRun(dir string, before func(string) error) error {
 	return c.Close(Cell{Status: CellDone, Seed: 1})
 }
 
+// Every field of a step comes back, and a cell's beginning to the nanosecond.
+func TestStepRoundTrip(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Create(dir, Environment{Planned: []string{"000"}}, nil)
+	must(t, err)
+	c, err := w.Cell("000")
+	must(t, err)
+	step, samples := oneStep(0)
+	must(t, c.Step(step, samples))
+	started := time.Date(2026, 1, 2, 3, 4, 5, 123456789, time.UTC)
+	must(t, c.Close(Cell{Status: CellDone, Started: started}))
+	run, err := Read(dir)
+	must(t, err)
+	if got := run.Cells[0].Steps[0].Step; !reflect.DeepEqual(got, step) {
+		t.Errorf("got %+v, want %+v", got, step)
+	}
+	if got := run.Cells[0].Cell.Started; !got.Equal(started) {
+		t.Errorf("started %v, want %v", got, started)
+	}
+}
+
 func TestSameInputSameBytes(t *testing.T) {
 	var dirs [2]string
 	for i := range dirs {
@@ -260,6 +281,7 @@ func TestWriterRefuses(t *testing.T) {
 		"no outcome":       func(_ *Step, s *Sample) { s.Outcome = 0 },
 		"no due":           func(_ *Step, s *Sample) { s.Due = NoOffset },
 		"no done":          func(_ *Step, s *Sample) { s.Done = NoOffset },
+		"a gap of nothing": func(_ *Step, s *Sample) { s.Chunks, s.LongestGap = 1, 1 },
 		"done before due":  func(_ *Step, s *Sample) { s.Done = s.Due - 1 },
 		"negative index":   func(s *Step, _ *Sample) { s.Index = -1 },
 		"tag with a comma": func(s *Step, _ *Sample) { s.Services = []Integrity{{Service: "a,b"}} },
@@ -303,8 +325,8 @@ func FuzzDecodeStep(f *testing.F) {
 	text, err := encode(stepRecord{SchemaVersion, 5, step})
 	must(f, err)
 	f.Add(text)
-	f.Add([]byte(`{"schema":1,"samples":0}{}`))
-	f.Add([]byte(`{"schema":2}`))
+	f.Add([]byte(`{"schema":2,"samples":0}{}`))
+	f.Add([]byte(`{"schema":3}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var once, twice stepRecord
 		if decode(text, &once) != nil {

@@ -8,9 +8,15 @@ import (
 // A Sample is the record of one arrival, whatever became of it. Each arrival
 // of a step gives exactly one Sample, and
 //
-//	Due ≤ Sent ≤ First ≤ Done
+//	Due ≤ Sent ≤ First ≤ Final ≤ Done
 //
 // holds among those that are not NoOffset. Due and Done are always set.
+//
+// A request that is asked again after a failure is an arrival and a Sample of
+// its own for each attempt, with a Seq of its own, due when the pause before it
+// is over. So the latency of an attempt is that of the attempt alone: what a
+// caller waited for an answer in all is from the Due of Attempt 0 to the Done of
+// the last, over the samples of one Session and Call.
 type Sample struct {
 	Service string // the service's name in the scenario
 	Class   string // the request class (Vision: the model's class; Agent: the call's stage)
@@ -22,8 +28,8 @@ type Sample struct {
 	Session  int64 // the session's number within the service and step, from 0
 	User     int64 // the closed loop's user, or -1 in an open loop
 	Call     int   // the call's place within its session, from 0
-	Last     bool  // whether the session ended with this call
-	Attempt  int   // 0 for the first try
+	Last     bool  // whether the session ended with this sample
+	Attempt  int   // 0 for the first try, 1 for the first retry
 
 	Due Offset // open loop: from the schedule; closed loop: when the user was ready
 	// Sent is when the request was handed to the endpoint, or NoOffset: just

@@ -53,8 +53,8 @@ type Integrity struct {
 	// Scheduled counts the sessions that the schedule put into the window, or
 	// into what there was of it when the step was stopped. It is read off the
 	// schedule itself, so that an arrival which never fell due shows: it must
-	// equal the number of the window's samples with Call 0. Null in a closed
-	// loop, which has no schedule.
+	// equal the number of the window's samples with Call 0 and Attempt 0. Null in
+	// a closed loop, which has no schedule.
 	Scheduled *int64 `json:"scheduled"`
 	// Offered is the arrival rate that was asked for in arrivals a second;
 	// null in a closed loop, where none is.
@@ -64,7 +64,8 @@ type Integrity struct {
 	// asked for, and from when one was had to Sent. The wait for a slot is not
 	// in it. An arrival that was not sent counts with the first part.
 	Lag Lateness `json:"lag"`
-	// Sent counts the window's arrivals that were sent.
+	// Sent counts the window's arrivals that were sent, later calls and attempts
+	// too: it must equal the number of the window's samples that have Sent.
 	Sent int64 `json:"sent"`
 	// Dispersions tell how evenly an open loop's arrivals were asked for and
 	// sent; empty in a closed loop.
@@ -126,8 +127,10 @@ type Gaps struct {
 	Max time.Duration `json:"max_ns"`
 }
 
-// A Client is what the load generator itself used during a step's window, of
-// the clock of its own machine.
+// A Client is what the load generator itself used during a step's window. All of
+// it is time of the clock of its own machine, also where a simulated server's
+// time passes faster: a core that was busy for half of Wall was half busy at any
+// scale.
 type Client struct {
 	Wall time.Duration `json:"wall_ns"` // what the rest is of
 	// CPU is the processor time of the whole process, Loop that of the thread that

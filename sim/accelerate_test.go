@@ -106,6 +106,11 @@ func scaled(t *testing.T, path string, got, want reflect.Value, k float64) (n in
 	switch got.Type() {
 	case reflect.TypeFor[results.StepPlan]():
 		return 0 // compared by itself: a record has the plan as it was asked for
+	case reflect.TypeFor[results.Client]():
+		if !reflect.DeepEqual(got.Interface(), want.Interface()) {
+			t.Errorf("%s is %+v, want it as it was: it is of the clock", path, got)
+		}
+		return 0
 	case reflect.TypeFor[results.Offset](), reflect.TypeFor[time.Duration]():
 		if g, w := got.Int(), int64(float64(want.Int())*k); g != w {
 			t.Errorf("%s is %d ns, want %d x %v = %d", path, g, want.Int(), k, w)
@@ -151,12 +156,15 @@ func TestEveryFieldIsTurned(t *testing.T) {
 	}
 	var sample results.Sample
 	fill(reflect.ValueOf(&sample).Elem(), &next)
-	one("Sample", sample, a.sample(sample), 4)
+	one("Sample", sample, a.sample(sample), 6)
 	var step results.Step
 	fill(reflect.ValueOf(&step).Elem(), &next)
 	plan := results.StepPlan{Name: "asked", Window: time.Minute}
 	turned := a.step(step, plan)
-	one("Step", step, turned, 4+2*5)
+	one("Step", step, turned, 4+2*(5+1+2+4))
+	if step.Client == nil || turned.Client.CPU != step.Client.CPU || step.Client.CPU == 0 {
+		t.Errorf("the client's use is %+v, want %+v", turned.Client, step.Client)
+	}
 	if !reflect.DeepEqual(turned.Plan, plan) {
 		t.Errorf("the step's plan is %+v, want what was asked for, %+v", turned.Plan, plan)
 	}
@@ -178,8 +186,8 @@ func TestEveryFieldIsTurned(t *testing.T) {
 
 // What is no moment stays none.
 func TestNoOffsetStays(t *testing.T) {
-	s := Accelerate(60).sample(results.Sample{Due: -5, Sent: results.NoOffset, First: results.NoOffset, Done: 7})
-	if s.Due != -300 || s.Sent != results.NoOffset || s.First != results.NoOffset || s.Done != 420 {
+	s := Accelerate(60).sample(results.Sample{Due: -5, Sent: results.NoOffset, First: results.NoOffset, Final: results.NoOffset, Done: 7})
+	if s.Due != -300 || s.Sent != results.NoOffset || s.First != results.NoOffset || s.Final != results.NoOffset || s.Done != 420 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -208,7 +216,7 @@ func TestObservationValues(t *testing.T) {
 }
 
 // Recording any step through an Acceleration and dividing gives the step, and
-// orders and differences hold: Due ≤ Sent ≤ First ≤ Done, and what was due in
+// orders and differences hold: Due ≤ Sent ≤ First ≤ Final ≤ Done, and what was due in
 // the window still is.
 func TestRecordedStepIsTheStep(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -247,9 +255,9 @@ func TestRecordedStepIsTheStep(t *testing.T) {
 		step.WindowEnd = step.WindowStart.Add(clock.Window)
 		step.End = step.WindowEnd.Add(1e9)
 		samples := rapid.SliceOf(rapid.Custom(func(t *rapid.T) results.Sample {
-			at := rapid.SliceOfN(rapid.Int64Range(start, int64(step.End)), 4, 4).Draw(t, "moments")
+			at := rapid.SliceOfN(rapid.Int64Range(start, int64(step.End)), 5, 5).Draw(t, "moments")
 			slices.Sort(at)
-			return results.Sample{Due: results.Offset(at[0]), Sent: results.Offset(at[1]), First: results.Offset(at[2]), Done: results.Offset(at[3]), Seq: 7, Outcome: results.OK}
+			return results.Sample{Due: results.Offset(at[0]), Sent: results.Offset(at[1]), First: results.Offset(at[2]), Final: results.Offset(at[3]), Done: results.Offset(at[4]), Seq: 7, Outcome: results.OK}
 		})).Draw(t, "samples")
 		if err := w.Step(step, slices.Clone(samples)); err != nil {
 			t.Fatal(err)
@@ -262,7 +270,7 @@ func TestRecordedStepIsTheStep(t *testing.T) {
 		for i, s := range out.samples {
 			near("due", float64(s.Due)/k, float64(samples[i].Due))
 			near("done", float64(s.Done)/k, float64(samples[i].Done))
-			if s.Due > s.Sent || s.Sent > s.First || s.First > s.Done {
+			if s.Due > s.Sent || s.Sent > s.First || s.First > s.Final || s.Final > s.Done {
 				t.Fatalf("order of %+v", s)
 			}
 			within := func(s results.Sample, step results.Step) bool {

@@ -50,11 +50,14 @@ func (w cellWriter) Close(c results.Cell) error {
 }
 
 func (a Acceleration) sample(s results.Sample) results.Sample {
-	s.Due, s.Sent, s.First, s.Done = a.offset(s.Due), a.offset(s.Sent), a.offset(s.First), a.offset(s.Done)
+	s.Due, s.Sent, s.First, s.Final, s.Done = a.offset(s.Due), a.offset(s.Sent), a.offset(s.First), a.offset(s.Final), a.offset(s.Done)
+	s.LongestGap = a.toServer(s.LongestGap)
 	return s
 }
 
 // step turns a step that was run; plan is what was asked for, in server time.
+// Client stays: what the load generator used of its own machine's cores is of
+// the clock, and told as that.
 func (a Acceleration) step(s results.Step, plan results.StepPlan) results.Step {
 	s.Plan = plan
 	s.Start, s.End = a.offset(s.Start), a.offset(s.End)
@@ -68,13 +71,21 @@ func (a Acceleration) step(s results.Step, plan results.StepPlan) results.Step {
 }
 
 // integrity turns the load generator's own figures: its lag too, which was
-// spent on the clock, so that its share of a latency stays true.
+// spent on the clock, so that its share of a latency stays true. Counts, and
+// variances of counts, are what they are in both times: only the parts in which
+// they were counted are turned.
 func (a Acceleration) integrity(i results.Integrity) results.Integrity {
 	if i.Offered != nil {
 		rate := *i.Offered / a.k
 		i.Offered = &rate
 	}
 	i.Lag.P50, i.Lag.P99, i.Lag.Max = a.toServer(i.Lag.P50), a.toServer(i.Lag.P99), a.toServer(i.Lag.Max)
+	i.Dispersions = slices.Clone(i.Dispersions)
+	for j := range i.Dispersions {
+		i.Dispersions[j].Part = a.toServer(i.Dispersions[j].Part)
+	}
+	g := &i.Gaps
+	g.P50, g.P90, g.P99, g.Max = a.toServer(g.P50), a.toServer(g.P90), a.toServer(g.P99), a.toServer(g.Max)
 	if i.ThinkAsked != nil {
 		asked := a.toServer(*i.ThinkAsked)
 		i.ThinkAsked = &asked
