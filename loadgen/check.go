@@ -21,6 +21,9 @@ func check(s Step, sink results.Sink) error {
 	if s.Plan.Window <= 0 {
 		bad("the window of %v is not positive", s.Plan.Window)
 	}
+	if s.Shard.Of < 0 || s.Shard.Index < 0 || s.Shard.Index >= max(1, s.Shard.Of) {
+		bad("shard %d of %d is none", s.Shard.Index, s.Shard.Of)
+	}
 	if len(s.Loads) == 0 {
 		bad("there is no load")
 	}
@@ -34,14 +37,14 @@ func check(s Step, sink results.Sink) error {
 			bad("service %q has two loads", l.Service)
 		}
 		seen[l.Service] = true
-		for _, err := range checkLoad(l, s.Plan.Levels[i]) {
+		for _, err := range checkLoad(l, s, s.Plan.Levels[i]) {
 			bad("service %q: %w", l.Service, err)
 		}
 	}
 	return errors.Join(faults...)
 }
 
-func checkLoad(l Load, level results.Level) (faults []error) {
+func checkLoad(l Load, s Step, level results.Level) (faults []error) {
 	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if l.Service != level.Service {
 		bad("its level is that of service %q", level.Service)
@@ -75,18 +78,40 @@ func checkLoad(l Load, level results.Level) (faults []error) {
 	if l.MaxInFlight < 0 {
 		bad("the limit of %d in flight is negative", l.MaxInFlight)
 	}
+	if of := max(1, s.Shard.Of); l.MaxInFlight > 0 && l.MaxInFlight < of {
+		bad("the limit of %d in flight leaves nothing for one of %d shards", l.MaxInFlight, of)
+	}
 	if l.Timeout <= 0 {
 		bad("the timeout of %v is not positive", l.Timeout)
 	}
 	if len(l.Targets) == 0 {
 		bad("there is no instance to send to")
 	}
+	if r, ok := l.Router.(Sized); ok {
+		if err := r.Fits(len(l.Targets)); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	faults = append(faults, checkRetry(l.Retry)...)
 	names := map[string]bool{}
 	for _, t := range l.Targets {
 		if t.Name == "" || t.Endpoint == nil || names[t.Name] {
 			bad("instance %q lacks a name of its own or an endpoint", t.Name)
 		}
 		names[t.Name] = true
+	}
+	return faults
+}
+
+func checkRetry(r Retry) (faults []error) {
+	if r.Attempts < 0 || r.Pause < 0 {
+		faults = append(faults, fmt.Errorf("a retry of %d attempts after %v is none", r.Attempts, r.Pause))
+	}
+	for _, o := range r.On {
+		switch o {
+		case results.OK, results.Cancelled, results.NotSent:
+			faults = append(faults, fmt.Errorf("nothing can be asked again after %q", o))
+		}
 	}
 	return faults
 }

@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
-	"time"
 
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )
 
 // Drive runs all Loads of a step together and returns when the last answer is
-// in and every goroutine it started has ended. Origin is the cell's zero of
-// time; sink takes one Sample for each arrival that fell due, warm-up included,
-// as soon as its outcome is known, from many goroutines at once.
+// in and every goroutine and connection it began has ended. Origin is the
+// cell's zero of time; sink takes one Sample for each arrival that fell due,
+// warm-up included, as soon as its outcome is known, from one goroutine.
 //
 // Load starts at once. Arrivals due in [Start, WindowStart) are warm-up, those
 // in [WindowStart, WindowEnd) are the window's, and none is due later: a
@@ -26,81 +25,140 @@ import (
 // before WindowEnd) with ctx's error. It does the same with its own error when
 // a request cannot be prepared, for that is a fault of the scenario. Input is
 // checked before the first side effect.
-func Drive(ctx context.Context, origin results.Origin, step Step, sink results.Sink) (results.Step, error) {
+//
+// All of a step happens on the step's loop, on the calling goroutine: no lock,
+// no goroutine and no allocation belongs to a single request, unless its
+// workload takes time to make one ([Quick]).
+func Drive(ctx context.Context, origin results.Origin, step Step, sink results.Sink) (_ results.Step, err error) {
 	if err := check(step, sink); err != nil {
 		return results.Step{}, fmt.Errorf("drive step %q: %w", step.Plan.Name, err)
 	}
-	if step.Waiter == nil {
-		step.Waiter = timerWaiter{}
+	newLoop := step.NewLoop
+	if newLoop == nil {
+		newLoop = pace.New
 	}
-	r := &run{origin: origin, sink: sink, waiter: step.Waiter, start: origin.Now()}
-	r.windowStart = r.start.Add(step.Plan.Warmup)
-	r.windowEnd = r.windowStart.Add(step.Plan.Window)
-	r.lastDone.Store(int64(r.start))
-
-	// Arrivals end with stop; what is in flight ends right after it, and always
-	// as cancelled, never as timed out by a deadline that ctx may carry.
-	stop, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	flight, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(stop, cancel)()
-	r.stop, r.fail, r.flight = stop, fail, flight
-	r.stoppedAt = sync.OnceValue(origin.Now)
-	defer context.AfterFunc(stop, func() { r.stoppedAt() })()
-
-	services := make([]*service, len(step.Loads))
-	var all sync.WaitGroup
-	for i, l := range step.Loads {
-		services[i] = newService(r, l, step.Seed, step.Nonce)
-		all.Go(services[i].drive)
+	loop, err := newLoop(origin)
+	if err != nil {
+		return results.Step{}, fmt.Errorf("drive step %q: %w", step.Plan.Name, err)
 	}
-	timerWaiter{}.Until(stop, origin, r.windowEnd)
-	all.Wait()
-	return r.result(ctx, step.Plan, services)
+	r := &run{loop: loop, sink: sink, plan: step.Plan}
+	defer func() {
+		// What is planned ahead ends by itself.
+		err = errors.Join(err, loop.Close())
+		r.ahead.Wait()
+	}()
+	for _, l := range step.Loads {
+		s, err := newService(r, l, step)
+		if err != nil {
+			return results.Step{}, fmt.Errorf("drive step %q: service %q: %w", step.Plan.Name, l.Service, err)
+		}
+		r.services = append(r.services, s)
+	}
+	r.drive(ctx)
+	return r.result(ctx)
 }
 
-// A run is one step while it is driven: what all its services share.
+// A run is one step while it is driven: what all its services share. All of it
+// but ahead is the loop's.
 type run struct {
-	origin results.Origin
-	sink   results.Sink
-	waiter Waiter
+	loop     pace.Loop
+	sink     results.Sink
+	plan     results.StepPlan
+	services []*service
+	busy     int // services that are not over
 
 	start, windowStart, windowEnd results.Offset
+	end                           pace.Timer // at windowEnd
+	windowIsOver                  bool
 
-	stop context.Context // ends arrivals
-	// stoppedAt gives the moment of the stop: when it was first seen. It is
-	// asked only once stop is done.
-	stoppedAt func() results.Offset
-	fail      context.CancelCauseFunc
-	flight    context.Context // ends what is in flight
+	stopped   bool
+	stoppedAt results.Offset // if stopped: when it was known first
+	fault     error          // of the scenario or ours; it stopped the step
 
-	lastDone atomic.Int64 // results.Offset
+	lastDone results.Offset
+	client   clientMeter
+	ahead    sync.WaitGroup // goroutines that make sessions
 }
 
-// A fault is an error of the scenario or ours that ends the step.
-type fault struct{ error }
+// drive works until the last service is over.
+func (r *run) drive(ctx context.Context) {
+	r.start = r.loop.Now()
+	r.windowStart = r.start.Add(r.plan.Warmup)
+	r.windowEnd = r.windowStart.Add(r.plan.Window)
+	r.lastDone = r.start
+	// Arrivals end with ctx, also when the loop comes to know of it later.
+	defer context.AfterFunc(ctx, func() {
+		at := r.loop.Now()
+		r.loop.Post(func() { r.stop(at) })
+	})()
+	r.client.watch(r)
+	r.end.F = r.windowOver
+	r.loop.Set(&r.end, r.windowEnd)
+	r.busy = len(r.services) + 1 // the window is one, too
+	for _, s := range r.services {
+		s.begin()
+	}
+	r.loop.Run()
+	for _, s := range r.services {
+		s.close()
+	}
+}
 
-func (f fault) Unwrap() error { return f.error }
+// windowOver ends the window, once.
+func (r *run) windowOver() {
+	if r.windowIsOver {
+		return
+	}
+	r.windowIsOver = true
+	r.loop.Stop(&r.end)
+	r.client.windowOver(r)
+	r.over()
+}
+
+// over tells that a service, or the window, is.
+func (r *run) over() {
+	if r.busy--; r.busy == 0 {
+		r.loop.Quit()
+	}
+}
+
+// stop ends the step: what fell due until the moment leaves a cancelled sample.
+func (r *run) stop(at results.Offset) {
+	if r.stopped {
+		return
+	}
+	r.stopped, r.stoppedAt = true, at
+	for _, s := range r.services {
+		s.stop()
+	}
+	r.windowOver() // nobody waits for it any more
+}
+
+// fail stops the step for a fault that is not the server's.
+func (r *run) fail(err error) {
+	if r.fault == nil && !r.stopped {
+		r.fault = err
+	}
+	at := r.loop.Now()
+	r.loop.Post(func() { r.stop(at) }) // not within what is being done
+}
 
 // result puts the step together once everything has ended.
-func (r *run) result(ctx context.Context, plan results.StepPlan, services []*service) (results.Step, error) {
+func (r *run) result(ctx context.Context) (results.Step, error) {
 	s := results.Step{
-		Plan: plan, Start: r.start, WindowStart: r.windowStart, WindowEnd: r.windowEnd,
-		End: results.Offset(r.lastDone.Load()),
+		Plan: r.plan, Start: r.start, WindowStart: r.windowStart, WindowEnd: r.windowEnd,
+		End: r.lastDone, Client: r.client.result(),
 	}
-	for _, v := range services {
+	for _, v := range r.services {
 		s.Services = append(s.Services, v.integrity())
 	}
-	stopped := r.stop.Err() != nil
-	if !stopped {
+	if !r.stopped {
 		s.End = max(s.End, s.WindowEnd)
 		return s, nil
 	}
-	s.End = max(s.End, min(r.origin.Now(), s.WindowEnd))
-	var f fault
-	if errors.As(context.Cause(r.stop), &f) {
-		return s, fmt.Errorf("drive step %q: %w", plan.Name, f.error)
+	s.End = max(s.End, min(r.loop.Now(), s.WindowEnd))
+	if r.fault != nil {
+		return s, fmt.Errorf("drive step %q: %w", r.plan.Name, r.fault)
 	}
 	return s, ctx.Err()
 }
@@ -110,39 +168,4 @@ func (r *run) inWindow(due results.Offset) bool { return due >= r.windowStart &&
 
 // stoppedBefore reports whether the step was stopped before the moment, so that
 // what the schedule has there does not fall due.
-func (r *run) stoppedBefore(due results.Offset) bool {
-	return r.stop.Err() != nil && due > r.stoppedAt()
-}
-
-// raise makes a at least v.
-func raise(a *atomic.Int64, v int64) {
-	for {
-		old := a.Load()
-		if v <= old || a.CompareAndSwap(old, v) {
-			return
-		}
-	}
-}
-
-// timerWaiter waits with package time, which is late by up to a millisecond on
-// a real clock and exact in virtual time.
-type timerWaiter struct{}
-
-func (timerWaiter) Until(ctx context.Context, origin results.Origin, at results.Offset) bool {
-	for {
-		if ctx.Err() != nil {
-			return false
-		}
-		left := at.Sub(origin.Now())
-		if left <= 0 {
-			return true
-		}
-		t := time.NewTimer(left)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return false
-		}
-	}
-}
+func (r *run) stoppedBefore(due results.Offset) bool { return r.stopped && due > r.stoppedAt }

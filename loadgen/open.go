@@ -1,8 +1,9 @@
 package loadgen
 
 import (
-	"sync"
+	"time"
 
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )
 
@@ -10,70 +11,165 @@ import (
 // are due. At 100 KB a request it is some 6 MB.
 const preparedAhead = 64
 
+// atOnce bounds the sessions that fall due in one turn of the loop, should it be
+// behind its schedule, so that answers are still read.
+const atOnce = 16
+
+// A schedule is an open loop's arrivals: those that come next, in a ring.
+type schedule struct {
+	over  bool                         // nothing falls due any more
+	times func() (time.Duration, bool) // the rest of the schedule
+	n     int64                        // the number of the rest's first session in the whole
+	timer pace.Timer                   // at the first of the ring
+	ring  [preparedAhead]dueSession
+	first int
+	count int
+}
+
 // A dueSession is one arrival of the schedule.
 type dueSession struct {
-	due results.Offset
+	at    time.Duration // since the start
+	n     int64
+	ready bool // planned is made
 	planned
 }
 
-// driveOpen lets each session fall due at its moment of the schedule, whatever
-// became of those before. One that is reached late is late by its own Due; none
-// is moved or left out.
-func (s *service) driveOpen() {
-	ahead := make(chan dueSession, preparedAhead)
-	quit := make(chan struct{})
-	var all sync.WaitGroup
-	all.Go(func() { s.planAhead(ahead, quit) })
-	for a := range ahead {
-		s.waiter.Until(s.stop, s.origin, a.due)
-		if s.stoppedBefore(a.due) {
-			break
-		}
-		all.Go(func() { s.session(a.planned, -1, a.due) })
+// prime makes the first sessions, before the step's start.
+func (s *service) prime() {
+	if s.load.Arrivals == nil {
+		s.open.over = true
+		return
 	}
-	close(quit)
-	for range ahead { // planned, but never due
-	}
-	all.Wait()
+	o := &s.open
+	o.times = s.load.Arrivals.Times(s.arrivalSeed)
+	o.timer = pace.Timer{F: s.sessionsDue, Sharp: true}
+	s.fill(func(d *dueSession) { d.planned, d.ready = s.plan(d.n), true })
 }
 
-// planAhead makes the sessions of the schedule, in order, a bounded number
-// before they are due. Once the step is stopped, nothing is made any more: what
-// fell due until then is only accounted for.
-func (s *service) planAhead(ahead chan<- dueSession, quit <-chan struct{}) {
-	defer close(ahead)
-	var n int64
-	for t := range s.load.Arrivals.Times(s.arrivalSeed) {
-		due := s.start.Add(t)
-		if due >= s.windowEnd || s.stoppedBefore(due) {
+// beginOpen lets each session fall due at its moment of the schedule, whatever
+// became of those before. One that is reached late is late by its own Due; none
+// is moved or left out.
+func (s *service) beginOpen() { s.awaitNext() }
+
+// fill reads on in the schedule; make makes a session.
+func (s *service) fill(make func(*dueSession)) {
+	o := &s.open
+	ahead := preparedAhead
+	if s.quick {
+		ahead = 1
+	}
+	for o.count < ahead && o.times != nil {
+		at, more := o.times()
+		if !more || at >= s.plan.Warmup+s.plan.Window {
+			o.times = nil
 			return
 		}
-		p := planned{n: n}
-		if s.stop.Err() == nil {
-			p = s.plan(n)
+		n := o.n
+		o.n++
+		if !s.mine(n) {
+			continue
 		}
-		select {
-		case ahead <- dueSession{due, p}:
-			n++
-		case <-quit:
-			return
+		d := &o.ring[(o.first+o.count)%len(o.ring)]
+		*d = dueSession{at: at, n: n}
+		o.count++
+		if !s.quick {
+			make(d)
 		}
 	}
+}
+
+// makeLater makes a session on another goroutine.
+func (s *service) makeLater(d *dueSession) {
+	n := d.n
+	var p planned
+	s.later(func() { p = s.plan(n) }, func() {
+		if s.stopped {
+			return // d may be another's
+		}
+		d.planned, d.ready = p, true
+		if d == &s.open.ring[s.open.first] {
+			s.awaitNext()
+		}
+	})
+}
+
+// awaitNext waits for the moment of the next session, if it is made. If it is
+// not, it is late, and waited for.
+func (s *service) awaitNext() {
+	o := &s.open
+	if o.count == 0 {
+		o.over = true
+		return
+	}
+	if d := &o.ring[o.first]; s.quick || d.ready {
+		s.loop.Set(&o.timer, s.start.Add(d.at))
+	}
+}
+
+// sessionsDue starts the sessions whose moment has come.
+func (s *service) sessionsDue() {
+	o, now := &s.open, s.loop.Now()
+	for range atOnce {
+		if o.count == 0 {
+			break
+		}
+		d := &o.ring[o.first]
+		due := s.start.Add(d.at)
+		if due > now || !s.quick && !d.ready {
+			break
+		}
+		s.startNext(due)
+	}
+	s.awaitNext()
+	s.check()
+}
+
+// startNext takes the next session off the schedule and starts it.
+func (s *service) startNext(due results.Offset) {
+	o := &s.open
+	d := &o.ring[o.first]
+	o.first = (o.first + 1) % len(o.ring)
+	o.count--
+	switch {
+	case s.quick && !s.stopped:
+		s.launchQuick(d.n, nil, due)
+	case d.ready:
+		s.launch(d.planned, nil, due)
+	default: // stopped before it was made: it is only accounted for
+		s.launch(planned{n: d.n, asks: []ask{{}}}, nil, due)
+	}
+	d.planned = planned{}
+	s.fill(s.makeLater)
+}
+
+// stopOpen lets what fell due before the stop be accounted for.
+func (s *service) stopOpen() {
+	o := &s.open
+	s.loop.Stop(&o.timer)
+	for o.count > 0 {
+		due := s.start.Add(o.ring[o.first].at)
+		if s.stoppedBefore(due) {
+			break
+		}
+		s.startNext(due)
+	}
+	o.count, o.times, o.over = 0, nil, true
 }
 
 // scheduled counts the window's sessions by the schedule alone, until the stop
 // if there was one. It makes the schedule again, so that the count owes nothing
 // to those that fell due.
 func (s *service) scheduled() int64 {
-	var n int64
-	for t := range s.load.Arrivals.Times(s.arrivalSeed) {
-		due := s.start.Add(t)
-		if due >= s.windowEnd || s.stoppedBefore(due) {
-			break
+	var count int64
+	times := s.load.Arrivals.Times(s.arrivalSeed)
+	for n := int64(0); ; n++ {
+		at, more := times()
+		due := s.start.Add(at)
+		if !more || due >= s.windowEnd || s.stoppedBefore(due) {
+			return count
 		}
-		if s.inWindow(due) {
-			n++
+		if s.mine(n) && s.inWindow(due) {
+			count++
 		}
 	}
-	return n
 }

@@ -3,9 +3,9 @@ package loadgen
 import (
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/evabench/evabench/results"
 )
@@ -14,47 +14,94 @@ import (
 const errorTextMax = 512
 
 // A tally is what the generator counts of one service by itself, apart from
-// the samples. It is safe for concurrent use.
+// the samples. It is the loop's.
 type tally struct {
-	due, warmupDue atomic.Int64
-	peak           atomic.Int64
-	clientFaults   atomic.Int64 // of the window
+	start, windowStart, windowEnd results.Offset
 
-	mu     sync.Mutex
-	lags   []time.Duration // of the window's arrivals that were sent or could not be in time
+	due, warmupDue int64
+	sent           int64 // of the window
+	clientFaults   int64 // of the window
+
+	lags   durations // of the window's arrivals that were sent or could not be in time
 	errors map[string]string
 	thinks time.Duration // sum over the think times that ended in the window
 	asked  time.Duration // what they should have been
 	nThink int64
+	gaps   *hdrhistogram.Histogram
+
+	inFlight, peak int64
+	occupancy      occupancy
+	parts          []dispersion // of an open loop
 }
+
+// begin readies the tally at the step's start.
+func (t *tally) begin(s *service) {
+	t.start, t.windowStart, t.windowEnd = s.start, s.windowStart, s.windowEnd
+	t.occupancy.begin(t.windowStart, t.windowEnd)
+	if s.load.Arrivals == nil {
+		return
+	}
+	for _, part := range []time.Duration{time.Second, 5 * time.Second} {
+		if n := int64(t.windowEnd.Sub(t.windowStart) / part); n >= 2 {
+			t.parts = append(t.parts, newDispersion(part, n))
+		}
+	}
+}
+
+// end closes what is counted over time.
+func (t *tally) end(now results.Offset) { t.occupancy.until(now, t.inFlight) }
 
 // fellDue counts an arrival when it falls due, before anything is done for it.
 func (t *tally) fellDue(inWindow bool) {
 	if inWindow {
-		t.due.Add(1)
+		t.due++
 	} else {
-		t.warmupDue.Add(1)
+		t.warmupDue++
 	}
 }
 
-func (t *tally) lag(d time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.lags = append(t.lags, d)
+// occupied notes that n more are in flight.
+func (t *tally) occupied(now results.Offset, n int64) {
+	t.occupancy.until(now, t.inFlight)
+	t.inFlight += n
+	t.peak = max(t.peak, t.inFlight)
+	t.occupancy.now(now, t.inFlight)
 }
 
+// scheduledAt and sentAt note when a session was due and its first call sent.
+func (t *tally) scheduledAt(due results.Offset) {
+	for i := range t.parts {
+		t.parts[i].scheduled.add(due.Sub(t.windowStart), t.parts[i].part)
+	}
+}
+
+func (t *tally) sentAt(sent results.Offset) {
+	for i := range t.parts {
+		t.parts[i].sent.add(sent.Sub(t.windowStart), t.parts[i].part)
+	}
+}
+
+func (t *tally) lag(d time.Duration) { t.lags.add(d) }
+
 func (t *tally) think(took, asked time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.thinks += took
 	t.asked += asked
 	t.nThink++
 }
 
+// gapMax is the longest gap that the histogram takes: longer than any timeout.
+const gapMax = 24 * time.Hour
+
+func (t *tally) gap(d time.Duration) {
+	if t.gaps == nil {
+		t.gaps = hdrhistogram.New(1, int64(gapMax), 3)
+	}
+	// It takes all but what is above gapMax.
+	_ = t.gaps.RecordValue(min(int64(d), int64(gapMax)))
+}
+
 // failed keeps the first text of each outcome but OK.
 func (t *tally) failed(o results.Outcome, text string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if _, seen := t.errors[o.String()]; seen {
 		return
 	}
@@ -71,14 +118,17 @@ func (t *tally) failed(o results.Outcome, text string) {
 func (s *service) integrity() results.Integrity {
 	t, l := &s.tally, s.load
 	i := results.Integrity{
-		Service: l.Service, Due: t.due.Load(), WarmupDue: t.warmupDue.Load(),
-		PeakInFlight: t.peak.Load(), FirstErrors: t.errors, Lag: lateness(t.lags),
-		ClientFaults: t.clientFaults.Load(),
+		Service: l.Service, Due: t.due, WarmupDue: t.warmupDue, Sent: t.sent,
+		PeakInFlight: t.peak, InFlight: t.occupancy.result(), FirstErrors: t.errors, Lag: lateness(t.lags.all()),
+		ClientFaults: t.clientFaults, Gaps: gapsOf(t.gaps),
 	}
 	if l.Arrivals != nil {
-		rate := l.Arrivals.Rate()
+		rate := l.Arrivals.Rate() / float64(s.shard.Of)
 		n := s.scheduled()
 		i.Offered, i.Scheduled = &rate, &n
+		for _, d := range t.parts {
+			i.Dispersions = append(i.Dispersions, d.result())
+		}
 	}
 	if t.nThink > 0 {
 		mean := t.thinks / time.Duration(t.nThink)
@@ -86,6 +136,14 @@ func (s *service) integrity() results.Integrity {
 		i.Think, i.ThinkAsked = &mean, &asked
 	}
 	return i
+}
+
+func gapsOf(h *hdrhistogram.Histogram) results.Gaps {
+	if h == nil || h.TotalCount() == 0 {
+		return results.Gaps{}
+	}
+	at := func(q float64) time.Duration { return time.Duration(h.ValueAtQuantile(q)) }
+	return results.Gaps{N: h.TotalCount(), P50: at(50), P90: at(90), P99: at(99), Max: time.Duration(h.Max())}
 }
 
 // lateness orders lags; quantile q is the smallest lag that at least a share q
@@ -99,3 +157,20 @@ func lateness(lags []time.Duration) results.Lateness {
 	at := func(percent int) time.Duration { return lags[(n*percent+99)/100-1] }
 	return results.Lateness{N: int64(n), P50: at(50), P99: at(99), Max: lags[n-1]}
 }
+
+// durations is a list that never moves what it holds: growing a long slice would
+// copy megabytes between two requests.
+type durations struct{ pieces [][]time.Duration }
+
+const piece = 4096
+
+func (d *durations) add(v time.Duration) {
+	last := len(d.pieces) - 1
+	if last < 0 || len(d.pieces[last]) == piece {
+		d.pieces = append(d.pieces, make([]time.Duration, 0, piece))
+		last++
+	}
+	d.pieces[last] = append(d.pieces[last], v)
+}
+
+func (d *durations) all() []time.Duration { return slices.Concat(d.pieces...) }

@@ -42,6 +42,9 @@ type Sample struct {
 	// LongestGap is the longest time between two chunks of content; 0 with
 	// fewer than two.
 	LongestGap time.Duration
+	// Lag is our own lateness: the part of Sent − Due (of what was waited, if it
+	// was not sent) that was no wait for a slot.
+	Lag time.Duration
 
 	Outcome   Outcome
 	Status    int   // HTTP status, 0 if none came
