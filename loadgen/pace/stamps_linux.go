@@ -1,0 +1,120 @@
+package pace
+
+import (
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A receiver reads from sockets with their stamps (SO_TIMESTAMPNS, man 7
+// socket). It is used by one goroutine, and is on the heap, so that what it
+// points the kernel to stays where it is.
+type receiver struct {
+	msg     unix.Msghdr
+	iov     unix.Iovec
+	control struct {
+		head  unix.Cmsghdr
+		stamp unix.Timespec
+		rest  [48]byte // room for messages that nobody asked for
+	}
+}
+
+// receive reads into p, which is not empty, and gives the stamp of the last byte
+// in ns of the wall clock, 0 if it has none. It does not wait.
+func (r *receiver) receive(fd int, p []byte) (n int, stamp int64, errno syscall.Errno) {
+	r.iov.Base = &p[0]
+	r.iov.SetLen(len(p))
+	r.msg.Iov, r.msg.Iovlen = &r.iov, 1
+	r.msg.Control = (*byte)(unsafe.Pointer(&r.control))
+	r.msg.SetControllen(int(unsafe.Sizeof(r.control)))
+	for {
+		got, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.msg)), unix.MSG_DONTWAIT)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return 0, 0, errno
+		}
+		c := &r.control
+		if int(r.msg.Controllen) >= unix.CmsgLen(int(unsafe.Sizeof(c.stamp))) &&
+			c.head.Level == unix.SOL_SOCKET && c.head.Type == unix.SCM_TIMESTAMPNS {
+			stamp = c.stamp.Nano()
+		}
+		return int(got), stamp, 0
+	}
+}
+
+// Stamped gives the connection back so that what is adopted learns when bytes
+// came in from the kernel, also through a [crypto/tls.Conn] on top of it: under
+// TLS that is when the last bytes came in that the record was read with. One
+// that is not a *net.TCPConn is given back as it is. Reads are for one goroutine
+// at a time.
+func Stamped(c net.Conn) net.Conn {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return c
+	}
+	var asked error
+	err = raw.Control(func(fd uintptr) {
+		asked = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	})
+	if err != nil || asked != nil {
+		return c
+	}
+	s := &stamped{TCPConn: tcp, raw: raw}
+	s.try = s.receive
+	return s
+}
+
+// stamped is a TCP connection that reads with stamps.
+type stamped struct {
+	*net.TCPConn
+	raw  syscall.RawConn
+	try  func(fd uintptr) bool // s.receive, made once
+	r    receiver
+	p    []byte
+	n    int
+	err  syscall.Errno
+	last atomic.Int64
+}
+
+func (s *stamped) stamp() int64 { return s.last.Load() }
+
+func (s *stamped) receive(fd uintptr) bool {
+	var at int64
+	s.n, at, s.err = s.r.receive(int(fd), s.p)
+	if s.err == unix.EAGAIN {
+		return false
+	}
+	if s.n > 0 {
+		s.last.Store(at)
+	}
+	return true
+}
+
+// Read is the connection's Read.
+func (s *stamped) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return s.TCPConn.Read(p)
+	}
+	s.p = p
+	err := s.raw.Read(s.try)
+	s.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case s.err != 0:
+		return 0, &net.OpError{Op: "read", Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError("recvmsg", s.err)}
+	case s.n == 0:
+		return s.TCPConn.Read(p) // the end, told as package net does
+	}
+	return s.n, nil
+}
