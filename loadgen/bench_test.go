@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/loadgen/internal/memnet"
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )
 
@@ -42,32 +42,31 @@ func (s *sink) of(service string) (out []results.Sample) {
 
 // plain is an endpoint whose request is its class's text and whose every 2xx
 // is good.
-type plain struct {
-	client *httpx.Client
-	url    *url.URL
-}
+type plain struct{ *httpx.Client }
 
-func (p plain) Close() { p.client.Close() }
-
-func (p plain) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
+func (plain) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 	if r.Class == "unspeakable" {
 		return nil, fmt.Errorf("no words for %q", r.Class)
 	}
-	return call{p, httpx.Call{URL: p.url, Header: http.Header{}, Body: []byte(r.Class)}}, nil
+	return &httpx.Request{Method: http.MethodPost, Path: "/", Body: pace.Body{Bytes: []byte(r.Class)}}, nil
 }
 
-type call struct {
-	plain
-	call httpx.Call
+// words reads an answer of any text, which is one chunk.
+type words struct {
+	x *loadgen.Exchange
 }
 
-func (c call) Do(ctx context.Context, first func()) loadgen.Answer {
-	return c.client.Send(ctx, &c.call, first, func(body io.Reader, first func(), a *loadgen.Answer) error {
-		text, err := httpx.ReadAll(body, first)
-		a.Text, a.Chunks = string(text), 1
-		return err
-	}, func([]byte) bool { return false })
+func (w *words) Begin(_ *httpx.Request, _ httpx.Header, x *loadgen.Exchange) { w.x = x }
+
+func (w *words) Body(p []byte, at results.Offset) bool {
+	if w.x.Answer.Chunks == 0 {
+		w.x.Content(at)
+	}
+	w.x.Answer.Text += string(p)
+	return false
 }
+
+func (w *words) End(results.Offset) {}
 
 // chains is a workload of sessions of up to depth calls; the n-th has n modulo
 // depth, and one. The class names service, session and call, so that a server
@@ -87,23 +86,82 @@ func (c chains) Session(_ uint64, n int64) loadgen.Session {
 	return &chain{name: fmt.Sprintf("%s/%d", c.service, n), calls: int(n)%c.depth + 1}
 }
 
-func (c *chain) Next(prev *loadgen.Answer) (*loadgen.Request, bool) {
-	if (prev == nil) != (c.next == 0) {
+func (c *chain) Next(call int, answer *loadgen.Answer) []*loadgen.Request {
+	if (answer == nil) != (c.next == 0) || call != c.next-1 {
 		panic("the answer before was not told")
 	}
 	if c.next == c.calls {
-		return nil, false
+		return nil
 	}
 	c.next++
-	return &loadgen.Request{Class: fmt.Sprintf("%s/%d", c.name, c.next-1), Model: "m"}, true
+	return []*loadgen.Request{{Class: fmt.Sprintf("%s/%d", c.name, c.next-1), Model: "m"}}
+}
+
+// bushes is chains whose calls but the first and the last are side by side.
+type bushes struct{ chains }
+
+type bush struct {
+	chain
+	out int
+}
+
+func (b bushes) Session(seed uint64, n int64) loadgen.Session {
+	return &bush{chain: *b.chains.Session(seed, n).(*chain)}
+}
+
+func (b *bush) Next(call int, answer *loadgen.Answer) []*loadgen.Request {
+	if (answer == nil) != (call < 0) || call >= b.next {
+		panic("the answer before was not told")
+	}
+	if b.out--; b.out > 0 || b.next == b.calls {
+		return nil
+	}
+	n := 1
+	if b.next == 1 {
+		n = max(1, b.calls-2)
+	}
+	var all []*loadgen.Request
+	for range n {
+		all = append(all, &loadgen.Request{Class: fmt.Sprintf("%s/%d", b.name, b.next), Model: "m"})
+		b.next++
+	}
+	b.out = n
+	return all
 }
 
 // turns is the simplest router.
 type turns struct{ n int }
 
-func (t *turns) Pick(_ int64, outstanding []int64) int {
+func (t *turns) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
 	t.n++
 	return t.n % len(outstanding)
+}
+
+// drive is Drive in virtual time.
+func drive(ctx context.Context, origin results.Origin, step loadgen.Step, sink results.Sink) (results.Step, error) {
+	if step.NewLoop == nil {
+		step.NewLoop = timed
+	}
+	return loadgen.Drive(ctx, origin, step, sink)
+}
+
+func timed(origin results.Origin) (pace.Loop, error) { return pace.NewTimed(origin), nil }
+
+// late gives loops whose sharp timers go when is says, for a moment.
+func late(is func(at results.Offset) results.Offset) func(results.Origin) (pace.Loop, error) {
+	return func(origin results.Origin) (pace.Loop, error) { return lateLoop{pace.NewTimed(origin), is}, nil }
+}
+
+type lateLoop struct {
+	pace.Loop
+	is func(results.Offset) results.Offset
+}
+
+func (l lateLoop) Set(t *pace.Timer, at results.Offset) {
+	if t.Sharp {
+		at = l.is(at)
+	}
+	l.Loop.Set(t, at)
 }
 
 // A server is an HTTP server in memory.
@@ -130,7 +188,13 @@ func (s *server) endpoint(t testing.TB) loadgen.Endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plain{httpx.NewClient(s.Dial), u}
+	client, err := httpx.New(httpx.Config{
+		Base: u, Dial: s.Dial, NewReader: func() httpx.Reader { return &words{} }, Sheds: func([]byte) bool { return false },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain{client}
 }
 
 // bubble runs f in virtual time and gives its error, so that a property can

@@ -14,6 +14,7 @@ type clientMeter struct {
 	begin      pace.Timer
 	from       clientReading
 	used       *results.Client
+	off        bool // the loop is not ours: its time may be virtual
 	has, ended bool
 }
 
@@ -27,21 +28,23 @@ type clientReading struct {
 
 // watch reads at the window's start.
 func (m *clientMeter) watch(r *run) {
+	if m.off {
+		return
+	}
 	m.begin.F = func() { m.from, m.has = readClient(r.loop), true }
 	r.loop.Set(&m.begin, r.windowStart)
 }
 
 // windowOver reads at the window's end, or when the step was stopped.
 func (m *clientMeter) windowOver(r *run) {
-	r.loop.Stop(&m.begin)
+	if !m.off {
+		r.loop.Stop(&m.begin)
+	}
 	if !m.has || m.ended {
 		return
 	}
 	m.ended = true
 	to := readClient(r.loop)
-	if to.use.Ran == 0 {
-		return // virtual time
-	}
 	m.used = &results.Client{
 		Wall: to.at.Sub(m.from.at), CPU: to.cpu - m.from.cpu, Loop: to.use.Busy - m.from.use.Busy,
 		GCs: to.gc.NumGC - m.from.gc.NumGC, GCPause: to.gc.PauseTotal - m.from.gc.PauseTotal,

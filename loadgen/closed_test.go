@@ -107,7 +107,7 @@ func little(t *testing.T, users int, think time.Duration, exponential bool, work
 	e := s.endpoint(t)
 	defer e.Close()
 	var got sink
-	step, err := loadgen.Drive(context.Background(), results.NewOrigin(time.Now()), loadgen.Step{
+	step, err := drive(context.Background(), results.NewOrigin(time.Now()), loadgen.Step{
 		Plan: results.StepPlan{
 			Levels: []results.Level{{Service: "s", Arrivals: "closed", Value: float64(users)}},
 			Warmup: warmup, Window: window,
@@ -161,7 +161,7 @@ func TestUsers(t *testing.T) {
 		e := s.endpoint(t)
 		defer e.Close()
 		var got sink
-		_, err := loadgen.Drive(context.Background(), results.NewOrigin(time.Now()), loadgen.Step{
+		_, err := drive(context.Background(), results.NewOrigin(time.Now()), loadgen.Step{
 			Plan: results.StepPlan{
 				Levels: []results.Level{{Service: "s", Arrivals: "closed", Value: 4}},
 				Warmup: 400 * time.Millisecond, Window: time.Second,

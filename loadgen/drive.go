@@ -41,7 +41,8 @@ func Drive(ctx context.Context, origin results.Origin, step Step, sink results.S
 	if err != nil {
 		return results.Step{}, fmt.Errorf("drive step %q: %w", step.Plan.Name, err)
 	}
-	r := &run{loop: loop, sink: sink, plan: step.Plan}
+	r := &run{loop: loop, sink: sink, stepPlan: step.Plan}
+	r.client.off = step.NewLoop != nil
 	defer func() {
 		// What is planned ahead ends by itself.
 		err = errors.Join(err, loop.Close())
@@ -63,7 +64,7 @@ func Drive(ctx context.Context, origin results.Origin, step Step, sink results.S
 type run struct {
 	loop     pace.Loop
 	sink     results.Sink
-	plan     results.StepPlan
+	stepPlan results.StepPlan
 	services []*service
 	busy     int // services that are not over
 
@@ -83,8 +84,8 @@ type run struct {
 // drive works until the last service is over.
 func (r *run) drive(ctx context.Context) {
 	r.start = r.loop.Now()
-	r.windowStart = r.start.Add(r.plan.Warmup)
-	r.windowEnd = r.windowStart.Add(r.plan.Window)
+	r.windowStart = r.start.Add(r.stepPlan.Warmup)
+	r.windowEnd = r.windowStart.Add(r.stepPlan.Window)
 	r.lastDone = r.start
 	// Arrivals end with ctx, also when the loop comes to know of it later.
 	defer context.AfterFunc(ctx, func() {
@@ -146,7 +147,7 @@ func (r *run) fail(err error) {
 // result puts the step together once everything has ended.
 func (r *run) result(ctx context.Context) (results.Step, error) {
 	s := results.Step{
-		Plan: r.plan, Start: r.start, WindowStart: r.windowStart, WindowEnd: r.windowEnd,
+		Plan: r.stepPlan, Start: r.start, WindowStart: r.windowStart, WindowEnd: r.windowEnd,
 		End: r.lastDone, Client: r.client.result(),
 	}
 	for _, v := range r.services {
@@ -158,7 +159,7 @@ func (r *run) result(ctx context.Context) (results.Step, error) {
 	}
 	s.End = max(s.End, min(r.loop.Now(), s.WindowEnd))
 	if r.fault != nil {
-		return s, fmt.Errorf("drive step %q: %w", r.plan.Name, r.fault)
+		return s, fmt.Errorf("drive step %q: %w", r.stepPlan.Name, r.fault)
 	}
 	return s, ctx.Err()
 }

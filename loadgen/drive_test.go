@@ -49,18 +49,30 @@ func TestDriveChecksFirst(t *testing.T) {
 		{func(s *loadgen.Step) { s.Loads[0].FailurePause = -1 }, "the pause of -1ns after a failure is negative"},
 		{func(s *loadgen.Step) { s.Loads[0].Ramp = -1 }, "the ramp of -1ns is negative"},
 		{func(s *loadgen.Step) { s.Loads[0].MaxInFlight = -1 }, "the limit of -1 in flight is negative"},
+		{func(s *loadgen.Step) { s.Shard = loadgen.Shard{Index: 2, Of: 2} }, "shard 2 of 2 is none"},
+		{func(s *loadgen.Step) { s.Shard.Of, s.Loads[0].MaxInFlight = 8, 7 }, "the limit of 7 in flight leaves nothing for one of 8 shards"},
+		{func(s *loadgen.Step) { s.Loads[0].Retry.Attempts = -1 }, "a retry of -1 attempts after 0s is none"},
+		{func(s *loadgen.Step) { s.Loads[0].Retry.On = []results.Outcome{results.NotSent} }, `nothing can be asked again after "not_sent"`},
+		{func(s *loadgen.Step) { s.Loads[0].Router = choosy{} }, "not for 1"},
 	} {
 		s := good(e)
 		c.spoil(&s)
-		_, err := loadgen.Drive(t.Context(), results.NewOrigin(time.Now()), s, &sink{})
+		_, err := drive(t.Context(), results.NewOrigin(time.Now()), s, &sink{})
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), `drive step "x": `) {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
-	if _, err := loadgen.Drive(t.Context(), results.NewOrigin(time.Now()), good(e), nil); err == nil {
+	if _, err := drive(t.Context(), results.NewOrigin(time.Now()), good(e), nil); err == nil {
 		t.Error("a step without a sink was driven")
 	}
 }
+
+// choosy is a router that fits no number of instances.
+type choosy struct{}
+
+func (choosy) Pick(int64, *loadgen.Request, []int64) int { return 0 }
+
+func (choosy) Fits(n int) error { return fmt.Errorf("not for %d", n) }
 
 // unspeakable is a workload whose third session cannot be put in words.
 type unspeakable struct{ chains }
@@ -74,8 +86,11 @@ func (u unspeakable) Session(seed uint64, n int64) loadgen.Session {
 
 type once string
 
-func (o once) Next(prev *loadgen.Answer) (*loadgen.Request, bool) {
-	return &loadgen.Request{Class: string(o)}, prev == nil
+func (o once) Next(call int, _ *loadgen.Answer) []*loadgen.Request {
+	if call >= 0 {
+		return nil
+	}
+	return []*loadgen.Request{{Class: string(o)}}
 }
 
 // A request that cannot be prepared ends the step; what had fallen due still
@@ -92,7 +107,7 @@ func TestPrepareFaultEndsStep(t *testing.T) {
 		x := good(e)
 		x.Loads[0].Workload = unspeakable{chains{"s", 1}}
 		var got sink
-		step, err := loadgen.Drive(context.Background(), results.NewOrigin(time.Now()), x, &got)
+		step, err := drive(context.Background(), results.NewOrigin(time.Now()), x, &got)
 		const want = `drive step "x": service "s": prepare a request of class "unspeakable": no words for "unspeakable"`
 		if err == nil || err.Error() != want {
 			return fmt.Errorf("got %v", err)
@@ -118,7 +133,7 @@ func TestDeadlineOfStepIsNoTimeout(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		defer cancel()
 		var got sink
-		step, err := loadgen.Drive(ctx, results.NewOrigin(time.Now()), good(e), &got)
+		step, err := drive(ctx, results.NewOrigin(time.Now()), good(e), &got)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("got %v", err)
 		}

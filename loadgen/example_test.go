@@ -50,7 +50,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	cameras, err := arrivals.New("cameras", 10, 4)
+	cameras, err := arrivals.New(arrivals.Config{Kind: "cameras", Value: 10, FPS: 4})
 	if err != nil {
 		fmt.Println(err)
 		return

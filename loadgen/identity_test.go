@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"iter"
 	"net/http"
 	"slices"
 	"sync"
@@ -87,6 +86,9 @@ func drawTrial(t *rapid.T) trial {
 	}
 	x := trial{slow: uint32(rapid.IntRange(1, 400).Draw(t, "slow")), misfit: rapid.Uint32Range(0, 100).Draw(t, "misfit")}
 	x.step.Seed = rapid.Uint64().Draw(t, "seed")
+	if x.step.Shard.Of = rapid.IntRange(0, 3).Draw(t, "shards"); x.step.Shard.Of > 0 {
+		x.step.Shard.Index = rapid.IntRange(0, x.step.Shard.Of-1).Draw(t, "shard")
+	}
 	x.step.Plan = results.StepPlan{Name: "x", Warmup: ms(0, 1000, "warmup"), Window: ms(1, 2000, "window")}
 	if rapid.Bool().Draw(t, "cancelled") {
 		x.cancel = ms(1, 3500, "cancel")
@@ -97,14 +99,17 @@ func drawTrial(t *rapid.T) trial {
 	for i := range rapid.IntRange(1, 3).Draw(t, "services") {
 		l := loadgen.Load{
 			Service: fmt.Sprintf("s%d", i), Router: &turns{},
-			Workload: chains{fmt.Sprintf("s%d", i), rapid.IntRange(1, 3).Draw(t, "depth")},
+			Workload: drawWorkload(t, fmt.Sprintf("s%d", i)), Retry: drawRetry(t),
 			Timeout:  ms(1, 600, "timeout"), MaxInFlight: rapid.IntRange(0, 6).Draw(t, "limit"),
+		}
+		if l.MaxInFlight > 0 {
+			l.MaxInFlight = max(l.MaxInFlight, x.step.Shard.Of)
 		}
 		level := results.Level{Service: l.Service}
 		if rapid.Bool().Draw(t, "open") {
-			level.Arrivals = rapid.SampledFrom(arrivals.Names()).Draw(t, "arrivals")
+			level.Arrivals = rapid.SampledFrom([]string{"cameras", "constant", "gamma", "poisson"}).Draw(t, "arrivals")
 			level.Value = float64(rapid.IntRange(1, 60).Draw(t, "rate"))
-			a, err := arrivals.New(level.Arrivals, level.Value, 2)
+			a, err := arrivals.New(arrivals.Config{Kind: level.Arrivals, Value: level.Value, FPS: 2, Burstiness: 0.3})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,6 +124,25 @@ func drawTrial(t *rapid.T) trial {
 		x.step.Plan.Levels = append(x.step.Plan.Levels, level)
 	}
 	return x
+}
+
+func drawWorkload(t *rapid.T, service string) loadgen.Workload {
+	w := chains{service, rapid.IntRange(1, 5).Draw(t, "depth")}
+	if rapid.Bool().Draw(t, "side by side") {
+		return bushes{w}
+	}
+	return w
+}
+
+func drawRetry(t *rapid.T) (r loadgen.Retry) {
+	r.Attempts = rapid.IntRange(0, 2).Draw(t, "attempts")
+	r.Pause = time.Duration(rapid.IntRange(0, 50).Draw(t, "pause")) * time.Millisecond
+	for _, o := range []results.Outcome{results.HTTP5xx, results.Shed, results.Timeout, results.Connect, results.Reset} {
+		if rapid.Bool().Draw(t, "again after "+o.String()) {
+			r.On = append(r.On, o)
+		}
+	}
+	return r
 }
 
 // run drives the trial and checks everything that must hold.
@@ -141,7 +165,7 @@ func (x trial) run(t *testing.T) error {
 	}
 	origin := results.NewOrigin(time.Now().Add(-time.Hour))
 	var got sink
-	step, err := loadgen.Drive(ctx, origin, x.step, &got)
+	step, err := drive(ctx, origin, x.step, &got)
 	// A stop at the very moment of the end may come after it.
 	atEnd := err == nil && x.cancel > 0 && step.End.Sub(step.Start) == x.cancel
 	if stopped := ctx.Err() != nil && !atEnd; stopped != errors.Is(err, context.Canceled) || (!stopped && err != nil) {
@@ -156,7 +180,7 @@ func (x trial) run(t *testing.T) error {
 	defer c.mu.Unlock()
 	for text, n := range c.seen {
 		total += n
-		if n > 1 {
+		if n > 1+x.attempts() {
 			faults = append(faults, fmt.Errorf("the server saw request %s %d times", text, n))
 		}
 	}
@@ -173,6 +197,14 @@ func (x trial) run(t *testing.T) error {
 	return errors.Join(faults...)
 }
 
+// attempts is how often a request may be asked again.
+func (x trial) attempts() (most int) {
+	for _, l := range x.step.Loads {
+		most = max(most, l.Retry.Attempts)
+	}
+	return most
+}
+
 // check compares one service's samples with its own counts and with the
 // schedule.
 func (x trial) check(i int, step results.Step, samples []results.Sample) error {
@@ -183,8 +215,9 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 	load, own := x.step.Loads[i], step.Services[i]
 	var inWindow, warmup, outcomes int64
 	var last results.Offset
+	of := max(1, x.step.Shard.Of)
 	seqs := map[int64]bool{}
-	calls := map[[2]int64]bool{}
+	calls := map[[3]int64]bool{}
 	for _, s := range samples {
 		if s.Due < step.WindowStart {
 			warmup++
@@ -196,12 +229,15 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 		} else {
 			bad("due at %v, after the window's end %v", s.Due, step.WindowEnd)
 		}
-		if id := [2]int64{s.Session, int64(s.Call)}; calls[id] {
-			bad("session %d call %d has two samples", s.Session, s.Call)
+		if id := [3]int64{s.Session, int64(s.Call), int64(s.Attempt)}; calls[id] {
+			bad("session %d call %d attempt %d has two samples", s.Session, s.Call, s.Attempt)
 		} else {
 			calls[id] = true
 		}
-		seqs[s.Seq] = true
+		if before := [3]int64{s.Session, int64(s.Call), int64(s.Attempt) - 1}; s.Attempt > 0 && !calls[before] {
+			bad("session %d call %d has attempt %d without the one before", s.Session, s.Call, s.Attempt)
+		}
+		seqs[s.Seq/int64(of)] = s.Seq%int64(of) == int64(x.step.Shard.Index)
 		last = max(last, s.Done)
 		if err := ordered(s, load.Timeout); err != nil {
 			bad("%+v: %w", s, err)
@@ -215,8 +251,8 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 			bad("arrival %d of %d has no sample", n, len(samples))
 		}
 	}
-	if limit := int64(load.MaxInFlight); limit > 0 && own.PeakInFlight > limit {
-		bad("%d in flight, the limit is %d", own.PeakInFlight, limit)
+	if limit := int64(load.MaxInFlight); limit > 0 && own.PeakInFlight > (limit+int64(of)-1)/int64(of) {
+		bad("%d in flight, the limit is %d for %d shards", own.PeakInFlight, limit, of)
 	}
 	if own.Lag.Max != 0 {
 		bad("late by %v in virtual time", own.Lag.Max)
@@ -229,7 +265,7 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 	}
 	var sessions int64
 	for _, s := range samples {
-		if s.Call == 0 && s.Due >= step.WindowStart {
+		if s.Call == 0 && s.Attempt == 0 && s.Due >= step.WindowStart {
 			sessions++
 		}
 	}
@@ -263,8 +299,6 @@ func ordered(s results.Sample, timeout time.Duration) error {
 		return errors.New("timed out at another time")
 	case (s.Sent == results.NoOffset) != (s.Endpoint == ""):
 		return errors.New("sent and endpoint do not agree")
-	case s.Outcome != results.OK && !s.Last:
-		return errors.New("the session went on after a failure")
 	}
 	return nil
 }
@@ -276,7 +310,7 @@ type witness struct {
 	seed uint64
 }
 
-func (w *witness) Times(seed uint64) iter.Seq[time.Duration] {
+func (w *witness) Times(seed uint64) func() (time.Duration, bool) {
 	w.seed = seed
 	return w.Arrivals.Times(seed)
 }
@@ -287,15 +321,20 @@ func (w *witness) Times(seed uint64) iter.Seq[time.Duration] {
 func (x trial) checkSchedule(step results.Step, w *witness, samples []results.Sample) error {
 	var due []results.Offset
 	for _, s := range samples {
-		if s.Call == 0 {
+		if s.Call == 0 && s.Attempt == 0 {
 			due = append(due, s.Due)
 		}
 	}
 	slices.Sort(due)
 	var want []results.Offset
-	for at := range w.Arrivals.Times(w.seed) {
-		if x.cancel > 0 && (at > x.cancel || at == x.cancel && len(want) == len(due)) || step.Start.Add(at) >= step.WindowEnd {
+	next := w.Arrivals.Times(w.seed)
+	for n := 0; ; n++ {
+		at, more := next()
+		if !more || x.cancel > 0 && (at > x.cancel || at == x.cancel && len(want) == len(due)) || step.Start.Add(at) >= step.WindowEnd {
 			break
+		}
+		if n%max(1, x.step.Shard.Of) != x.step.Shard.Index {
+			continue
 		}
 		want = append(want, step.Start.Add(at))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/arrivals"
+	"github.com/evabench/evabench/loadgen/endpointtest"
 	"github.com/evabench/evabench/results"
 )
 
@@ -34,7 +34,7 @@ func open(ctx context.Context, t *testing.T, rate float64, window, service time.
 	defer s.stop()
 	e := s.endpoint(t)
 	defer e.Close()
-	constant, err := arrivals.New("constant", rate, 0)
+	constant, err := arrivals.New(arrivals.Config{Kind: "constant", Value: rate})
 	if err != nil {
 		return nil, step, err
 	}
@@ -43,7 +43,7 @@ func open(ctx context.Context, t *testing.T, rate float64, window, service time.
 	x.Loads[0].Arrivals, x.Loads[0].Users = constant, 0
 	change(&x)
 	got = &sink{}
-	step, err = loadgen.Drive(ctx, results.NewOrigin(time.Now()), x, got)
+	step, err = drive(ctx, results.NewOrigin(time.Now()), x, got)
 	return got, step, err
 }
 
@@ -80,17 +80,8 @@ func TestStopEndsASlowPlanner(t *testing.T) {
 	}
 }
 
-// tardy is a waiter that comes to everything of a step five seconds late.
-type tardy struct{}
-
-func (tardy) Until(ctx context.Context, origin results.Origin, _ results.Offset) bool {
-	select {
-	case <-time.After(results.Offset(5 * time.Second).Sub(origin.Now())):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+// tardy comes to everything of a step five seconds late.
+func tardy(at results.Offset) results.Offset { return max(at, results.Offset(5*time.Second)) }
 
 // Our own lateness is told of every arrival, whether it then waits for a slot
 // or not, and the wait is no part of it.
@@ -102,7 +93,7 @@ func TestLatenessIsNotTheServers(t *testing.T) {
 				service = 15100 * time.Millisecond // the second gets no slot in time
 			}
 			got, step, err := open(context.Background(), t, 1000, 3*time.Millisecond, service, func(x *loadgen.Step) {
-				x.Loads[0].MaxInFlight, x.Loads[0].Timeout, x.Waiter = 1, timeout, tardy{}
+				x.Loads[0].MaxInFlight, x.Loads[0].Timeout, x.NewLoop = 1, timeout, late(tardy)
 			})
 			if err != nil {
 				return err
@@ -143,18 +134,15 @@ type forgetful struct {
 	asked int
 }
 
-func (f *forgetful) Times(seed uint64) iter.Seq[time.Duration] {
+func (f *forgetful) Times(seed uint64) func() (time.Duration, bool) {
 	f.asked++
 	lost, n := f.asked == 1, 0
-	return func(yield func(time.Duration) bool) {
-		for t := range f.Arrivals.Times(seed) {
-			if n++; n == 3 && lost {
-				continue
-			}
-			if !yield(t) {
-				return
-			}
+	next := f.Arrivals.Times(seed)
+	return func() (time.Duration, bool) {
+		if n++; n == 3 && lost {
+			next()
 		}
+		return next()
 	}
 }
 
@@ -203,19 +191,15 @@ func TestNonceReachesWorkloads(t *testing.T) {
 }
 
 // starved is an endpoint on a machine without descriptors.
-type starved struct{ plain }
-
-func (s starved) Prepare(*loadgen.Request) (loadgen.Prepared, error) { return s, nil }
-
-func (starved) Do(context.Context, func()) loadgen.Answer {
+var starved = endpointtest.Fake(func(context.Context, *loadgen.Request, func()) loadgen.Answer {
 	return loadgen.Answer{Outcome: results.Connect, ClientFault: true, Detail: "no descriptor"}
-}
+})
 
 // What fails for want of our own means is counted, in the window only.
 func TestClientFaultsAreCounted(t *testing.T) {
 	err := bubble(t, func() error {
 		got, step, err := open(context.Background(), t, 10, time.Second, 0, func(x *loadgen.Step) {
-			x.Plan.Warmup, x.Loads[0].Targets[0].Endpoint = time.Second, starved{}
+			x.Plan.Warmup, x.Loads[0].Targets[0].Endpoint = time.Second, starved
 		})
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func (s *service) fill(make func(*dueSession)) {
 	}
 	for o.count < ahead && o.times != nil {
 		at, more := o.times()
-		if !more || at >= s.plan.Warmup+s.plan.Window {
+		if !more || at >= s.stepPlan.Warmup+s.stepPlan.Window {
 			o.times = nil
 			return
 		}

@@ -29,11 +29,11 @@ func paused(t *testing.T, limit int, timeout time.Duration) (got *sink, step res
 	defer s.stop()
 	e := s.endpoint(t)
 	defer e.Close()
-	constant, err := arrivals.New("constant", 50, 0)
+	constant, err := arrivals.New(arrivals.Config{Kind: "constant", Value: 50})
 	if err != nil {
 		return nil, step, err
 	}
-	step, err = loadgen.Drive(context.Background(), results.NewOrigin(start), loadgen.Step{
+	step, err = drive(context.Background(), results.NewOrigin(start), loadgen.Step{
 		Plan: results.StepPlan{
 			Levels: []results.Level{{Service: "s", Arrivals: "constant", Value: 50}}, Window: 10 * time.Second,
 		},
@@ -115,20 +115,10 @@ func TestLimitShowsInLatency(t *testing.T) {
 	}
 }
 
-// sluggish is a waiter that wakes at whole tenths of a second only.
-type sluggish struct{}
-
-func (sluggish) Until(ctx context.Context, origin results.Origin, at results.Offset) bool {
+// sluggish wakes at whole tenths of a second only.
+func sluggish(at results.Offset) results.Offset {
 	const tick = results.Offset(100 * time.Millisecond)
-	if at = (at + tick - 1) / tick * tick; at <= origin.Now() {
-		return ctx.Err() == nil
-	}
-	select {
-	case <-time.After(at.Sub(origin.Now())):
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return (at + tick - 1) / tick * tick
 }
 
 // A generator that is late says how late, moves no arrival, and when it is
@@ -139,18 +129,18 @@ func TestLateGeneratorLosesNothing(t *testing.T) {
 		defer s.stop()
 		e := s.endpoint(t)
 		defer e.Close()
-		constant, err := arrivals.New("constant", 100, 0)
+		constant, err := arrivals.New(arrivals.Config{Kind: "constant", Value: 100})
 		if err != nil {
 			return err
 		}
 		x := good(e)
-		x.Waiter = sluggish{}
+		x.NewLoop = late(sluggish)
 		x.Plan.Levels[0].Arrivals = "constant"
 		x.Loads[0].Arrivals, x.Loads[0].Users = constant, 0
 		ctx, cancel := context.WithTimeout(context.Background(), 950*time.Millisecond)
 		defer cancel()
 		var got sink
-		step, err := loadgen.Drive(ctx, results.NewOrigin(time.Now()), x, &got)
+		step, err := drive(ctx, results.NewOrigin(time.Now()), x, &got)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("got %v", err)
 		}

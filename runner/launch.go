@@ -13,6 +13,7 @@ import (
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 )
@@ -22,6 +23,7 @@ type running struct {
 	of       *Service
 	service  services.Service
 	endpoint loadgen.Endpoint
+	newLoop  func(results.Origin) (pace.Loop, error) // Bench's
 }
 
 // launch places and starts every instance, in order. What it started before a
@@ -39,7 +41,7 @@ func (r *cellRun) launch(ctx context.Context) ([]running, error) {
 			return up, fmt.Errorf("launch %s: %w", p.instance.Name, err)
 		}
 		endpoint, err := p.of.Dialer.Dial(s.Info().URL)
-		up = append(up, running{of: p.of, service: s, endpoint: endpoint})
+		up = append(up, running{of: p.of, service: s, endpoint: endpoint, newLoop: r.bench.NewLoop})
 		if err != nil {
 			return up, fmt.Errorf("endpoint of %s: %w", p.instance.Name, err)
 		}
@@ -206,27 +208,28 @@ func (u running) ready(ctx context.Context, seed uint64, nonce string) error {
 	answered := map[string]bool{}
 	for n := int64(0); len(answered) < wanted && n < sessionsForClasses; n++ {
 		session := workload.Session(seed, n)
-		first, ok := session.Next(nil)
-		if !ok || answered[first.Class] {
+		first := session.Next(-1, nil)
+		if len(first) == 0 || answered[first[0].Class] {
 			continue
 		}
 		if err := u.answers(ctx, session, first); err != nil {
 			return err
 		}
-		answered[first.Class] = true
+		answered[first[0].Class] = true
 	}
 	return nil
 }
 
-// answers sends one session's requests; each is asked again until it is
-// answered rightly or patience ends.
-func (u running) answers(ctx context.Context, session loadgen.Session, q *loadgen.Request) error {
-	for more := true; more; {
-		a, err := u.insist(ctx, q)
+// answers sends one session's requests one after another; each is asked again
+// until it is answered rightly or patience ends.
+func (u running) answers(ctx context.Context, session loadgen.Session, first []*loadgen.Request) error {
+	next := slices.Clone(first)
+	for call := 0; call < len(next); call++ {
+		a, err := u.insist(ctx, next[call])
 		if err != nil {
 			return err
 		}
-		q, more = session.Next(&a)
+		next = append(next, session.Next(call, &a)...)
 	}
 	return nil
 }
@@ -256,13 +259,7 @@ func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer
 
 // ask sends one request, bounded by limit.
 func (u running) ask(ctx context.Context, q *loadgen.Request, limit time.Duration) (loadgen.Answer, error) {
-	p, err := u.endpoint.Prepare(q)
-	if err != nil {
-		return loadgen.Answer{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return p.Do(ctx, func() {}), nil
+	return loadgen.Ask(ctx, u.endpoint, q, limit, u.newLoop)
 }
 
 // pause waits, and reports whether ctx is still good.

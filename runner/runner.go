@@ -16,6 +16,7 @@ import (
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
@@ -46,8 +47,10 @@ type Bench struct {
 	// Client jobs (evabench itself) belong here too.
 	Devices      func([]device.Device) ([]collectors.Job, error)
 	CollectEvery time.Duration // 0 means DefaultCollectEvery
-	Waiter       loadgen.Waiter
-	Writer       Writer
+	// NewLoop makes the loop of a step or a question (loadgen.Step); nil means the
+	// load generator's own.
+	NewLoop func(results.Origin) (pace.Loop, error)
+	Writer  Writer
 	// Describe puts a step's plan in words for a line of progress; nil means
 	// its levels, warm-up and window.
 	Describe func(results.StepPlan) string

@@ -13,6 +13,8 @@ import (
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/endpointtest"
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
@@ -93,12 +95,10 @@ func (s *instance) Stop(ctx context.Context) error {
 	return errors.Join(ctx.Err(), s.w.do("stop "+s.i.Name))
 }
 
-func (w *world) Dial(string) (loadgen.Endpoint, error)              { return w, nil }
-func (w *world) Prepare(*loadgen.Request) (loadgen.Prepared, error) { return w, nil }
-func (w *world) Close()                                             {}
+func (w *world) Dial(string) (loadgen.Endpoint, error) { return endpointtest.Fake(w.exchange), nil }
 
-// Do answers after 100 ms.
-func (w *world) Do(ctx context.Context, first func()) loadgen.Answer {
+// exchange answers after 100 ms.
+func (w *world) exchange(ctx context.Context, _ *loadgen.Request, first func()) loadgen.Answer {
 	w.mu.Lock()
 	n := w.asked
 	w.asked++
@@ -117,21 +117,22 @@ func (w *world) Do(ctx context.Context, first func()) loadgen.Answer {
 		}
 	}
 	first()
-	return loadgen.Answer{Outcome: results.OK, Chunks: 1}
+	return loadgen.Answer{Outcome: results.OK}
 }
 
-func (w *world) Session(uint64, int64) loadgen.Session { return &one{} }
-func (w *world) Pick(int64, []int64) int               { return 0 }
+func (w *world) Session(uint64, int64) loadgen.Session     { return one{} }
+func (w *world) Pick(int64, *loadgen.Request, []int64) int { return 0 }
 
-type one struct{ done bool }
+type one struct{}
 
-func (s *one) Next(*loadgen.Answer) (*loadgen.Request, bool) {
-	if s.done {
-		return nil, false
+func (one) Next(call int, _ *loadgen.Answer) []*loadgen.Request {
+	if call >= 0 {
+		return nil
 	}
-	s.done = true
-	return &loadgen.Request{Class: "c", Model: "m"}, true
+	return []*loadgen.Request{{Class: "c", Model: "m"}}
 }
+
+func timed(origin results.Origin) (pace.Loop, error) { return pace.NewTimed(origin), nil }
 
 type twoSteps struct{}
 
@@ -160,6 +161,7 @@ func (w *world) bench(t *testing.T) (*Bench, string) {
 	return &Bench{
 		Cells: cells, Before: cards, Backend: w, Writer: To(writer), Allow: partition.Permissions(),
 		NewChooser: func(scenarios.Cell) Chooser { return twoSteps{} },
+		NewLoop:    timed,
 		NewRouter:  func(string) (loadgen.Router, error) { return w, nil },
 		Services: []Service{{
 			Service:  scenarios.Service{Name: "vision", Role: results.RoleVision, Timeout: time.Second},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,7 +51,7 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		}
 		samples := sink.takeSamples()
 		writing.Go(func() {
-			if err := r.writer.Step(step, samples); err != nil {
+			if err := r.writer.Step(step, slices.Concat(samples...)); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				written = append(written, fmt.Errorf("write step %d: %w", step.Index, err))
@@ -78,7 +79,7 @@ func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up
 		watch(ctx, up, stop)
 	}()
 	step, err := loadgen.Drive(ctx, r.origin, loadgen.Step{
-		Plan: plan, Loads: loads, Waiter: r.bench.Waiter,
+		Plan: plan, Loads: loads, NewLoop: r.bench.NewLoop,
 		Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Nonce: r.record.Nonce,
 	}, sink)
 	died := context.Cause(ctx)
@@ -132,6 +133,7 @@ func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, er
 			}
 			load.Workload, load.Timeout, load.MaxInFlight = u.of.Workload, u.of.Timeout, u.of.MaxInFlight
 			load.Think, load.ThinkExponential = u.of.Load.Think, u.of.Load.ThinkExponential
+			load.Retry = u.of.Retry
 			load.FailurePause, load.Ramp = u.of.Load.FailurePause, u.of.Load.Ramp
 			load.Targets = append(load.Targets, loadgen.Target{Name: u.service.Info().Name, Endpoint: u.endpoint})
 			if err := setArrivals(&load, level, u.of.Load.FPS); err != nil {
@@ -184,7 +186,7 @@ const idleReads = scrapeTimeout + time.Second
 // concurrent use.
 type buffer struct {
 	mu           sync.Mutex
-	samples      []results.Sample
+	samples      [][]results.Sample // pieces, which stay where they are
 	observations []results.Observation
 	awaited      map[readKey]bool // collectors that did not read since awaitReads
 	allRead      chan struct{}    // closed when awaited is empty
@@ -231,8 +233,17 @@ func (b *buffer) awaitReads(ctx context.Context, atMost time.Duration) {
 func (b *buffer) Sample(s results.Sample) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.samples = append(b.samples, s)
+	last := len(b.samples) - 1
+	if last < 0 || len(b.samples[last]) == samplesPiece {
+		b.samples = append(b.samples, make([]results.Sample, 0, samplesPiece))
+		last++
+	}
+	b.samples[last] = append(b.samples[last], s)
 }
+
+// samplesPiece is how many samples are kept in one piece, 600 KB. Note: one
+// slice that grows copied tens of megabytes between two requests.
+const samplesPiece = 2048
 
 func (b *buffer) Observation(o results.Observation) {
 	b.mu.Lock()
@@ -246,7 +257,8 @@ func (b *buffer) Observation(o results.Observation) {
 	}
 }
 
-func (b *buffer) takeSamples() []results.Sample {
+// takeSamples gives all samples as pieces.
+func (b *buffer) takeSamples() [][]results.Sample {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	taken := b.samples

@@ -12,6 +12,8 @@ import (
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/endpointtest"
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
@@ -37,13 +39,9 @@ func (d *direct) Restore(context.Context, partition.State) error { return nil }
 func (d *direct) Launch(_ context.Context, i services.Instance) (services.Service, error) {
 	return &directService{i}, nil
 }
-func (d *direct) Dial(string) (loadgen.Endpoint, error)     { return d, nil }
-func (d *direct) Close()                                    {}
-func (d *direct) Session(_ uint64, n int64) loadgen.Session { return &once{n: n} }
-func (d *direct) Pick(int64, []int64) int                   { return 0 }
-func (d *direct) Prepare(q *loadgen.Request) (loadgen.Prepared, error) {
-	return asked{d, uint64(q.MaxTokens)}, nil
-}
+func (d *direct) Dial(string) (loadgen.Endpoint, error)     { return endpointtest.Fake(d.exchange), nil }
+func (d *direct) Session(_ uint64, n int64) loadgen.Session { return once(n) }
+func (d *direct) Pick(int64, *loadgen.Request, []int64) int { return 0 }
 
 type directService struct{ i services.Instance }
 
@@ -53,28 +51,19 @@ func (s *directService) Info() results.Instance {
 func (s *directService) Stop(context.Context) error { return nil }
 func (s *directService) Err() error                 { return nil }
 
-type once struct {
-	n    int64
-	done bool
-}
+type once int64
 
-func (o *once) Next(*loadgen.Answer) (*loadgen.Request, bool) {
-	if o.done {
-		return nil, false
+func (o once) Next(call int, _ *loadgen.Answer) []*loadgen.Request {
+	if call >= 0 {
+		return nil
 	}
-	o.done = true
-	return &loadgen.Request{Class: "c", Model: "m", MaxTokens: int(o.n)}, true
+	return []*loadgen.Request{{Class: "c", Model: "m", MaxTokens: int(o)}}
 }
 
-type asked struct {
-	*direct
-	seed uint64
-}
-
-func (a asked) Do(ctx context.Context, first func()) loadgen.Answer {
+func (d *direct) exchange(ctx context.Context, q *loadgen.Request, first func()) loadgen.Answer {
 	done, accepted := make(chan struct{}), false
-	if a.driver.do(func(*model.World) {
-		accepted = a.detector.Submit(a.seed, false, func(model.Detection) { close(done) })
+	if d.driver.do(func(*model.World) {
+		accepted = d.detector.Submit(uint64(q.MaxTokens), false, func(model.Detection) { close(done) })
 	}) != nil || !accepted {
 		return loadgen.Answer{Outcome: results.Shed}
 	}
@@ -113,6 +102,7 @@ func measured(t *testing.T, k float64) (out *kept) {
 			}}},
 			Before:  partition.State{GPUs: []partition.GPU{{UUID: "GPU-0", Name: "card"}}},
 			Backend: d, Writer: out, Allow: partition.Permissions(),
+			NewLoop:   func(o results.Origin) (pace.Loop, error) { return pace.NewTimed(o), nil },
 			NewRouter: func(string) (loadgen.Router, error) { return d, nil },
 			NewChooser: func(scenarios.Cell) runner.Chooser {
 				return &planned{plans: []results.StepPlan{

@@ -18,7 +18,6 @@ import (
 	"github.com/evabench/evabench/internal/host"
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
-	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
@@ -243,7 +242,6 @@ func (b *bench) runner(s streams) (*runner.Bench, error) {
 		},
 		Devices:      b.deviceJobs,
 		CollectEvery: b.scenario.CollectEvery,
-		Waiter:       pace.Waiter{},
 		Tell: func(line string) {
 			fmt.Fprintf(s.err, "%s %s\n", time.Now().Format("15:04:05"), line)
 		},
