@@ -14,7 +14,7 @@ FUZZTIME ?= 50000x
 REAL ?= .real
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit fuzz test-real real clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long fuzz test-real real clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -40,6 +40,9 @@ demo: build ## the main job on a simulated server: a sweep into runs/
 
 fit: ## the simulated servers against published tables; FITFLAGS=-rounds=4 fits anew
 	$(GO) run ./sim/fit $(FITFLAGS)
+
+long: ## the load generator's identity over 10,000,000 virtual requests
+	$(GO) test ./loadgen -count=1 -timeout 30m -run TestIdentityOverManyRequests -requests 10000000 $(TESTFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)

@@ -29,19 +29,20 @@ var imports = map[string][]string{
 	"sim/model":       {},
 
 	// level 1: the facts, and the two that change a server
-	"results":   {"internal/device", "internal/kind", "internal/units"},
-	"partition": {"internal/device"},
-	"services":  {"internal/device", "results"},
+	"results":      {"internal/device", "internal/kind", "internal/units"},
+	"partition":    {"internal/device"},
+	"services":     {"internal/device", "results"},
+	"loadgen/pace": {"results"}, // the loop: it knows moments and sockets, not requests
 
 	// level 2: what drives, reads, describes and judges
-	"loadgen":    {"results", "internal/kind"},
+	"loadgen":    {"results", "internal/kind", "loadgen/pace"},
 	"collectors": {"results", "internal/kind"},
 	"scenarios":  {"results", "internal/kind"},
 	"analysis":   {"results", "internal/device", "internal/units", "analysis/stats"},
 
 	// level 3: kinds know their family; a family's list knows its kinds
 	"analysis/search":       {"results", "analysis"},
-	"loadgen/pace":          {"loadgen", "results"},
+	"loadgen/stub":          {},
 	"loadgen/images":        {},
 	"loadgen/arrivals":      {"loadgen"},
 	"loadgen/routers":       {"loadgen", "loadgen/routers/*", "internal/kind"},
@@ -49,8 +50,8 @@ var imports = map[string][]string{
 	"loadgen/workloads":     {"loadgen", "loadgen/workloads/*", "internal/kind"},
 	"loadgen/workloads/*":   {"loadgen", "loadgen/images", "results", "internal/kind"},
 	"loadgen/endpoints":     {"loadgen", "loadgen/endpoints/*", "internal/kind"},
-	"loadgen/endpoints/*":   {"loadgen", "results", "internal/kind"},
-	"loadgen/endpointtest":  {"loadgen", "results", "internal/kind"},
+	"loadgen/endpoints/*":   {"loadgen", "loadgen/pace", "results", "internal/kind"},
+	"loadgen/endpointtest":  {"loadgen", "loadgen/pace", "results", "internal/kind"},
 	"collectors/sources":    {"collectors", "collectors/sources/*", "internal/kind"},
 	"collectors/sources/*":  {"collectors", "results", "internal/kind"},
 	"collectors/sourcetest": {"collectors", "results", "internal/kind"},
@@ -64,12 +65,13 @@ var imports = map[string][]string{
 	// level 4: what puts the parts together
 	"report/formats":          {"report", "report/formats/*", "internal/units"},
 	"report/formats/*":        {"report", "internal/units"},
-	"runner":                  {"loadgen", "loadgen/arrivals", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind", "internal/units"},
+	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind", "internal/units"},
 	"sim/parameters":          {"sim/model"},
 	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/nvml"},
 	"sim/fit":                 {"sim/virtual", "sim/parameters", "scenarios", "results"},
 	"sim":                     {"sim/model", "sim/parameters", "runner", "scenarios", "loadgen", "collectors", "partition", "partition/backends/nvidia", "services", "results", "internal/device", "internal/kind", "internal/nvml"},
 	"internal/host":           {"results"},
+	"internal/roofline":       {"loadgen", "loadgen/arrivals", "loadgen/endpoints/*", "loadgen/stub", "results"},
 	"internal/tinygguf":       {},
 	"internal/tinygguf/cmd/*": {"internal/tinygguf"},
 
