@@ -3,8 +3,6 @@
 package leastoutstanding
 
 import (
-	"sync/atomic"
-
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
 )
@@ -19,11 +17,12 @@ var Kind = kind.New("least-outstanding", "the instance with the fewest requests 
 // first would keep the later instances idle at low load.
 func New(Config) (loadgen.Router, error) { return &router{}, nil }
 
-type router struct{ turn atomic.Uint64 }
+type router struct{ turn uint64 }
 
-func (r *router) Pick(_ int64, outstanding []int64) int {
+func (r *router) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
 	n := len(outstanding)
-	first := int((r.turn.Add(1) - 1) % uint64(n))
+	first := int(r.turn % uint64(n))
+	r.turn++
 	best := first
 	for i := 1; i < n; i++ {
 		if at := (first + i) % n; outstanding[at] < outstanding[best] {

@@ -3,8 +3,6 @@
 package roundrobin
 
 import (
-	"sync/atomic"
-
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
 )
@@ -18,8 +16,10 @@ var Kind = kind.New("round-robin", "instances in turn", Config{}, New)
 // New makes a router that begins at the first instance.
 func New(Config) (loadgen.Router, error) { return &router{}, nil }
 
-type router struct{ next atomic.Uint64 }
+type router struct{ next uint64 }
 
-func (r *router) Pick(_ int64, outstanding []int64) int {
-	return int((r.next.Add(1) - 1) % uint64(len(outstanding)))
+func (r *router) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
+	n := r.next
+	r.next++
+	return int(n % uint64(len(outstanding)))
 }
