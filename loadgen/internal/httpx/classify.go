@@ -1,10 +1,10 @@
 package httpx
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -12,26 +12,26 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-var errTooLong = fmt.Errorf("the answer is longer than %d bytes", MaxAnswer)
-
-// classify says what an error of sending or reading means. Our own end comes
-// first: whatever broke after it, broke because of it.
-func classify(ctx context.Context, err error) results.Outcome {
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return results.Timeout
-	case ctx.Err() != nil:
-		return results.Cancelled
-	case isConnect(err): // dialling has a time limit of its own
-		return results.Connect
-	case errors.Is(err, context.DeadlineExceeded):
-		// The transport's own view of the deadline may come a moment before
-		// the context's.
-		return results.Timeout
-	case errors.Is(err, errTooLong):
+// classify says what an error of connecting, sending or reading means. Our own
+// end is not among them. Answered is whether an answer had begun.
+func classify(err error, connected, answered bool) results.Outcome {
+	if _, ok := errors.AsType[malformed](err); ok {
 		return results.Malformed
-	case strings.Contains(err.Error(), "malformed"), strings.Contains(err.Error(), "invalid byte in chunk length"):
-		return results.Malformed // net/http has no type for what it cannot read
+	}
+	if !connected || isConnect(err, answered) {
+		return results.Connect
+	}
+	// net/http has no type for what it cannot read.
+	text := err.Error()
+	for _, sign := range []string{
+		"malformed", "invalid byte in chunk length", "http chunk length too large", "empty hex number", "invalid header",
+		"response headers exceeded", "header line too long", "headers too long", "suspiciously long trailer",
+		"too much non-data", "bare LF", "bad Content-Length", "unsupported transfer encoding", "too many transfer encodings",
+		"invalid empty Content-Length", "multiple Content-Length", "frame too large", "PROTOCOL_ERROR",
+	} {
+		if strings.Contains(text, sign) {
+			return results.Malformed
+		}
 	}
 	return results.Reset
 }
@@ -47,8 +47,10 @@ func isExhausted(err error) bool {
 	return false
 }
 
-// isConnect reports whether err means that there never was a connection.
-func isConnect(err error) bool {
+// isConnect reports whether err means that there never was a connection, or
+// none that the server agreed to: in TLS 1.3 it refuses our certificate only
+// after the handshake.
+func isConnect(err error, answered bool) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
 	}
@@ -59,5 +61,23 @@ func isConnect(err error) bool {
 		return true
 	}
 	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
+	return ok && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "remote error" && !answered)
 }
+
+// cutOff is the error of a connection that ended before the answer did. Served
+// is whether the connection had carried an answer before, and answered whether
+// this one had begun.
+func cutOff(err error, served, answered bool) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if served && !answered {
+		return fmt.Errorf("%w: %w", errRace, err)
+	}
+	return fmt.Errorf("%w: %w", errCut, err)
+}
+
+var (
+	errCut  = errors.New("the connection ended before the answer did")
+	errRace = errors.New("the server ended a kept connection before it answered on it; nothing is sent again")
+)

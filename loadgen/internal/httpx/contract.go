@@ -1,6 +1,9 @@
 package httpx
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
@@ -18,12 +21,34 @@ type Request struct {
 	Body   pace.Body
 	// Close ends the connection after the answer.
 	Close bool
+	// Stream says that the answer's chunks are to be timed. It is never asked for
+	// compressed.
+	Stream bool
 	// Tag is the endpoint's own, for the Reader of the answer.
 	Tag any
 }
 
 // A Field is one line of a header.
 type Field struct{ Name, Value string }
+
+// Check says what in the request cannot be sent. Who makes a Request calls it
+// once; sending does not.
+func (r *Request) Check() error {
+	if !isToken([]byte(r.Method)) || !strings.HasPrefix(r.Path, "/") || strings.ContainsFunc(r.Path, notInPath) {
+		return fmt.Errorf("the request line %q %q cannot be sent", r.Method, r.Path)
+	}
+	for _, f := range r.Fields {
+		switch name := []byte(f.Name); {
+		case !isToken(name) || strings.ContainsAny(f.Value, "\r\n\x00"):
+			return fmt.Errorf("the header field %q cannot be sent", f.Name) // its value may be a secret
+		case same(name, "Host"), same(name, "Content-Length"), same(name, "Connection"), same(name, "Accept-Encoding"), same(name, "Transfer-Encoding"):
+			return fmt.Errorf("the header field %s is the client's own", f.Name)
+		}
+	}
+	return nil
+}
+
+func notInPath(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' }
 
 // A Reader reads the answers of a protocol, one after another, as they come in.
 // It is used on the loop; there is one for each exchange on its way.
