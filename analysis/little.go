@@ -61,7 +61,7 @@ func (r serviceReader) population(s Sessions) Check {
 // 3 %, so that hardly a step could be judged.
 func (r serviceReader) serverInFlight() Check {
 	c := Check{What: "requests in flight, ours = the servers' running + waiting"}
-	calls := r.tally.sent.served
+	calls := r.tally.served
 	f, err := r.inServers()
 	switch {
 	case err != nil:
@@ -71,7 +71,7 @@ func (r serviceReader) serverInFlight() Check {
 	}
 	if c.Why != "" {
 		c.Result = NotJudged
-		c.Left, c.Right, c.Ratio = r.inFlight(), unknown("1", c.Why), unknown("ratio", c.Why)
+		c.Left, c.Right, c.Ratio = r.tally.total.inFlight(r.window), unknown("1", c.Why), unknown("ratio", c.Why)
 		if err == nil {
 			c.Right = known(f.theirs, "1")
 		}

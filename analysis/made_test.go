@@ -42,10 +42,22 @@ func madeStep(samples []results.Sample, think time.Duration) stepFacts {
 			counts[s.Service].WarmupDue++
 		} else {
 			counts[s.Service].Due++
+			if g := s.LongestGap; s.Chunks > 1 { // all gaps of a made-up answer are alike
+				n := counts[s.Service].Gaps.N + s.Chunks - 1
+				counts[s.Service].Gaps = results.Gaps{N: n, P50: g, P90: g, P99: g, Max: g}
+			}
+			if s.Sent != results.NoOffset {
+				counts[s.Service].Sent++
+			}
 		}
 		step.End = max(step.End, s.Done)
 	}
+	counts["agent"].InFlight = []results.Occupancy{{Mean: 0.6, Max: 1}, {Mean: 0.7, Max: 1}}
 	step.Services = []results.Integrity{*counts["vision"], *counts["agent"]}
+	step.Client = &results.Client{
+		Wall: madeWindow, CPU: 5 * time.Second, Loop: 3 * time.Second, GCs: 4, GCPause: 200 * time.Microsecond,
+		Stamped: 2400, Unstamped: 2,
+	}
 	return stepFacts{step: step, samples: all(samples)}
 }
 
@@ -68,7 +80,7 @@ func madeSamples(vision, call time.Duration) []results.Sample {
 			model := []string{"rt-detrv2", "owl-v2"}[user]
 			s := results.Sample{
 				Service: "vision", Class: model, Model: model, Endpoint: "vision-0", Seq: seq, Session: seq, User: user, Last: true,
-				Due: at0(due), Sent: at0(due), First: at0(due + vision), Done: at0(due + vision), Outcome: results.OK, Status: 200, Chunks: 1,
+				Due: at0(due), Sent: at0(due), First: at0(due + vision), Final: at0(due + vision), Done: at0(due + vision), Outcome: results.OK, Status: 200, Chunks: 1,
 				PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
 			}
 			if seq == 500 { // one answer of the window is refused
@@ -87,7 +99,7 @@ func madeSamples(vision, call time.Duration) []results.Sample {
 			}
 			list = append(list, results.Sample{
 				Service: "agent", Class: class, Model: "vlm", Endpoint: "agent-0", Seq: seq, Session: session, Call: i, Last: i == 1,
-				Due: at0(start), Sent: at0(start), First: at0(start + call/4), Done: at0(start + call), Outcome: results.OK, Status: 200, Chunks: 6,
+				Due: at0(start), Sent: at0(start), First: at0(start + call/4), Final: at0(start + call), Done: at0(start + call), Outcome: results.OK, Status: 200, Chunks: 6, LongestGap: call * 3 / 20,
 				PromptTokens: 100, OutputTokens: 6, CachedTokens: 0,
 			})
 			seq++

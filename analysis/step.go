@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/results"
@@ -15,12 +16,14 @@ type serviceTally struct {
 	total                      tally
 	classes, models, instances map[string]*tally
 	warmup, samples, after     int64
-	begun                      int64 // samples of the window that are a first call
+	begun                      int64 // samples of the window that are a session's first
+	begunInside                int64 // sessions whose first request was sent within the window
+	sentOfWindow               int64 // samples of the window that were sent
 	cached, couldCache         int64 // prompt tokens of completed answers that told both
 	sessions                   map[int64]*session
 	users                      int64 // of a closed loop: sessions below are each user's first
 	late                       late
-	sent                       spans
+	served                     []float64           // seconds from Sent to Done of those done in the window
 	calls                      map[string]*callsOf // by endpoint
 	// okDone holds the moments of ok answers with their tokens, for counters.
 	okDone []answered
@@ -81,12 +84,6 @@ type late struct {
 	n       int64
 }
 
-// spans adds up requests in flight.
-type spans struct {
-	overlap float64   // seconds within the window, over all requests sent
-	served  []float64 // seconds from Sent to Done of those done in the window
-}
-
 func newServiceTally() *serviceTally {
 	return &serviceTally{
 		classes: map[string]*tally{}, models: map[string]*tally{}, instances: map[string]*tally{},
@@ -98,7 +95,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	switch {
 	case w.holds(s.Due):
 		t.samples++
-		if s.Call == 0 {
+		if s.Call == 0 && s.Attempt == 0 {
 			t.begun++
 		}
 	case s.Due < w.from:
@@ -121,20 +118,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 		t.couldCache += s.PromptTokens
 	}
 	if s.Sent != results.NoOffset {
-		t.sentTo(s)
-		if w.holds(s.Due) && s.Call == 0 && s.Attempt == 0 && s.Session >= t.users {
-			t.late.seconds += s.Sent.Sub(s.Due).Seconds()
-			t.late.n++
-		}
-	}
-	if s.Sent != results.NoOffset {
-		from, to := max(s.Sent, w.from), min(s.Done, w.to)
-		if to > from {
-			t.sent.overlap += to.Sub(from).Seconds()
-		}
-		if w.holds(s.Done) {
-			t.sent.served = append(t.sent.served, s.Done.Sub(s.Sent).Seconds())
-		}
+		t.addSent(s, w)
 	}
 	known := t.sessions[s.Session]
 	if known == nil {
@@ -146,6 +130,25 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	}
 	if s.Last {
 		known.end = s.Done
+	}
+}
+
+// addSent takes a sample that was sent.
+func (t *serviceTally) addSent(s results.Sample, w window) {
+	t.sentTo(s)
+	first := s.Call == 0 && s.Attempt == 0
+	if w.holds(s.Due) {
+		t.sentOfWindow++
+		if first && s.Session >= t.users {
+			t.late.seconds += s.Sent.Sub(s.Due).Seconds()
+			t.late.n++
+		}
+	}
+	if first && w.holds(s.Sent) {
+		t.begunInside++
+	}
+	if w.holds(s.Done) {
+		t.served = append(t.served, s.Done.Sub(s.Sent).Seconds())
 	}
 }
 
@@ -173,7 +176,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 	if strangers > 0 {
 		return Step{}, fmt.Errorf("read samples of step %d: %d belong to no service of the step", s.Index, strangers)
 	}
-	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}}
+	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client)}
 	for i, level := range s.Plan.Levels {
 		integrity, err := integrityOf(s, i, level.Service)
 		if err != nil {
@@ -224,6 +227,9 @@ type serviceReader struct {
 func (r serviceReader) summarize() Service {
 	t, w, q := r.tally, r.window, r.service.Percentiles
 	streams := r.service.Role != results.RoleVision && t.total.streamed
+	for _, p := range r.pages { // an instance that got nothing is told of too
+		at(t.instances, p.instance)
+	}
 	s := Service{
 		Name: r.service.Name, Role: r.service.Role, Level: r.level,
 		Total:     t.total.group(r.service.Name, w, q, streams),
@@ -231,7 +237,8 @@ func (r serviceReader) summarize() Service {
 		Models:    groups(t.models, w, q, streams),
 		Instances: groups(t.instances, w, q, streams),
 		Integrity: r.integrity,
-		InFlight:  r.inFlight(),
+		InFlight:  t.total.inFlight(w),
+		Stimulus:  r.stimulus(),
 		Cached:    unknown("ratio", "no answer told of cached tokens"),
 		median:    stats.Quantile(t.total.latency, 0.5),
 	}
@@ -241,6 +248,7 @@ func (r serviceReader) summarize() Service {
 	if r.service.Role == results.RoleVision {
 		s.withoutTokens()
 	}
+	s.Imbalances = r.imbalances(s.Instances)
 	s.Identity = r.identity(s.Total)
 	s.Sessions = r.sessions()
 	s.Queue = r.queue()
@@ -276,18 +284,12 @@ func (s *Service) withoutTokens() {
 	}
 }
 
-func (r serviceReader) inFlight() Value {
-	if r.window.length() <= 0 {
-		return unknown("1", "empty window")
-	}
-	return known(r.tally.sent.overlap/r.window.seconds(), "1")
-}
-
 func (r serviceReader) identity(total Group) Identity {
 	id := Identity{
 		Due: r.integrity.Due, Samples: r.tally.samples,
 		WarmupDue: r.integrity.WarmupDue, WarmupSamples: r.tally.warmup, After: r.tally.after,
 		Scheduled: r.integrity.Scheduled, Begun: r.tally.begun,
+		Sent: r.integrity.Sent, SentSamples: r.tally.sentOfWindow,
 	}
 	for _, c := range total.Outcomes {
 		id.Outcomes += c.N
@@ -297,6 +299,8 @@ func (r serviceReader) identity(total Group) Identity {
 		id.Why = "due, samples and outcomes do not agree"
 	case id.Scheduled != nil && *id.Scheduled != id.Begun:
 		id.Why = fmt.Sprintf("the schedule had %d arrivals in the window, and %d began in it", *id.Scheduled, id.Begun)
+	case id.Sent != id.SentSamples:
+		id.Why = fmt.Sprintf("%d arrivals were sent, by the load generator's count, and %d by the samples", id.Sent, id.SentSamples)
 	default:
 		id.Holds = true
 	}
@@ -337,29 +341,25 @@ func (r serviceReader) sessions() Sessions {
 // closedLoop is the results.Level.Arrivals of a population of users.
 const closedLoop = "closed"
 
-// verdict judges a step's service by a thin rule: no request failed for want of
-// something of our own, and our own lateness is at most 1 ms or 5 % of the
-// median latency, whichever is more, at its p99.
+// verdict judges a step's service: no request failed for want of something of
+// our own, our own lateness is at most 1 ms or 5 % of the median latency,
+// whichever is more, at its p99, and our thread that sends and reads was busy
+// for at most BusyLimit of the window. Each that does not hold is told.
 func (r serviceReader) verdict(s Service) Verdict {
-	const least, share = 1e-3, 0.05 // seconds; of the median latency
+	limits := r.limits(s)
 	switch {
 	case !s.Identity.Holds:
 		return Verdict{Void, s.Identity.Why}
 	case s.Identity.Due == 0:
 		return Verdict{Void, "nothing was due in the window"}
-	case s.Integrity.ClientFaults > 0:
-		return Verdict{ClientLimited, fmt.Sprintf("%d requests failed for want of something on our own machine", s.Integrity.ClientFaults)}
+	case len(limits) > 0:
+		return Verdict{ClientLimited, strings.Join(limits, "; ")}
 	case s.Integrity.Lag.N == 0:
 		return Verdict{Unjudged, "no lag was measured"}
 	case s.Total.Latency.N == 0:
 		return Verdict{Unjudged, "no answer was ok"}
 	}
-	limit := max(least, share*s.median)
-	lag := s.Integrity.Lag.P99.Seconds()
-	if lag > limit {
-		return Verdict{ClientLimited, fmt.Sprintf("our own lag has p99 %.3g ms, more than %.3g ms", lag*1e3, limit*1e3)}
-	}
-	return Verdict{Valid, fmt.Sprintf("our own lag has p99 %.3g ms, at most %.3g ms", lag*1e3, limit*1e3)}
+	return Verdict{Valid, fmt.Sprintf("our own lag has p99 %.3g ms, at most %.3g ms", s.Integrity.Lag.P99.Seconds()*1e3, r.lagLimit(s)*1e3)}
 }
 
 // neighbours are the ends of the steps around a step, or nil at the ends of

@@ -98,6 +98,9 @@ func cellWarnings(c Cell, scale float64) []Warning {
 	}
 	for _, step := range c.Steps {
 		where := stepName(c, step.Index)
+		for _, w := range stepWarnings(step) {
+			list = append(list, Warning{where, w})
+		}
 		for _, s := range step.Services {
 			for _, w := range serviceWarnings(s, step.Window, scale) {
 				add(where, s.Name, w.Code, w.Text)
@@ -130,6 +133,7 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 	if s.median > 0.05*window {
 		add("stopped-load", "the median latency of %.3g s is more than 5 %% of the window: what was due late in it was answered by a server that no longer had the load", s.median)
 	}
+	list = append(list, stimulusWarnings(s, window)...)
 	if asked, took := s.Sessions.Asked, s.Sessions.Pause; asked.Known() && took.Known() && longer(*asked.Number, *took.Number) {
 		add("think-time", "users paused %s where %s was asked (n = %s)",
 			units.Format(*took.Number, units.Seconds), units.Format(*asked.Number, units.Seconds), units.Number(float64(s.Sessions.Pauses)))

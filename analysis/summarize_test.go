@@ -298,7 +298,7 @@ func TestSumsAgree(t *testing.T) {
 				Class:    rapid.SampledFrom([]string{"x", "y", ""}).Draw(t, "class"),
 				Endpoint: rapid.SampledFrom([]string{"agent-0", "agent-1", ""}).Draw(t, "endpoint"),
 				Outcome:  rapid.SampledFrom(results.Outcomes()).Draw(t, "outcome"),
-				Due:      due, Sent: results.NoOffset, First: results.NoOffset,
+				Due:      due, Sent: results.NoOffset, First: results.NoOffset, Final: results.NoOffset,
 				OutputTokens: rapid.Int64Range(-1, 3).Draw(t, "tokens"), PromptTokens: results.UnknownTokens,
 				Session: rapid.Int64Range(0, 5).Draw(t, "session"), Last: rapid.Bool().Draw(t, "last"),
 				Chunks: rapid.Int64Range(0, 2).Draw(t, "chunks"),
@@ -310,9 +310,10 @@ func TestSumsAgree(t *testing.T) {
 				s.Sent = due + step("wait")
 				if rapid.Bool().Draw(t, "first") {
 					s.First = s.Sent + step("first")
+					s.Final = s.First + step("final")
 				}
 			}
-			s.Done = max(s.Due, s.Sent, s.First) + step("done")
+			s.Done = max(s.Due, s.Sent, s.First, s.Final) + step("done")
 			return s
 		})
 		samples := rapid.SliceOfN(sample, 0, 200).Draw(t, "samples")
@@ -347,7 +348,7 @@ func checkSums(t *rapid.T, s Service) {
 			t.Fatalf("sums %d %d %d %d, total %+v", due, ok, completed, latencies, s.Total)
 		}
 	}
-	for _, d := range []Distribution{s.Total.Latency, s.Total.Wait, s.Total.TTFT, s.Total.TPOT} {
+	for _, d := range []Distribution{s.Total.Latency, s.Total.Wait, s.Total.TTFT, s.Total.TPOT, s.Total.LongestGap} {
 		for _, q := range d.Quantiles {
 			if q.Known() && (*q.Number < *d.Min.Number || *q.Number > *d.Max.Number) {
 				t.Fatalf("quantile %v = %v outside of [%v, %v]", q.Q, *q.Number, *d.Min.Number, *d.Max.Number)

@@ -107,6 +107,8 @@ type Step struct {
 	Name     string    `json:"name"`
 	Window   float64   `json:"window_seconds"`
 	Services []Service `json:"services"`
+	// Client is nil where the load generator did not tell what it used.
+	Client *Client `json:"client,omitempty"`
 }
 
 // A Service is what is told of one service in one step.
@@ -116,13 +118,16 @@ type Service struct {
 	Level results.Level `json:"level"`
 	Total Group         `json:"total"`
 	// Classes, Models and Instances cut Total three ways, sorted by name.
-	Classes   []Group           `json:"classes"`
-	Models    []Group           `json:"models"`
-	Instances []Group           `json:"instances"`
-	Identity  Identity          `json:"identity"`
-	Integrity results.Integrity `json:"integrity"`
-	Sessions  Sessions          `json:"sessions"`
-	Queue     Queue             `json:"queue"`
+	Classes   []Group `json:"classes"`
+	Models    []Group `json:"models"`
+	Instances []Group `json:"instances"`
+	// Imbalances is empty with fewer than two instances.
+	Imbalances []Imbalance       `json:"imbalances,omitempty"`
+	Identity   Identity          `json:"identity"`
+	Stimulus   Stimulus          `json:"stimulus"`
+	Integrity  results.Integrity `json:"integrity"`
+	Sessions   Sessions          `json:"sessions"`
+	Queue      Queue             `json:"queue"`
 	// Cached is the share of the prompt tokens that the server had kept from
 	// calls before, over the completed answers that told both.
 	Cached Value `json:"cached_prompt_share"`
@@ -148,7 +153,10 @@ type Group struct {
 	Name string `json:"name"`
 	// Due is the number of arrivals that fell due within the window, and
 	// Outcomes what became of them, in results.Outcomes' order without zeros.
+	// Retries of them are the second or a later attempt of a request: each attempt
+	// is an arrival, and has an outcome and a latency of its own.
 	Due      int64   `json:"due"`
+	Retries  int64   `json:"retries"`
 	Outcomes []Count `json:"outcomes"`
 	OK       int64   `json:"ok"`
 	// Answered is OK ÷ window: arrivals due in the window that were answered,
@@ -161,6 +169,9 @@ type Group struct {
 	Throughput Value `json:"throughput_per_second"`
 	// PerHour is Completed · 3600 s ÷ window.
 	PerHour Value `json:"completed_per_hour"`
+	// InFlight is the time-averaged number of requests between Sent and Done
+	// within the window.
+	InFlight Value `json:"in_flight"`
 
 	// Latency (Due to Done), Wait (Due to Sent) and Served (Sent to Done) are
 	// those of the OK arrivals. Without a fault in the clock,
@@ -169,11 +180,16 @@ type Group struct {
 	Wait    Distribution `json:"wait"`
 	Served  Distribution `json:"service"`
 	// TTFT (Due to First), SentTTFT (Sent to First) and TPOT, the time per
-	// output token after the first, (Done-First) ÷ (output tokens - 1), are of
-	// OK streamed answers.
-	TTFT     Distribution `json:"ttft"`
-	SentTTFT Distribution `json:"ttft_from_sent"`
-	TPOT     Distribution `json:"tpot"`
+	// output token after the first, (Final-First) ÷ (output tokens - 1) of each
+	// answer that told two or more, are of OK streamed answers. So is LongestGap,
+	// the longest time between two chunks of each answer.
+	TTFT       Distribution `json:"ttft"`
+	SentTTFT   Distribution `json:"ttft_from_sent"`
+	TPOT       Distribution `json:"tpot"`
+	LongestGap Distribution `json:"longest_chunk_gap"`
+	// TokensPerChunk is the mean, over all chunks of the answers that told their
+	// tokens. Only where it is 1 is a gap between chunks the time of a token.
+	TokensPerChunk Value `json:"tokens_per_chunk"`
 	// Prompt and Output are the tokens of the Completed answers.
 	Prompt Tokens `json:"prompt_tokens"`
 	Output Tokens `json:"output_tokens"`
@@ -213,7 +229,8 @@ type Tokens struct {
 // generator apart from the samples, equals the samples of the window and the
 // sum of their outcomes; likewise in the warm-up. In an open loop, the
 // arrivals that the schedule had in the window equal the samples of it that
-// are their session's first call.
+// are the first attempt of their session's first call. What was sent, counted
+// apart too, equals the samples that were.
 type Identity struct {
 	Due           int64 `json:"due"`
 	Samples       int64 `json:"samples"`
@@ -225,7 +242,10 @@ type Identity struct {
 	// Scheduled is null in a closed loop; Begun counts first calls.
 	Scheduled *int64 `json:"scheduled"`
 	Begun     int64  `json:"first_calls"`
-	Holds     bool   `json:"holds"`
+	// Sent is the load generator's count, SentSamples that of the window's samples.
+	Sent        int64 `json:"sent"`
+	SentSamples int64 `json:"sent_samples"`
+	Holds       bool  `json:"holds"`
 	// Why says which of the counts differ, if they do.
 	Why string `json:"why,omitempty"`
 }

@@ -14,18 +14,28 @@ import (
 // A tally gathers samples of one group; spans are in seconds.
 type tally struct {
 	due       int64
+	retries   int64 // of due
 	outcomes  map[results.Outcome]int64
 	completed int64
 
 	latency, wait, served   []float64
 	ttft, sentTTFT, tpot    []float64
-	streamed                bool // an ok answer came in more than one chunk
+	longest                 []float64 // gap between chunks, of each answer with two
+	streamed                bool      // an ok answer came in more than one chunk
 	prompt, output          int64
 	untoldPrompt, untoldOut int64
+	// told and chunks are of the ok answers of the window that told their tokens.
+	told, chunks int64
+	overlap      float64 // seconds in flight within the window, over all that were sent
 }
 
 // add takes a sample of the step, whenever it was due.
 func (t *tally) add(s results.Sample, w window) {
+	if s.Sent != results.NoOffset {
+		if from, to := max(s.Sent, w.from), min(s.Done, w.to); to > from {
+			t.overlap += to.Sub(from).Seconds()
+		}
+	}
 	if s.Outcome == results.OK && w.holds(s.Done) {
 		t.completed++
 		addTokens(&t.prompt, &t.untoldPrompt, s.PromptTokens)
@@ -39,6 +49,9 @@ func (t *tally) add(s results.Sample, w window) {
 	}
 	t.due++
 	t.outcomes[s.Outcome]++
+	if s.Attempt > 0 {
+		t.retries++
+	}
 	if s.Outcome != results.OK {
 		return
 	}
@@ -47,16 +60,27 @@ func (t *tally) add(s results.Sample, w window) {
 		t.wait = append(t.wait, s.Sent.Sub(s.Due).Seconds())
 		t.served = append(t.served, s.Done.Sub(s.Sent).Seconds())
 	}
-	if s.First == results.NoOffset {
-		return
+	if s.First != results.NoOffset {
+		t.addStream(s)
 	}
+}
+
+// addStream takes the chunks of an ok answer of the window.
+func (t *tally) addStream(s results.Sample) {
 	t.streamed = t.streamed || s.Chunks > 1
 	t.ttft = append(t.ttft, s.First.Sub(s.Due).Seconds())
 	if s.Sent != results.NoOffset {
 		t.sentTTFT = append(t.sentTTFT, s.First.Sub(s.Sent).Seconds())
 	}
-	if s.OutputTokens >= 2 {
-		t.tpot = append(t.tpot, s.Done.Sub(s.First).Seconds()/float64(s.OutputTokens-1))
+	if s.OutputTokens != results.UnknownTokens && s.Chunks > 0 {
+		t.told += s.OutputTokens
+		t.chunks += s.Chunks
+	}
+	if s.Chunks > 1 {
+		t.longest = append(t.longest, s.LongestGap.Seconds())
+	}
+	if s.Final != results.NoOffset && s.OutputTokens >= 2 {
+		t.tpot = append(t.tpot, s.Final.Sub(s.First).Seconds()/float64(s.OutputTokens-1))
 	}
 }
 
@@ -84,10 +108,11 @@ func (w window) seconds() float64 { return w.length().Seconds() }
 // token.
 func (t *tally) group(name string, w window, quantiles []float64, streams bool) Group {
 	g := Group{
-		Name: name, Due: t.due, Outcomes: []Count{}, OK: t.outcomes[results.OK], Completed: t.completed,
+		Name: name, Due: t.due, Retries: t.retries, Outcomes: []Count{}, OK: t.outcomes[results.OK], Completed: t.completed,
 		Answered:   perSecond(float64(t.outcomes[results.OK]), w),
 		Throughput: perSecond(float64(t.completed), w),
 		PerHour:    known(float64(t.completed)*3600/w.seconds(), "1"),
+		InFlight:   t.inFlight(w),
 		Latency:    distribution(t.latency, quantiles),
 		Wait:       distribution(t.wait, quantiles),
 		Served:     distribution(t.served, quantiles),
@@ -98,13 +123,26 @@ func (t *tally) group(name string, w window, quantiles []float64, streams bool) 
 		g.Outcomes = append(g.Outcomes, Count{o, t.outcomes[o]})
 	}
 	if !streams {
-		g.TTFT, g.SentTTFT, g.TPOT = notStreamed(), notStreamed(), notStreamed()
+		g.TTFT, g.SentTTFT, g.TPOT, g.LongestGap = notStreamed(), notStreamed(), notStreamed(), notStreamed()
+		g.TokensPerChunk = inapplicable("1", g.TPOT.Mean.Why)
 		return g
 	}
 	g.TTFT = distribution(t.ttft, quantiles)
 	g.SentTTFT = distribution(t.sentTTFT, quantiles)
 	g.TPOT = distribution(t.tpot, quantiles)
+	g.LongestGap = distribution(t.longest, quantiles)
+	g.TokensPerChunk = unknown("1", "no answer told its tokens")
+	if t.chunks > 0 {
+		g.TokensPerChunk = known(float64(t.told)/float64(t.chunks), "1")
+	}
 	return g
+}
+
+func (t *tally) inFlight(w window) Value {
+	if w.length() <= 0 {
+		return unknown("1", "empty window")
+	}
+	return known(t.overlap/w.seconds(), "1")
 }
 
 func notStreamed() Distribution {
