@@ -22,94 +22,189 @@ type Config struct {
 
 // A Class is one sort of request.
 type Class struct {
-	Name  string `yaml:"name" json:"name"`   // kept in the samples; empty means Model
+	// Name is kept in the samples, and SLO clauses can name it; empty means Model.
+	Name  string `yaml:"name" json:"name"`
 	Model string `yaml:"model" json:"model"` // as the server knows it
 	// Weight is the class's share of all requests, against the sum of all
 	// weights; 0 means 1.
 	Weight float64 `yaml:"weight" json:"weight,omitempty"`
 	// Labels is what to look for, for models of open vocabulary.
 	Labels []string `yaml:"labels" json:"labels,omitempty"`
+	// Heavy makes a share of the class's requests heavier; nil makes none.
+	Heavy *Heavy `yaml:"heavy" json:"heavy,omitempty"`
+}
+
+// Heavy is a variant of a class with other images. Its samples' class is the
+// class's name with "/heavy" after it.
+type Heavy struct {
+	Share float64 `yaml:"share" json:"share"` // of the class's requests, within (0, 1)
+	// Images are the variant's; what they do not tell is as in the workload's,
+	// but for a folder.
+	Images images.Config `yaml:"images" json:"images"`
 }
 
 // Kind is vision for the family's list.
 var Kind = kind.New("vision", "one camera frame a request, classes by weight", Config{Images: images.Default}, New)
 
-// New draws or reads the frames and makes the workload.
+// New draws or reads the frames and makes the workload, which is
+// [loadgen.Quick]: it has one request for each class and frame.
 func New(c Config) (loadgen.Workload, error) {
-	w := &workload{}
-	var faults []error
-	if len(c.Classes) == 0 {
-		faults = append(faults, errors.New("workload vision: there is no class"))
-	}
-	names := map[string]bool{}
-	for i, class := range c.Classes {
-		if class.Model == "" {
-			faults = append(faults, fmt.Errorf("workload vision: class %d names no model", i+1))
-		}
-		if class.Name == "" {
-			class.Name = class.Model
-		}
-		if names[class.Name] {
-			faults = append(faults, fmt.Errorf("workload vision: class %q stands twice", class.Name))
-		}
-		names[class.Name] = true
-		if class.Weight == 0 {
-			class.Weight = 1
-		}
-		if !(class.Weight > 0) || math.IsInf(class.Weight, 1) {
-			faults = append(faults, fmt.Errorf("workload vision: the weight %v of class %q is not positive", class.Weight, class.Name))
-		}
-		class.Labels = slices.Clone(class.Labels)
-		w.classes = append(w.classes, class)
-		w.total += class.Weight
-	}
-	if err := errors.Join(faults...); err != nil {
+	classes, err := check(c)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	if w.frames, err = images.Open(c.Images); err != nil {
+	frames, err := images.Open(c.Images)
+	if err != nil {
 		return nil, fmt.Errorf("workload vision: %w", err)
+	}
+	w := &workload{}
+	for _, class := range classes {
+		o := option{weight: class.Weight, plain: sessions(class, class.Name, frames)}
+		if h := class.Heavy; h != nil {
+			heavy, err := images.Open(over(c.Images, h.Images))
+			if err != nil {
+				return nil, fmt.Errorf("workload vision: class %q: heavy: %w", class.Name, err)
+			}
+			o.share, o.heavy = h.Share, sessions(class, class.Name+heavySuffix, heavy)
+		}
+		w.options = append(w.options, o)
+		w.total += class.Weight
 	}
 	return w, nil
 }
 
-type workload struct {
-	classes []Class
-	total   float64
-	frames  *images.Set
+// heavySuffix tells a variant's samples from the class's others.
+const heavySuffix = "/heavy"
+
+// check gives the classes with their defaults.
+func check(c Config) ([]Class, error) {
+	var faults []error
+	bad := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("workload vision: "+format, args...))
+	}
+	if len(c.Classes) == 0 {
+		bad("there is no class")
+	}
+	names := map[string]bool{}
+	named := func(name string) {
+		if names[name] {
+			bad("class %q stands twice", name)
+		}
+		names[name] = true
+	}
+	classes := slices.Clone(c.Classes)
+	for i := range classes {
+		class := &classes[i]
+		if class.Model == "" {
+			bad("class %d names no model", i+1)
+		}
+		if class.Name == "" {
+			class.Name = class.Model
+		}
+		named(class.Name)
+		if class.Weight == 0 {
+			class.Weight = 1
+		}
+		if !(class.Weight > 0) || math.IsInf(class.Weight, 1) {
+			bad("the weight %v of class %q is not positive", class.Weight, class.Name)
+		}
+		if h := class.Heavy; h != nil {
+			named(class.Name + heavySuffix)
+			if !(h.Share > 0 && h.Share < 1) {
+				bad("the share %v of class %q's heavy requests is not between 0 and 1", h.Share, class.Name)
+			}
+			if over(c.Images, h.Images) == c.Images {
+				bad("class %q's heavy requests have the images of the others", class.Name)
+			}
+		}
+	}
+	return classes, errors.Join(faults...)
 }
 
-// Session makes a session of one request; class and frame depend on seed and n
-// alone.
+// over gives images as they are told, and what is not told from base.
+func over(base, told images.Config) images.Config {
+	or := func(v *int, otherwise int) {
+		if *v == 0 {
+			*v = otherwise
+		}
+	}
+	or(&told.Width, base.Width)
+	or(&told.Height, base.Height)
+	or(&told.Kilobytes, base.Kilobytes)
+	or(&told.Count, base.Count)
+	if told.Seed == 0 {
+		told.Seed = base.Seed
+	}
+	return told
+}
+
+// sessions makes the session of each frame.
+func sessions(c Class, name string, frames *images.Set) []*session {
+	all := make([]*session, frames.Count())
+	for i := range all {
+		all[i] = &session{{Class: name, Model: c.Model, Labels: slices.Clone(c.Labels), Image: frames.At(uint64(i))}}
+	}
+	return all
+}
+
+// An option is a class with its sessions.
+type option struct {
+	weight, share float64
+	plain, heavy  []*session // one for each frame; heavy may be empty
+}
+
+type workload struct {
+	options []option
+	total   float64 // of weights
+}
+
+// Quick says that sessions are made before.
+func (w *workload) Quick() {}
+
+// Session gives a session of one request; class, variant and frame depend on
+// seed and n alone.
 func (w *workload) Session(seed uint64, n int64) loadgen.Session {
-	r := rand.New(rand.NewPCG(seed, uint64(n)))
-	at := r.Float64() * w.total
-	class := w.classes[len(w.classes)-1] // if rounding leaves a rest
-	for _, c := range w.classes {
-		if at -= c.Weight; at < 0 {
-			class = c
+	var r rand.PCG
+	r.Seed(seed, uint64(n))
+	at := fraction(&r) * w.total
+	o := &w.options[len(w.options)-1] // if rounding leaves a rest
+	for i := range w.options {
+		if at -= w.options[i].weight; at < 0 {
+			o = &w.options[i]
 			break
 		}
 	}
-	return &session{&loadgen.Request{
-		Class: class.Name, Model: class.Model, Labels: class.Labels, Image: w.frames.At(r.Uint64()),
-	}}
+	of, frame := o.plain, r.Uint64()
+	if o.share > 0 && fraction(&r) < o.share {
+		of = o.heavy
+	}
+	return of[frame%uint64(len(of))]
 }
 
-// Classes tells the names of all classes.
+// fraction draws from [0, 1), as rand.Rand.Float64 does, which would need memory
+// of its own.
+func fraction(r *rand.PCG) float64 { return float64(r.Uint64()<<11>>11) / (1 << 53) }
+
+// Classes tells the names of all classes and variants.
 func (w *workload) Classes() []string {
-	names := make([]string, len(w.classes))
-	for i, c := range w.classes {
-		names[i] = c.Name
+	var names []string
+	for _, o := range w.options {
+		for _, of := range [][]*session{o.plain, o.heavy} {
+			if len(of) > 0 {
+				names = append(names, of[0][0].Class)
+			}
+		}
 	}
 	return names
 }
 
-type session struct{ request *loadgen.Request }
+// A session is its one request. It keeps nothing and is used by all sessions of
+// its class and frame at once.
+type session [1]*loadgen.Request
 
-func (s *session) Next(prev *loadgen.Answer) (*loadgen.Request, bool) {
-	if prev != nil {
-		return nil, false
+func (s *session) Next(call int, _ *loadgen.Answer) []*loadgen.Request {
+	if call >= 0 {
+		return nil
 	}
-	return s.request, true
+	return s[:]
 }

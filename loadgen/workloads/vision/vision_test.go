@@ -2,12 +2,15 @@ package vision
 
 import (
 	"bytes"
+	"image/jpeg"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/images"
+	"github.com/evabench/evabench/results"
 )
 
 var small = images.Config{Width: 64, Height: 48, Kilobytes: 2, Count: 3, Seed: 1}
@@ -21,20 +24,13 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n = 4000
-	fast, frames := 0, map[string]bool{}
+	fast, frames, requests := 0, map[string]bool{}, map[*loadgen.Request]bool{}
 	for i := range int64(n) {
-		s := w.Session(5, i)
-		r, more := s.Next(nil)
-		if !more {
-			t.Fatal("a session without a request")
-		}
-		if _, more := s.Next(&loadgen.Answer{}); more {
-			t.Fatal("a session of two requests")
-		}
-		again, _ := w.Session(5, i).Next(nil)
-		if again.Class != r.Class || !bytes.Equal(again.Image, r.Image) {
+		r := only(t, w.Session(5, i))
+		if again := only(t, w.Session(5, i)); again != r {
 			t.Fatalf("session %d differs when made again", i)
 		}
+		requests[r] = true
 		frames[string(r.Image)] = true
 		switch r.Class {
 		case "fast":
@@ -54,6 +50,91 @@ func TestSessions(t *testing.T) {
 	if len(frames) != 3 {
 		t.Errorf("%d frames were sent, want 3", len(frames))
 	}
+	// A fixed set: two classes with three frames.
+	if _, quick := w.(loadgen.Quick); !quick || len(requests) != 6 {
+		t.Errorf("quick is %v, %d requests, want 6", quick, len(requests))
+	}
+}
+
+// only plays a session, which must be of one request.
+func only(t testing.TB, s loadgen.Session) *loadgen.Request {
+	t.Helper()
+	first := s.Next(-1, nil)
+	if len(first) != 1 {
+		t.Fatalf("a session begins with %d requests", len(first))
+	}
+	r := first[0]
+	if more := s.Next(0, &loadgen.Answer{Outcome: results.OK}); len(more) != 0 {
+		t.Fatal("a session of two requests")
+	}
+	return r
+}
+
+// Heavy requests have their share, their images and a class of their own, and
+// change nothing about the others.
+func TestHeavy(t *testing.T) {
+	plain := Config{Images: small, Classes: []Class{{Model: "a"}, {Model: "b"}}}
+	mixed := Config{Images: small, Classes: []Class{
+		{Model: "a", Heavy: &Heavy{Share: 0.25, Images: images.Config{Width: 128, Kilobytes: 4}}}, {Model: "b"},
+	}}
+	w, err := New(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(mixed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]float64{}
+	const n = 4000
+	for i := range int64(n) {
+		before, r := only(t, w.Session(5, i)), only(t, m.Session(5, i))
+		counts[r.Class]++
+		if r.Class != "a/heavy" {
+			if r.Class != before.Class || &r.Image[0] != &before.Image[0] {
+				t.Fatalf("session %d is %s, without heavy ones %s", i, r.Class, before.Class)
+			}
+			continue
+		}
+		if size, err := jpeg.DecodeConfig(bytes.NewReader(r.Image)); err != nil || size.Width != 128 || size.Height != 48 || r.Model != "a" || before.Class != "a" {
+			t.Fatalf("a heavy request for %s, %v, before %s with %v", r.Model, size, before.Class, err)
+		}
+	}
+	// A quarter of half; the deviation of the share of a is 0.25·0.75/2000, root 0.0097.
+	if share := counts["a/heavy"] / (counts["a"] + counts["a/heavy"]); math.Abs(share-0.25) > 0.05 {
+		t.Errorf("heavy requests have a share of %.3f, want 0.25", share)
+	}
+	if got := m.(loadgen.Classed).Classes(); !slices.Equal(got, []string{"a", "a/heavy", "b"}) {
+		t.Errorf("classes %v", got)
+	}
+}
+
+// Sessions are made where they are sent, so that making one costs no memory.
+func TestSessionAllocatesNothing(t *testing.T) {
+	w, err := New(Config{Images: small, Classes: []Class{{Model: "m", Heavy: &Heavy{Share: 0.5, Images: images.Config{Width: 128}}}, {Model: "n"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := int64(0)
+	if allocs := testing.AllocsPerRun(1000, func() {
+		n++
+		if s := w.Session(1, n); len(s.Next(-1, nil)) != 1 {
+			t.Error("a session without a request")
+		}
+	}); allocs != 0 {
+		t.Errorf("a session allocates %v times", allocs)
+	}
+}
+
+func BenchmarkSession(b *testing.B) {
+	w, err := New(Config{Images: small, Classes: []Class{{Model: "m"}, {Model: "n"}, {Model: "o"}, {Model: "p"}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for n := int64(0); b.Loop(); n++ {
+		w.Session(1, n).Next(-1, nil)
+	}
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -62,6 +143,13 @@ func TestNewRefuses(t *testing.T) {
 	}})
 	if err == nil || strings.Count(err.Error(), "\n") != 3 {
 		t.Errorf("four faults gave %v", err)
+	}
+	_, err = New(Config{Images: small, Classes: []Class{
+		{Model: "a", Heavy: &Heavy{Share: 1, Images: images.Config{Width: 100}}}, {Model: "a/heavy"},
+		{Model: "b", Heavy: &Heavy{Share: 0.1, Images: images.Config{Width: small.Width}}},
+	}})
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("three faults of heavy gave %v", err)
 	}
 	if _, err := New(Config{Images: images.Config{Folder: t.TempDir()}, Classes: []Class{{Model: "m"}}}); err == nil {
 		t.Error("an empty folder was accepted")
