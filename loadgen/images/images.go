@@ -37,8 +37,23 @@ var Default = Config{Width: 1280, Height: 720, Kilobytes: 100, Count: 32, Seed: 
 // A Set is a fixed list of frames. It is safe for concurrent use.
 type Set struct {
 	jpegs   [][]byte
-	quality int      // of frames that are drawn over
-	cut     sync.Map // number of a frame → func() *strips
+	quality int              // of frames that are drawn over
+	cut     []func() *strips // of the frames that Unique draws over, made when first asked for
+}
+
+// newSet makes the Set of frames, of which there is at least one. Sizes are those
+// of their pixels.
+func newSet(jpegs [][]byte, quality int, sizes func(i int) (width, height int)) *Set {
+	s := &Set{jpegs: jpegs, quality: quality}
+	kept := 0
+	for i, data := range jpegs {
+		width, height := sizes(i)
+		if kept += width*height*3/2 + len(data); i > 0 && kept > keptMax {
+			break
+		}
+		s.cut = append(s.cut, sync.OnceValue(func() *strips { return cut(drawable(decode(data)), quality) }))
+	}
+	return s
 }
 
 // Open draws the frames, or reads them, and checks the arguments first.
@@ -83,7 +98,8 @@ func readFolder(folder string) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read images: %w", err)
 	}
-	s := &Set{quality: folderQuality}
+	var jpegs [][]byte
+	var sizes []image.Point
 	for _, e := range entries { // sorted by name
 		ext := strings.ToLower(filepath.Ext(e.Name()))
 		if e.IsDir() || (ext != ".jpg" && ext != ".jpeg") {
@@ -94,15 +110,16 @@ func readFolder(folder string) (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read images: %w", err)
 		}
-		if _, err := jpeg.Decode(bytes.NewReader(data)); err != nil {
+		m, err := jpeg.Decode(bytes.NewReader(data))
+		if err != nil {
 			return nil, fmt.Errorf("read image %s: %w", path, err)
 		}
-		s.jpegs = append(s.jpegs, data)
+		jpegs, sizes = append(jpegs, data), append(sizes, m.Bounds().Size())
 	}
-	if len(s.jpegs) == 0 {
+	if len(jpegs) == 0 {
 		return nil, fmt.Errorf("read images: folder %s holds no .jpg or .jpeg file", folder)
 	}
-	return s, nil
+	return newSet(jpegs, folderQuality, func(i int) (int, int) { return sizes[i].X, sizes[i].Y }), nil
 }
 
 // folderQuality is the JPEG quality of a folder's frame once it is drawn over;
@@ -115,25 +132,26 @@ const tolerance = 0.15
 // drawSet draws frames whose noise is strong enough for the size. The strength
 // is searched on the first frame and again only where it does not fit.
 func drawSet(c Config) (*Set, error) {
-	s := &Set{}
 	want := float64(c.Kilobytes) * 1000
 	fits := func(data []byte) bool { return math.Abs(float64(len(data))-want) <= tolerance*want }
+	var jpegs [][]byte
 	var noise float64
+	quality := 0
 	for i := range c.Count {
 		seed := [2]uint64{c.Seed, uint64(i)}
-		if s.quality != 0 {
-			if data := draw(c, seed, noise, s.quality); fits(data) {
-				s.jpegs = append(s.jpegs, data)
+		if quality != 0 {
+			if data := draw(c, seed, noise, quality); fits(data) {
+				jpegs = append(jpegs, data)
 				continue
 			}
 		}
 		var data []byte
-		if data, noise, s.quality = search(c, seed, want); !fits(data) {
+		if data, noise, quality = search(c, seed, want); !fits(data) {
 			return nil, fmt.Errorf("images: a frame of %dx%d cannot have %d kilobytes; %.0f is the nearest", c.Width, c.Height, c.Kilobytes, float64(len(data))/1000)
 		}
-		s.jpegs = append(s.jpegs, data)
+		jpegs = append(jpegs, data)
 	}
-	return s, nil
+	return newSet(jpegs, quality, func(int) (int, int) { return c.Width, c.Height }), nil
 }
 
 // search finds noise and quality for a size. Quality 85 is a camera's; others

@@ -103,7 +103,7 @@ func TestUnique(t *testing.T) {
 	for name, s := range map[string]*Set{
 		"drawn":  open(t, Config{Width: 640, Height: 360, Kilobytes: 50, Count: 1, Seed: 1}),
 		"folder": open(t, Config{Folder: folder}),
-		"tiny":   {jpegs: [][]byte{encode(image.NewGray(image.Rect(0, 0, 5, 3)), 80)}, quality: folderQuality},
+		"tiny":   newSet([][]byte{encode(image.NewGray(image.Rect(0, 0, 5, 3)), 80)}, folderQuality, func(int) (int, int) { return 5, 3 }),
 	} {
 		seen := map[string]bool{}
 		for seed := range uint64(4) {

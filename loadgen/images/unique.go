@@ -7,8 +7,10 @@ import (
 	stddraw "image/draw"
 	"image/jpeg"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // A frame becomes unlike any other by 24 of its 16x16 squares, in up to three
@@ -32,21 +34,34 @@ const (
 // caller owns them. They hold restart markers, which drawn frames do not.
 //
 // Only what is painted is coded again: some 1.5 ms of CPU for 1280x720. The
-// first call for a frame decodes and codes all of it, some 25 ms, and the Set
-// then keeps 1.5 bytes a pixel and the coded frame, 1.5 MB for 1280x720.
+// first call for a frame decodes and codes all of it, some 25 ms, unless [Set.Warm]
+// did, and the Set then keeps 1.5 bytes a pixel and the coded frame, 1.5 MB for
+// 1280x720. It keeps the first frames so, as many as fit into 256 MB but at least
+// one, and draws over these again and again: of 1280x720 at 100 KB, 181 frames.
 func (s *Set) Unique(i, seed uint64) []byte {
-	return s.strips(i % uint64(len(s.jpegs))).unique(rand.New(rand.NewPCG(seed, i)))
+	f := s.cut[i%uint64(len(s.jpegs))%uint64(len(s.cut))]()
+	return f.unique(rand.New(rand.NewPCG(seed, i)))
 }
 
-// strips cuts frame i, which is below Count, when it is first asked for.
-func (s *Set) strips(i uint64) *strips {
-	f, ok := s.cut.Load(i)
-	if !ok {
-		f, _ = s.cut.LoadOrStore(i, sync.OnceValue(func() *strips {
-			return cut(drawable(decode(s.jpegs[i])), s.quality)
-		}))
+// keptMax bounds what a Set keeps for Unique, in bytes.
+//
+// Note: keeping the frames that were used last instead would decode again for
+// nearly every call once they do not fit, at twenty times the cost of a call.
+const keptMax = 256 << 20
+
+// Warm decodes and codes every frame that Unique draws over, if that was not done
+// before, on all processors. It returns when it is done.
+func (s *Set) Warm() {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(s.cut)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(s.cut)); i = next.Add(1) - 1 {
+				s.cut[i]()
+			}
+		})
 	}
-	return f.(func() *strips)()
+	wg.Wait()
 }
 
 // unique paints a few rows and codes them again.

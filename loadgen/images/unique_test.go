@@ -82,6 +82,36 @@ func TestStrips(t *testing.T) {
 	})
 }
 
+// What a Set keeps is bounded: 8192x4096 pixels and their coded bytes are 51 MB,
+// so that of ten such frames the first five are kept, and Unique draws over these.
+// Frames of another size are all within the bound.
+func TestUniqueKeepsABound(t *testing.T) {
+	small := encode(image.NewGray(image.Rect(0, 0, 40, 40)), 80)
+	count := func(n, width, height int) int {
+		return len(newSet(slices.Repeat([][]byte{small}, n), 80, func(int) (int, int) { return width, height }).cut)
+	}
+	for _, c := range []struct{ n, width, height, want int }{
+		{10, 8192, 4096, 5}, {1, 65500, 65500, 1}, {3, 65500, 65500, 1}, {32, 1280, 720, 32}, {10_000, 1280, 720, 194},
+	} {
+		if got := count(c.n, c.width, c.height); got != c.want {
+			t.Errorf("of %d frames of %dx%d %d are kept, want %d", c.n, c.width, c.height, got, c.want)
+		}
+	}
+	set, err := drawSet(Config{Width: 100, Height: 60, Kilobytes: 5, Count: 3, Seed: 77})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := set.Unique(4, 9)
+	set.cut = set.cut[:2]
+	set.Warm()
+	if bounded := set.Unique(4, 9); !bytes.Equal(whole, bounded) {
+		t.Error("a frame that is kept differs")
+	}
+	if other := set.Unique(5, 9); len(other) == 0 || bytes.Equal(other, set.Unique(3, 9)) {
+		t.Error("a frame that is not kept has the pattern of that which stands for it")
+	}
+}
+
 // TestUniqueConcurrent asks a Set for frames that it has not cut yet.
 func TestUniqueConcurrent(t *testing.T) {
 	c := Config{Width: 100, Height: 60, Kilobytes: 5, Count: 2, Seed: 77}
@@ -94,6 +124,7 @@ func TestUniqueConcurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
+	wg.Go(s.Warm)
 	for i := range uint64(16) {
 		wg.Go(func() {
 			if !bytes.Equal(s.Unique(i, i/4), want.Unique(i, i/4)) {

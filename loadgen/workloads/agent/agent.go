@@ -1,5 +1,6 @@
 // Package agent asks a vision language model as EVA's agent does: a session of
-// dependent calls that takes a question apart, looks at images, and decides.
+// dependent calls, one after the other or some side by side, that takes a
+// question apart, looks at images, and decides.
 package agent
 
 import (
@@ -22,6 +23,11 @@ type Config struct {
 	Stages []string `yaml:"stages" json:"stages,omitempty"`
 	// Inspect is how many calls the stage inspect makes.
 	Inspect int `yaml:"inspect" json:"inspect"`
+	// Parallel sends the calls of a stage inspect side by side, each with what the
+	// stage before found; the stage after it quotes all that they found. Without
+	// it every call waits for the one before and quotes that, as in the multi-step
+	// inference that is told of EVA's agent.
+	Parallel bool `yaml:"parallel" json:"parallel,omitempty"`
 	// MaxTokens bounds each answer's length.
 	MaxTokens int           `yaml:"max_tokens" json:"max_tokens"`
 	Images    images.Config `yaml:"images" json:"images"`
@@ -34,6 +40,9 @@ type Config struct {
 	// SharedPrefix is the length, in words, of a system prompt that is the same
 	// in every call.
 	SharedPrefix int `yaml:"shared_prefix" json:"shared_prefix"`
+	// Prefixes is how many system prompts there are, 1 to 10000: a session has one
+	// of them in all its calls, drawn evenly. 0 means 1.
+	Prefixes int `yaml:"prefixes" json:"prefixes,omitempty"`
 }
 
 // Default is the arguments that a scenario's are written over.
@@ -76,6 +85,15 @@ func New(c Config) (loadgen.Workload, error) {
 	if c.SharedPrefix < 0 || c.SharedPrefix > 1_000_000 {
 		bad("shared_prefix %d is not within 0 to 1000000", c.SharedPrefix)
 	}
+	if c.Prefixes < 0 || c.Prefixes > 10_000 {
+		bad("prefixes %d is not within 1 to 10000", c.Prefixes)
+	}
+	if c.Prefixes > 1 && c.SharedPrefix == 0 {
+		bad("prefixes %d without shared_prefix, their length", c.Prefixes)
+	}
+	if c.SharedPrefix*c.Prefixes > 10_000_000 {
+		bad("%d prefixes of %d words are more than 10000000 words", c.Prefixes, c.SharedPrefix)
+	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -83,10 +101,14 @@ func New(c Config) (loadgen.Workload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workload agent: %w", err)
 	}
-	w := &workload{config: c, frames: frames}
-	for _, s := range c.Stages {
-		for range repeats(s, c.Inspect) {
-			w.calls = append(w.calls, s)
+	w := &workload{config: c, frames: frames, prompts: new(prompts)}
+	for _, stage := range c.Stages {
+		for i := range repeats(stage, c.Inspect) {
+			if i == 0 || !c.Parallel {
+				w.steps = append(w.steps, nil)
+			}
+			at := len(w.steps) - 1
+			w.steps[at] = append(w.steps[at], stage)
 		}
 	}
 	return w, nil

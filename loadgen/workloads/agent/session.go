@@ -4,60 +4,97 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/images"
+	"github.com/evabench/evabench/results"
 )
 
-// quoteMax bounds how much of an answer the next call quotes, in bytes, so that
-// a session's prompts stay within the model's context.
+// quoteMax bounds how much a call quotes, in bytes, so that a session's prompts
+// stay within the model's context. Several answers have equal parts of it.
 const quoteMax = 4000
 
 // A workload holds what all sessions share.
 type workload struct {
-	config Config
-	calls  []string // the stage of each call
-	frames *images.Set
-	nonce  string
+	config  Config
+	steps   [][]string // the stages of the calls that are sent at once
+	frames  *images.Set
+	prompts *prompts
+	nonce   string
+}
+
+// prompts keeps the system prompts of the last seed: one for all the sessions of
+// a step.
+type prompts struct{ last atomic.Pointer[drawnPrompts] }
+
+type drawnPrompts struct {
+	seed  uint64
+	texts []string
+}
+
+// of gives the n-th session's system prompt.
+func (p *prompts) of(c Config, seed uint64, n int64) string {
+	if c.SharedPrefix == 0 {
+		return ""
+	}
+	all := p.last.Load()
+	if all == nil || all.seed != seed {
+		all = &drawnPrompts{seed: seed}
+		r := rand.New(rand.NewPCG(seed, 0))
+		for range max(1, c.Prefixes) {
+			all.texts = append(all.texts, words(r, c.SharedPrefix))
+		}
+		p.last.Store(all)
+	}
+	return all.texts[rand.New(rand.NewPCG(seed, ^uint64(n))).IntN(len(all.texts))]
 }
 
 // WithNonce mixes the nonce into what Unique makes unlike: the number of the
-// case and the pattern over the image.
+// case and the pattern over the image. It makes the frames ready for that, which
+// takes some 25 ms of CPU a frame the first time, so that no session waits for it.
 func (w *workload) WithNonce(nonce string) loadgen.Workload {
 	with := *w
 	with.nonce = nonce
+	if w.config.Unique && slices.Contains(w.config.Stages, inspect) {
+		w.frames.Warm()
+	}
 	return &with
 }
 
 // Session draws everything of a session but what it will quote, images
 // included, before its first call is due.
 func (w *workload) Session(seed uint64, n int64) loadgen.Session {
-	s := &session{workload: w}
+	s := &session{config: &w.config, system: w.prompts.of(w.config, seed, n)}
 	if !w.config.Unique {
 		n = 0
-	}
-	if w.config.SharedPrefix > 0 {
-		s.system = words(rand.New(rand.NewPCG(seed, 0)), w.config.SharedPrefix)
 	}
 	r := rand.New(rand.NewPCG(seed, uint64(n)+1))
 	u := r
 	if w.config.Unique {
 		u = w.unlike(seed, n)
 	}
-	for i, stage := range w.calls {
-		c := call{stage: stage}
-		c.text = fmt.Sprintf("Case %016x-%d-%d: %s. %s", u.Uint64(), n, i, words(r, 12), tasks[stage])
-		if stage == inspect {
-			c.image = w.image(r.Uint64(), u.Uint64())
+	i := 0
+	for _, stages := range w.steps {
+		var together []call
+		for _, stage := range stages {
+			c := call{stage: stage}
+			c.text = fmt.Sprintf("Case %016x-%d-%d: %s. %s", u.Uint64(), n, i, words(r, 12), tasks[stage])
+			if stage == inspect {
+				c.image = w.image(r.Uint64(), u.Uint64())
+			}
+			together = append(together, c)
+			i++
 		}
-		s.calls = append(s.calls, c)
+		s.steps = append(s.steps, together)
 	}
 	return s
 }
 
 // Classes tells the first stage, with which every session begins.
-func (w *workload) Classes() []string { return w.calls[:1] }
+func (w *workload) Classes() []string { return w.steps[0][:1] }
 
 // unlike draws what no other session of this or any other run draws.
 func (w *workload) unlike(seed uint64, n int64) *rand.Rand {
@@ -86,39 +123,66 @@ type call struct {
 	image       []byte
 }
 
+// A session sends the calls of a step together when all of the step before were
+// answered.
 type session struct {
-	*workload
+	config *Config
 	system string
-	calls  []call // those to come
+	steps  [][]call           // those to come
+	begun  int                // number of the first call on its way
+	found  []string           // what the calls on their way were answered
+	left   int                // of them, not answered
+	next   []*loadgen.Request // given away
 }
 
-// Next gives the next call, which quotes the answer to the one before.
-func (s *session) Next(prev *loadgen.Answer) (*loadgen.Request, bool) {
-	if len(s.calls) == 0 {
-		return nil, false
+// Next gives the next step's calls, which quote the answers of the one before.
+// After a failed answer there is none.
+func (s *session) Next(number int, answer *loadgen.Answer) []*loadgen.Request {
+	if number >= 0 {
+		if s.left--; answer.Outcome != results.OK {
+			s.steps = nil
+		}
+		s.found[number-s.begun] = answer.Text
 	}
-	c := s.calls[0]
-	s.calls = s.calls[1:]
-	text := c.text
-	if prev != nil {
-		text += "\nThe step before found: " + quote(prev.Text)
+	if s.left > 0 || len(s.steps) == 0 {
+		return nil
 	}
+	quoted := findings(s.found)
+	s.begun += len(s.found)
+	calls := s.steps[0]
+	s.steps, s.left, s.found, s.next = s.steps[1:], len(calls), make([]string, len(calls)), s.next[:0]
+	for _, c := range calls {
+		s.next = append(s.next, s.request(c, quoted))
+	}
+	return s.next
+}
+
+func (s *session) request(c call, quoted string) *loadgen.Request {
 	var messages []loadgen.Message
 	if s.system != "" {
 		messages = append(messages, loadgen.Message{Role: "system", Text: s.system})
 	}
-	user := loadgen.Message{Role: "user", Text: text}
+	user := loadgen.Message{Role: "user", Text: c.text + quoted}
 	if c.image != nil {
 		user.Images = [][]byte{c.image}
 	}
 	return &loadgen.Request{
 		Class: c.stage, Model: s.config.Model, Messages: append(messages, user), MaxTokens: s.config.MaxTokens,
-	}, true
+	}
 }
 
-// quote cuts an answer at quoteMax bytes, and to whole characters.
-func quote(text string) string {
-	return strings.ToValidUTF8(text[:min(len(text), quoteMax)], "")
+// findings quotes answers in their calls' order; none before the first call.
+func findings(texts []string) string {
+	var b strings.Builder
+	for _, text := range texts {
+		b.WriteString("\nThe step before found: " + quote(text, quoteMax/len(texts)))
+	}
+	return b.String()
+}
+
+// quote cuts an answer at so many bytes, and to whole characters.
+func quote(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
 // vocabulary is plain words, so that a tokenizer gives about one token each.
