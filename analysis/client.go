@@ -20,6 +20,9 @@ type Stimulus struct {
 	// whenever it was due.
 	Achieved Value `json:"achieved_per_second"`
 	Begun    int64 `json:"begun_in_window"` // Achieved · window
+	// SlotWait is the mean time that the window's arrivals which were sent waited
+	// for a free slot: Sent - Due without our own lag.
+	SlotWait Value `json:"slot_wait_mean"`
 }
 
 // A Client is what the load generator used of its own machine over the window.
@@ -52,6 +55,10 @@ func clientOf(c *results.Client) *Client {
 
 func (r serviceReader) stimulus() Stimulus {
 	s := Stimulus{Begun: r.tally.begunInside, Achieved: perSecond(float64(r.tally.begunInside), r.window)}
+	s.SlotWait = unknown("s", "nothing was sent")
+	if n := r.tally.sentOfWindow; n > 0 {
+		s.SlotWait = known(max(0, r.tally.slotWait)/float64(n), "s")
+	}
 	if r.level.Arrivals == closedLoop {
 		s.Requested = inapplicable("1/s", "a closed loop has no rate of its own")
 		s.Scheduled = s.Requested
@@ -89,8 +96,8 @@ func (r serviceReader) limits(s Service) []string {
 		list = append(list, fmt.Sprintf("our own lag has p99 %.3g ms, more than %.3g ms", lag.P99.Seconds()*1e3, limit*1e3))
 	}
 	if c := clientOf(r.step.Client); c != nil && c.Busy.Known() && *c.Busy.Number > BusyLimit {
-		list = append(list, fmt.Sprintf("our thread that sends and reads was busy for %s of the window, more than %s",
-			units.Format(*c.Busy.Number, units.Ratio), units.Format(BusyLimit, units.Ratio)))
+		list = append(list, fmt.Sprintf("our thread that sends and reads was busy for %s of the window, more than %.0f %%",
+			units.Format(*c.Busy.Number, units.Ratio), BusyLimit*100))
 	}
 	return list
 }
@@ -101,6 +108,14 @@ func (r serviceReader) lagLimit(s Service) float64 {
 		return math.Inf(1)
 	}
 	return max(lagLeast, lagShare*s.median)
+}
+
+// format writes a value with its unit.
+func format(v Value) string {
+	if !v.Known() {
+		return units.Unknown
+	}
+	return units.Format(*v.Number, v.Unit)
 }
 
 // stimulusWarnings tells where the load that was sent is not the load that was
@@ -117,7 +132,7 @@ func stimulusWarnings(s Service, window float64) []results.Warning {
 	st := s.Stimulus
 	if st.Requested.Known() && st.Scheduled.Known() && !stopped {
 		asked, had := *st.Requested.Number*window, *st.Scheduled.Number*window
-		if math.Abs(had-asked) > scheduleTolerance(s.Level, asked) {
+		if math.Abs(had-asked) > scheduleTolerance(s, asked) {
 			add("schedule-rate", "the schedule has %s arrivals in the window where %s were asked for, more of a difference than chance makes",
 				units.Number(math.Round(had)), units.Number(math.Round(asked)))
 		}
@@ -125,8 +140,8 @@ func stimulusWarnings(s Service, window float64) []results.Warning {
 	if st.Scheduled.Known() && !stopped {
 		had := math.Round(*st.Scheduled.Number * window)
 		if math.Abs(float64(st.Begun)-had) > max(2, heldShare*had) {
-			add("rate-not-held", "%s sessions were begun within the window where %s were scheduled: others waited, for a free slot or for us",
-				units.Number(float64(st.Begun)), units.Number(had))
+			add("rate-not-held", "%s sessions were begun within the window where %s were scheduled: requests waited %s for a free slot, in the mean, and our own lag was %s at its p99",
+				units.Number(float64(st.Begun)), units.Number(had), format(st.SlotWait), units.Format(s.Integrity.Lag.P99.Seconds(), units.Seconds))
 		}
 	}
 	for _, d := range s.Integrity.Dispersions {
@@ -144,16 +159,25 @@ func stimulusWarnings(s Service, window float64) []results.Warning {
 const heldShare = 0.01
 
 // scheduleTolerance is how far the number of a schedule's arrivals in the window
-// may be from the mean that was asked for. Of a Poisson process it is 4
-// standard deviations, that is √mean each, which chance passes in 6 of 100,000
-// steps; of an even one it is an arrival, of each camera one, and one part in a
-// thousand for rates that are rounded.
-func scheduleTolerance(l results.Level, mean float64) float64 {
-	switch l.Arrivals {
+// may be from the mean that was asked for. Of a random process it is 4 standard
+// deviations, which chance passes in 6 of 100,000 steps: a count's variance is
+// its mean in a Poisson process, and as many times that as its dispersion in
+// long parts is in another. Of an even process it is an arrival, of each camera
+// one, and one part in a thousand for rates that are rounded.
+func scheduleTolerance(s Service, mean float64) float64 {
+	switch s.Level.Arrivals {
 	case "poisson":
 		return 4*math.Sqrt(mean) + 1
+	case "gamma":
+		longest := results.Dispersion{Scheduled: math.Inf(1)} // not known: nothing is judged
+		for _, d := range s.Integrity.Dispersions {
+			if d.N >= 10 && d.Part > longest.Part {
+				longest = d
+			}
+		}
+		return 4*math.Sqrt(longest.Scheduled*mean) + 1
 	case "cameras":
-		return l.Value + 1 + mean/1000
+		return s.Level.Value + 1 + mean/1000
 	}
 	return 1 + mean/1000
 }

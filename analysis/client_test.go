@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,19 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// What is sent to a service in an open loop, with a step that says so.
+// The recorded warnings of a step are the Summary's, with where they belong.
+func TestStepWarningsAreKept(t *testing.T) {
+	f := madeRun()
+	w := results.Warning{Code: "of-tomorrow", Subject: "vision", Text: "x", Count: 3}
+	f.cells[0].steps[0].step.Warnings = []results.Warning{w}
+	s := summarized(t, f)
+	if !slices.Contains(s.Warnings, Warning{"001-off-r1 step 0", w}) {
+		t.Errorf("warnings %+v", s.Warnings)
+	}
+}
+
+// openRun is the made-up run with vision in an open loop of so much. Change may
+// change the i-th of its samples in the window.
 func openRun(arrivals string, offered float64, scheduled int64, change func(i int, s *results.Sample)) facts {
 	f := madeRun()
 	samples := madeSamples(100*time.Millisecond, time.Second)
@@ -44,6 +57,7 @@ func TestScheduleAgainstRate(t *testing.T) {
 		want     bool
 	}{
 		{"poisson", 20, false}, {"poisson", 21.8, false}, {"poisson", 21.95, true}, {"poisson", 18.28, false}, {"poisson", 18.2, true},
+		{"gamma", 22, false}, {"gamma", 40, false}, {"trace", 20.02, false}, {"trace", 20.05, true},
 		{"constant", 20, false}, {"constant", 20.02, false}, {"constant", 20.05, true}, {"constant", 19.95, true},
 	} {
 		s, v := visionOf(t, openRun(c.arrivals, c.rate, 2000, nil))
@@ -53,6 +67,16 @@ func TestScheduleAgainstRate(t *testing.T) {
 		number(t, "requested", v.Stimulus.Requested, c.rate)
 		number(t, "scheduled", v.Stimulus.Scheduled, 20)
 		number(t, "achieved", v.Stimulus.Achieved, 20)
+	}
+	// Of bursts with a dispersion of 4, 2,000 are 8·√mean + 1 at most away.
+	for rate, want := range map[float64]bool{23.9: false, 24.1: true} {
+		f := openRun("gamma", rate, 2000, nil)
+		f.cells[0].steps[0].step.Services[0].Dispersions = []results.Dispersion{
+			{Part: 10 * time.Second, N: 10, Scheduled: 4, Sent: 4}, {Part: time.Second, N: 100, Scheduled: 1, Sent: 1}, {Part: 50 * time.Second, N: 2, Scheduled: 9, Sent: 9},
+		}
+		if s, _ := visionOf(t, f); warned(s, "schedule-rate") != want {
+			t.Errorf("gamma at %v/s: warned %v", rate, !want)
+		}
 	}
 	s, v := visionOf(t, openRun("constant", 25, 2000, func(i int, s *results.Sample) {
 		if i == 0 {
@@ -79,10 +103,20 @@ func TestRateHeld(t *testing.T) {
 			s.First, s.Final, s.Done = s.Sent+1, s.Sent+1, s.Sent+1
 		}))
 		number(t, "achieved", v.Stimulus.Achieved, 20-float64(c.late)/100)
+		if c.late == 0 {
+			number(t, "wait for a slot", v.Stimulus.SlotWait, 0)
+		} else if *v.Stimulus.SlotWait.Number <= 0 {
+			t.Errorf("%d late: waited %v for a slot", c.late, *v.Stimulus.SlotWait.Number)
+		}
 		if warned(s, "rate-not-held") != c.want {
 			t.Errorf("%d late: warned %v", c.late, !c.want)
 		}
 	}
+	_, lagged := visionOf(t, openRun("constant", 20, 2000, func(i int, s *results.Sample) {
+		s.Sent = s.Sent.Add(5 * time.Millisecond)
+		s.Lag = 3 * time.Millisecond
+	}))
+	number(t, "wait for a slot", lagged.Stimulus.SlotWait, 0.002)
 	closed, v := visionOf(t, madeRun())
 	if v.Stimulus.Requested.Known() || !v.Stimulus.Requested.Inapplicable || warned(closed, "rate-not-held") {
 		t.Errorf("a closed loop has %+v", v.Stimulus)
@@ -168,7 +202,7 @@ func TestBusyClientIsNotValid(t *testing.T) {
 		says   []string
 	}{
 		{80 * time.Second, 0, Valid, []string{"at most"}},
-		{80*time.Second + 1, 0, ClientLimited, []string{"busy for 80", "more than 80"}},
+		{80*time.Second + 1, 0, ClientLimited, []string{"busy for 80", "more than 80 %"}},
 		{90 * time.Second, 3, ClientLimited, []string{"busy for 90", "3 requests failed for want"}},
 	} {
 		f := madeRun()

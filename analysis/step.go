@@ -16,10 +16,11 @@ type serviceTally struct {
 	total                      tally
 	classes, models, instances map[string]*tally
 	warmup, samples, after     int64
-	begun                      int64 // samples of the window that are a session's first
-	begunInside                int64 // sessions whose first request was sent within the window
-	sentOfWindow               int64 // samples of the window that were sent
-	cached, couldCache         int64 // prompt tokens of completed answers that told both
+	begun                      int64   // samples of the window that are a session's first
+	begunInside                int64   // sessions whose first request was sent within the window
+	sentOfWindow               int64   // samples of the window that were sent
+	slotWait                   float64 // seconds that those waited, without our own lag
+	cached, couldCache         int64   // prompt tokens of completed answers that told both
 	sessions                   map[int64]*session
 	users                      int64 // of a closed loop: sessions below are each user's first
 	late                       late
@@ -139,6 +140,7 @@ func (t *serviceTally) addSent(s results.Sample, w window) {
 	first := s.Call == 0 && s.Attempt == 0
 	if w.holds(s.Due) {
 		t.sentOfWindow++
+		t.slotWait += (s.Sent.Sub(s.Due) - s.Lag).Seconds()
 		if first && s.Session >= t.users {
 			t.late.seconds += s.Sent.Sub(s.Due).Seconds()
 			t.late.n++

@@ -1,6 +1,10 @@
 package report
 
-import "github.com/evabench/evabench/analysis"
+import (
+	"strconv"
+
+	"github.com/evabench/evabench/analysis"
+)
 
 func little(s *analysis.Summary) Section {
 	t := Table{ID: "little", Title: "Little's law", Columns: placeColumns(
@@ -32,7 +36,8 @@ func integrity(s *analysis.Summary) Section {
 	counters := Table{ID: "counters", Title: "The servers' own counts against ours", Columns: placeColumns(
 		words("Instance"), words("Of"), numbers("Server", "n"), numbers("Ours", "n"), words("Result"), words("Why"), words("Source"),
 	)}
-	for _, p := range places(s) {
+	list := places(s)
+	for _, p := range list {
 		i := p.service.Integrity
 		lag := []Cell{seconds(i.Lag.P50.Seconds()), seconds(i.Lag.P99.Seconds()), seconds(i.Lag.Max.Seconds())}
 		if i.Lag.N == 0 {
@@ -48,7 +53,7 @@ func integrity(s *analysis.Summary) Section {
 		}
 	}
 	return Section{
-		Title: "Integrity", Tables: []Table{t, counters},
-		Notes: []string{"Valid: no request failed for want of something on our own machine, and our own lag at its p99 is at most 1 ms or 5 % of the median latency, whichever is more. Whether a step was steady or saturated is not judged in this version."},
+		Title: "Integrity", Tables: []Table{t, stimulus(list), dispersions(list), clients(s), counters, flight(list)},
+		Notes: []string{"Valid: no request failed for want of something on our own machine, our own lag at its p99 is at most 1 ms or 5 % of the median latency, whichever is more, and our thread that sends and reads was busy for at most " + strconv.FormatFloat(analysis.BusyLimit*100, 'f', -1, 64) + " %" + " of the window. Whether a step was steady or saturated is not judged in this version."},
 	}
 }

@@ -17,46 +17,66 @@ func steps(s *analysis.Summary) Section {
 		Notes: []string{
 			"Every arrival that fell due in a window has one outcome: due = sum of outcomes. Due is counted by the load generator apart from the samples.",
 			"Think time: what a closed loop's users were asked to take between sessions; pause: until they really sent.",
-			"Latency counts from when a request was due. Quantiles are exact (inverse of the empirical distribution); one from so few samples that no finite 95 % interval exists is unknown.",
+			"Latency (E2E) counts from when a request was due to its last byte; wait is until it was sent, service from then on. A retry is an arrival and has a latency of its own. Quantiles are exact (inverse of the empirical distribution); one from so few samples that no finite 95 % interval exists is unknown.",
+			"TTFT: until the first chunk of content. TPOT: (last chunk - first chunk) / (output tokens - 1) of each answer that told its tokens; vLLM calls it so, AIPerf calls it ITL. Longest gap: between two chunks, of each answer. Tokens are those of the server's usage.",
 		},
-		Tables: []Table{
+		Tables: slices.Concat([]Table{
 			arrivals(list), objectives(list), rates(list),
 			latencies(wholes(list), "latency", "Latency of ok answers, from due to done"),
 			streams(wholes, list, "tokens", "First token and time per token of streamed ok answers"),
-			queues(list),
+			chunks(list), queues(list),
+		}, perInstance(list), []Table{
 			detail(latencies(cuts(list), "latency-parts", "Latency by class, model and instance")),
 			detail(streams(cuts, list, "tokens-parts", "First token and time per token by class, model and instance")),
-		},
+		}),
 	}
 }
 
-// arrivals has one column for each outcome that was seen anywhere.
-func arrivals(list []place) Table {
+// outcomesOf lists the outcomes that were seen anywhere, in their order. The
+// counts in it mean nothing.
+func outcomesOf(list []part) []analysis.Count {
 	var outcomes []analysis.Count
 	for _, p := range list {
-		for _, c := range p.service.Total.Outcomes {
-			if !slices.ContainsFunc(outcomes, func(has analysis.Count) bool { return has.Outcome == c.Outcome }) {
-				outcomes = append(outcomes, c)
-			}
-		}
+		outcomes = append(outcomes, p.group.Outcomes...)
 	}
 	slices.SortFunc(outcomes, func(a, b analysis.Count) int { return cmp.Compare(a.Outcome, b.Outcome) })
+	return slices.CompactFunc(outcomes, func(a, b analysis.Count) bool { return a.Outcome == b.Outcome })
+}
+
+// outcomeCounts gives a cell for each of the outcomes.
+func outcomeCounts(g analysis.Group, outcomes []analysis.Count) []Cell {
+	var cells []Cell
+	for _, o := range outcomes {
+		var n int64
+		for _, c := range g.Outcomes {
+			if c.Outcome == o.Outcome {
+				n = c.N
+			}
+		}
+		cells = append(cells, count(n))
+	}
+	return cells
+}
+
+// arrivals has one column for each outcome that was seen anywhere, and one for
+// retries if there were any.
+func arrivals(list []place) Table {
+	outcomes := outcomesOf(wholes(list))
+	retried := slices.ContainsFunc(list, func(p place) bool { return p.service.Total.Retries > 0 })
 	t := Table{ID: "arrivals", Title: "Arrivals and outcomes", Columns: placeColumns(words("Load"), numbers("Due", "n"))}
 	for _, o := range outcomes {
 		t.Columns = append(t.Columns, numbers(o.Outcome.String(), "n"))
 	}
+	if retried {
+		t.Columns = slices.Insert(t.Columns, 5, numbers("of them retries", "n"))
+	}
 	t.Columns = append(t.Columns, numbers("Sum", "n"), words("Due = sum"))
 	for _, p := range list {
 		row := p.cells(Text(load(p.service)), count(p.service.Identity.Due))
-		for _, o := range outcomes {
-			var n int64
-			for _, c := range p.service.Total.Outcomes {
-				if c.Outcome == o.Outcome {
-					n = c.N
-				}
-			}
-			row = append(row, count(n))
+		if retried {
+			row = append(row, count(p.service.Total.Retries))
 		}
+		row = append(row, outcomeCounts(p.service.Total, outcomes)...)
 		holds := "yes"
 		if !p.service.Identity.Holds {
 			holds = "NO: ARRIVALS UNACCOUNTED FOR"
@@ -199,7 +219,7 @@ func streams(of func([]place) []part, list []place, id, title string) Table {
 		for _, f := range []struct {
 			name string
 			d    analysis.Distribution
-		}{{"TTFT from due", p.group.TTFT}, {"TTFT from sent", p.group.SentTTFT}, {"TPOT", p.group.TPOT}} {
+		}{{"TTFT from due", p.group.TTFT}, {"TTFT from sent", p.group.SentTTFT}, {"TPOT", p.group.TPOT}, {"Longest gap", p.group.LongestGap}} {
 			if f.d.N == 0 {
 				continue
 			}
@@ -207,6 +227,24 @@ func streams(of func([]place) []part, list []place, id, title string) Table {
 			row = append(row, quantileCells(f.d, qs)...)
 			t.Rows = append(t.Rows, append(row, scaled(f.d.Max)))
 		}
+	}
+	return t
+}
+
+// chunks tells of the gaps between chunks of content, of all answers together.
+func chunks(list []place) Table {
+	t := Table{
+		ID: "chunk-gaps", Title: "Time between chunks of content (ITL)",
+		Notes:   []string{"ITL as vLLM has it: all gaps between two chunks of content of one answer, pooled over all answers to arrivals of the window (AIPerf: ICL). It is the time of one token only where a chunk has one: see tokens per chunk."},
+		Columns: placeColumns(numbers("Gaps", "n"), spans("p50"), spans("p90"), spans("p99"), spans("Max"), numbers("Tokens per chunk", "1")),
+	}
+	for _, p := range list {
+		g := p.service.Integrity.Gaps
+		if g.N == 0 {
+			continue
+		}
+		t.Rows = append(t.Rows, p.cells(count(g.N), seconds(g.P50.Seconds()), seconds(g.P90.Seconds()), seconds(g.P99.Seconds()), seconds(g.Max.Seconds()),
+			number(p.service.Total.TokensPerChunk, "1")))
 	}
 	return t
 }

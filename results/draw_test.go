@@ -38,6 +38,7 @@ func drawSample(t *rapid.T) Sample {
 		OutputTokens: maybe(t, "output", count, UnknownTokens),
 		CachedTokens: maybe(t, "cached", count, UnknownTokens),
 	}
+	s.Lag = time.Duration(count.Draw(t, "lag"))
 	if s.Chunks > 1 {
 		s.LongestGap = time.Duration(count.Draw(t, "gap"))
 	}

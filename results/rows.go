@@ -28,6 +28,7 @@ type sampleRow struct {
 	Final        *int64 `parquet:"final_ns,snappy"`
 	Done         int64  `parquet:"done_ns,delta,snappy"`
 	LongestGap   *int64 `parquet:"longest_gap_ns,snappy"` // null with fewer than two chunks
+	Lag          int64  `parquet:"lag_ns,delta,snappy"`
 	Outcome      string `parquet:"outcome,dict,snappy"`
 	Status       *int64 `parquet:"http_status,snappy"`
 	BytesSent    int64  `parquet:"bytes_sent,delta,snappy"`
@@ -71,7 +72,7 @@ func rowOfSample(s Sample) (sampleRow, error) {
 		Service: s.Service, Class: s.Class, Model: s.Model, Endpoint: s.Endpoint,
 		Seq: s.Seq, Session: s.Session, User: s.User, Call: int64(s.Call), Last: s.Last, Attempt: int64(s.Attempt),
 		Due: int64(s.Due), Sent: known(int64(s.Sent), int64(NoOffset)), First: known(int64(s.First), int64(NoOffset)),
-		Final: known(int64(s.Final), int64(NoOffset)), Done: int64(s.Done), LongestGap: gap,
+		Final: known(int64(s.Final), int64(NoOffset)), Done: int64(s.Done), LongestGap: gap, Lag: int64(s.Lag),
 		Outcome: s.Outcome.String(), Status: known(int64(s.Status), 0),
 		BytesSent: s.BytesSent, BytesRead: s.BytesRead, Chunks: s.Chunks,
 		PromptTokens: known(s.PromptTokens, UnknownTokens),
@@ -86,8 +87,8 @@ func (r *sampleRow) sample() (Sample, error) {
 		Seq: r.Seq, Session: r.Session, User: r.User, Call: int(r.Call), Last: r.Last, Attempt: int(r.Attempt),
 		Due: Offset(r.Due), Sent: Offset(orNone(r.Sent, int64(NoOffset))),
 		First: Offset(orNone(r.First, int64(NoOffset))), Final: Offset(orNone(r.Final, int64(NoOffset))), Done: Offset(r.Done),
-		LongestGap: time.Duration(orNone(r.LongestGap, 0)),
-		Status:     int(orNone(r.Status, 0)), BytesSent: r.BytesSent, BytesRead: r.BytesRead, Chunks: r.Chunks,
+		LongestGap: time.Duration(orNone(r.LongestGap, 0)), Lag: time.Duration(r.Lag),
+		Status: int(orNone(r.Status, 0)), BytesSent: r.BytesSent, BytesRead: r.BytesRead, Chunks: r.Chunks,
 		PromptTokens: orNone(r.PromptTokens, UnknownTokens),
 		OutputTokens: orNone(r.OutputTokens, UnknownTokens),
 		CachedTokens: orNone(r.CachedTokens, UnknownTokens),

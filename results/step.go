@@ -5,10 +5,12 @@ import "time"
 // A Level is one service's load in a step.
 type Level struct {
 	Service string `json:"service"`
-	// Arrivals is "constant", "poisson", "cameras" (open loops) or "closed".
+	// Arrivals is "constant", "poisson", "gamma", "trace", "cameras" (open loops)
+	// or "closed".
 	Arrivals string `json:"arrivals"`
-	// Value is the level in Unit: requests (sessions) a second for constant
-	// and poisson, cameras, or users of a closed loop.
+	// Value is the level in Unit: requests (sessions) a second for constant,
+	// poisson and gamma, how many times as fast a trace is played as it was
+	// recorded, cameras, or users of a closed loop.
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"` // "req/s", "cameras", "users"
 }

@@ -156,7 +156,7 @@ func TestEveryFieldIsTurned(t *testing.T) {
 	}
 	var sample results.Sample
 	fill(reflect.ValueOf(&sample).Elem(), &next)
-	one("Sample", sample, a.sample(sample), 6)
+	one("Sample", sample, a.sample(sample), 7)
 	var step results.Step
 	fill(reflect.ValueOf(&step).Elem(), &next)
 	plan := results.StepPlan{Name: "asked", Window: time.Minute}

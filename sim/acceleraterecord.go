@@ -51,7 +51,7 @@ func (w cellWriter) Close(c results.Cell) error {
 
 func (a Acceleration) sample(s results.Sample) results.Sample {
 	s.Due, s.Sent, s.First, s.Final, s.Done = a.offset(s.Due), a.offset(s.Sent), a.offset(s.First), a.offset(s.Final), a.offset(s.Done)
-	s.LongestGap = a.toServer(s.LongestGap)
+	s.LongestGap, s.Lag = a.toServer(s.LongestGap), a.toServer(s.Lag)
 	return s
 }
 
