@@ -119,7 +119,7 @@ func TestIdentityOverManyRequests(t *testing.T) {
 		x := good(dice{7})
 		x.Plan.Window, x.Plan.Warmup, x.Plan.Levels[0].Arrivals = window, time.Second, "poisson"
 		l := &x.Loads[0]
-		l.Arrivals, l.Users, l.Timeout, l.MaxInFlight = poisson, 0, 200*time.Millisecond, 24
+		l.Arrivals, l.Users, l.Timeout, l.MaxInFlight = poisson, 0, 200*time.Millisecond, 17
 		l.Workload = fixed{}
 		l.Retry = loadgen.Retry{Attempts: 1, On: []results.Outcome{results.Reset, results.Timeout}, Pause: 5 * time.Millisecond}
 		start := time.Now()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
@@ -60,7 +61,7 @@ func Drive(ctx context.Context, origin results.Origin, step Step, sink results.S
 }
 
 // A run is one step while it is driven: what all its services share. All of it
-// but ahead is the loop's.
+// but ahead and ending is the loop's.
 type run struct {
 	loop     pace.Loop
 	sink     results.Sink
@@ -79,6 +80,7 @@ type run struct {
 	lastDone results.Offset
 	client   clientMeter
 	ahead    sync.WaitGroup // goroutines that make sessions
+	ending   atomic.Bool    // stopped, for them
 }
 
 // drive works until the last service is over.
@@ -129,6 +131,7 @@ func (r *run) stop(at results.Offset) {
 		return
 	}
 	r.stopped, r.stoppedAt = true, at
+	r.ending.Store(true)
 	for _, s := range r.services {
 		s.stop()
 	}

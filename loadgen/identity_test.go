@@ -100,7 +100,7 @@ func drawTrial(t *rapid.T) trial {
 		l := loadgen.Load{
 			Service: fmt.Sprintf("s%d", i), Router: &turns{},
 			Workload: drawWorkload(t, fmt.Sprintf("s%d", i)), Retry: drawRetry(t),
-			Timeout:  ms(1, 600, "timeout"), MaxInFlight: rapid.IntRange(0, 6).Draw(t, "limit"),
+			Timeout: ms(1, 600, "timeout"), MaxInFlight: rapid.IntRange(0, 6).Draw(t, "limit"),
 		}
 		if l.MaxInFlight > 0 {
 			l.MaxInFlight = max(l.MaxInFlight, x.step.Shard.Of)

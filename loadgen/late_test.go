@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -206,6 +207,62 @@ func TestClientFaultsAreCounted(t *testing.T) {
 		}
 		if i := step.Services[0]; len(got.all) != 20 || i.ClientFaults != 10 || *i.Scheduled != 10 || i.FirstErrors["connect"] != "no descriptor" {
 			return fmt.Errorf("%d samples, %+v", len(got.all), i)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// An answer that comes after its step's window belongs to that step, and none is
+// lost or counted twice where one step ends and the next begins.
+func TestLateAnswersBelongToTheirStep(t *testing.T) {
+	err := bubble(t, func() error {
+		seen := map[string]int{}
+		var mu sync.Mutex
+		s := serve(func(w http.ResponseWriter, r *http.Request) {
+			text := read(r)
+			mu.Lock()
+			seen[text]++
+			mu.Unlock()
+			time.Sleep(300 * time.Millisecond)
+			_, _ = w.Write([]byte("fine"))
+		})
+		defer s.stop()
+		e := s.endpoint(t)
+		defer e.Close()
+		origin := results.NewOrigin(time.Now())
+		end, total := results.Offset(0), 0
+		for i := range 3 {
+			constant, err := arrivals.New(arrivals.Config{Kind: "constant", Value: 20})
+			if err != nil {
+				return err
+			}
+			x := good(e)
+			x.Plan.Levels[0].Arrivals, x.Loads[0].Arrivals, x.Loads[0].Users = "constant", constant, 0
+			x.Loads[0].Workload = chains{fmt.Sprintf("step%d", i), 1}
+			var got sink
+			step, err := drive(context.Background(), origin, x, &got)
+			if err != nil {
+				return err
+			}
+			late := 0
+			for _, y := range got.all {
+				if y.Due < step.Start || y.Due >= step.WindowEnd || y.Done > step.End || y.Outcome != results.OK {
+					return fmt.Errorf("step %d from %v to %v, end %v: %+v", i, step.Start, step.WindowEnd, step.End, y)
+				}
+				if y.Done > step.WindowEnd {
+					late++
+				}
+			}
+			if len(got.all) != 20 || late != 6 || step.Start < end {
+				return fmt.Errorf("step %d: %d samples, %d of them late; begins at %v, the one before ended at %v", i, len(got.all), late, step.Start, end)
+			}
+			end, total = step.End, total+len(got.all)
+		}
+		if len(seen) != total {
+			return fmt.Errorf("the server saw %d requests, %d were recorded", len(seen), total)
 		}
 		return nil
 	})

@@ -34,7 +34,7 @@ type dueSession struct {
 	planned
 }
 
-// prime makes the first sessions, before the step's start.
+// prime has the first sessions made, before the step's start.
 func (s *service) prime() {
 	if s.load.Arrivals == nil {
 		s.open.over = true
@@ -43,7 +43,7 @@ func (s *service) prime() {
 	o := &s.open
 	o.times = s.load.Arrivals.Times(s.arrivalSeed)
 	o.timer = pace.Timer{F: s.sessionsDue, Sharp: true}
-	s.fill(func(d *dueSession) { d.planned, d.ready = s.plan(d.n), true })
+	s.fill()
 }
 
 // beginOpen lets each session fall due at its moment of the schedule, whatever
@@ -51,8 +51,8 @@ func (s *service) prime() {
 // is moved or left out.
 func (s *service) beginOpen() { s.awaitNext() }
 
-// fill reads on in the schedule; make makes a session.
-func (s *service) fill(make func(*dueSession)) {
+// fill reads on in the schedule and has its sessions made.
+func (s *service) fill() {
 	o := &s.open
 	ahead := preparedAhead
 	if s.quick {
@@ -73,7 +73,7 @@ func (s *service) fill(make func(*dueSession)) {
 		*d = dueSession{at: at, n: n}
 		o.count++
 		if !s.quick {
-			make(d)
+			s.makeLater(d)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func (s *service) startNext(due results.Offset) {
 		s.launch(planned{n: d.n, asks: []ask{{}}}, nil, due)
 	}
 	d.planned = planned{}
-	s.fill(s.makeLater)
+	s.fill()
 }
 
 // stopOpen lets what fell due before the stop be accounted for.

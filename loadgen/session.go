@@ -114,11 +114,13 @@ func (s *service) prepareOne(q *Request) ask {
 }
 
 // later does work off the loop, then back on it. Work is bounded to so many
-// goroutines as there are processors.
+// goroutines as there are processors, and left out once the step is stopped.
 func (s *service) later(work, then func()) {
 	s.ahead.Go(func() {
 		s.planners <- struct{}{}
-		work()
+		if !s.ending.Load() {
+			work()
+		}
 		<-s.planners
 		s.loop.Post(then)
 	})
