@@ -67,13 +67,13 @@ func stimulus(list []place) Table {
 	t := Table{
 		ID: "stimulus", Title: "The load that was asked for and the load that was sent",
 		Notes: []string{"Rates are of sessions over the window. Scheduled: what the schedule has there, which is random in a Poisson process. Achieved: begun within the window. Sent and not sent are the window's arrivals, later calls and retries too."},
-		Columns: placeColumns(words("Load"), numbers("Requested", "1/s"), numbers("Scheduled", "1/s"), numbers("Achieved", "1/s"),
-			spans("Mean wait for a slot"), numbers("Sent", "n"), numbers("Not sent", "n"), numbers("Retries", "n")),
+		Columns: placeColumns(numbers("Requested", "1/s"), numbers("Scheduled", "1/s"), numbers("Achieved", "1/s"),
+			spans("Mean wait for a slot"), numbers("Sent", "n"), numbers("Not sent", "n")),
 	}
 	for _, p := range list {
 		s := p.service.Stimulus
-		t.Rows = append(t.Rows, p.cells(Text(load(p.service)), number(s.Requested, "1/s"), number(s.Scheduled, "1/s"), number(s.Achieved, "1/s"), scaled(s.SlotWait),
-			count(p.service.Integrity.Sent), count(p.service.Total.Due-p.service.Integrity.Sent), count(p.service.Total.Retries)))
+		t.Rows = append(t.Rows, p.cells(number(s.Requested, "1/s"), number(s.Scheduled, "1/s"), number(s.Achieved, "1/s"), scaled(s.SlotWait),
+			count(p.service.Integrity.Sent), count(p.service.Total.Due-p.service.Integrity.Sent)))
 	}
 	return t
 }
@@ -93,14 +93,13 @@ func dispersions(list []place) Table {
 	return t
 }
 
-// flight tells of the requests in flight over the window.
+// flight tells of the requests in flight over the window. The parts' ends are not
+// told: of a step that was stopped there are fewer.
 func flight(list []place) Table {
-	t := Table{ID: "in-flight", Title: "Requests in flight over the window", Columns: placeColumns(spans("From"), spans("To"), numbers("Mean", "1"), numbers("Max", "n"))}
+	t := Table{ID: "in-flight", Title: "Requests in flight in equal parts of the window", Columns: placeColumns(numbers("Part", "n"), numbers("Mean", "1"), numbers("Max", "n"))}
 	for _, p := range list {
-		parts := p.service.Integrity.InFlight
-		for i, o := range parts {
-			length := p.step.Window / float64(len(parts))
-			t.Rows = append(t.Rows, p.cells(seconds(float64(i)*length), seconds(float64(i+1)*length), plainNumber(o.Mean), count(o.Max)))
+		for i, o := range p.service.Integrity.InFlight {
+			t.Rows = append(t.Rows, p.cells(count(i+1), plainNumber(o.Mean), count(o.Max)))
 		}
 	}
 	return detail(t)
