@@ -13,6 +13,7 @@ import (
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/arrivals"
 	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/scenarios"
 )
 
 // maxArrivals bounds what a step keeps in memory until it is written: about
@@ -133,10 +134,10 @@ func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, er
 			}
 			load.Workload, load.Timeout, load.MaxInFlight = u.of.Workload, u.of.Timeout, u.of.MaxInFlight
 			load.Think, load.ThinkExponential = u.of.Load.Think, u.of.Load.ThinkExponential
-			load.Retry = u.of.Retry
+			load.Retry = loadgen.Retry(u.of.Retry)
 			load.FailurePause, load.Ramp = u.of.Load.FailurePause, u.of.Load.Ramp
 			load.Targets = append(load.Targets, loadgen.Target{Name: u.service.Info().Name, Endpoint: u.endpoint})
-			if err := setArrivals(&load, level, u.of.Load.FPS); err != nil {
+			if err := setArrivals(&load, plan, level, u.of.Load); err != nil {
 				return nil, fmt.Errorf("service %s: %w", level.Service, err)
 			}
 		}
@@ -152,12 +153,12 @@ func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, er
 	return loads, nil
 }
 
-// CheckStep tells whether a step's samples can be held in memory. fps is the
-// cameras' frames a second by service.
-func CheckStep(plan results.StepPlan, fps map[string]float64) error {
+// CheckStep tells whether a step's samples can be held in memory, and whether its
+// arrivals can be made. of gives the loads by service.
+func CheckStep(plan results.StepPlan, of map[string]scenarios.Load) error {
 	for _, level := range plan.Levels {
 		var load loadgen.Load
-		if err := setArrivals(&load, level, fps[level.Service]); err != nil {
+		if err := setArrivals(&load, plan, level, of[level.Service]); err != nil {
 			return fmt.Errorf("service %s: %w", level.Service, err)
 		}
 		if load.Arrivals != nil && load.Arrivals.Rate()*(plan.Warmup+plan.Window).Seconds() > maxArrivals {
@@ -169,12 +170,19 @@ func CheckStep(plan results.StepPlan, fps map[string]float64) error {
 }
 
 // setArrivals makes a load's arrivals from its level.
-func setArrivals(load *loadgen.Load, level results.Level, fps float64) (err error) {
-	if level.Arrivals == "closed" {
+func setArrivals(load *loadgen.Load, plan results.StepPlan, level results.Level, of scenarios.Load) (err error) {
+	if level.Arrivals == scenarios.Closed {
 		load.Users = int(math.Round(level.Value))
 		return nil
 	}
-	load.Arrivals, err = arrivals.New(level.Arrivals, level.Value, fps)
+	c := arrivals.Config{
+		Kind: level.Arrivals, Value: level.Value, FPS: of.FPS, Burstiness: of.Burstiness, File: of.File,
+		Warmup: plan.Warmup, Window: plan.Window,
+	}
+	for _, p := range of.Shape {
+		c.Shape = append(c.Shape, arrivals.Point(p))
+	}
+	load.Arrivals, err = arrivals.New(c)
 	return err
 }
 

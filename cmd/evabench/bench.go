@@ -215,14 +215,14 @@ func (b *bench) inspect(ctx context.Context, gpus []string, o openOptions, s str
 	return nil
 }
 
-// checkSteps refuses steps that could not be kept in memory.
+// checkSteps refuses steps that could not be made or kept in memory.
 func (b *bench) checkSteps() error {
-	fps := map[string]float64{}
+	of := map[string]scenarios.Load{}
 	for _, s := range b.scenario.Services {
-		fps[s.Name] = s.Load.FPS
+		of[s.Name] = s.Load
 	}
 	for _, plan := range b.scenario.StepPlans() {
-		if err := runner.CheckStep(plan, fps); err != nil {
+		if err := runner.CheckStep(plan, of); err != nil {
 			return err
 		}
 	}

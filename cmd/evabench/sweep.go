@@ -238,7 +238,11 @@ func (b *bench) runner(s streams) (*runner.Bench, error) {
 		Backend: b.backend, Journal: b.journal,
 		NewChooser: func(scenarios.Cell) runner.Chooser { return search.NewLadder(b.scenario.StepPlans()) },
 		NewRouter: func(name string) (loadgen.Router, error) {
-			return b.kinds.routers.Build(kind.Spec{Name: name})
+			spec, err := scenarios.ParseRouting(name)
+			if err != nil {
+				return nil, err
+			}
+			return b.kinds.routers.Build(spec)
 		},
 		Devices:      b.deviceJobs,
 		CollectEvery: b.scenario.CollectEvery,
