@@ -2,229 +2,203 @@ package openaichat
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
-	"strings"
+	"fmt"
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
+	"github.com/evabench/evabench/loadgen/internal/jsonscan"
 	"github.com/evabench/evabench/loadgen/internal/sse"
 	"github.com/evabench/evabench/results"
 )
 
-// A completion is one answer, or one chunk of a stream: there delta stands
-// where message stands in a whole answer, and choices may be empty.
-type completion struct {
-	Choices []struct {
-		Delta        *content `json:"delta"`
-		Message      *content `json:"message"`
-		FinishReason *string  `json:"finish_reason"`
-	} `json:"choices"`
-	Usage *usage          `json:"usage"`
-	Error json.RawMessage `json:"error"`
-}
+// A form is how an answer comes.
+type form uint8
 
-// content is what the model said, in the fields that servers use for it.
-type content struct {
-	Content          *string           `json:"content"`
-	ReasoningContent *string           `json:"reasoning_content"`
-	Reasoning        *string           `json:"reasoning"` // newer vLLM's name
-	ToolCalls        []json.RawMessage `json:"tool_calls"`
-}
+const (
+	whole  form = iota // one JSON document
+	stream             // server-sent events
+	page               // for people, such as a proxy's: no answer
+)
 
-type usage struct {
-	PromptTokens     *int64 `json:"prompt_tokens"`
-	CompletionTokens *int64 `json:"completion_tokens"`
-	Details          *struct {
-		CachedTokens *int64 `json:"cached_tokens"`
-	} `json:"prompt_tokens_details"`
-}
+// A reader reads answers, one after another.
+//
+// Of a stream, the first content is the first delta that says something: not the
+// headers, not the role, not the usage. It is whole when it says [DONE], or ends
+// after it gave a finish reason; one that just ends was cut off. A whole answer
+// has no first token.
+type reader struct {
+	config Config
+	x      *loadgen.Exchange
+	form   form
+	over   bool // no more is read
 
-// A fault is what an error body says: OpenAI's form nests it under "error",
-// older vLLM puts the same fields at the top with object "error".
-type fault struct {
-	Type    string `json:"type"`
-	Message string `json:"message"`
-}
-
-// faultOf reads an error body and reports whether it is one.
-func faultOf(body []byte) (fault, bool) {
-	var outer struct {
-		Error  json.RawMessage `json:"error"`
-		Object string          `json:"object"`
-		fault
-	}
-	if err := json.Unmarshal(body, &outer); err != nil {
-		return fault{}, false
-	}
-	if len(outer.Error) > 0 && string(outer.Error) != "null" {
-		var inner fault
-		if err := json.Unmarshal(outer.Error, &inner); err != nil || inner.Message == "" {
-			inner.Message = string(outer.Error) // {"error": "text"}, or a form of its own
-		}
-		return inner, true
-	}
-	return outer.fault, outer.Object == "error" || outer.Message != ""
-}
-
-// A reading is an answer while it comes in.
-type reading struct {
-	answer          *loadgen.Answer
-	text, reasoning strings.Builder
+	events          sse.Parser
+	scan            jsonscan.Scanner
+	body            []byte // of a whole answer
+	text, reasoning []byte
 	tools, finished bool
 }
 
-// take adds one chunk or whole answer, and reports whether it had content. A
-// fault is put into the answer and reported as not ok.
-func (r *reading) take(data []byte) (content, ok bool) {
-	var c completion
-	err := json.Unmarshal(data, &c)
-	if f, is := suspectFault(&c, err, data); is {
-		r.answer.Outcome, r.answer.Detail = results.HTTP5xx, f.Type+": "+f.Message
-		if httpx.OutOfMemory(data) {
-			r.answer.Outcome = results.OOM
-		}
-		return false, false
-	}
-	if err != nil || (c.Choices == nil && c.Usage == nil) {
-		r.answer.Outcome, r.answer.Detail = results.Malformed, "no chat completion: "+string(data[:min(len(data), 256)])
-		return false, false
-	}
-	for _, choice := range c.Choices {
-		if choice.FinishReason != nil && *choice.FinishReason != "" {
-			r.finished = true
-		}
-		content = r.add(choice.Delta) || content
-		content = r.add(choice.Message) || content
-	}
-	r.count(c.Usage)
-	return content, true
-}
+// kept bounds a buffer that is kept for the next answer, in bytes.
+const kept = 256 << 10
 
-// suspectFault looks for a fault where there is reason to; most chunks give
-// none, and are read only once.
-func suspectFault(c *completion, err error, data []byte) (fault, bool) {
-	if err == nil && c.Choices != nil && len(c.Error) == 0 {
-		return fault{}, false
-	}
-	return faultOf(data)
-}
-
-// add takes what the model said, and reports whether that was anything.
-func (r *reading) add(c *content) bool {
-	if c == nil {
-		return false
-	}
-	some := len(c.ToolCalls) > 0
-	r.tools = r.tools || some
-	for _, t := range []*string{c.ReasoningContent, c.Reasoning} {
-		if t != nil && *t != "" {
-			r.reasoning.WriteString(*t)
-			some = true
-			break // some servers send both, with the same text
+// Begin readies it for an answer.
+func (r *reader) Begin(_ *httpx.Request, h httpx.Header, x *loadgen.Exchange) {
+	r.x, r.over, r.tools, r.finished = x, false, false, false
+	for _, b := range []*[]byte{&r.body, &r.text, &r.reasoning} {
+		if *b = (*b)[:0]; cap(*b) > kept {
+			*b = nil
 		}
 	}
-	if c.Content != nil && *c.Content != "" {
-		r.text.WriteString(*c.Content)
-		some = true
+	r.events.Reset()
+	contentType := h.Field("Content-Type")
+	r.form = r.formOf(contentType)
+	if r.form == page {
+		x.Answer.Outcome, x.Answer.Detail = results.Malformed, fmt.Sprintf("the answer is %.64s, no chat completion", contentType)
 	}
-	return some
 }
 
-// count takes the server's own token counts; the last word counts.
-func (r *reading) count(u *usage) {
-	if u == nil {
+var mediaForms = [...]struct {
+	media []byte
+	form  form
+}{
+	{[]byte("text/event-stream"), stream}, {[]byte("application/json"), whole},
+	{[]byte("text/html"), page}, {[]byte("application/xhtml+xml"), page},
+}
+
+// formOf takes the server's word for the form where it is clear: a server may
+// answer the request for a stream as a whole, with a fault for example.
+func (r *reader) formOf(contentType []byte) form {
+	media, _, _ := bytes.Cut(contentType, []byte(";"))
+	for i := range mediaForms {
+		if bytes.EqualFold(bytes.TrimSpace(media), mediaForms[i].media) {
+			return mediaForms[i].form
+		}
+	}
+	if r.config.Stream {
+		return stream
+	}
+	return whole
+}
+
+// Body takes the next bytes.
+func (r *reader) Body(p []byte, at results.Offset) (complete bool) {
+	if r.over {
+		return true
+	}
+	switch r.form {
+	case whole:
+		r.body = append(r.body, p...)
+	case page:
+		r.x.Answer.Detail += ": " + string(p[:min(len(p), 256)])
+		r.over = true
+	case stream:
+		r.events.Feed(p)
+		for !r.over {
+			data, ok := r.events.Next()
+			if !ok {
+				break
+			}
+			r.event(data, at)
+		}
+		if err := r.events.Err(); err != nil && !r.over {
+			r.fail(results.Malformed, err.Error())
+		}
+	}
+	return r.over
+}
+
+// End tells that the body is whole.
+func (r *reader) End(at results.Offset) {
+	switch r.form {
+	case whole:
+		if _, ok := r.take(r.body); ok {
+			r.x.Answer.Chunks = 1
+			r.finish()
+		}
+	case stream:
+		if data, ok := r.events.End(); ok {
+			r.event(data, at)
+		}
+		switch {
+		case r.over:
+		case r.finished:
+			r.finish()
+		default:
+			r.fail(results.Reset, "the stream ended without [DONE] and without a reason to finish")
+		}
+	}
+}
+
+// event takes one event of a stream.
+func (r *reader) event(data []byte, at results.Offset) {
+	if string(bytes.TrimSpace(data)) == "[DONE]" {
+		r.finish()
 		return
 	}
-	set := func(into *int64, n *int64) {
-		if n != nil && *n >= 0 {
-			*into = *n
-		}
-	}
-	set(&r.answer.PromptTokens, u.PromptTokens)
-	set(&r.answer.OutputTokens, u.CompletionTokens)
-	if u.Details != nil {
-		set(&r.answer.CachedTokens, u.Details.CachedTokens)
+	if content, ok := r.take(data); ok && content {
+		r.x.Content(at)
 	}
 }
 
-// end puts the text into the answer and refuses one that says nothing: no text
-// and no token that the server counted.
-func (r *reading) end() {
-	r.answer.Text = r.text.String()
-	if r.answer.Text == "" {
-		r.answer.Text = r.reasoning.String()
-	}
-	if r.answer.Outcome == 0 && r.answer.Text == "" && !r.tools && r.answer.OutputTokens <= 0 {
-		r.answer.Outcome, r.answer.Detail = results.WrongAnswer, "the answer has no text and no tokens"
-	}
-}
-
-// readBody reads an answer that is not a stream. It has no first token, so
-// first is never called.
-func readBody(body io.Reader, _ func(), a *loadgen.Answer) error {
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return err
-	}
-	r := reading{answer: a}
-	if _, ok := r.take(text); !ok {
-		return nil
-	}
-	a.Chunks = 1
-	r.end()
-	return nil
-}
-
-// readStream reads a stream. Its first byte of content is the first delta that
-// says something: not the headers, not the role, not the usage. A stream is
-// whole when it says [DONE] or gave a finish reason; one that just ends was
-// cut off. Where the connection is not kept, nothing is read after [DONE]: the
-// answer is in then, and waiting for the body's end would make it late.
-func readStream(keep bool) httpx.Reader {
-	return func(body io.Reader, first func(), a *loadgen.Answer) error {
-		done, err := readEvents(body, first, a)
-		if done && keep {
-			// What is left is read only so that the connection can be used
-			// again.
-			_, _ = io.Copy(io.Discard, io.LimitReader(body, 1<<16))
-		}
-		return err
-	}
-}
-
-// readEvents reads a stream up to its end or [DONE], and reports whether it was
-// that.
-func readEvents(body io.Reader, first func(), a *loadgen.Answer) (done bool, err error) {
-	r := reading{answer: a}
-	defer r.end()
-	events := sse.NewReader(body)
-	for {
-		data, err := events.Next()
-		switch {
-		case errors.Is(err, io.EOF) && r.finished:
-			return false, nil
-		case errors.Is(err, io.EOF):
-			return false, io.ErrUnexpectedEOF
-		case errors.Is(err, sse.ErrTooLong):
-			a.Outcome, a.Detail = results.Malformed, err.Error()
-			return false, nil
-		case err != nil:
-			return false, err
-		}
-		if string(bytes.TrimSpace(data)) == "[DONE]" {
-			return true, nil
-		}
-		content, ok := r.take(data)
-		if !ok {
-			return false, nil
-		}
-		if content {
-			if a.Chunks == 0 {
-				first()
+// take adds one chunk or whole answer, and reports whether it had content. A
+// fault ends the answer and is reported as not ok.
+func (r *reader) take(data []byte) (content, ok bool) {
+	c, ok := r.read(data)
+	if !ok || !c.choices || c.fault { // most chunks give no reason to look for a fault
+		if f, is := faultOf(data); is {
+			outcome := results.HTTP5xx
+			if httpx.OutOfMemory(data) {
+				outcome = results.OOM
 			}
-			a.Chunks++
+			r.fail(outcome, f.Type+": "+f.Message)
+			return false, false
 		}
+	}
+	if !ok || !c.choices && !c.usage {
+		r.fail(results.Malformed, fmt.Sprintf("no chat completion: %.256s", data))
+		return false, false
+	}
+	r.finished = r.finished || c.finished
+	r.tools = r.tools || c.tools
+	a := &r.x.Answer
+	for _, n := range []struct {
+		into *int64
+		n    int64
+	}{{&a.PromptTokens, c.prompt}, {&a.OutputTokens, c.output}, {&a.CachedTokens, c.cacheRead}} {
+		if n.n != results.UnknownTokens { // the last word counts
+			*n.into = n.n
+		}
+	}
+	return c.content, true
+}
+
+func (r *reader) fail(outcome results.Outcome, detail string) {
+	r.x.Answer.Outcome, r.x.Answer.Detail = outcome, detail
+	r.over = true
+}
+
+// finish puts the text into the answer and holds it to the check. One that says
+// nothing is none: no text, no tool call and no token that the server counted.
+func (r *reader) finish() {
+	r.over = true
+	a := &r.x.Answer
+	a.Text = string(r.text)
+	if a.Text == "" {
+		a.Text = string(r.reasoning)
+	}
+	told, unit := a.OutputTokens, "tokens"
+	if told == results.UnknownTokens && r.form == stream {
+		told, unit = a.Chunks, "chunks and no count of tokens"
+	}
+	switch least := r.config.Check.MinTokens; {
+	case a.Text == "" && !r.tools && a.OutputTokens <= 0:
+		r.fail(results.WrongAnswer, "the answer has no text and no tokens")
+	case r.config.Check.Nonempty && a.Text == "":
+		r.fail(results.WrongAnswer, "the answer has no text")
+	case least > 0 && told == results.UnknownTokens:
+		r.fail(results.WrongAnswer, fmt.Sprintf("the answer tells no count of tokens, want at least %d", least))
+	case least > 0 && told < least:
+		r.fail(results.WrongAnswer, fmt.Sprintf("the answer has %d %s, want at least %d", told, unit, least))
 	}
 }

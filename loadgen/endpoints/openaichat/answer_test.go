@@ -1,19 +1,58 @@
 package openaichat
 
 import (
-	"errors"
-	"io"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/results"
 )
 
-func answerOf(read func(io.Reader, func(), *loadgen.Answer) error, body io.Reader, first func()) (loadgen.Answer, error) {
-	a := loadgen.Answer{PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens}
-	err := read(body, first, &a)
-	return a, err
+// header is an answer's header with a content type, or none.
+type header string
+
+func (h header) Field(name string) []byte {
+	if http.CanonicalHeaderKey(name) != "Content-Type" || h == "" {
+		return nil
+	}
+	return []byte(h)
+}
+
+// read gives the answer whose body comes in pieces, the i-th at the moment i.
+func read(r *reader, h header, pieces ...string) (a loadgen.Answer, gaps []time.Duration) {
+	x := &loadgen.Exchange{Gap: func(d time.Duration) { gaps = append(gaps, d) }}
+	x.Begin()
+	r.Begin(&httpx.Request{}, h, x)
+	complete := false
+	for i, p := range pieces {
+		if complete {
+			break
+		}
+		piece := []byte(p)
+		complete = r.Body(piece, results.Offset(i))
+		for j := range piece { // it is not ours any more
+			piece[j] = '!'
+		}
+	}
+	if !complete {
+		r.End(results.Offset(len(pieces)))
+	}
+	return x.Answer, gaps
+}
+
+func streamReader() *reader { return &reader{config: Config{Stream: true}} }
+
+func begun() loadgen.Answer {
+	var x loadgen.Exchange
+	x.Begin()
+	return x.Answer
 }
 
 // The first byte of content is the first delta that says something: neither
@@ -21,147 +60,360 @@ func answerOf(read func(io.Reader, func(), *loadgen.Answer) error, body io.Reade
 func TestFirstIsFirstContent(t *testing.T) {
 	for _, delta := range []string{
 		`{"content":"a"}`, `{"reasoning_content":"a"}`, `{"reasoning":"a"}`, `{"tool_calls":[{"index":0}]}`, `{"role":"assistant","content":"a"}`,
+		`{"c\u006fntent":"a"}`,
 	} {
-		r, w := io.Pipe()
-		said := 0
-		before := []string{
-			`data: {"choices":[{"delta":{"role":"assistant","content":""}}]}` + "\n\n",
-			`data: {"choices":[{"delta":{"content":null}}]}` + "\n\n", `data: {"choices":[],"usage":{"completion_tokens":1}}` + "\n\n", ": comment\n\n",
-		}
-		go func() {
-			for _, text := range before {
-				_, _ = io.WriteString(w, text)
-			}
-			// A pipe takes a write when the reader asks for more, so all before
-			// the comment has been looked at by now.
-			said = 1
-			_, _ = io.WriteString(w, `data: {"choices":[{"delta":`+delta+"}]}\n\n")
-			_, _ = io.WriteString(w, "data: [DONE]\n\n")
-			w.Close()
-		}()
-		a, err := answerOf(readStream(true), r, func() {
-			if said != 1 {
-				t.Errorf("%s: first was called before it", delta)
-			}
-		})
-		if err != nil || a.Chunks != 1 || a.Outcome != 0 {
-			t.Errorf("%s: %+v, %v", delta, a, err)
+		a, _ := read(streamReader(), "",
+			`data: {"choices":[{"delta":{"role":"assistant","content":""}}]}`+"\n\n",
+			`data: {"choices":[{"delta":{"content":null,"tool_calls":[]}}]}`+"\n\n", `data: {"choices":[],"usage":{"completion_tokens":1}}`+"\n\n", ": comment\n\n",
+			`data: {"choices":[{"delta":`+delta, "}]}\n", "\n", "data: [DONE]\n\n")
+		// The event is cut in three, and in with the last of them, the piece 6.
+		if a.Chunks != 1 || a.First != 6 || a.Final != 6 || a.Outcome != 0 {
+			t.Errorf("%s: %+v", delta, a)
 		}
 	}
 }
 
 func TestStreamAnswer(t *testing.T) {
-	calls := 0
-	a, err := answerOf(readStream(true), strings.NewReader(goodStream), func() { calls++ })
-	want := loadgen.Answer{Chunks: 2, Text: "a dog", PromptTokens: 20, OutputTokens: 3, CachedTokens: 16}
-	if err != nil || a != want || calls != 1 {
-		t.Errorf("got %+v, %v, first %d times; want %+v", a, err, calls, want)
-	}
-}
-
-// After [DONE] nothing is read unless the connection is to be used again.
-func TestNothingIsReadAfterDone(t *testing.T) {
-	for _, keep := range []bool{true, false} {
-		rest := &counting{}
-		a, err := answerOf(readStream(keep), io.MultiReader(strings.NewReader(goodStream), rest), func() {})
-		if err != nil || a.Text != "a dog" || (rest.reads > 0) != keep {
-			t.Errorf("kept %v: %d reads after [DONE], %+v, %v", keep, rest.reads, a, err)
+	want := begun()
+	want.Chunks, want.Text, want.PromptTokens, want.OutputTokens, want.CachedTokens = 2, "a dog", 20, 3, 16
+	r := streamReader()
+	for range 2 { // with fresh memory, and with used
+		want.First, want.Final, want.LongestGap = 0, 0, 0
+		if a, _ := read(r, "", goodStream); a != want {
+			t.Errorf("got %+v, want %+v", a, want)
+		}
+		events := strings.SplitAfter(goodStream, "\n\n")
+		a, gaps := read(r, "text/event-stream", events...)
+		want.First, want.Final, want.LongestGap = 1, 2, 1
+		if a != want || !reflect.DeepEqual(gaps, []time.Duration{1}) {
+			t.Errorf("in pieces: got %+v, gaps %v; want %+v", a, gaps, want)
 		}
 	}
 }
 
-// counting is an empty body that counts how often it is asked.
-type counting struct{ reads int }
+// The answer is complete with [DONE], whatever follows.
+func TestDoneCompletes(t *testing.T) {
+	r := streamReader()
+	x := &loadgen.Exchange{}
+	x.Begin()
+	r.Begin(&httpx.Request{}, header(""), x)
+	if r.Body([]byte(strings.TrimSuffix(goodStream, "\n")), 1) {
+		t.Error("complete before the last event's end")
+	}
+	if !r.Body([]byte("\ndata: {\n\n"), 2) || x.Answer.Outcome != 0 || x.Answer.Text != "a dog" {
+		t.Errorf("not complete with [DONE]: %+v", x.Answer)
+	}
+}
 
-func (c *counting) Read([]byte) (int, error) { c.reads++; return 0, io.EOF }
+func TestReasoningIsNotTakenTwice(t *testing.T) {
+	event := `data: {"choices":[{"delta":{"reasoning":"hm","reasoning_content":"hm"}}]}` + "\n\n"
+	if a, _ := read(streamReader(), "", event, event, "data: [DONE]\n\n"); a.Text != "hmhm" || a.Chunks != 2 {
+		t.Errorf("got %+v, want the text once of each chunk", a)
+	}
+	if a, _ := read(streamReader(), "", event, `data: {"choices":[{"delta":{"content":"dog"}}]}`+"\n\ndata: [DONE]\n\n"); a.Text != "dog" {
+		t.Errorf("got %q, want what was said rather than thought", a.Text)
+	}
+}
+
+// The last word on tokens counts, and what is not told stays unknown.
+func TestUsage(t *testing.T) {
+	tell := func(usage string) string { return `data: {"choices":[],"usage":` + usage + "}\n\n" }
+	for _, c := range []struct {
+		events                 string
+		prompt, output, cached int64
+	}{
+		{tell(`{"prompt_tokens":5,"completion_tokens":1}`) + tell(`{"prompt_tokens":5,"completion_tokens":2}`), 5, 2, -1},
+		{tell(`{"prompt_tokens":5,"completion_tokens":1}`) + tell(`null`), 5, 1, -1},
+		{tell(`{"prompt_tokens":5,"completion_tokens":1,"prompt_tokens_details":null}`), 5, 1, -1},
+		{tell(`{"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":0}}`), -1, 1, 0},
+		{tell(`{"completion_tokens":1,"prompt_tokens":-3}`), -1, 1, -1},
+	} {
+		// With usage null there is neither choice nor usage but the empty list.
+		a, _ := read(streamReader(), "", c.events+"data: [DONE]\n\n")
+		if a.Outcome != 0 || a.PromptTokens != c.prompt || a.OutputTokens != c.output || a.CachedTokens != c.cached {
+			t.Errorf("%s: %+v; want %d, %d, %d tokens", c.events, a, c.prompt, c.output, c.cached)
+		}
+	}
+}
 
 func TestBodyAnswer(t *testing.T) {
-	a, err := answerOf(readBody, strings.NewReader(goodBody), func() { t.Error("an answer that does not stream has no first token") })
-	want := loadgen.Answer{Chunks: 1, Text: "a dog", PromptTokens: 20, OutputTokens: 3, CachedTokens: results.UnknownTokens}
-	if err != nil || a != want {
-		t.Errorf("got %+v, %v; want %+v", a, err, want)
+	want := begun()
+	want.Chunks, want.Text, want.PromptTokens, want.OutputTokens = 1, "a dog", 20, 3
+	r := &reader{}
+	for _, pieces := range [][]string{{goodBody}, strings.Split(goodBody, "")} {
+		if a, _ := read(r, "", pieces...); a != want {
+			t.Errorf("got %+v, want %+v", a, want)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	chunks := func(n int, usage string) string {
+		return strings.Repeat(`data: {"choices":[{"delta":{"content":"a"}}]}`+"\n\n", n) + `data: {"choices":[],"usage":` + usage + "}\n\ndata: [DONE]\n\n"
+	}
+	for _, c := range []struct {
+		check  Check
+		stream bool
+		body   string
+		want   results.Outcome
+		detail string
+	}{
+		{Check{MinTokens: 3}, true, chunks(1, `{"completion_tokens":3}`), 0, ""},
+		{Check{MinTokens: 4}, true, chunks(5, `{"completion_tokens":3}`), results.WrongAnswer, "has 3 tokens, want at least 4"},
+		{Check{MinTokens: 2}, true, chunks(2, "null"), 0, ""},
+		{Check{MinTokens: 3}, true, chunks(2, "null"), results.WrongAnswer, "has 2 chunks and no count of tokens"},
+		{Check{MinTokens: 1}, false, `{"choices":[{"message":{"content":"a"}}]}`, results.WrongAnswer, "tells no count"},
+		{Check{Nonempty: true}, true, chunks(1, "null"), 0, ""},
+		{Check{Nonempty: true}, true, chunks(0, `{"completion_tokens":3}`), results.WrongAnswer, "no text"},
+		{Check{}, true, chunks(0, `{"completion_tokens":3}`), 0, ""},
+		{Check{}, false, `{"choices":[{"message":{"content":"a"}}]}`, 0, ""},
+	} {
+		a, _ := read(&reader{config: Config{Stream: c.stream, Check: c.check}}, "", c.body)
+		if a.Outcome != c.want || !strings.Contains(a.Detail, c.detail) {
+			t.Errorf("%+v of %s: %v, %q; want %v, %q", c.check, c.body, a.Outcome, a.Detail, c.want, c.detail)
+		}
 	}
 }
 
 func TestConfigRefuses(t *testing.T) {
 	t.Setenv("EVABENCH_TEST_NO_KEY", "")
+	t.Setenv("EVABENCH_TEST_BAD_KEY", "a\nb")
 	for name, c := range map[string]Config{
-		"path":     {Path: "v1"},
-		"reserved": {Path: "/v1", Extra: map[string]any{"stream": false}},
-		"no JSON":  {Path: "/v1", Extra: map[string]any{"x": make(chan int)}},
-		"no key":   {Path: "/v1", APIKeyEnv: "EVABENCH_TEST_NO_KEY"},
+		"path":      {Path: "v1"},
+		"bad path":  {Path: "/v 1"},
+		"reserved":  {Path: "/v1", Extra: map[string]any{"stream": false}},
+		"no JSON":   {Path: "/v1", Extra: map[string]any{"x": make(chan int)}},
+		"no key":    {Path: "/v1", APIKeyEnv: "EVABENCH_TEST_NO_KEY"},
+		"bad key":   {Path: "/v1", APIKeyEnv: "EVABENCH_TEST_BAD_KEY"},
+		"bad check": {Path: "/v1", Check: Check{MinTokens: -1}},
 	} {
-		if _, err := New(c, nil); err == nil {
-			t.Errorf("%s was accepted", name)
+		if _, err := New(c, nil); err == nil || strings.Contains(err.Error(), "a\nb") {
+			t.Errorf("%s gives %v", name, err)
 		}
 	}
 }
 
-// Two endpoints of one dialer share requests; those of another do not.
-func TestAim(t *testing.T) {
-	var ends []loadgen.Endpoint
-	for range 2 {
-		d, err := New(Default, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, u := range []string{"http://a:1", "http://b:1/base/"} {
-			e, err := d.Dial(u)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ends = append(ends, e)
-		}
-	}
-	p, err := ends[0].Prepare(request)
+// A request's body is JSON, the same each time, in one buffer that is not too
+// large.
+func TestPrepare(t *testing.T) {
+	c := Default
+	c.Extra = map[string]any{"z": 1.5, "a": map[string]any{"<b>": true}}
+	d, err := New(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	moved, ok := p.(loadgen.Aimer).Aim(ends[1])
-	if !ok || moved.(prepared).call.URL.String() != "http://b:1/base/v1/chat/completions" || p.(prepared).call.URL.Host != "a:1" {
-		t.Errorf("aimed %v: %+v", ok, moved)
+	e, err := d.Dial("http://a:1/base/")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, ok := p.(loadgen.Aimer).Aim(ends[2]); ok {
-		t.Error("aimed at an endpoint of other arguments")
+	p, err := e.Prepare(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"model":"vlm","max_tokens":8,"a":{"<b>":true},"z":1.5,"stream":true,"stream_options":{"include_usage":true},"messages":` + wantMessages + "}"
+	got := p.(*httpx.Request)
+	if string(got.Body.Bytes) != want || got.Path != "/v1/chat/completions" || !got.Close || !got.Stream {
+		t.Errorf("got %s %s, close %v, stream %v; want %s", got.Path, got.Body.Bytes, got.Close, got.Stream, want)
+	}
+	if _, err := e.Prepare(&loadgen.Request{Model: "m"}); err == nil {
+		t.Error("a request without messages was accepted")
+	}
+	image := make([]byte, 100_000)
+	p, err = e.Prepare(&loadgen.Request{Model: "m", Messages: []loadgen.Message{{Role: "user", Images: [][]byte{image, image}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := p.(*httpx.Request).Body.Bytes; !json.Valid(body) || cap(body)-len(body) > 4096 || cap(body) > 300_000 {
+		t.Errorf("a body of %d bytes takes %d, valid %v", len(body), cap(body), json.Valid(body))
 	}
 }
 
-// Whatever a server sends, the answer is one of few, and the counts hold.
-func fuzzRead(f *testing.F, streams bool, read func(io.Reader, func(), *loadgen.Answer) error, seeds ...string) {
-	for _, s := range seeds {
-		f.Add([]byte(s))
+// Whatever a server sends, however it is cut, the answer is one of few, the same
+// for every cut, and the counts hold.
+func fuzzRead(f *testing.F, config Config, seeds ...string) {
+	for i, s := range seeds {
+		f.Add([]byte(s), uint64(i))
 	}
-	f.Fuzz(func(t *testing.T, in []byte) {
-		calls := 0
-		a, err := answerOf(read, strings.NewReader(string(in)), func() { calls++ })
-		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Fatalf("a reader without faults gave %v", err)
+	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		var pieces []string
+		for rest := string(in); rest != ""; {
+			n := 1 + random.IntN(min(len(rest), 1+random.IntN(100)))
+			pieces, rest = append(pieces, rest[:n]), rest[n:]
 		}
-		switch a.Outcome {
+		r := &reader{config: config}
+		want, _ := read(r, "", string(in))
+		for _, p := range [][]string{pieces, strings.Split(string(in), "")} {
+			got, _ := read(r, "", p...)
+			if (got.First == results.NoOffset) != (want.First == results.NoOffset) || got.Final < got.First {
+				t.Fatalf("%q: first %d, final %d; as a whole %d", p, got.First, got.Final, want.First)
+			}
+			got.First, got.Final, got.LongestGap = want.First, want.Final, want.LongestGap
+			if got != want {
+				t.Fatalf("%q: %+v; as a whole %+v", p, got, want)
+			}
+		}
+		switch want.Outcome {
 		case 0, results.HTTP5xx, results.OOM, results.Malformed, results.WrongAnswer:
+		case results.Reset:
+			if !config.Stream {
+				t.Fatalf("%q: a whole answer that was cut off", in)
+			}
 		default:
-			t.Fatalf("outcome %v", a.Outcome)
+			t.Fatalf("outcome %v", want.Outcome)
 		}
-		if (a.Outcome == 0) != (a.Detail == "") || calls > 1 || (streams && a.Chunks > 0) != (calls == 1) || a.OutputTokens < results.UnknownTokens {
-			t.Fatalf("first called %d times, %+v", calls, a)
+		if (want.Outcome == 0) != (want.Detail == "") || config.Stream != (want.First != results.NoOffset) && want.Chunks > 0 || want.OutputTokens < results.UnknownTokens {
+			t.Fatalf("%q: %+v", in, want)
 		}
 	})
 }
 
-func FuzzStream(f *testing.F) {
+func FuzzChatStream(f *testing.F) {
 	seeds := []string{goodStream}
 	for _, r := range streamed(refusals) {
 		if len(r.Body) < 1000 {
 			seeds = append(seeds, r.Body)
 		}
 	}
-	fuzzRead(f, true, readStream(true), seeds...)
+	fuzzRead(f, Config{Stream: true}, seeds...)
 }
 
-func FuzzBody(f *testing.F) {
+func FuzzChatBody(f *testing.F) {
 	seeds := []string{goodBody}
 	for _, r := range refusals {
 		seeds = append(seeds, r.Body)
 	}
-	fuzzRead(f, false, readBody, seeds...)
+	fuzzRead(f, Config{}, seeds...)
+}
+
+// What is read of a chunk is what encoding/json reads of it, faults and all.
+func FuzzChunk(f *testing.F) {
+	for _, s := range []string{
+		`{"choices":[{"delta":{"content":"a","reasoning":"b","tool_calls":[1]},"finish_reason":"stop"},null],"usage":{"completion_tokens":3}}`,
+		`{"choices":null}`, `{"choices":[{"message":{"content":"\u00e9"}}],"usage":null}`, `{"usage":{"prompt_tokens":1.5}}`, `[]`, `null`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		r := &reader{}
+		c, ok := r.read(in)
+		var plain any
+		if err := json.Unmarshal(in, &plain); err != nil && !strings.Contains(err.Error(), "range") {
+			if ok {
+				t.Fatalf("%q was read: %+v", in, c)
+			}
+			return
+		}
+		want, text, clear := plainly(plain, strings.ToLower(string(in)))
+		if !clear {
+			return
+		}
+		if ok != (want != nil) || ok && (c.choices != want.choices || c.usage != want.usage || c.finished != want.finished || c.output != want.output || string(r.text) != text) {
+			t.Fatalf("%q: read %+v, %q, %v; want %+v, %q", in, c, r.text, ok, want, text)
+		}
+	})
+}
+
+// plainly reads a chunk off a document in memory; nil if it is none. It is not
+// clear for documents with a name twice, or numbers it cannot hold.
+func plainly(plain any, text string) (c *chunk, said string, clear bool) {
+	for _, name := range []string{"choices", "usage", "delta", "message", "content", "finish_reason", "completion_tokens", `\u`, "_tokens", "tool_calls", "reasoning"} {
+		if strings.Count(text, name) > 1 && name != "_tokens" || name == "_tokens" && strings.Count(text, name) > strings.Count(text, "completion_tokens") || name == "tool_calls" && strings.Contains(text, name) || name == "reasoning" && strings.Contains(text, name) {
+			return nil, "", false
+		}
+	}
+	c = &chunk{output: results.UnknownTokens}
+	bad := false
+	object := func(v any) map[string]any {
+		m, ok := v.(map[string]any)
+		bad = bad || !ok && v != nil
+		return m
+	}
+	whole, ok := plain.(map[string]any)
+	if !ok {
+		return nil, "", true
+	}
+	choices, ok := whole["choices"].([]any)
+	c.choices = ok
+	bad = bad || !ok && whole["choices"] != nil
+	for _, choice := range choices {
+		m := object(choice)
+		reason, ok := m["finish_reason"].(string)
+		bad = bad || !ok && m["finish_reason"] != nil
+		c.finished = c.finished || reason != ""
+		for _, name := range []string{"delta", "message"} {
+			content := object(m[name])["content"]
+			words, ok := content.(string)
+			bad = bad || !ok && content != nil
+			said += words
+		}
+	}
+	usage := object(whole["usage"])
+	c.usage = usage != nil
+	switch n := usage["completion_tokens"].(type) {
+	case nil:
+	case float64:
+		if n != float64(int64(n)) || strings.ContainsAny(text, ".e") || n >= 1<<53 {
+			return nil, "", false
+		}
+		if n >= 0 {
+			c.output = int64(n)
+		}
+	default:
+		bad = true
+	}
+	if bad {
+		return nil, "", true
+	}
+	return c, said, true
+}
+
+// A chunk costs no allocation, but for what its text makes a stream grow.
+func BenchmarkChunk(b *testing.B) {
+	var stream strings.Builder
+	const chunks = 1000
+	for i := range chunks {
+		fmt.Fprintf(&stream, `data: {"id":"chatcmpl-0123456789abcdef","object":"chat.completion.chunk","created":1764000000,"model":"vlm",`+
+			`"choices":[{"index":0,"delta":{"content":" word%d"},"logprobs":null,"finish_reason":null,"token_ids":null}]}`+"\n\n", i)
+	}
+	stream.WriteString("data: [DONE]\n\n")
+	events := strings.SplitAfter(stream.String(), "\n\n")
+	pieces := make([][]byte, len(events))
+	for i := range events {
+		pieces[i] = []byte(events[i])
+	}
+	r, x := streamReader(), &loadgen.Exchange{}
+	b.ReportAllocs()
+	for b.Loop() {
+		x.Begin()
+		r.Begin(&httpx.Request{}, header(""), x)
+		for i, p := range pieces {
+			if r.Body(p, results.Offset(i)) {
+				break
+			}
+		}
+		if x.Answer.Outcome != 0 || x.Answer.Chunks != chunks {
+			b.Fatalf("%+v", x.Answer)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*chunks), "ns/chunk")
+}
+
+func BenchmarkPrepare(b *testing.B) {
+	d, err := New(Default, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := d.Dial("http://a:1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &loadgen.Request{Model: "m", Messages: []loadgen.Message{{Role: "user", Text: "what is this?", Images: [][]byte{make([]byte, 100_000)}}}}
+	b.SetBytes(100_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Prepare(r); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -4,14 +4,10 @@ package openaichat
 
 import (
 	"bytes"
-	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -19,6 +15,7 @@ import (
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
+	"github.com/evabench/evabench/loadgen/internal/jsonscan"
 )
 
 // Config is the arguments of the kind.
@@ -45,6 +42,19 @@ type Config struct {
 	// APIKeyEnv names the environment variable that holds the API key; the key
 	// itself is never written anywhere.
 	APIKeyEnv string `yaml:"api_key_env" json:"api_key_env,omitempty"`
+	Check     Check  `yaml:"check" json:"check,omitzero"`
+	// Transport says how requests travel.
+	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
+}
+
+// A Check says what answers are held to, besides that they must say something:
+// some text, a tool call or tokens that the server counted.
+type Check struct {
+	// Nonempty asks for text.
+	Nonempty bool `yaml:"nonempty" json:"nonempty,omitempty"`
+	// MinTokens bounds the tokens of the answer as the server counts them, or the
+	// chunks of a stream where it tells no tokens.
+	MinTokens int64 `yaml:"min_tokens" json:"min_tokens,omitempty"`
 }
 
 // Default is the arguments that a scenario's are written over.
@@ -59,34 +69,61 @@ var reserved = []string{"messages", "model", "max_tokens", "stream", "stream_opt
 
 // New makes a dialer. A nil dial means TCP. The API key is read here.
 func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
-	d := &dialer{config: c, dial: dial, header: http.Header{
-		"Content-Type": {"application/json"}, "User-Agent": {"evabench"},
+	d := &dialer{config: c, dial: dial, fields: []httpx.Field{
+		{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: "evabench"},
 	}}
-	if !strings.HasPrefix(c.Path, "/") {
-		return nil, fmt.Errorf("endpoint openai-chat: path %q does not begin with a slash", c.Path)
+	var faults []error
+	var err error
+	if d.extra, err = extra(c); err != nil {
+		faults = append(faults, err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
-		if slices.Contains(reserved, name) {
-			return nil, fmt.Errorf("endpoint openai-chat: extra may not set %q", name)
-		}
-	}
-	if _, err := json.Marshal(c.Extra); err != nil {
-		return nil, fmt.Errorf("endpoint openai-chat: extra: %w", err)
+	if c.Check.MinTokens < 0 {
+		faults = append(faults, fmt.Errorf("check: min_tokens is %d", c.Check.MinTokens))
 	}
 	if c.APIKeyEnv != "" {
 		key := os.Getenv(c.APIKeyEnv)
 		if key == "" {
-			return nil, fmt.Errorf("endpoint openai-chat: the environment variable %s of api_key_env is not set", c.APIKeyEnv)
+			faults = append(faults, fmt.Errorf("the environment variable %s of api_key_env is not set", c.APIKeyEnv))
 		}
-		d.header.Set("Authorization", "Bearer "+key)
+		d.fields = append(d.fields, httpx.Field{Name: "Authorization", Value: "Bearer " + key})
+	}
+	if err := d.request(nil).Check(); err != nil {
+		faults = append(faults, err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("endpoint openai-chat: %w", err)
 	}
 	return d, nil
+}
+
+// extra writes what is the same in every body and stands before the messages,
+// in an order that stays.
+func extra(c Config) ([]byte, error) {
+	var text []byte
+	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
+		if slices.Contains(reserved, name) {
+			return nil, fmt.Errorf("extra may not set %q", name)
+		}
+		var b bytes.Buffer
+		w := json.NewEncoder(&b)
+		w.SetEscapeHTML(false)
+		if err := w.Encode(c.Extra[name]); err != nil {
+			return nil, fmt.Errorf("extra: %w", err)
+		}
+		text = jsonscan.AppendQuoted(append(text, ','), name)
+		text = append(append(text, ':'), bytes.TrimSpace(b.Bytes())...)
+	}
+	if c.Stream {
+		text = append(text, `,"stream":true,"stream_options":{"include_usage":true}`...)
+	}
+	return text, nil
 }
 
 type dialer struct {
 	config Config
 	dial   httpx.DialFunc
-	header http.Header
+	fields []httpx.Field
+	extra  []byte
 }
 
 func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
@@ -94,97 +131,19 @@ func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("endpoint openai-chat: %w", err)
 	}
-	return &endpoint{d, u.JoinPath(d.config.Path), httpx.NewClient(d.dial)}, nil
+	client, err := httpx.New(httpx.Config{
+		Base: u, Transport: d.config.Transport, Sheds: sheds, Dial: d.dial,
+		NewReader: func() httpx.Reader { return &reader{config: d.config} },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("endpoint openai-chat: %w", err)
+	}
+	return endpoint{client, d}, nil
 }
 
 type endpoint struct {
-	*dialer
-	url    *url.URL
-	client *httpx.Client
-}
-
-func (e *endpoint) Close() { e.client.Close() }
-
-// Prepare writes the request's body.
-func (e *endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
-	if len(r.Messages) == 0 {
-		return nil, errors.New("endpoint openai-chat: the request has no messages")
-	}
-	body := map[string]any{"messages": messages(r.Messages), "model": r.Model}
-	maps.Copy(body, e.config.Extra)
-	if e.config.Model != "" {
-		body["model"] = e.config.Model
-	}
-	if r.MaxTokens > 0 {
-		body["max_tokens"] = r.MaxTokens
-	}
-	if e.config.Stream {
-		body["stream"] = true
-		body["stream_options"] = map[string]bool{"include_usage": true}
-	}
-	var b bytes.Buffer
-	w := json.NewEncoder(&b)
-	w.SetEscapeHTML(false)
-	if err := w.Encode(body); err != nil {
-		return nil, fmt.Errorf("endpoint openai-chat: write the request: %w", err)
-	}
-	return prepared{e, httpx.Call{URL: e.url, Header: e.header, Body: b.Bytes(), Close: !e.config.KeepAlive}}, nil
-}
-
-type message struct {
-	Role    string `json:"role"`
-	Content any    `json:"content"` // a string, or parts
-}
-
-type part struct {
-	Type     string    `json:"type"`
-	Text     string    `json:"text,omitempty"`
-	ImageURL *imageURL `json:"image_url,omitempty"`
-}
-
-type imageURL struct {
-	URL string `json:"url"`
-}
-
-func messages(in []loadgen.Message) []message {
-	out := make([]message, len(in))
-	for i, m := range in {
-		out[i] = message{m.Role, m.Text}
-		if len(m.Images) == 0 {
-			continue
-		}
-		parts := []part{{Type: "text", Text: m.Text}}
-		for _, jpeg := range m.Images {
-			parts = append(parts, part{Type: "image_url", ImageURL: &imageURL{
-				"data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(jpeg),
-			}})
-		}
-		out[i].Content = parts
-	}
-	return out
-}
-
-type prepared struct {
-	endpoint *endpoint
-	call     httpx.Call
-}
-
-// Aim gives the same request for another endpoint of the same dialer.
-func (p prepared) Aim(to loadgen.Endpoint) (loadgen.Prepared, bool) {
-	e, ok := to.(*endpoint)
-	if !ok || e.dialer != p.endpoint.dialer {
-		return nil, false
-	}
-	p.endpoint, p.call.URL = e, e.url
-	return p, true
-}
-
-func (p prepared) Do(ctx context.Context, first func()) loadgen.Answer {
-	var read httpx.Reader = readBody
-	if p.endpoint.config.Stream {
-		read = readStream(p.endpoint.config.KeepAlive)
-	}
-	return p.endpoint.client.Send(ctx, &p.call, first, read, sheds)
+	*httpx.Client
+	dialer *dialer
 }
 
 // sheds reports whether a 503 speaks of a full queue or of admission.

@@ -1,17 +1,16 @@
 package openaichat
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/endpointtest"
+	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/results"
 )
 
@@ -67,6 +66,8 @@ data: [DONE]
 const goodBody = `{"choices":[{"message":{"role":"assistant","content":"a dog"},"finish_reason":"stop"}],` +
 	`"usage":{"prompt_tokens":20,"completion_tokens":3}}`
 
+var isJSON = http.Header{"Content-Type": {"application/json"}}
+
 var refusals = map[string]endpointtest.Refusal{
 	"queue full":         {Status: 503, Body: `{"error":{"message":"queue is full","type":"ServiceUnavailable","code":503}}`, Want: results.Shed},
 	"admission":          {Status: 503, Body: `{"object":"error","message":"Admission limit reached","type":"x"}`, Want: results.Shed},
@@ -75,6 +76,9 @@ var refusals = map[string]endpointtest.Refusal{
 	"200 with a fault":   {Status: 200, Body: `{"error":{"message":"broke"}}`, Want: results.HTTP5xx},
 	"200 out of memory":  {Status: 200, Body: `{"error":{"message":"CUDA Out Of Memory"}}`, Want: results.OOM},
 	"200 without choice": {Status: 200, Body: `{"choices":[]}`, Want: results.WrongAnswer},
+	"streamed anyway":    {Status: 200, Body: goodStream, Header: http.Header{"Content-Type": {"text/event-stream; charset=utf-8"}}, Want: results.OK, Otherwise: true},
+	"a page with JSON":   {Status: 200, Body: goodBody, Header: http.Header{"Content-Type": {"Text/HTML;charset=utf-8"}}, Want: results.Malformed},
+	"wrong types":        {Status: 200, Body: `{"choices":[{"message":{"content":5}}]}`, Want: results.Malformed},
 	"200 says nothing":   {Status: 200, Body: `{"choices":[{"message":{"content":""},"finish_reason":"stop"}],"usage":{"completion_tokens":0}}`, Want: results.WrongAnswer},
 }
 
@@ -83,7 +87,9 @@ func streamed(all map[string]endpointtest.Refusal) map[string]endpointtest.Refus
 	out := map[string]endpointtest.Refusal{
 		// A stream that ends without a word was cut off.
 		"200 without body":     {Status: 200, Body: ``, Want: results.Reset},
-		"200 with a page":      {Status: 200, Body: "<html>hello</html>\n", Want: results.Reset},
+		"200 with a bare page": {Status: 200, Body: "<html>hello</html>\n", Header: http.Header{"Content-Type": nil}, Want: results.Reset},
+		"whole, not streamed":  {Status: 200, Body: goodBody, Header: isJSON, Want: results.OK, Otherwise: true},
+		"fault, not streamed":  {Status: 200, Body: `{"error":{"message":"broke"}}`, Header: isJSON, Want: results.HTTP5xx},
 		"200 no JSON":          {Status: 200, Body: "data: hello\n\n", Want: results.Malformed},
 		"200 other JSON":       {Status: 200, Body: "data: {}\n\n", Want: results.Malformed},
 		"cut off":              {Status: 200, Body: `data: {"choices":[{"delta":{"content":"a"}}]}` + "\n\n", Want: results.Reset},
@@ -97,7 +103,7 @@ func streamed(all map[string]endpointtest.Refusal) map[string]endpointtest.Refus
 		"a line without bound": {Status: 200, Body: "data: " + strings.Repeat("x", 10_000_001) + "\n\n", Want: results.Malformed},
 	}
 	for name, r := range all {
-		if r.Status == 200 {
+		if r.Status == 200 && r.Header == nil {
 			r.Body = "data: " + r.Body + "\n\ndata: [DONE]\n\n"
 		}
 		out[name] = r
@@ -113,7 +119,9 @@ func TestConformance(t *testing.T) {
 		config.Extra = map[string]any{"cache_prompt": false}
 		config.APIKeyEnv = "EVABENCH_TEST_KEY"
 		s := endpointtest.Subject{
-			New: func(dial func(ctx context.Context, network, addr string) (net.Conn, error)) (loadgen.Dialer, error) {
+			New: func(transport httpx.Transport, dial httpx.DialFunc) (loadgen.Dialer, error) {
+				config := config
+				config.Transport = transport
 				return New(config, dial)
 			},
 			Request: request, Refusals: refusals, Whole: !stream,
