@@ -60,6 +60,7 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 	for i := range b.Services {
 		s := &b.Services[i].Service
 		s.Timeout, s.Load = a.toClock(s.Timeout), a.loadToClock(s.Load)
+		s.Retry.Pause = a.toClock(s.Retry.Pause)
 	}
 	b.CollectEvery = max(a.toClock(cmp.Or(b.CollectEvery, runner.DefaultCollectEvery)), collectors.ShortestEvery)
 	if devices := b.Devices; devices != nil {
@@ -92,6 +93,10 @@ func (a Acceleration) loadToClock(l scenarios.Load) scenarios.Load {
 	l.Think = a.toClock(l.Think)
 	l.FailurePause = a.toClock(cmp.Or(l.FailurePause, loadgen.DefaultFailurePause))
 	l.Ramp = a.toClock(cmp.Or(l.Ramp, loadgen.DefaultRamp))
+	l.Shape = slices.Clone(l.Shape)
+	for i := range l.Shape {
+		l.Shape[i].At = a.toClock(l.Shape[i].At)
+	}
 	return l
 }
 
@@ -149,8 +154,14 @@ func (a Acceleration) planToServer(p results.StepPlan) results.StepPlan {
 	return p
 }
 
+// isRate reports whether a level grows with the clock's speed: requests a second,
+// and how many times as fast as it was recorded a trace is played.
 func isRate(l results.Level) bool {
-	return l.Arrivals == scenarios.Constant || l.Arrivals == scenarios.Poisson
+	switch l.Arrivals {
+	case scenarios.Constant, scenarios.Poisson, scenarios.Gamma, scenarios.Trace:
+		return true
+	}
+	return false
 }
 
 // round and rounded leave what a person reads.

@@ -48,15 +48,17 @@ func numbers(v reflect.Value, path string, fresh bool, f func(path string, v ref
 func TestEverySpanOfABenchIsTurned(t *testing.T) {
 	const k, span, fraction = 60, time.Hour, 100.0
 	fractions := map[string]float64{ // by what they are multiplied
-		"Services.Service.Load.FPS":     k,
-		"Services.Service.Load.Levels":  1, // the chooser's plans hold them, and are turned
-		"Services.Service.Percentiles":  1, // shares
-		"Services.Service.SLO.Limit":    1, // judged by records, in server time
-		"Services.Service.SLO.Quantile": 1, // a share
+		"Services.Service.Load.FPS":          k,
+		"Services.Service.Load.Levels":       1, // the chooser's plans hold them, and are turned
+		"Services.Service.Load.Burstiness":   1, // the form of gaps, of any length
+		"Services.Service.Load.Shape.Factor": 1, // of the level
+		"Services.Service.Percentiles":       1, // shares
+		"Services.Service.SLO.Limit":         1, // judged by records, in server time
+		"Services.Service.SLO.Quantile":      1, // a share
 	}
 	spans := []string{
 		"CollectEvery", "Services.Service.Load.FailurePause", "Services.Service.Load.Ramp",
-		"Services.Service.Load.Think", "Services.Service.Timeout",
+		"Services.Service.Load.Shape.At", "Services.Service.Load.Think", "Services.Service.Retry.Pause", "Services.Service.Timeout",
 	}
 	var given runner.Bench
 	numbers(reflect.ValueOf(&given).Elem(), "", true, func(_ string, v reflect.Value) {
@@ -106,18 +108,18 @@ func TestDefaultsAreServerTime(t *testing.T) {
 	}
 }
 
-// Levels are rates, which grow, or numbers of something, which do not; each
+// Levels are rates or speeds, which grow, or numbers of something, which do not; each
 // kind of arrivals is known for one of them.
 func TestLevelsAreRatesOrNumbers(t *testing.T) {
 	numbersOf := []string{scenarios.Cameras, scenarios.Closed}
 	for _, kind := range scenarios.ArrivalKinds() {
 		unit := scenarios.Load{Arrivals: kind}.Unit()
 		rate := isRate(results.Level{Arrivals: kind, Unit: unit})
-		if rate == slices.Contains(numbersOf, kind) || rate != strings.HasSuffix(unit, "/s") {
+		if rate == slices.Contains(numbersOf, kind) || rate != (strings.HasSuffix(unit, "/s") || unit == "x") {
 			t.Errorf("arrivals %q in %s: taken for a rate: %v", kind, unit, rate)
 		}
 	}
-	if len(scenarios.ArrivalKinds()) < 4 {
-		t.Errorf("arrivals %q, want at least the four that there were", scenarios.ArrivalKinds())
+	if len(scenarios.ArrivalKinds()) < 6 {
+		t.Errorf("arrivals %q, want at least the six that there were", scenarios.ArrivalKinds())
 	}
 }
