@@ -103,6 +103,7 @@ func streamed(all map[string]endpointtest.Refusal) map[string]endpointtest.Refus
 		"a line without bound": {Status: 200, Body: "data: " + strings.Repeat("x", 10_000_001) + "\n\n", Want: results.Malformed},
 	}
 	for name, r := range all {
+		r.Otherwise = false
 		if r.Status == 200 && r.Header == nil {
 			r.Body = "data: " + r.Body + "\n\ndata: [DONE]\n\n"
 		}

@@ -49,7 +49,11 @@ func (s *Scanner) Reset(text []byte) { *s = Scanner{b: text} }
 
 // End reports whether the whole document was read and is valid JSON.
 func (s *Scanner) End() bool {
-	return s.space() == 0 && s.i == len(s.b) && s.depth == 0 && len(s.b) > 0
+	if s.space() != 0 || s.i != len(s.b) || s.depth != 0 {
+		return false
+	}
+	all := Scanner{b: s.b}
+	return all.space() != 0 // white space alone is no document
 }
 
 // Fail makes the document invalid: the caller met what may not stand there.

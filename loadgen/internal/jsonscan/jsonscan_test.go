@@ -178,6 +178,17 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// A caller that takes no value has read no document.
+func TestNothingTaken(t *testing.T) {
+	for _, text := range []string{"", " ", "5", " {}"} {
+		var s Scanner
+		s.Reset([]byte(text))
+		if s.Array() || s.End() {
+			t.Errorf("%q: nothing was taken, and that is valid", text)
+		}
+	}
+}
+
 // A caller that does not take a value it met gets no valid document.
 func TestForgottenValue(t *testing.T) {
 	var s Scanner
