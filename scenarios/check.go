@@ -29,10 +29,30 @@ func (b *builder) kinds(c Checks) {
 				b.kind(k.check, k.spec, k.told.V.at)
 			}
 		}
+		if c.Arrivals != nil && b.loads[i] {
+			b.arrivals(c.Arrivals, v.Load, r.Load.V)
+		}
 		for j, s := range v.Scrapes {
 			if j < len(r.Scrape.V) && r.Scrape.V[j].OK {
 				b.kind(c.Source, s, r.Scrape.V[j].V.at)
 			}
+		}
+	}
+}
+
+// arrivals makes the check of a load at its levels, to the first fault.
+func (b *builder) arrivals(check func(Load, float64) error, l Load, r rawLoad) {
+	for i, level := range l.Levels {
+		n := r.Arrivals.N
+		switch {
+		case r.File.N != nil: // one fault for all levels
+			n = r.File.N
+		case i < len(r.Levels.V):
+			n = r.Levels.V[i].N
+		}
+		if err := check(l, level); err != nil {
+			b.outside(n, err)
+			return
 		}
 	}
 }

@@ -36,6 +36,7 @@ type rawService struct {
 	Workload    at[spec]                  `yaml:"workload" doc:"what is asked" need:"such as workload: {kind: agent}"`
 	Scrape      at[[]at[spec]]            `yaml:"scrape" doc:"pages of the server that collectors read"`
 	Load        at[rawLoad]               `yaml:"load" doc:"how often it is asked" need:"such as load: {arrivals: closed, levels: [4]}"`
+	Retry       at[rawRetry]              `yaml:"retry" doc:"ask again after a failure; each time is an arrival of its own; default never"`
 	Timeout     at[time.Duration]         `yaml:"timeout" doc:"of one request; default 30s for vision, 5m for agent"`
 	MaxInFlight at[int]                   `yaml:"max_in_flight" doc:"most requests in flight at once; 0 leaves it to the load generator"`
 	Percentiles at[[]at[float64]]         `yaml:"percentiles" doc:"which to tell, between 0 and 1; default 0.5, 0.95, 0.99 for vision and 0.5, 0.9 for agent"`
@@ -47,11 +48,25 @@ type rawModel struct {
 }
 
 type rawLoad struct {
-	Arrivals         at[string]        `yaml:"arrivals" doc:"constant, poisson, cameras or closed" need:"known: constant, poisson, cameras, closed"`
-	Levels           at[[]at[float64]] `yaml:"levels" doc:"the ladder: requests a second, cameras, or users" need:"such as levels: [4, 8]"`
+	Arrivals         at[string]        `yaml:"arrivals" doc:"constant, poisson, gamma, cameras, trace or closed" need:"known: constant, poisson, gamma, cameras, trace, closed"`
+	Levels           at[[]at[float64]] `yaml:"levels" doc:"the ladder: requests a second, cameras, users, or how many times as fast a trace is played" need:"such as levels: [4, 8]"`
 	FPS              at[float64]       `yaml:"fps" doc:"frames a second of each camera"`
+	Burstiness       at[float64]       `yaml:"burstiness" doc:"gamma, 0.01 to 100: 1 is as poisson, less comes in bursts, more is more even"`
+	File             at[string]        `yaml:"file" doc:"trace: the file of the moments at which sessions are due, in seconds or as dates: one a line, or JSON lines or CSV with a timestamp; once it ends there is no more load"`
+	Shape            at[[]at[rawRate]] `yaml:"shape" doc:"open loops: how the rate rises and falls within the window, evenly between points; two points at one moment make a jump"`
 	Think            at[time.Duration] `yaml:"think" doc:"closed loop: mean time between a user's sessions; default 0s"`
 	ThinkExponential at[bool]          `yaml:"think_exponential" doc:"draw think times from an exponential distribution; default false"`
+}
+
+type rawRate struct {
+	At     at[time.Duration] `yaml:"at" doc:"time since the window's start; the warm-up has the first point's factor" need:"such as at: 10s"`
+	Factor at[float64]       `yaml:"factor" doc:"what the level is multiplied by, 0 to 1000" need:"such as factor: 5"`
+}
+
+type rawRetry struct {
+	Attempts at[int]           `yaml:"attempts" doc:"asked again at most so often, 1 to 100" need:"such as attempts: 2"`
+	On       at[[]at[string]]  `yaml:"on" doc:"after these outcomes: http_4xx, http_5xx, shed, timeout, connect, reset, malformed, wrong_answer, oom" need:"such as on: [shed, connect]"`
+	Pause    at[time.Duration] `yaml:"pause" doc:"before each; default 1s"`
 }
 
 type rawSteps struct {
@@ -67,7 +82,7 @@ type rawMatrix struct {
 	Layout    at[[]at[scalar]]              `yaml:"layout" doc:"MIG layouts: off, 4x1g.24gb, 2g.48gb+2x1g.24gb"`
 	Sharing   at[[]at[scalar]]              `yaml:"sharing" doc:"how processes share a device: ts, ts:short, mps, mps:50"`
 	Placement at[[]at[scalar]]              `yaml:"placement" doc:"which instance on which device; default auto"`
-	Routing   at[[]at[scalar]]              `yaml:"routing" doc:"how requests are spread over instances; default round-robin"`
+	Routing   at[[]at[scalar]]              `yaml:"routing" doc:"how requests are spread over instances: round-robin, least-outstanding, sticky, prefix-hash(chars=256,load=1.25), or weighted(3,1) with a weight for each instance, which is checked when they are placed; in quotes where a comma is in it; default round-robin"`
 	Workers   at[[]at[ordered[at[int]]]]    `yaml:"workers" doc:"workers by model; {} is as in services"`
 	Params    at[ordered[at[[]at[scalar]]]] `yaml:"params" doc:"service.name: list of values for the launcher"`
 	Exclude   at[[]at[rawPoint]]            `yaml:"exclude" doc:"points to leave out; a key that is not told matches all"`
@@ -78,7 +93,7 @@ type rawPoint struct {
 	Layout    at[scalar]              `yaml:"layout" doc:"one layout"`
 	Sharing   at[scalar]              `yaml:"sharing" doc:"one sharing"`
 	Placement at[scalar]              `yaml:"placement" doc:"one placement"`
-	Routing   at[scalar]              `yaml:"routing" doc:"one routing"`
+	Routing   at[scalar]              `yaml:"routing" doc:"one routing, such as weighted(3,1)"`
 	Workers   at[ordered[at[int]]]    `yaml:"workers" doc:"workers by model"`
 	Params    at[ordered[at[scalar]]] `yaml:"params" doc:"service.name: value"`
 }

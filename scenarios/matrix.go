@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 )
 
@@ -19,7 +18,7 @@ type Matrix struct {
 	Layouts    []string // canonical; default "off"
 	Sharings   []string // default "ts"
 	Placements []string // default "auto"
-	Routings   []string // default "round-robin"
+	Routings   []string // as [ParseRouting] reads them, without spaces; default "round-robin"
 	// Workers are overrides by model; an empty map is as in the services.
 	Workers []map[string]int
 	Params  []Param // in the file's order
@@ -201,15 +200,15 @@ func (b *builder) points(c Checks) {
 	m := &b.s.Matrix
 	before := len(b.faults) // with those of kinds, which do not matter here
 	decoded := b.where.after == b.where.before && (b.raw.Matrix.N == nil || b.raw.Matrix.OK)
-	plain := func(check func(string) error) func(*string) error {
-		return func(v *string) error {
+	plain := func(check func(string) error) func(*node, *string) error {
+		return func(_ *node, v *string) error {
 			if check == nil {
 				return nil
 			}
 			return check(*v)
 		}
 	}
-	layout := func(v *string) error {
+	layout := func(_ *node, v *string) error {
 		if c.Layout == nil {
 			return nil
 		}
@@ -219,18 +218,22 @@ func (b *builder) points(c Checks) {
 		}
 		return err
 	}
-	routing := plain(func(v string) error {
-		if c.Router == nil {
+	routing := func(n *node, v *string) error {
+		spec, canonical, err := b.routing(n, *v)
+		if err != nil {
+			return err
+		}
+		if *v = canonical; c.Router == nil {
 			return nil
 		}
-		return c.Router(kind.Spec{Name: v})
-	})
+		return c.Router(spec)
+	}
 	b.dimension(m.Layouts, b.where.layout, "layout", layout)
 	b.dimension(m.Sharings, b.where.sharing, "sharing", plain(c.Sharing))
 	b.dimension(m.Placements, b.where.placement, "placement", plain(c.Placement))
 	b.dimension(m.Routings, b.where.routing, "routing", routing)
 	for _, p := range m.Params {
-		b.dimension(p.Values, b.where.params[p.Name], "params."+p.Name, func(*string) error { return nil })
+		b.dimension(p.Values, b.where.params[p.Name], "params."+p.Name, func(*node, *string) error { return nil })
 	}
 	check := func(points []Point, raw []at[rawPoint]) {
 		for i := range min(len(points), len(raw)) {
@@ -249,14 +252,14 @@ func (b *builder) points(c Checks) {
 }
 
 // dimension checks the values of one dimension and that none repeats.
-func (b *builder) dimension(list []string, where []*node, name string, check func(*string) error) {
+func (b *builder) dimension(list []string, where []*node, name string, check func(*node, *string) error) {
 	for i := range list {
 		n := b.raw.Matrix.N
 		if i < len(where) && where[i] != nil {
 			n = where[i]
 		}
 		written := list[i]
-		if err := check(&list[i]); err != nil {
+		if err := check(n, &list[i]); err != nil {
 			b.outside(n, err)
 		} else if j := slices.Index(list[:i], list[i]); j >= 0 {
 			text := fmt.Sprintf("matrix.%s repeats %s", name, cut(written))
@@ -268,9 +271,9 @@ func (b *builder) dimension(list []string, where []*node, name string, check fun
 	}
 }
 
-func (b *builder) told(n *node, value *string, check func(*string) error) {
+func (b *builder) told(n *node, value *string, check func(*node, *string) error) {
 	if *value != "" {
-		b.outside(n, check(value))
+		b.outside(n, check(n, value))
 	}
 }
 

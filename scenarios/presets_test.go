@@ -169,8 +169,9 @@ func TestSchemaKnowsWhatReadKnows(t *testing.T) {
 		}
 	}
 	walk(root, "", "")
-	// scenario, server, service, model, load, steps, collect, matrix, two points.
-	if compared != 10 {
-		t.Errorf("%d maps were compared, want 10", compared)
+	// scenario, server, service, model, load, rate, retry, steps, collect, matrix, two
+	// points.
+	if compared != 12 {
+		t.Errorf("%d maps were compared, want 12", compared)
 	}
 }

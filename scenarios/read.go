@@ -3,7 +3,6 @@ package scenarios
 import (
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,6 +61,7 @@ type builder struct {
 	raw   rawScenario
 	s     *Scenario
 	where nodes
+	loads []bool // of each service: whether its load has no fault
 }
 
 // or gives the value that was told, or the default.
@@ -171,7 +171,10 @@ func (b *builder) service(p pair[at[rawService]]) Service {
 		b.fault(r.MaxInFlight.N, where+".max_in_flight is not negative", "")
 	}
 	v.Models = b.models(r.Models, where+".models")
+	before := len(b.faults)
 	v.Load = b.load(r.Load, where+".load")
+	b.loads = append(b.loads, r.Load.OK && len(b.faults) == before)
+	v.Retry = b.retry(r.Retry, where+".retry")
 	if v.Percentiles = percentiles; r.Percentiles.N != nil {
 		v.Percentiles = b.percentiles(r.Percentiles.V, where+".percentiles")
 	}
@@ -236,55 +239,6 @@ func (b *builder) slo(list []at[string]) []results.Clause {
 		all = append(all, c)
 	}
 	return all
-}
-
-func (b *builder) load(r at[rawLoad], where string) Load {
-	l := Load{
-		Arrivals: or(r.V.Arrivals, ""), FPS: or(r.V.FPS, 0),
-		Think: or(r.V.Think, 0), ThinkExponential: or(r.V.ThinkExponential, false),
-	}
-	words := ArrivalKinds()
-	switch {
-	case r.V.Arrivals.OK && !slices.Contains(words, l.Arrivals):
-		b.fault(r.V.Arrivals.N, fmt.Sprintf("%s.arrivals %q is not known", where, cut(l.Arrivals)), known(l.Arrivals, words))
-	case r.V.Arrivals.OK:
-		b.loadKeys(r, l, where)
-	}
-	if r.V.Levels.OK && len(r.V.Levels.V) == 0 {
-		b.fault(r.V.Levels.N, where+".levels is empty", "name at least one level")
-	}
-	for _, level := range r.V.Levels.V {
-		switch {
-		case !level.OK:
-		case !(level.V > 0):
-			b.fault(level.N, fmt.Sprintf("%s.levels are above 0, not %s", where, number(level.V)), "leave the service out to give it no load")
-		case l.Unit() != "req/s" && (level.V != math.Trunc(level.V) || level.V > 1e6):
-			b.fault(level.N, fmt.Sprintf("%s.levels are whole numbers of %s up to a million, not %s", where, l.Unit(), number(level.V)), "")
-		}
-		l.Levels = append(l.Levels, level.V)
-	}
-	return l
-}
-
-// loadKeys checks the keys that only some arrivals have.
-func (b *builder) loadKeys(r at[rawLoad], l Load, where string) {
-	fps, think := r.V.FPS, r.V.Think
-	switch {
-	case l.Arrivals == Cameras && fps.N == nil:
-		b.fault(r.N, where+" has no fps", "cameras need their frames a second: write fps: 5")
-	case l.Arrivals != Cameras && fps.N != nil:
-		b.fault(fps.N, fmt.Sprintf("%s.fps goes with cameras, not %s", where, l.Arrivals), "")
-	case fps.OK && !(l.FPS > 0):
-		b.fault(fps.N, where+".fps is above 0", "")
-	}
-	for _, n := range []*node{think.N, r.V.ThinkExponential.N} {
-		if n != nil && l.Arrivals != Closed {
-			b.fault(n, fmt.Sprintf("%s: think times go with closed, not %s", where, l.Arrivals), "")
-		}
-	}
-	if l.Think < 0 {
-		b.fault(think.N, where+".think is not negative", "")
-	}
 }
 
 // ladder checks that the services' levels make one ladder.

@@ -138,7 +138,7 @@ func TestFaultText(t *testing.T) {
 		{"unknown key", "    scrape:", "    scrap:", `f.yaml:10:5: unknown key "scrap" in services.eyes
       scrap: [torchserve]
       ^
-  did you mean scrape? known: role, launcher, endpoint, models, workload, scrape, load, timeout, max_in_flight, percentiles, slo`},
+  did you mean scrape? known: role, launcher, endpoint, models, workload, scrape, load, retry, timeout, max_in_flight, percentiles, slo`},
 		{"unit of a duration", "warmup: 1s", "warmup: 5", `f.yaml:20:17: steps.warmup has the wrong unit: say 5s
   steps: {warmup: 5, window: 2s}
                   ^
@@ -371,6 +371,7 @@ func FuzzRead(f *testing.F) {
 		data, _ := Preset(p.Name)
 		f.Add(data)
 	}
+	f.Add([]byte(routed))
 	for _, text := range []string{"", "a: &a [*a]", "? x\n: y", "- - - -", "{", "a: |\n  b", "\ufeffversion: 1", "a: 'b", "%YAML 1.2\n---\n", "version: 1\n\tname: x"} {
 		f.Add([]byte(text))
 	}
@@ -407,10 +408,14 @@ func describe(s *Scenario) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, s.Version, s.Name, s.About, names(&s.Server.Backend), s.Server.GPUs, s.Server.Allow, s.Warmup, s.Window, s.CollectEvery, s.Replicates, s.Seed)
 	for _, v := range s.Services {
-		fmt.Fprintln(&b, v.Name, v.Role, names(&v.Launcher), names(&v.Endpoint), names(&v.Workload), v.Models, v.Load, v.Timeout, v.MaxInFlight, v.Percentiles, v.SLO)
+		fmt.Fprintln(&b, v.Name, v.Role, names(&v.Launcher), names(&v.Endpoint), names(&v.Workload), v.Models, v.Load, v.Retry, v.Timeout, v.MaxInFlight, v.Percentiles, v.SLO)
 		for _, s := range v.Scrapes {
 			fmt.Fprintln(&b, names(&s))
 		}
+	}
+	for _, routing := range s.Matrix.Routings {
+		spec, err := ParseRouting(routing)
+		fmt.Fprintln(&b, names(&spec), err)
 	}
 	cells, _ := s.Cells(nil)
 	fmt.Fprintln(&b, cells, s.StepPlans())

@@ -66,6 +66,7 @@ type Service struct {
 	Models  []Model // at least one, in the file's order
 	Load    Load
 
+	Retry       Retry
 	Timeout     time.Duration // of one exchange, above 0
 	MaxInFlight int           // 0 means the load generator's own bound
 	// Percentiles are those to be told, each in (0, 1), ascending.
@@ -79,51 +80,13 @@ type Model struct {
 	Workers int // processes, at least 1; a matrix may say otherwise
 }
 
-// The kinds of arrivals.
-const (
-	Constant = "constant" // open loop, evenly spaced; levels in req/s
-	Poisson  = "poisson"  // open loop, exponential gaps; levels in req/s
-	Cameras  = "cameras"  // open loop, periodic cameras; levels in cameras
-	Closed   = "closed"   // users who wait for the answer; levels in users
-)
-
-// ArrivalKinds lists the kinds of arrivals that a file can name.
-func ArrivalKinds() []string { return []string{Constant, Poisson, Cameras, Closed} }
-
-// A Load is how a service is driven.
-type Load struct {
-	Arrivals string // Constant, Poisson, Cameras or Closed
-	// Levels is the ladder, at least one, each above 0; whole numbers for
-	// Cameras and Closed.
-	Levels []float64
-	FPS    float64 // frames a second of each camera; 0 unless Cameras
-	// Think is the mean time a user of a Closed loop waits between sessions.
-	Think            time.Duration
-	ThinkExponential bool // draw it, instead of taking it as it is
-	// FailurePause and Ramp are those of the load generator (loadgen.Load): the
-	// least pause of a Closed loop's user after a failure, and the time over
-	// which users without think time start. No key of a file sets them; 0 means
-	// the load generator's own.
-	FailurePause, Ramp time.Duration
-}
-
-// Unit is the unit of Levels: "req/s", "cameras" or "users".
-func (l Load) Unit() string {
-	switch l.Arrivals {
-	case Cameras:
-		return "cameras"
-	case Closed:
-		return "users"
-	default:
-		return "req/s"
-	}
-}
-
 // Checks judge what this package cannot know. A nil check is not made. Each
 // must have no side effect: it builds and throws away. A [Fault] inside an
 // error keeps its place; any other error is placed at the value it is about.
 type Checks struct {
 	Backend, Launcher, Endpoint, Workload, Source, Router func(kind.Spec) error
+	// Arrivals checks a service's load at one of its levels.
+	Arrivals func(l Load, level float64) error
 	// Layout checks a layout and gives its canonical text.
 	Layout             func(text string) (canonical string, err error)
 	Sharing, Placement func(text string) error
