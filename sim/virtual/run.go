@@ -92,10 +92,6 @@ func (r *run) service(i int, placed []services.Assignment) (*service, error) {
 	if of.Load.Arrivals != scenarios.Closed {
 		return nil, fmt.Errorf("arrivals are %s; only closed loops run in virtual time", of.Load.Arrivals)
 	}
-	var err error
-	if v.router, err = router(r.cell.Config.Routing); err != nil {
-		return nil, err
-	}
 	for _, a := range placed {
 		if a.Service != of.Name {
 			continue
@@ -107,7 +103,9 @@ func (r *run) service(i int, placed []services.Assignment) (*service, error) {
 		v.instances = append(v.instances, one)
 	}
 	v.inFlight = make([]int64, len(v.instances))
-	return v, nil
+	var err error
+	v.router, err = router(r.cell.Config.Routing, len(v.instances))
+	return v, err
 }
 
 // launch starts an instance of a service on its device.
@@ -176,35 +174,72 @@ func (v *service) first(u, users int, random *rand.Rand) time.Duration {
 
 // session runs the n-th session of all, a user's, and then the user's next.
 func (v *service) session(u int, n int64, users int, random *rand.Rand) {
-	s := v.workload.Session(v.cell.Seed, n)
-	var call func(prev *loadgen.Answer, k uint64)
-	call = func(prev *loadgen.Answer, k uint64) {
-		q, more := s.Next(prev)
-		if !more {
-			think := v.of.Load.Think
-			if v.of.Load.ThinkExponential {
-				think = time.Duration(random.ExpFloat64() * float64(think))
-			}
-			v.world.At(v.world.Now()+think, func() { v.session(u, n+int64(users), users, random) })
-			return
+	s := &play{service: v, n: n, tree: v.workload.Session(v.cell.Seed, n)}
+	s.over = func() {
+		pause := v.of.Load.Think
+		if v.of.Load.ThinkExponential {
+			pause = time.Duration(random.ExpFloat64() * float64(pause))
 		}
-		due := v.world.Now()
-		i := v.router.Pick(n, v.inFlight)
-		v.inFlight[i]++
-		taken := v.instances[i].ask(q, v.seed^uint64(n)<<8^k, func(a loadgen.Answer) {
-			v.inFlight[i]--
-			v.answered(q, due)
-			call(&a, k+1)
-		})
-		if !taken {
-			v.inFlight[i]--
-			if v.in(due) {
-				v.counted.Refused++
-			}
-			v.world.At(due+refusedPause, func() { v.session(u, n+int64(users), users, random) })
+		if s.refused {
+			pause = refusedPause
 		}
+		v.world.At(v.world.Now()+pause, func() { v.session(u, n+int64(users), users, random) })
 	}
-	call(nil, 0)
+	s.next(-1, nil)
+}
+
+// A play is a session on its way.
+type play struct {
+	*service
+	n       int64
+	tree    loadgen.Session
+	calls   int // that were given
+	open    int // of them, on their way
+	refused bool
+	over    func() // called once, at the end
+}
+
+// next sends what follows on an answer, and ends the session when nothing is on
+// its way any more.
+func (s *play) next(call int, answer *loadgen.Answer) {
+	requests := s.tree.Next(call, answer)
+	first := s.calls
+	s.calls += len(requests)
+	s.open += len(requests)
+	for i, q := range requests {
+		s.ask(first+i, q)
+	}
+	if s.open == 0 && s.over != nil {
+		over := s.over
+		s.over = nil
+		over()
+	}
+}
+
+func (s *play) ask(call int, q *loadgen.Request) {
+	due := s.world.Now()
+	i := s.router.Pick(s.n, q, s.inFlight)
+	s.inFlight[i]++
+	taken := s.instances[i].ask(q, s.seed^uint64(s.n)<<8^uint64(call), func(a loadgen.Answer) {
+		s.inFlight[i]--
+		s.open--
+		s.answered(q, due)
+		a.Outcome = results.OK
+		s.next(call, &a)
+	})
+	if taken {
+		return
+	}
+	s.inFlight[i]--
+	s.refused = true
+	if s.in(due) {
+		s.counted.Refused++
+	}
+	// The refusal comes back like any answer, after what was asked beside it.
+	s.world.At(due, func() {
+		s.open--
+		s.next(call, &loadgen.Answer{Outcome: results.Shed})
+	})
 }
 
 // refusedPause is the load generator's least pause after a failure.

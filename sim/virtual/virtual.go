@@ -191,8 +191,20 @@ func (b *Bench) assign(c results.Config) ([]services.Assignment, error) {
 	return placement.Place(wanted, b.devices[c.Layout+" "+c.Sharing])
 }
 
-func router(name string) (loadgen.Router, error) {
-	return routers.Kinds.Build(kind.Spec{Name: name})
+// router makes the router of a routing, for so many instances.
+func router(routing string, instances int) (loadgen.Router, error) {
+	spec, err := scenarios.ParseRouting(routing)
+	if err != nil {
+		return nil, err
+	}
+	r, err := routers.Kinds.Build(spec)
+	if err != nil {
+		return nil, err
+	}
+	if sized, ok := r.(loadgen.Sized); ok {
+		err = sized.Fits(instances)
+	}
+	return r, err
 }
 
 // A Result is what one cell did in its window.

@@ -133,6 +133,44 @@ func TestUsersAreConserved(t *testing.T) {
 	}
 }
 
+// Calls side by side: sessions are the same, so that on an idle engine one takes
+// less time in all, and a user has more than one call in flight, at most as many as
+// are side by side.
+func TestTreesOfCalls(t *testing.T) {
+	completed := map[bool]Service{}
+	for _, parallel := range []bool{false, true} {
+		b := open(t, "pro6000x1", "inspect: 6 ", fmt.Sprintf("inspect: 6\n      parallel: %v ", parallel), "levels: [10], think: 20s", "levels: [1]")
+		b.Scenario.Services[0].Load.Levels[0] = 1
+		r := runAll(t, b, 8*time.Minute)["off-ts"]
+		completed[parallel] = r.Services[1]
+		inFlight := float64(r.Services[1].Completed) / r.Window.Seconds() * r.Services[1].Latency
+		if low, high := 0.97, 1.03; !parallel && (inFlight < low || inFlight > high) || parallel && (inFlight < 1.5 || inFlight > 6) {
+			t.Errorf("parallel %v: %.2f calls of one user in flight", parallel, inFlight)
+		}
+	}
+	if completed[true].Completed <= completed[false].Completed {
+		t.Errorf("%d calls side by side, %d one after the other", completed[true].Completed, completed[false].Completed)
+	}
+}
+
+// A routing's arguments reach the router, and one that does not fit the
+// instances is a fault.
+func TestRoutings(t *testing.T) {
+	for _, routing := range []string{"sticky", "prefix-hash(load=0)", "weighted(1)", "least-outstanding"} {
+		b := open(t, "pro6000x1")
+		b.Scenario.Window = time.Minute
+		c := b.Cells[0]
+		c.Config.Routing = routing
+		if r, err := b.Run(c, parameters.Default()); err != nil || r.Services[1].Completed == 0 {
+			t.Errorf("%s: %+v, %v", routing, r.Services, err)
+		}
+		c.Config.Routing = "weighted(3,1)"
+		if _, err := b.Run(c, parameters.Default()); err == nil || !strings.Contains(err.Error(), "2 weights do not fit 1 instances") {
+			t.Errorf("weights for two instances: %v", err)
+		}
+	}
+}
+
 // A layout and a GPU that were never fitted: every configuration answers, and
 // what must be faster is.
 func TestUnfittedIsSane(t *testing.T) {
