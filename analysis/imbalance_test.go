@@ -58,6 +58,35 @@ func TestImbalanceOfSome(t *testing.T) {
 	}
 }
 
+// A Summary of an open loop over three instances, of which one gets nothing, with
+// retries, a stimulus that is not what was asked for and a client that is too
+// busy, for the reports' tests.
+func TestOpenGolden(t *testing.T) {
+	f := openRun("poisson", 20, 1990, func(i int, s *results.Sample) {
+		s.Endpoint = []string{"vision-0", "vision-1"}[i%3/2]
+		switch {
+		case i < 20 && i%2 == 0:
+			s.Outcome, s.Status = results.HTTP5xx, 500
+		case i < 20:
+			s.Session, s.Attempt = s.Session-1, 1
+		}
+	})
+	f.environment.Scenario, f.environment.Simulated = "open", ""
+	f.cells, f.missing, f.environment.Planned = f.cells[:1], nil, nil
+	c := &f.cells[0]
+	for _, name := range []string{"vision-1", "vision-2"} {
+		c.cell.Instances = append(c.cell.Instances, results.Instance{Service: "vision", Name: name, Device: "GPU-1"})
+	}
+	step := &c.steps[0].step
+	step.Services[0].Dispersions = []results.Dispersion{{Part: time.Second, N: 100, Scheduled: 0.97, Sent: 0.96}, {Part: 5 * time.Second, N: 20, Scheduled: 1.1, Sent: 1.4}}
+	step.Services[0].InFlight = []results.Occupancy{{Mean: 1.9, Max: 2}, {Mean: 2.1, Max: 4}}
+	step.Services[0].FirstErrors = map[string]string{"http_5xx": "worker died"}
+	step.Services[0].Think = nil
+	step.Client.CPU, step.Client.Loop, step.Client.Stamped, step.Client.Unstamped = 90*time.Second, 85*time.Second, 2000, 402
+	step.Warnings = []results.Warning{{Code: "roofline", Subject: "vision", Text: "20/s is more than half of what this client can do", Count: 1}}
+	golden(t, "testdata/open.json", summarized(t, f))
+}
+
 // Three instances of vision, of which one got every other request, one the rest
 // and one nothing: it is told of, and counts. A service of one has no imbalance.
 func TestInstancesAreTold(t *testing.T) {

@@ -125,7 +125,11 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 		add("step-"+s.Verdict.Is, "%s", s.Verdict.Why)
 	}
 	if failed := s.Total.Due - s.Total.OK; failed > 0 {
-		add("not-ok", "%d of %d arrivals did not end ok", failed, s.Total.Due)
+		text := fmt.Sprintf("%d of %d arrivals did not end ok", failed, s.Total.Due)
+		if n := s.Total.Retries; n > 0 {
+			text += fmt.Sprintf("; %d of all were retries", n)
+		}
+		add("not-ok", "%s", text)
 	}
 	if diff := s.Total.OK - s.Total.Completed; abs(diff)*20 > s.Total.OK && diff != 0 {
 		add("window-edges", "%d answers to arrivals of the window, but %d answers came within it: the window is short or the load was not steady", s.Total.OK, s.Total.Completed)

@@ -51,6 +51,7 @@ func TestGolden(t *testing.T) {
 	for file, got := range map[string][]byte{
 		"testdata/made.txt":     written(t, "terminal", madeUp(t)),
 		"testdata/made.md":      written(t, "markdown", madeUp(t)),
+		"testdata/open.md":      written(t, "markdown", read(t, "open.json")),
 		"testdata/sweep.md":     written(t, "markdown", read(t, "sweep.json")),
 		"testdata/sweep.txt":    short(DefaultWidth),
 		"testdata/sweep-80.txt": short(80),
