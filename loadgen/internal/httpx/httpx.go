@@ -94,6 +94,11 @@ func (c *Client) Open(loop pace.Loop) (loadgen.Line, error) {
 // Close ends what outlives lines: nothing.
 func (c *Client) Close() {}
 
+// dialTimeout is why a connection was given up.
+func (c *Client) dialTimeout() error {
+	return fmt.Errorf("no connection within %v", c.Transport.ConnectTimeout)
+}
+
 // addr is the host and port to connect to.
 func (c *Client) addr() string {
 	port := c.Base.Port()

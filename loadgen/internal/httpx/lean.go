@@ -2,7 +2,6 @@ package httpx
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strconv"
 
@@ -143,7 +142,7 @@ func (c *conn) late() {
 	}
 	err := c.line.to.err
 	if err == nil {
-		err = fmt.Errorf("no connection within %v", c.line.client.Transport.ConnectTimeout)
+		err = c.line.client.dialTimeout()
 	}
 	c.answer.broke(&net.OpError{Op: "dial", Net: "tcp", Err: err}, false)
 	c.finish(true, c.line.loop.Now())

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -27,22 +28,17 @@ type netLine struct {
 	loop      pace.Loop
 	answers   answers
 	transport *http.Transport
+	end       context.CancelFunc // ends dials
 
 	flights map[*flight]bool // that have a goroutine
 	running sync.WaitGroup
 }
 
 func openNet(c *Client, loop pace.Loop, to *place) *netLine {
-	bounded := func(dial func(context.Context, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
-		return func(ctx context.Context, _, addr string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, c.Transport.ConnectTimeout)
-			defer cancel()
-			return dial(ctx, addr)
-		}
-	}
+	ctx, end := context.WithCancel(context.Background())
 	t := &http.Transport{
-		DialTLSContext:         bounded(func(ctx context.Context, _ string) (net.Conn, error) { return to.dial(ctx) }),
-		DialContext:            bounded(func(ctx context.Context, _ string) (net.Conn, error) { return to.dialPlain(ctx) }),
+		DialTLSContext:         bounded(ctx, c, func(ctx context.Context, _ string) (net.Conn, error) { return to.dial(ctx) }),
+		DialContext:            bounded(ctx, c, func(ctx context.Context, _ string) (net.Conn, error) { return to.dialPlain(ctx) }),
 		DisableCompression:     true, // it is asked for and unpacked by ourselves
 		MaxIdleConnsPerHost:    1 << 16,
 		IdleConnTimeout:        c.Transport.IdleLimit,
@@ -58,14 +54,36 @@ func openNet(c *Client, loop pace.Loop, to *place) *netLine {
 	if c.proxy != nil {
 		t.Proxy = http.ProxyURL(c.proxy)
 		t.TLSClientConfig = c.secure
-		t.DialContext = bounded(func(ctx context.Context, addr string) (net.Conn, error) {
+		t.DialContext = bounded(ctx, c, func(ctx context.Context, addr string) (net.Conn, error) {
 			if c.Dial != nil {
 				return c.Dial(ctx, "tcp", addr)
 			}
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		})
 	}
-	return &netLine{client: c, loop: loop, answers: answers{client: c}, transport: t, flights: map[*flight]bool{}}
+	return &netLine{client: c, loop: loop, answers: answers{client: c}, transport: t, end: end, flights: map[*flight]bool{}}
+}
+
+// bounded gives up a dial after the time limit, or when the line ends: net/http
+// goes on with a dial when nobody waits for it any more.
+func bounded(line context.Context, c *Client, dial func(context.Context, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, c.Transport.ConnectTimeout)
+		defer cancel()
+		defer context.AfterFunc(line, cancel)()
+		conn, err := dial(ctx, addr)
+		if err == nil && line.Err() != nil {
+			conn.Close()
+			err = line.Err()
+		}
+		if err == nil {
+			return conn, nil
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = c.dialTimeout()
+		}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
 }
 
 // A flight is an exchange on its way. Its fields are the loop's, but for those
@@ -74,16 +92,22 @@ type flight struct {
 	line   *netLine
 	cancel context.CancelFunc
 	answer *answer // nil when the exchange is complete
-	length int64
 	sent   atomic.Int64
-	goOn   chan bool // the loop's reply to ask
+	conn   atomic.Int32 // noConn, newConn or keptConn
+	goOn   chan bool    // the loop's reply to ask
 }
+
+const (
+	noConn int32 = iota
+	newConn
+	keptConn
+)
 
 // Send implements [loadgen.Line].
 func (l *netLine) Send(p loadgen.Prepared, x *loadgen.Exchange) {
 	r := p.(*Request)
 	f := &flight{line: l, answer: l.answers.take(r, x), goOn: make(chan bool, 1)}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{GotConn: f.gotConn}))
 	f.cancel = cancel
 	x.State = f
 	l.flights[f] = true
@@ -93,6 +117,13 @@ func (l *netLine) Send(p loadgen.Prepared, x *loadgen.Exchange) {
 		defer cancel()
 		f.fly(ctx, request)
 	})
+}
+
+func (f *flight) gotConn(i httptrace.GotConnInfo) {
+	f.conn.Store(newConn)
+	if i.Reused {
+		f.conn.Store(keptConn)
+	}
 }
 
 // request puts a request in net/http's words. Its body cannot be had again, so
@@ -215,8 +246,9 @@ func (f *flight) over(err error, at results.Offset) bool {
 // broke ends the exchange with a fault.
 func (f *flight) broke(err error) bool {
 	a := f.answer
-	if classify(err, true, a.x.Answer.Status != 0) == results.Reset {
-		err = cutOff(err, false, true)
+	answered := a.x.Answer.Status != 0
+	if classify(err, true, answered) == results.Reset {
+		err = cutOff(err, f.conn.Load() == keptConn, answered)
 	}
 	a.broke(err, true)
 	f.finish(f.line.loop.Now())
@@ -238,7 +270,7 @@ func (l *netLine) Abort(x *loadgen.Exchange, outcome results.Outcome) {
 		return
 	}
 	f.cancel()
-	f.answer.cut(outcome, true)
+	f.answer.cut(outcome, f.conn.Load() != noConn)
 	f.finish(l.loop.Now())
 }
 
@@ -247,6 +279,7 @@ func (l *netLine) Close() {
 	for f := range l.flights {
 		f.cancel()
 	}
+	l.end()
 	l.running.Wait()
 	l.transport.CloseIdleConnections()
 }
