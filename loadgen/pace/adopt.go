@@ -277,14 +277,21 @@ func (w *writer) output(o output) error {
 		}
 		return w.all(o.body[n:])
 	}
-	return errors.Join(w.all(o.head), w.all(o.body))
+	if err := w.all(o.head); err != nil {
+		return err
+	}
+	return w.all(o.body)
 }
 
 func (w *writer) all(p []byte) error {
 	for len(p) > 0 {
-		n, err := w.conn.Write(p[:min(len(p), piece)])
+		n := min(len(p), piece)
+		// A piece counts as written when its Write begins: the peer may have
+		// answered before Write comes back.
 		w.a.left.Add(-int64(n))
+		done, err := w.conn.Write(p[:n])
 		if err != nil {
+			w.a.left.Add(int64(n - done))
 			return err
 		}
 		p = p[n:]

@@ -20,6 +20,7 @@ type socketLoop struct {
 	core
 	epoll   epoll
 	event   int // the eventfd that Post wakes it with
+	keeper  int // a socket that keeps stamps on
 	r       receiver
 	s       sender
 	buf     []byte
@@ -53,10 +54,10 @@ func New(origin results.Origin) (Loop, error) {
 		unix.Close(l.epoll.fd)
 		return nil, fmt.Errorf("make an event loop: %w", os.NewSyscallError("eventfd2", err))
 	}
+	l.keeper = keepStamps()
 	// Edge-triggered, each write wakes the loop and need not be read.
 	if err := l.watch(l.event, wakeSlot, 0, unix.EPOLLIN|unix.EPOLLET); err != nil {
-		unix.Close(l.event)
-		unix.Close(l.epoll.fd)
+		l.closeFiles()
 		return nil, fmt.Errorf("make an event loop: %w", err)
 	}
 	wakeup := binary.NativeEndian.AppendUint64(nil, 1)
@@ -246,6 +247,13 @@ func (l *socketLoop) Close() error {
 		}
 	}
 	l.closeAdopted()
+	return l.closeFiles()
+}
+
+func (l *socketLoop) closeFiles() error {
+	if l.keeper >= 0 {
+		unix.Close(l.keeper)
+	}
 	unix.Close(l.event)
 	return os.NewSyscallError("close", unix.Close(l.epoll.fd))
 }

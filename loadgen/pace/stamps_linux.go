@@ -48,6 +48,22 @@ func (r *receiver) receive(fd int, p []byte) (n int, stamp int64, errno syscall.
 	}
 }
 
+// keepStamps gives a socket that lets the kernel stamp what comes in as long as
+// it is open, or -1. Without one the kernel begins only some time after the first
+// connection asked, and changes its code, on all cores, with every first and last
+// one.
+func keepStamps() int {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		unix.Close(fd)
+		return -1
+	}
+	return fd
+}
+
 // Stamped gives the connection back so that what is adopted learns when bytes
 // came in from the kernel, also through a [crypto/tls.Conn] on top of it: under
 // TLS that is when the last bytes came in that the record was read with. One

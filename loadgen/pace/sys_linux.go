@@ -121,11 +121,7 @@ const (
 func (s *spinner) window(now results.Offset) time.Duration {
 	s.credit = min(mostCredit, s.credit+now.Sub(s.last)/s.share)
 	s.last = now
-	w := min(mostSpin, leastSpin+2*s.late)
-	if s.credit < w {
-		return 0
-	}
-	return w
+	return max(0, min(mostSpin, leastSpin+2*s.late, s.credit))
 }
 
 // slept takes note that a sleep was to end and ended.
@@ -134,12 +130,12 @@ func (s *spinner) slept(until, now results.Offset) {
 	s.late += (late - s.late) / 8
 }
 
-// shareOf is the part of the time for spinning: a quarter, or a tenth if the
-// process has one core only.
+// shareOf is the part of the time for spinning, as its inverse: a third, or a
+// fifth if the process has one core only.
 func shareOf() time.Duration {
 	var set unix.CPUSet
 	if unix.SchedGetaffinity(0, &set) == nil && set.Count() == 1 {
-		return 10
+		return 5
 	}
-	return 4
+	return 3
 }

@@ -4,16 +4,10 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"runtime"
 	"time"
 
 	"github.com/evabench/evabench/results"
 )
-
-// settle is how often a timed loop lets other goroutines go first before timers
-// that are not sharp: enough for an answer of the same moment to come through a
-// connection in memory.
-const settle = 32
 
 // timed is a loop on package time. Its connections are all adopted.
 type timed struct {
@@ -26,7 +20,8 @@ type timed struct {
 
 // NewTimed makes a loop on package time and channels, for tests in the virtual
 // time of testing/synctest: it behaves as the one of [New], but is as late as
-// package time is, up to a millisecond in real time.
+// package time is, up to a millisecond in real time, and timers that are not sharp
+// go a nanosecond after their moment.
 func NewTimed(origin results.Origin) Loop {
 	l := &timed{woken: make(chan struct{}, 1)}
 	l.origin, l.clock.origin = origin, origin
@@ -68,15 +63,18 @@ func (l *timed) Run() {
 	l.ended = true
 }
 
+// patience is how much later than its moment a timer that is not sharp goes.
+//
+// Note: virtual time moves on only when all goroutines of the bubble wait. So by
+// then all that comes in at the timer's moment has been posted. Nothing shorter
+// does: calls of runtime.Gosched, of any number, and functions on package time
+// after no time at all both ran ahead of others now and then.
+const patience = time.Nanosecond
+
 func (l *timed) turn(now results.Offset) {
 	l.fireSharp()
-	if l.plain.next() <= now {
-		for range settle {
-			runtime.Gosched()
-		}
-	}
 	l.runPosted(false)
-	l.firePlain(now)
+	l.firePlain(now.Add(-patience))
 }
 
 func (l *timed) wait(timer *time.Timer) {
@@ -85,7 +83,10 @@ func (l *timed) wait(timer *time.Timer) {
 	if l.posted.Load() {
 		return
 	}
-	next := min(l.sharp.next(), l.plain.next())
+	next := l.sharp.next()
+	if plain := l.plain.next(); plain < next {
+		next = min(next, plain.Add(patience))
+	}
 	if next == never {
 		<-l.woken
 		return

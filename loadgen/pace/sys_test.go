@@ -1,0 +1,129 @@
+package pace
+
+import (
+	"math"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/evabench/evabench/results"
+)
+
+// TestThreads counts the runtime's Ps with several loops at once: one more for
+// each that runs, and as before once all have ended.
+func TestThreads(t *testing.T) {
+	for _, set := range []int{0, 1, 5} {
+		if set > 0 {
+			runtime.GOMAXPROCS(set)
+		}
+		before := runtime.GOMAXPROCS(0)
+		var wg sync.WaitGroup
+		loops := make([]Loop, 4)
+		for i := range loops {
+			loops[i] = newLoop(t)
+			running := make(chan struct{})
+			loops[i].Post(func() { close(running) })
+			wg.Go(loops[i].Run)
+			<-running
+			if got := runtime.GOMAXPROCS(0); got != before+i+1 {
+				t.Errorf("%d with %d loops, want %d", got, i+1, before+i+1)
+			}
+		}
+		for _, l := range loops {
+			l.Post(l.Quit)
+		}
+		wg.Wait()
+		for _, l := range loops {
+			l.Close()
+		}
+		if got := runtime.GOMAXPROCS(0); got != before {
+			t.Errorf("%d afterwards, want %d", got, before)
+		}
+	}
+	runtime.SetDefaultGOMAXPROCS()
+}
+
+// TestLoopsAmongWork runs more loops than there are Ps beside goroutines that
+// never wait and a garbage collector that always runs: each loop ends.
+func TestLoopsAmongWork(t *testing.T) {
+	stop := make(chan struct{})
+	var work, wg sync.WaitGroup
+	for range 2 * runtime.GOMAXPROCS(0) {
+		work.Go(func() {
+			var keep []byte
+			for {
+				select {
+				case <-stop:
+					runtime.KeepAlive(keep)
+					return
+				default:
+					keep = make([]byte, 1<<16)
+				}
+			}
+		})
+	}
+	for range 3 {
+		l := newLoop(t)
+		n := 0
+		tm := &Timer{Sharp: true}
+		tm.F = func() {
+			if n++; n == 200 {
+				l.Quit()
+				return
+			}
+			l.Set(tm, l.Now().Add(200*time.Microsecond))
+		}
+		l.Set(tm, l.Now())
+		wg.Go(func() { l.Run(); l.Close() })
+	}
+	for range 3 {
+		runtime.GC()
+	}
+	wg.Wait()
+	close(stop)
+	work.Wait()
+}
+
+// TestWallClock places stamps that the wall clock gives now.
+func TestWallClock(t *testing.T) {
+	origin := results.NewOrigin(time.Now())
+	w := wallClock{origin: origin}
+	for range 1000 {
+		before := origin.Now()
+		stamp := time.Now().UnixNano()
+		after := origin.Now()
+		at, ok := w.moment(stamp, before.Add(-time.Millisecond), after)
+		if !ok || at < before.Add(-time.Millisecond) || at > after {
+			t.Fatalf("placed at %d, %v; want from %d to %d", at, ok, before, after)
+		}
+	}
+}
+
+// TestWallClockSteps gives stamps as of clocks that were set: whatever they say,
+// the moment is between those that it is known to be between.
+func TestWallClockSteps(t *testing.T) {
+	origin := results.NewOrigin(time.Now())
+	rapid.Check(t, func(t *rapid.T) {
+		w := wallClock{origin: origin}
+		w.measure()
+		w.zero += rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(-1e15, 1e15)).Draw(t, "step")
+		now := origin.Now()
+		earliest := now.Add(-time.Duration(rapid.Int64Range(0, 1e9).Draw(t, "span")))
+		at, ok := w.moment(rapid.Int64Range(1, math.MaxInt64/2).Draw(t, "stamp"), earliest, now)
+		if at < earliest || at > now || !ok && at != now {
+			t.Fatalf("placed at %d, %v; want from %d to %d", at, ok, earliest, now)
+		}
+		if at, ok := w.moment(0, earliest, now); ok || at != now {
+			t.Fatalf("no stamp: %d, %v", at, ok)
+		}
+		// After a step the place is measured again.
+		stamp := time.Now().UnixNano()
+		w.known = false
+		if _, ok := w.moment(stamp, now, origin.Now()); !ok {
+			t.Fatal("not placed after measuring again")
+		}
+	})
+}
