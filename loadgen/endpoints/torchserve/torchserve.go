@@ -4,18 +4,19 @@
 package torchserve
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/internal/boxes"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
+	"github.com/evabench/evabench/loadgen/internal/jsonscan"
+	"github.com/evabench/evabench/loadgen/internal/wholebody"
+	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )
 
@@ -24,46 +25,76 @@ type Config struct {
 	// ContentType is told with every image. It must be explicit: TorchServe
 	// answers a form's content type on JPEG bytes with a very fast 500.
 	ContentType string `yaml:"content_type" json:"content_type"`
+	// Check is what answers are held to besides being a JSON object or list, and
+	// Boxes where it finds the boxes.
+	Check boxes.Check `yaml:"check" json:"check,omitzero"`
+	Boxes boxes.Where `yaml:"boxes" json:"boxes,omitzero"`
+	// Transport says how requests travel.
+	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
+}
+
+// Default is the arguments that a scenario's are written over.
+var Default = Config{
+	ContentType: "image/jpeg",
+	Boxes:       boxes.Where{Path: "[].box", Label: "label", Score: "score", Form: "xyxy"},
 }
 
 // Kind is torchserve for the family's list.
 var Kind = kind.New("torchserve", "TorchServe inference API, one JPEG a request",
-	Config{ContentType: "image/jpeg"},
-	func(c Config) (loadgen.Dialer, error) { return New(c, nil) })
+	Default, func(c Config) (loadgen.Dialer, error) { return New(c, nil) })
 
 // New makes a dialer. A nil dial means TCP.
 func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
+	d := &dialer{config: c, dial: dial, fields: []httpx.Field{
+		{Name: "Content-Type", Value: c.ContentType}, {Name: "User-Agent", Value: "evabench"},
+	}}
+	var faults []error
 	if c.ContentType == "" {
-		return nil, errors.New("endpoint torchserve: content_type is empty")
+		faults = append(faults, errors.New("content_type is empty"))
 	}
-	return dialer{c, dial}, nil
+	var err error
+	if d.rules, err = boxes.New(c.Check, c.Boxes); err != nil {
+		faults = append(faults, err)
+	}
+	if err := d.request("model").Check(); err != nil {
+		faults = append(faults, err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("endpoint torchserve: %w", err)
+	}
+	return d, nil
 }
 
 type dialer struct {
 	config Config
 	dial   httpx.DialFunc
+	fields []httpx.Field
+	rules  *boxes.Rules // nil for none
 }
 
-func (d dialer) Dial(base string) (loadgen.Endpoint, error) {
+func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
 	u, err := httpx.ParseBase(base)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint torchserve: %w", err)
 	}
-	header := http.Header{"Content-Type": {d.config.ContentType}, "User-Agent": {"evabench"}}
-	return &endpoint{u, header, httpx.NewClient(d.dial)}, nil
+	client, err := httpx.New(httpx.Config{
+		Base: u, Transport: d.config.Transport, Sheds: sheds, Dial: d.dial,
+		NewReader: func() httpx.Reader { return wholebody.New(&judge{rules: d.rules}) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("endpoint torchserve: %w", err)
+	}
+	return endpoint{client, d}, nil
 }
 
 type endpoint struct {
-	base   *url.URL
-	header http.Header
-	client *httpx.Client
+	*httpx.Client
+	dialer *dialer
 }
 
-func (e *endpoint) Close() { e.client.Close() }
-
 // Prepare takes a request with an image and a model. Labels cannot be told in
-// this form and are an error rather than dropped.
-func (e *endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
+// this form and are an error rather than dropped. The image is the body as it is.
+func (e endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 	switch {
 	case len(r.Image) == 0:
 		return nil, errors.New("endpoint torchserve: the request has no image")
@@ -72,36 +103,39 @@ func (e *endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 	case len(r.Labels) > 0:
 		return nil, errors.New("endpoint torchserve: a raw JPEG body cannot carry labels")
 	}
-	return prepared{e, httpx.Call{URL: e.base.JoinPath("predictions", url.PathEscape(r.Model)), Header: e.header, Body: r.Image}}, nil
+	request := e.dialer.request(r.Model)
+	request.Body = pace.Body{Bytes: r.Image}
+	request.Tag = e.dialer.rules.Key(r.Image, r.Model, nil)
+	return request, nil
 }
 
-type prepared struct {
-	endpoint *endpoint
-	call     httpx.Call
+func (d *dialer) request(model string) *httpx.Request {
+	return &httpx.Request{Method: http.MethodPost, Path: "/predictions/" + url.PathEscape(model), Fields: d.fields}
 }
 
-func (p prepared) Do(ctx context.Context, first func()) loadgen.Answer {
-	return p.endpoint.client.Send(ctx, &p.call, first, read, sheds)
-}
-
-// read takes a JSON object or list as an answer; TorchServe sets no content
+// A judge takes a JSON object or list as an answer; TorchServe sets no content
 // type on lists, so none is asked for.
-func read(body io.Reader, first func(), a *loadgen.Answer) error {
-	text, err := httpx.ReadAll(body, first)
-	if err != nil {
-		return err
+type judge struct {
+	rules   *boxes.Rules
+	scratch boxes.Scratch
+}
+
+func (j *judge) Head(httpx.Header) {}
+
+func (j *judge) Body(tag any, body []byte, a *loadgen.Answer) {
+	if !isAnswer(body) {
+		a.Outcome, a.Detail = results.Malformed, fmt.Sprintf("the body is no JSON object or list: %.256s", body)
+	} else if j.rules != nil {
+		a.Outcome, a.Detail = j.rules.Judge(body, tag.(uint64), &j.scratch)
 	}
-	a.Chunks = 1
-	if !isAnswer(text) {
-		a.Outcome, a.Detail = results.Malformed, "the body is no JSON object or list: "+string(text[:min(len(text), 256)])
-	}
-	return nil
 }
 
 // isAnswer reports whether text is a JSON object or list.
 func isAnswer(text []byte) bool {
-	trimmed := bytes.TrimLeft(text, " \t\r\n")
-	return len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid(trimmed)
+	var s jsonscan.Scanner
+	s.Reset(text)
+	raw := s.Raw()
+	return len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') && s.End()
 }
 
 // sheds tells a full queue from a handler that broke: TorchServe answers both

@@ -1,21 +1,24 @@
 package torchserve
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/endpointtest"
+	"github.com/evabench/evabench/loadgen/internal/boxes"
+	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/results"
 )
 
 func TestConformance(t *testing.T) {
 	endpointtest.Run(t, endpointtest.Subject{
-		New: func(dial func(ctx context.Context, network, addr string) (net.Conn, error)) (loadgen.Dialer, error) {
-			return New(Config{ContentType: "image/jpeg"}, dial)
+		New: func(transport httpx.Transport, dial httpx.DialFunc) (loadgen.Dialer, error) {
+			c := Default
+			c.Transport = transport
+			c.Check = boxes.Check{MaxBoxes: new(1), IoU: 0.9}
+			return New(c, dial)
 		},
 		Request: &loadgen.Request{Class: "c", Model: "rt-detrv2", Image: []byte("\xff\xd8 jpeg")},
 		Good: func(w http.ResponseWriter, r *http.Request) {
@@ -37,13 +40,39 @@ func TestConformance(t *testing.T) {
 			"a number":        {Status: 200, Body: `12`, Want: results.Malformed},
 			"half an object":  {Status: 200, Body: `{"a":`, Want: results.Malformed},
 			"no detections":   {Status: 200, Body: `[]`, Want: results.OK},
-			"an empty object": {Status: 200, Body: ` {} `, Want: results.OK},
+			"an empty object": {Status: 200, Body: ` {} `, Want: results.WrongAnswer}, // held to boxes
+			"two detections":  {Status: 200, Body: `[{"box":[0,0,1,1]},{"box":[1,1,2,2]}]`, Want: results.WrongAnswer},
 		},
 	})
 }
 
+// Without a check any JSON object or list is an answer.
+func TestIsAnswer(t *testing.T) {
+	j := &judge{}
+	for text, want := range map[string]results.Outcome{
+		"[]": 0, " {} ": 0, `[{"box":"none"}]`: 0, "12": results.Malformed, "": results.Malformed, " ": results.Malformed, "[": results.Malformed, "[]]": results.Malformed,
+	} {
+		var a loadgen.Answer
+		j.Body(uint64(0), []byte(text), &a)
+		if a.Outcome != want || (want == 0) != (a.Detail == "") {
+			t.Errorf("%q: %+v, want %v", text, a, want)
+		}
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for name, c := range map[string]Config{
+		"no content type": {}, "bad content type": {ContentType: "a\nb"}, "bad check": {ContentType: "a", Check: boxes.Check{IoU: 2}},
+		"no path": {ContentType: "a", Check: boxes.Check{IoU: 0.5}},
+	} {
+		if _, err := New(c, nil); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
 func TestPrepareRefuses(t *testing.T) {
-	d, err := New(Config{ContentType: "image/jpeg"}, nil)
+	d, err := New(Default, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
