@@ -218,7 +218,7 @@ func (l *loop) next(c *conn) {
 
 // whole takes note of a whole request and answers it, now or later.
 func (l *loop) whole(c *conn) {
-	l.stats.Requests++
+	l.count()
 	c.large = c.length > largeBody
 	if c.log = -1; l.options.Log {
 		c.log = l.logged(Arrival{First: c.first, Connection: c.id})

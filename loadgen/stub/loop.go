@@ -29,6 +29,7 @@ type loop struct {
 	events   [512]unix.EpollEvent
 	arrivals [][]Arrival
 	stats    Stats
+	turn     time.Duration // when the present turn began
 }
 
 // now is the time since the start.
@@ -55,6 +56,7 @@ func (l *loop) run() error {
 		if err != nil {
 			return err
 		}
+		l.turn = l.now()
 		for i := range n {
 			fd := int(l.events[i].Fd)
 			switch fd {
@@ -160,6 +162,16 @@ func (l *loop) fire() {
 			l.next(c)
 		}
 	}
+}
+
+// count takes note of a whole request.
+func (l *loop) count() {
+	l.stats.Requests++
+	part := int(l.turn / Part)
+	for len(l.stats.Parts) <= part {
+		l.stats.Parts = append(l.stats.Parts, 0)
+	}
+	l.stats.Parts[part]++
 }
 
 func (l *loop) accept() {

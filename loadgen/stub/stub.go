@@ -63,7 +63,12 @@ type Stats struct {
 	Tokens      int64         `json:"tokens"`     // sent
 	CPU         time.Duration `json:"cpu_ns"`     // of its thread
 	Started     time.Time     `json:"started"`    // stalls count from here
+	// Parts counts the requests in each [Part] since Started, up to the last one.
+	Parts []int64 `json:"parts"`
 }
+
+// Part is what Stats.Parts counts by.
+const Part = 100 * time.Millisecond
 
 // A Server is a running server. Its methods are safe for concurrent use.
 type Server struct {

@@ -89,6 +89,13 @@ func TestAnswers(t *testing.T) {
 	if stats.Requests != 7 || stats.Connections != 1 || stats.Refused != 0 {
 		t.Errorf("7 requests over one connection: %+v", stats)
 	}
+	parts := int64(0)
+	for _, n := range stats.Parts {
+		parts += n
+	}
+	if parts != stats.Requests {
+		t.Errorf("%d requests, %d in the parts of time", stats.Requests, parts)
+	}
 	// Chunked bodies count with their sizes: a few bytes more.
 	if over := stats.BodyBytes - sent; over < 5 || over > 200 {
 		t.Errorf("%d bytes of body, of which %d were sent as such", stats.BodyBytes, sent)

@@ -1,0 +1,90 @@
+package roofline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// identity is what a measurement holds for.
+type identity struct{ binary, cpu, boot string }
+
+// identify hashes this program and reads what machine this is. What the system
+// does not tell of the machine stays empty.
+func identify() (identity, error) {
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return identity{}, fmt.Errorf("read this program: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return identity{}, fmt.Errorf("read this program: %w", err)
+	}
+	id := identity{binary: hex.EncodeToString(h.Sum(nil))}
+	if fs, err := procfs.NewDefaultFS(); err == nil {
+		if cpus, err := fs.CPUInfo(); err == nil && len(cpus) > 0 {
+			id.cpu = cpus[0].ModelName
+		}
+	}
+	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		id.boot = strings.TrimSpace(string(boot))
+	}
+	return id, nil
+}
+
+// use is processor time, in seconds.
+type use struct {
+	known     bool
+	busy, all float64 // of the machine's processors; busy also by what the host took
+	ours      float64 // this process and its children that have ended
+}
+
+func readUse() (u use) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return use{}
+	}
+	stat, err := fs.Stat()
+	if err != nil {
+		return use{}
+	}
+	c := stat.CPUTotal
+	u.busy = c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal // guests are part of User
+	u.all = u.busy + c.Idle + c.Iowait
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var r unix.Rusage
+		if err := unix.Getrusage(who, &r); err != nil {
+			return use{}
+		}
+		u.ours += float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
+	}
+	u.known = true
+	return u
+}
+
+// others is the share of all processors that was used by none of ours until then.
+func (u use) others(then use) *float64 {
+	all := then.all - u.all
+	if !u.known || !then.known || all <= 0 {
+		return nil
+	}
+	// Two accounts of the same time differ by a few hundredths of a second.
+	share := max((then.busy-u.busy-(then.ours-u.ours))/all, 0)
+	return &share
+}
+
+// peakBytes is the most memory that this process had resident.
+func peakBytes() (int64, error) {
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		return 0, err
+	}
+	return r.Maxrss << 10, nil
+}
