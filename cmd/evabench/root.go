@@ -64,6 +64,8 @@ measurement, 130 interrupted (the server was put back).`,
 		newScenario(s),
 		newSim(s),
 		newReport(s),
+		newSelftest(s),
+		newSelftestServer(s),
 	)
 	return root
 }
