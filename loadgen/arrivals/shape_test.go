@@ -95,6 +95,18 @@ func TestSpike(t *testing.T) {
 	}
 }
 
+// By hand: the factor rises from 0 to 2 over 20 s, so that a window of 10 s has
+// 0.5 on average, and its part after a warm-up is the same.
+func TestRateWithinARamp(t *testing.T) {
+	for _, warmup := range []time.Duration{0, 5 * time.Second} {
+		a := mustNew(t, Config{Kind: "poisson", Value: 100, Warmup: warmup, Window: 10 * time.Second,
+			Shape: []Point{{0, 0}, {20 * time.Second, 2}}})
+		if got := a.Rate(); math.Abs(got-50) > 1e-9 {
+			t.Errorf("warm-up %v: rate %v, want 50", warmup, got)
+		}
+	}
+}
+
 // A rate that ends at 0 has an end, and a shape of 1 changes nothing.
 func TestShapeEnds(t *testing.T) {
 	c := Config{Kind: "poisson", Value: 50}

@@ -232,7 +232,8 @@ func TestPrefix(t *testing.T) {
 		{"system prompts", prefixhash.Config{Chars: 256, System: true}, talk("a", "same"), talk("b", "same"), false},
 		{"without system prompts", prefixhash.Config{Chars: 256}, talk("a", "same"), talk("b", "same"), true},
 		{"users without system prompts", prefixhash.Config{Chars: 256}, talk("same", "a"), talk("same", "b"), false},
-		{"where a message ends", prefixhash.Config{Chars: 256, System: true}, talk("ab", "c"), talk("a", "bc"), false},
+		{"where a message ends", prefixhash.Config{Chars: 256, System: true},
+			func(i int) *loadgen.Request { return chat(fmt.Sprint(i, "ab"), "c") }, func(i int) *loadgen.Request { return chat(fmt.Sprint(i, "a"), "bc") }, false},
 	} {
 		if got := same(c.Config, c.a, c.b); got != c.want {
 			t.Errorf("%s: alike is %v, want %v", c.name, got, c.want)

@@ -236,8 +236,16 @@ func TestPrefixes(t *testing.T) {
 }
 
 func TestQuoteIsBounded(t *testing.T) {
-	if got := quote("x"+strings.Repeat("é", quoteMax), quoteMax); len(got) != quoteMax-1 || strings.Trim(got[1:], "é") != "" {
+	long := strings.Repeat("é", quoteMax)
+	if got := quote("x"+long, quoteMax); len(got) != quoteMax-1 || strings.Trim(got[1:], "é") != "" {
 		t.Errorf("quote gives %d bytes ending in %q", len(got), got[len(got)-3:])
+	}
+	// Several answers share the bound, but for the words around them.
+	for n := 1; n <= 5; n++ {
+		got := findings(slices.Repeat([]string{long}, n))
+		if c := strings.Count(got, "é") * len("é"); c > quoteMax || c < quoteMax-2*n {
+			t.Errorf("%d answers are quoted with %d bytes, want %d", n, c, quoteMax)
+		}
 	}
 }
 
