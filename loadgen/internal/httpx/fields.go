@@ -78,7 +78,10 @@ func (p *parser) Field(name string) []byte {
 		var line []byte
 		line, lines, _ = bytes.Cut(lines, newline)
 		if n, value, ok := bytes.Cut(line, colon); ok && same(n, name) {
-			return trim(value)
+			if value = trim(value); value == nil {
+				value = line[:0] // there is one, and it is empty
+			}
+			return value
 		}
 	}
 	return nil

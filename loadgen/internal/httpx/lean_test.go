@@ -1,0 +1,226 @@
+package httpx
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/pace"
+	"github.com/evabench/evabench/results"
+)
+
+// A still loop is one whose time and connections are the test's.
+type still struct {
+	now   results.Offset
+	conns []*stillConn
+}
+
+func (l *still) Origin() results.Origin              { return results.Origin{} }
+func (l *still) Now() results.Offset                 { return l.now }
+func (l *still) Set(t *pace.Timer, _ results.Offset) {}
+func (l *still) Stop(*pace.Timer)                    {}
+func (l *still) Post(f func()) bool                  { panic("a post") }
+func (l *still) Run()                                {}
+func (l *still) Quit()                               {}
+func (l *still) Close() error                        { return nil }
+func (l *still) Usage() pace.Usage                   { return pace.Usage{} }
+
+func (l *still) Connect(to netip.AddrPort, h pace.Handler) pace.Conn {
+	c := &stillConn{h: h, to: to}
+	l.conns = append(l.conns, c)
+	return c
+}
+
+func (l *still) Adopt(func(context.Context) (net.Conn, error), pace.Handler) pace.Conn {
+	panic("adopted")
+}
+
+// A stillConn holds what was written last.
+type stillConn struct {
+	h         pace.Handler
+	to        netip.AddrPort
+	head      []byte
+	body      pace.Body
+	unwritten int
+	closed    bool
+}
+
+func (c *stillConn) Write(head []byte, body pace.Body) { c.head, c.body = head, body }
+func (c *stillConn) Unwritten() int                    { return c.unwritten }
+func (c *stillConn) Close()                            { c.closed = true }
+
+// counts is a Reader that keeps nothing.
+type counts struct{ x *loadgen.Exchange }
+
+func (c *counts) Begin(_ *Request, h Header, x *loadgen.Exchange) { c.x = x; h.Field("Content-Type") }
+func (c *counts) Body(_ []byte, at results.Offset) bool           { c.x.Content(at); return false }
+func (c *counts) End(results.Offset)                              {}
+
+// stillLine makes a lean line on a still loop.
+func stillLine(t testing.TB, base string, transport Transport) (*still, *lean) {
+	u, err := ParseBase(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(Config{Base: u, Transport: transport, NewReader: func() Reader { return new(counts) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := new(still)
+	line, err := c.Open(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, line.(*lean)
+}
+
+var answered = map[string][]string{
+	"length":  {"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nContent-Type: application/json\r\n\r\n{\"ok\":true}"},
+	"stream":  {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chu", "nked\r\n\r\n5\r\nhello\r\n", "5\r\nhel", "lo\r\n", "5\r\nhello\r\n0\r\n\r\n"},
+	"interim": {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+}
+
+// exchange gives a function that makes one exchange.
+func exchange(t testing.TB, name string) func() {
+	l, line := stillLine(t, "http://127.0.0.1:1/base/", Transport{})
+	var pieces [][]byte
+	for _, p := range answered[name] {
+		pieces = append(pieces, []byte(p))
+	}
+	request := &Request{Method: "POST", Path: "/p", Fields: []Field{{"Content-Type", "image/jpeg"}}, Body: pace.Body{Bytes: make([]byte, 100<<10)}}
+	dones := 0
+	x := &loadgen.Exchange{Done: func(x *loadgen.Exchange) {
+		if dones++; x.Answer.Outcome != results.OK {
+			t.Errorf("%s: %+v", name, x.Answer)
+		}
+	}}
+	n := 0
+	return func() {
+		line.Send(request, x)
+		c := l.conns[0]
+		if n++; n == 1 {
+			c.h.Connected()
+		}
+		for _, p := range pieces {
+			l.now++
+			c.h.Received(p, l.now)
+		}
+		if dones != n || len(l.conns) != 1 {
+			t.Fatalf("%s: %d of %d exchanges are done, over %d connections", name, dones, n, len(l.conns))
+		}
+	}
+}
+
+func TestNothingIsAllocatedPerRequest(t *testing.T) {
+	for name := range answered {
+		one := exchange(t, name)
+		one()
+		if n := testing.AllocsPerRun(100, one); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+// The client's own work for a request, without the system's.
+func BenchmarkExchange(b *testing.B) {
+	for name := range answered {
+		b.Run(name, func(b *testing.B) {
+			one := exchange(b, name)
+			b.ReportAllocs()
+			for b.Loop() {
+				one()
+			}
+		})
+	}
+}
+
+// What is sent is what was prepared, and what the client adds.
+func TestRequestBytes(t *testing.T) {
+	body := pace.Body{Bytes: []byte("hi")}
+	for _, c := range []struct {
+		base      string
+		transport Transport
+		request   Request
+		want      string
+	}{
+		{"http://127.0.0.1:8080", Transport{}, Request{Method: "POST", Path: "/p?q=1", Fields: []Field{{"A", "b"}, {"C", "d"}}, Body: body}, "POST /p?q=1 HTTP/1.1|Host: 127.0.0.1:8080|A: b|C: d|Content-Length: 2||"},
+		{"http://127.0.0.1/", Transport{Gzip: true}, Request{Method: "GET", Path: "/", Close: true}, "GET / HTTP/1.1|Host: 127.0.0.1|Connection: close|Accept-Encoding: gzip||"},
+		{"http://[::1]:1/a%2Fb/", Transport{Gzip: true}, Request{Method: "POST", Path: "/p", Stream: true}, "POST /a%2Fb/p HTTP/1.1|Host: [::1]:1|Content-Length: 0||"},
+	} {
+		l, line := stillLine(t, c.base, c.transport)
+		line.Send(&c.request, &loadgen.Exchange{})
+		l.conns[0].h.Connected()
+		if got := strings.ReplaceAll(string(l.conns[0].head), "\r\n", "|"); got != c.want {
+			t.Errorf("%s:\n%s\n%s", c.base, got, c.want)
+		}
+		if string(l.conns[0].body.Bytes) != string(c.request.Body.Bytes) {
+			t.Errorf("%s: the body is %q", c.base, l.conns[0].body.Bytes)
+		}
+	}
+}
+
+// The connection that was used last is used first; old ones, and those that the
+// server ended or spoke on, are not used.
+func TestPool(t *testing.T) {
+	l, line := stillLine(t, "http://127.0.0.1:1", Transport{})
+	request := &Request{Method: "POST", Path: "/"}
+	answer := []byte(answered["length"][0])
+	done := func(*loadgen.Exchange) {}
+	send := func() *stillConn {
+		before := len(l.conns)
+		for _, c := range l.conns {
+			c.head = nil
+		}
+		line.Send(request, &loadgen.Exchange{Done: done})
+		if len(l.conns) > before {
+			l.conns[before].h.Connected()
+		}
+		for _, c := range l.conns {
+			if c.head != nil {
+				return c
+			}
+		}
+		t.Fatal("nothing was sent")
+		return nil
+	}
+	a, b, c := send(), send(), send()
+	for i, x := range []*stillConn{c, a, b} {
+		l.now += results.Offset(i)
+		x.h.Received(answer, l.now)
+	}
+	if x := send(); x != b {
+		t.Error("the one used last was not used first")
+	} else {
+		x.h.Received(answer, l.now)
+	}
+	b.h.Closed(net.ErrClosed)
+	a.h.Received([]byte("HTTP/1.1 408 Request Timeout\r\n\r\n"), l.now)
+	if x := send(); x != c || !a.closed || !b.closed {
+		t.Error("a connection that has ended was used")
+	} else {
+		x.h.Received(answer, l.now)
+	}
+	limit := results.Offset(line.client.Transport.IdleLimit)
+	l.now += limit
+	if x := send(); x != c {
+		t.Error("one idle for the limit was not used")
+	} else {
+		x.h.Received(answer, l.now)
+	}
+	l.now += limit + 1
+	if x := send(); x == c || !c.closed || len(l.conns) != 4 {
+		t.Error("one idle for longer than the limit was used")
+	}
+	line.Close()
+	for i, c := range l.conns {
+		if !c.closed {
+			t.Errorf("connection %d is open", i)
+		}
+	}
+	if len(line.conns) != 0 || len(line.idle) != 0 {
+		t.Errorf("%d connections, %d idle", len(line.conns), len(line.idle))
+	}
+}
