@@ -97,7 +97,7 @@ func (c *counter) Sample(s results.Sample) {
 	if s.Due >= c.start {
 		c.inWindow++
 	}
-	if s.Due > s.Done || s.Sent != results.NoOffset && (s.Sent < s.Due || s.Done < s.Sent) || s.Lag != 0 {
+	if s.Due > s.Done || s.Sent != results.NoOffset && (s.Sent < s.Due || s.Done < s.Sent) || s.Lag > behind {
 		c.faults++
 	}
 	if c.seqs[s.Seq] {
