@@ -172,3 +172,18 @@ func TestRoutingsAreCanonical(t *testing.T) {
 		}
 	})
 }
+
+func FuzzParseRouting(f *testing.F) {
+	for _, text := range []string{"sticky", "weighted(3,1)", "prefix(chars=512, load=0)", "a(", "a()", "(", "a(b=c=d)", "é(é)"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		_, canonical, fault := parseRouting(source{}, place{1, 1}, text)
+		if fault != nil {
+			return
+		}
+		if _, again, fault := parseRouting(source{}, place{1, 1}, canonical); fault != nil || again != canonical {
+			t.Fatalf("%q is %q and then %q, %v", text, canonical, again, fault)
+		}
+	})
+}
