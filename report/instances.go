@@ -2,6 +2,7 @@ package report
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/evabench/evabench/analysis"
 )
@@ -93,13 +94,30 @@ func dispersions(list []place) Table {
 	return t
 }
 
-// flight tells of the requests in flight over the window. The parts' ends are not
-// told: of a step that was stopped there are fewer.
+// flightRows is how many rows of requests in flight a place has at most.
+const flightRows = 10
+
+// flight tells of the requests in flight over the window, of several parts in a
+// row. Where they end is not told: of a step that was stopped there are fewer.
 func flight(list []place) Table {
-	t := Table{ID: "in-flight", Title: "Requests in flight in equal parts of the window", Columns: placeColumns(numbers("Part", "n"), numbers("Mean", "1"), numbers("Max", "n"))}
+	t := Table{ID: "in-flight", Title: "Requests in flight in equal parts of the window", Columns: placeColumns(words("Parts"), numbers("Mean", "1"), numbers("Max", "n"))}
 	for _, p := range list {
-		for i, o := range p.service.Integrity.InFlight {
-			t.Rows = append(t.Rows, p.cells(count(i+1), plainNumber(o.Mean), count(o.Max)))
+		parts := p.service.Integrity.InFlight
+		together := max(1, (len(parts)+flightRows-1)/flightRows)
+		first := 1
+		for row := range slices.Chunk(parts, together) {
+			mean, most := 0.0, int64(0)
+			for _, o := range row {
+				mean += o.Mean / float64(len(row))
+				most = max(most, o.Max)
+			}
+			last := first + len(row) - 1
+			name := strconv.Itoa(first)
+			if last > first {
+				name += " to " + strconv.Itoa(last)
+			}
+			t.Rows = append(t.Rows, p.cells(Text(name), plainNumber(mean), count(most)))
+			first = last + 1
 		}
 	}
 	return detail(t)

@@ -89,6 +89,14 @@ func TestIntegrityIsShown(t *testing.T) {
 	if _, rows := shown(t, d, "in-flight"); len(rows) != 4 || !slices.Equal(rows[1][3:], []string{"2", "0.7000", "1"}) {
 		t.Errorf("in flight %q", rows)
 	}
+	v.Integrity.InFlight = nil
+	for i := range 60 {
+		v.Integrity.InFlight = append(v.Integrity.InFlight, results.Occupancy{Mean: float64(i), Max: int64(2 * i)})
+	}
+	// Ten rows of six parts: 54 to 59 have a mean of 56.5.
+	if _, rows := shown(t, Build(s), "in-flight"); len(rows) != 10+4 || !slices.Equal(rows[9][3:], []string{"55 to 60", "56.50", "118"}) {
+		t.Errorf("60 parts in flight %q", rows)
+	}
 	s.Cells[0].Steps[0].Client = nil
 	if has(Build(s), "client") {
 		t.Error("nothing tells of the client, and there is a table")
