@@ -216,7 +216,7 @@ func TestMatchesItself(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		box := rapid.Custom(func(t *rapid.T) Box {
 			n := rapid.SliceOfN(rapid.Float64Range(-100, 100), 4, 4).Draw(t, "corners")
-			b := corners([4]float64(n), rapid.Bool().Draw(t, "xywh"))
+			b := Corners([4]float64(n), rapid.Bool().Draw(t, "xywh"))
 			b.Label = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "label")
 			return b
 		})

@@ -191,13 +191,14 @@ func (r *Rules) firstOf(key uint64, got []Box) (first []Box, ok bool) {
 // maxLabels bounds the labels that a Scratch remembers.
 const maxLabels = 4096
 
-// intern gives a label's text, the same memory for the same text.
+// intern gives the text of a label in JSON.
 func (s *Scratch) intern(label jsonscan.String) string {
 	s.text = label.Append(s.text[:0])
-	return s.keep(s.text)
+	return s.Label(s.text)
 }
 
-func (s *Scratch) keep(text []byte) string {
+// Label gives a label's text, without allocating for one that was seen before.
+func (s *Scratch) Label(text []byte) string {
 	if known, ok := s.labels[string(text)]; ok {
 		return known
 	}
@@ -216,5 +217,5 @@ func (s *Scratch) labelOf(raw []byte) string {
 	if text, ok := scan.String(); ok {
 		return s.intern(text)
 	}
-	return s.keep(raw)
+	return s.Label(raw)
 }

@@ -187,7 +187,6 @@ func (v *visit) detection(raw []byte) {
 		v.miss("no box of four numbers in %.80s", raw)
 		return
 	}
-	b.Score = Unscored
 	if v.wild {
 		b.Label = v.scratch.intern(label)
 	} else if v.label != nil {
@@ -259,14 +258,16 @@ func (f *finder) readBox(raw []byte) (Box, bool) {
 		n[i] = x
 		i++
 	}
-	return corners(n, f.xywh), i == 4
+	return Corners(n, f.xywh), i == 4
 }
 
-func corners(n [4]float64, xywh bool) Box {
+// Corners makes a box of four numbers: two corners, or with xywh a corner, width
+// and height. It has no label and no score.
+func Corners(n [4]float64, xywh bool) Box {
 	if xywh {
 		n[2], n[3] = n[0]+n[2], n[1]+n[3]
 	}
-	return Box{X1: min(n[0], n[2]), Y1: min(n[1], n[3]), X2: max(n[0], n[2]), Y2: max(n[1], n[3])}
+	return Box{X1: min(n[0], n[2]), Y1: min(n[1], n[3]), X2: max(n[0], n[2]), Y2: max(n[1], n[3]), Score: Unscored}
 }
 
 // names are what members of a box may be called: the place among four numbers,
@@ -301,5 +302,5 @@ func objectBox(s *jsonscan.Scanner) (Box, bool) {
 			s.Skip()
 		}
 	}
-	return corners(n, size[2]), has == [4]bool{true, true, true, true} && size[2] == size[3]
+	return Corners(n, size[2]), has == [4]bool{true, true, true, true} && size[2] == size[3]
 }
