@@ -55,8 +55,9 @@ type subject struct {
 	name    string
 	memory  bool // in memory and virtual time
 	loop    func(results.Origin) (pace.Loop, error)
-	guesses bool // is net/http
-	again   bool // runs on its own
+	guesses bool          // is net/http
+	pause   time.Duration // between exchanges
+	to      *place        // not what the base URL says
 }
 
 func timed(o results.Origin) (pace.Loop, error) { return pace.NewTimed(o), nil }
@@ -157,17 +158,23 @@ func (s subject) with(t *testing.T, c Config, server *hostile.Server, status int
 		t.Fatal(err)
 	}
 	line, err := client.Open(loop)
-	if s.guesses {
-		to := &place{client: client, addr: client.addr()}
-		if c.Dial == nil {
-			to.lookUp()
-		}
-		line = openNet(client, loop, to)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := &trial{t: t, loop: loop, line: line}
+	if s.guesses || s.to != nil {
+		to := s.to
+		if to == nil {
+			to = &place{addr: client.addr()}
+		}
+		to.client = client
+		if s.to == nil && c.Dial == nil {
+			to.lookUp()
+		}
+		if line = openLean(client, loop, to); s.guesses {
+			line = openNet(client, loop, to)
+		}
+	}
+	tr := &trial{t: t, loop: loop, line: line, pause: s.pause}
 	over := make(chan struct{})
 	var watch sync.WaitGroup
 	if server != nil {

@@ -3,7 +3,6 @@ package httpx
 import (
 	"bytes"
 	"fmt"
-	"strings"
 )
 
 // field reads a line of a header or trailer; of a header's it heeds what says
@@ -17,7 +16,7 @@ func (p *parser) field(line []byte) error {
 		return nil
 	}
 	name, value, ok := bytes.Cut(line, colon)
-	if !ok || !isToken(name) || bytes.ContainsAny(value, "\r\x00") {
+	if !ok || !isToken(name) || bytes.IndexByte(value, '\r') >= 0 || bytes.IndexByte(value, 0) >= 0 {
 		return malformed(fmt.Sprintf("its header has the line %q", line[:min(len(line), 64)]))
 	}
 	p.folds = true
@@ -78,10 +77,7 @@ func (p *parser) Field(name string) []byte {
 		var line []byte
 		line, lines, _ = bytes.Cut(lines, newline)
 		if n, value, ok := bytes.Cut(line, colon); ok && same(n, name) {
-			if value = trim(value); value == nil {
-				value = line[:0] // there is one, and it is empty
-			}
-			return value
+			return trim(value)
 		}
 	}
 	return nil
@@ -95,17 +91,52 @@ var (
 
 // same compares a name with one written here, whatever the case of letters.
 func same(name []byte, with string) bool {
-	return len(name) == len(with) && strings.EqualFold(string(name), with)
+	if len(name) != len(with) {
+		return false
+	}
+	for i, c := range name {
+		if lower(c) != lower(with[i]) {
+			return false
+		}
+	}
+	return true
 }
 
-func trim(value []byte) []byte { return bytes.Trim(value, " \t\r") }
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// trim gives value without white space around it; what was there and is empty
+// stays there.
+func trim(value []byte) []byte {
+	for len(value) > 0 && isSpace(value[0]) {
+		value = value[1:]
+	}
+	for len(value) > 0 && isSpace(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	return value
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 // isToken reports whether name is one of RFC 9110, section 5.6.2.
 func isToken(name []byte) bool {
 	for _, c := range name {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+		if !tokenByte[c] {
 			return false
 		}
 	}
 	return len(name) > 0
 }
+
+// tokenByte is which bytes a token is made of.
+var tokenByte = func() (is [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		is[c] = true
+	}
+	return is
+}()

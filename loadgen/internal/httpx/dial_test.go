@@ -1,0 +1,215 @@
+package httpx
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/internal/hostile"
+	"github.com/evabench/evabench/loadgen/pace"
+	"github.com/evabench/evabench/results"
+)
+
+// inMemory lists the clients in virtual time.
+func inMemory(t *testing.T, f func(t *testing.T, s subject)) {
+	for _, s := range subjects {
+		if s.memory {
+			t.Run(s.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { f(t, s) })
+			})
+		}
+	}
+}
+
+// dialing makes one exchange over connections that dial makes; it is ended after
+// the limit, if there is one. It also tells how long it took.
+func (s subject) dialing(t *testing.T, dial DialFunc, limit time.Duration) (a loadgen.Answer, took time.Duration) {
+	base, err := ParseBase("http://server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.with(t, Config{Base: base, Dial: dial}, nil, 0, func(tr *trial) {
+		tr.request = requestOf(t, hostile.Ask{Size: 10})
+		timer := pace.Timer{F: func() { tr.line.Abort(&tr.x, results.Timeout) }}
+		start := tr.loop.Now()
+		if limit > 0 {
+			tr.loop.Set(&timer, start.Add(limit))
+		}
+		a = tr.run(1)[0]
+		took = a.Done.Sub(start)
+	})
+	return a, took
+}
+
+// What our own machine lacks is told apart from what the server refuses.
+func TestClientFault(t *testing.T) {
+	inMemory(t, func(t *testing.T, s subject) {
+		for _, c := range []struct {
+			err  error
+			want bool
+		}{
+			{os.NewSyscallError("socket", syscall.EMFILE), true},
+			{os.NewSyscallError("socket", syscall.ENFILE), true},
+			{os.NewSyscallError("connect", syscall.EADDRNOTAVAIL), true},
+			{os.NewSyscallError("socket", syscall.ENOBUFS), true},
+			{os.NewSyscallError("socket", syscall.ENOMEM), true},
+			{os.NewSyscallError("connect", syscall.ECONNREFUSED), false},
+			{os.NewSyscallError("connect", syscall.EHOSTUNREACH), false},
+			{&net.DNSError{Err: "no such host", Name: "server"}, false},
+			{io.ErrUnexpectedEOF, false},
+		} {
+			a, _ := s.dialing(t, func(context.Context, string, string) (net.Conn, error) { return nil, c.err }, 0)
+			if a.Outcome != results.Connect || a.ClientFault != c.want || a.BytesSent != 0 ||
+				strings.HasPrefix(a.Detail, "the load generator's machine") != c.want || !strings.Contains(a.Detail, c.err.Error()) {
+				t.Errorf("%v: %+v", c.err, a)
+			}
+		}
+	})
+}
+
+// A connection that does not come is given up before the request's time limit,
+// and is no timeout of the server's.
+func TestConnectTimeout(t *testing.T) {
+	silent := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	inMemory(t, func(t *testing.T, s subject) {
+		for limit, want := range map[time.Duration]results.Outcome{time.Minute: results.Connect, 2 * time.Second: results.Timeout} {
+			a, took := s.dialing(t, silent, limit)
+			late := took - min(limit, 5*time.Second)
+			if a.Outcome != want || late < 0 || late > time.Microsecond || a.ClientFault || !strings.Contains(a.Detail, "connection") {
+				t.Errorf("limit %v: %v after %v (%s)", limit, a.Outcome, took, a.Detail)
+			}
+		}
+	})
+}
+
+// An idle connection that the server ends, or that is old, is not used again.
+func TestIdle(t *testing.T) {
+	good := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n%s", hostile.Good)
+	inMemory(t, func(t *testing.T, s subject) {
+		for _, c := range []struct {
+			name  string
+			serve func(*hostile.Conn, int)
+			pause time.Duration
+			conns int64
+		}{
+			{"short pause", func(c *hostile.Conn, _ int) {
+				for c.Request() && c.Say(good) {
+				}
+			}, 3*time.Second - 1, 1},
+			{"long pause", func(c *hostile.Conn, _ int) {
+				for c.Request() && c.Say(good) {
+				}
+			}, 3*time.Second + 1, 2},
+			{"the server closes", func(c *hostile.Conn, _ int) { c.Request(); c.Say(good) }, time.Millisecond, 2},
+			{"the server speaks", func(c *hostile.Conn, _ int) {
+				c.Request()
+				c.Say(good)
+				time.Sleep(time.Millisecond)
+				c.Say("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+				c.Wait()
+			}, time.Second, 2},
+		} {
+			ok := []results.Outcome{results.OK, results.OK}
+			s.pause = c.pause
+			s.try(t, hostile.Case{Name: c.name, Serve: c.serve, Want: ok, Status: 200, Conns: c.conns}, nil, Config{})
+		}
+	})
+}
+
+// Addresses are tried in their order; a name that is not known is no connection,
+// and neither is a port where nobody listens.
+func TestAddresses(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := hostile.Serve(l, hostile.Case{Serve: func(c *hostile.Conn, _ int) {
+		if c.Request() {
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + hostile.Good)
+		}
+	}}, nil)
+	defer server.Close()
+	there := l.Addr().(*net.TCPAddr).AddrPort()
+	nowhere := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), there.Port())
+	for _, s := range subjects[:2] {
+		for _, c := range []struct {
+			to   place
+			want results.Outcome
+		}{
+			{place{addrs: []netip.AddrPort{nowhere, there}}, results.OK},
+			{place{addrs: []netip.AddrPort{nowhere, nowhere}}, results.Connect},
+			{place{err: &net.DNSError{Err: "no such host", Name: "server"}}, results.Connect},
+		} {
+			for _, guesses := range []bool{false, true} {
+				base, err := ParseBase("http://server")
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.guesses, s.to = guesses, &c.to
+				s.with(t, Config{Base: base}, nil, 0, func(tr *trial) {
+					tr.request = requestOf(t, hostile.Ask{})
+					if a := tr.run(1)[0]; a.Outcome != c.want {
+						t.Errorf("%s to %v: %v (%s), want %v", s.name, c.to, a.Outcome, a.Detail, c.want)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestLookUp(t *testing.T) {
+	for base, want := range map[string]string{
+		"http://127.0.0.1": "[127.0.0.1:80]", "https://127.0.0.1/": "[127.0.0.1:443]", "http://[::1]:8080": "[[::1]:8080]", "http://127.0.0.1:99999": "[]",
+	} {
+		u, err := ParseBase(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := New(Config{Base: u, NewReader: func() Reader { return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := &place{client: c, addr: c.addr()}
+		to.lookUp()
+		if got := fmt.Sprint(to.addrs); got != want || (to.err == nil) != (len(to.addrs) > 0) {
+			t.Errorf("%s: %s, %v; want %s", base, got, to.err, want)
+		}
+	}
+}
+
+func TestClassify(t *testing.T) {
+	alert := &net.OpError{Op: "remote error", Err: tls.AlertError(42)}
+	for _, c := range []struct {
+		err                 error
+		connected, answered bool
+		want                results.Outcome
+	}{
+		{io.ErrUnexpectedEOF, false, false, results.Connect},
+		{io.ErrUnexpectedEOF, true, false, results.Reset},
+		{fmt.Errorf("read: %w", syscall.ECONNRESET), true, true, results.Reset},
+		{alert, true, false, results.Connect}, // it does not want our certificate
+		{alert, true, true, results.Reset},
+		{fmt.Errorf("x: %w", malformed("y")), true, true, results.Malformed},
+		{&net.OpError{Op: "proxyconnect", Err: io.EOF}, true, false, results.Connect},
+	} {
+		if got := classify(c.err, c.connected, c.answered); got != c.want {
+			t.Errorf("%v, connected %v, answered %v: %v, want %v", c.err, c.connected, c.answered, got, c.want)
+		}
+	}
+}
