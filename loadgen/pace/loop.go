@@ -1,3 +1,12 @@
+// Package pace is an event loop that keeps moments to within microseconds, where
+// package time is late by up to a millisecond: Go's runtime waits for timers in
+// whole milliseconds on Linux (golang.org/issue/44343). The loop waits for
+// sockets on the same thread, so that nothing which is due waits for another
+// thread, and takes from the kernel when bytes came in.
+//
+// Note: a thread that sleeps until the moment and hands over to goroutines wakes
+// up as precisely, but what it hands over then waits for a thread in its turn, and
+// with one core for whatever runs there.
 package pace
 
 import (
@@ -28,6 +37,7 @@ type Loop interface {
 	Stop(t *Timer)
 	// Post lets f be called on the loop, soon, in the order of posting. It is safe
 	// from any goroutine and reports false when the loop has ended and f is dropped.
+	// What was posted before Run's end is called by it, also after Quit.
 	Post(f func()) bool
 	// Connect opens a TCP connection. It returns at once; h learns the rest.
 	Connect(to netip.AddrPort, h Handler) Conn
@@ -52,7 +62,8 @@ type Timer struct {
 	F func()
 	// Sharp timers are kept to the microsecond, by spinning before the moment where
 	// the loop does so, and go before sockets are read. One that is not sharp, such
-	// as a timeout, goes only after what had come in by then was read.
+	// as a timeout, goes only after what had come in by then was read. It is not
+	// changed while the timer is set.
 	Sharp bool
 
 	at    results.Offset

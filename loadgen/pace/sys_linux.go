@@ -39,7 +39,7 @@ func (e *epoll) wait(left time.Duration) ([]unix.EpollEvent, error) {
 	if !e.coarse {
 		e.ts = unix.NsecToTimespec(int64(left))
 		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), uintptr(unsafe.Pointer(&e.ts)), 0, 0)
-		e.coarse = errno == unix.ENOSYS
+		e.coarse = errno == unix.ENOSYS || errno == unix.EPERM // of a sandbox that does not know it
 	}
 	if e.coarse {
 		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), uintptr(left/time.Millisecond), 0, 0)
@@ -53,8 +53,8 @@ func (e *epoll) wait(left time.Duration) ([]unix.EpollEvent, error) {
 	return nil, os.NewSyscallError("epoll_pwait2", errno)
 }
 
-// threads counts the loops that run, for the runtime's number of Ps, which is
-// the process's too.
+// threads counts the loops that run. It is global as what it stands for is, the
+// runtime's number of Ps.
 var threads struct {
 	sync.Mutex
 	running int

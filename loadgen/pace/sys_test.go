@@ -2,11 +2,14 @@ package pace
 
 import (
 	"math"
+	"net/netip"
+	"reflect"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/evabench/evabench/results"
@@ -126,4 +129,25 @@ func TestWallClockSteps(t *testing.T) {
 			t.Fatal("not placed after measuring again")
 		}
 	})
+}
+
+// TestSockaddr has an address of each kind as the kernel takes it.
+func TestSockaddr(t *testing.T) {
+	for _, tt := range []struct {
+		addr string
+		want unix.Sockaddr
+	}{
+		{"127.0.0.1:80", &unix.SockaddrInet4{Port: 80, Addr: [4]byte{127, 0, 0, 1}}},
+		{"[::ffff:127.0.0.1]:80", &unix.SockaddrInet4{Port: 80, Addr: [4]byte{127, 0, 0, 1}}},
+		{"[::1]:81", &unix.SockaddrInet6{Port: 81, Addr: [16]byte{15: 1}}},
+		{"[fe80::1%7]:82", &unix.SockaddrInet6{Port: 82, ZoneId: 7, Addr: [16]byte{0: 0xfe, 1: 0x80, 15: 1}}},
+	} {
+		_, got, err := sockaddr(netip.MustParseAddrPort(tt.addr))
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got %+v, %v; want %+v", tt.addr, got, err, tt.want)
+		}
+	}
+	if _, _, err := sockaddr(netip.MustParseAddrPort("[fe80::1%nosuch]:82")); err == nil {
+		t.Error("an unknown zone is taken")
+	}
 }

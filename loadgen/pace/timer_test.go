@@ -174,6 +174,19 @@ func TestTimers(t *testing.T) {
 	})
 }
 
+// TestTimersCoarse runs them on a kernel that waits in milliseconds.
+func TestTimersCoarse(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		l := newLoop(t)
+		defer l.Close()
+		l.(*socketLoop).epoll.coarse = true
+		r := timerRun{l: l, p: drawProgram(rt)}
+		if err := r.run(); err != nil {
+			rt.Fatal(err)
+		}
+	})
+}
+
 // TestTimersVirtual does it on the timed loop, where each goes at its moment to
 // the nanosecond.
 func TestTimersVirtual(t *testing.T) {
