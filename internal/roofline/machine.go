@@ -39,21 +39,22 @@ func identify() (identity, error) {
 	return id, nil
 }
 
-// use is processor time, in seconds.
-type use struct {
+// A Use is processor time, in seconds. The zero value is unknown.
+type Use struct {
 	known     bool
 	busy, all float64 // of the machine's processors; busy also by what the host took
 	ours      float64 // this process and its children that have ended
 }
 
-func readUse() (u use) {
+// ReadUse tells what was used until now, since the machine and this process began.
+func ReadUse() (u Use) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {
-		return use{}
+		return Use{}
 	}
 	stat, err := fs.Stat()
 	if err != nil {
-		return use{}
+		return Use{}
 	}
 	c := stat.CPUTotal
 	u.busy = c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal // guests are part of User
@@ -61,7 +62,7 @@ func readUse() (u use) {
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
 		var r unix.Rusage
 		if err := unix.Getrusage(who, &r); err != nil {
-			return use{}
+			return Use{}
 		}
 		u.ours += float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
 	}
@@ -69,8 +70,9 @@ func readUse() (u use) {
 	return u
 }
 
-// others is the share of all processors that was used by none of ours until then.
-func (u use) others(then use) *float64 {
+// Others is the share of all processors, 0 to 1, that was used until then by others
+// than this process and its children that ended meanwhile; nil if unknown.
+func (u Use) Others(then Use) *float64 {
 	all := then.all - u.all
 	if !u.known || !then.known || all <= 0 {
 		return nil

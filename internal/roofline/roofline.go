@@ -76,13 +76,13 @@ func Measure(ctx context.Context, o Options) (_ results.SelfTest, err error) {
 	s.ClientCPUs, s.ServerCPU = at.client, at.server
 
 	m := &measurement{options: o, place: at, result: &s}
-	before := readUse()
+	before := ReadUse()
 	for _, p := range o.Only {
 		if err := m.phase(ctx, p); err != nil {
 			return results.SelfTest{}, fmt.Errorf("selftest of %s: %w", p, err)
 		}
 	}
-	s.Others = before.others(readUse())
+	s.Others = before.Others(ReadUse())
 	s.Warnings = warningsOf(s)
 	return s, nil
 }
