@@ -31,7 +31,7 @@ type Config struct {
 	// ignore_eos: true.
 	Extra map[string]any `yaml:"extra" json:"extra,omitempty"`
 	// KeepAlive uses a connection for more than one request. Without it, the
-	// default, every request has its own.
+	// default, every request has its own; but in HTTP/2 all share one.
 	//
 	// Note: calls of an Agent follow each other at once, and servers may close
 	// a connection just when the next request is on its way (llama-server does

@@ -25,7 +25,7 @@ func (e endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 func (d *dialer) request(body []byte) *httpx.Request {
 	return &httpx.Request{
 		Method: http.MethodPost, Path: d.config.Path, Fields: d.fields, Body: pace.Body{Bytes: body},
-		Close: !d.config.KeepAlive, Stream: d.config.Stream,
+		Close: !d.config.KeepAlive && d.config.Transport.HTTP != "2", Stream: d.config.Stream,
 	}
 }
 
