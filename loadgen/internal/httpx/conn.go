@@ -30,7 +30,10 @@ type conn struct {
 	state  phase
 	answer *answer // of the exchange on its way, nil if there is none
 	parser parser
-	head   []byte // of the request
+	// heads are those of this request and the one before, by turns: the goroutine
+	// that writes to an adopted connection may come back from a write only when
+	// the answer to it is in.
+	heads [2][]byte
 
 	next   int            // place of the address to try after this one
 	index  int            // in line.conns
@@ -45,8 +48,8 @@ func (c *conn) write() {
 	r := c.answer.r
 	c.state = busy
 	c.parser.begin(r.Method)
-	c.head = c.line.compose(c.head[:0], r)
-	c.wire.Write(c.head, r.Body)
+	c.heads[0], c.heads[1] = c.line.compose(c.heads[1][:0], r), c.heads[0]
+	c.wire.Write(c.heads[0], r.Body)
 }
 
 // Connected implements [pace.Handler].

@@ -110,11 +110,11 @@ func TestIdle(t *testing.T) {
 			{"short pause", func(c *hostile.Conn, _ int) {
 				for c.Request() && c.Say(good) {
 				}
-			}, 3*time.Second - 1, 1},
+			}, 3*time.Second - time.Millisecond, 1},
 			{"long pause", func(c *hostile.Conn, _ int) {
 				for c.Request() && c.Say(good) {
 				}
-			}, 3*time.Second + 1, 2},
+			}, 3*time.Second + time.Millisecond, 2},
 			{"the server closes", func(c *hostile.Conn, _ int) { c.Request(); c.Say(good) }, time.Millisecond, 2},
 			{"the server speaks", func(c *hostile.Conn, _ int) {
 				c.Request()
