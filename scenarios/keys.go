@@ -82,7 +82,7 @@ type rawMatrix struct {
 	Layout    at[[]at[scalar]]              `yaml:"layout" doc:"MIG layouts: off, 4x1g.24gb, 2g.48gb+2x1g.24gb"`
 	Sharing   at[[]at[scalar]]              `yaml:"sharing" doc:"how processes share a device: ts, ts:short, mps, mps:50"`
 	Placement at[[]at[scalar]]              `yaml:"placement" doc:"which instance on which device; default auto"`
-	Routing   at[[]at[scalar]]              `yaml:"routing" doc:"how requests are spread over instances: round-robin, least-outstanding, sticky, prefix-hash(chars=256,load=1.25), or weighted(3,1) with a weight for each instance, which is checked when they are placed; in quotes where a comma is in it; default round-robin"`
+	Routing   at[[]at[scalar]]              `yaml:"routing" doc:"how requests are spread over instances: round-robin, least-outstanding, sticky, prefix-hash(chars=256,load=1.25), or weighted(3,1) with a weight for each instance, which is checked when they are placed (a service of one instance needs none); in quotes where a comma is in it; default round-robin"`
 	Workers   at[[]at[ordered[at[int]]]]    `yaml:"workers" doc:"workers by model; {} is as in services"`
 	Params    at[ordered[at[[]at[scalar]]]] `yaml:"params" doc:"service.name: list of values for the launcher"`
 	Exclude   at[[]at[rawPoint]]            `yaml:"exclude" doc:"points to leave out; a key that is not told matches all"`

@@ -124,8 +124,13 @@ func TestWeightedShares(t *testing.T) {
 			}
 		}
 		sized := r.(loadgen.Sized)
-		if sized.Fits(len(weights)) != nil || sized.Fits(len(weights)+1) == nil {
-			t.Fatalf("%v fits %v, %v", weights, sized.Fits(len(weights)), sized.Fits(len(weights)+1))
+		for n, fits := range map[int]bool{len(weights) + 1: false, len(weights): true, 1: true} {
+			if err := sized.Fits(n); (err == nil) != fits {
+				t.Fatalf("%v for %d instances: %v", weights, n, err)
+			}
+		}
+		if p := r.Pick(0, nil, make([]int64, 1)); p != 0 {
+			t.Fatalf("picked %d of one instance", p)
 		}
 	})
 	// The order that nginx' commit on the algorithm gives for 5, 1, 1.

@@ -42,16 +42,20 @@ type router struct {
 	total            int
 }
 
-// Fits says whether there are as many instances as weights.
+// Fits says whether there are as many instances as weights. One instance alone
+// needs none and always fits: a scenario's routing is that of all its services.
 func (r *router) Fits(instances int) error {
-	if instances != len(r.weights) {
+	if instances != len(r.weights) && instances != 1 {
 		return fmt.Errorf("router weighted: %d weights do not fit %d instances", len(r.weights), instances)
 	}
 	return nil
 }
 
-// Pick gives the next in turn. The instances must be as many as the weights.
-func (r *router) Pick(int64, *loadgen.Request, []int64) int {
+// Pick gives the next in turn. The instances must fit.
+func (r *router) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
+	if len(outstanding) == 1 {
+		return 0
+	}
 	best := 0
 	for i, w := range r.weights {
 		r.current[i] += w
