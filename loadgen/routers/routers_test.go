@@ -288,7 +288,20 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// BenchmarkPick holds that picking allocates nothing.
+// Picking is on the path of every request and allocates nothing.
+func TestPickAllocatesNothing(t *testing.T) {
+	q, outstanding, n := chat("a prompt", "and more"), make([]int64, 8), int64(0)
+	for _, name := range Kinds.Names() {
+		r := build(t, name, len(outstanding))
+		if allocs := testing.AllocsPerRun(200, func() {
+			n++
+			r.Pick(n, q, outstanding)
+		}); allocs != 0 {
+			t.Errorf("%s allocates %v times", name, allocs)
+		}
+	}
+}
+
 func BenchmarkPick(b *testing.B) {
 	q, outstanding := chat(strings.Repeat("a prompt ", 40), "and more"), make([]int64, 8)
 	for _, name := range Kinds.Names() {
