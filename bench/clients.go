@@ -110,9 +110,10 @@ func firstLine(ctx context.Context, path string, args ...string) string {
 	}
 	out, _ := exec.CommandContext(ctx, path, args...).CombinedOutput() // some exit with a fault
 	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" && line != "Version:" {
-			line, _, _ = strings.Cut(line, " Copyright")
-			return line
+		line, _, _ = strings.Cut(strings.TrimSpace(line), " Copyright")
+		line, _, _ = strings.Cut(line, " h1:") // fortio tells its hash
+		if line != "" && !strings.HasSuffix(line, ":") {
+			return strings.TrimPrefix(line, "Version: ")
 		}
 	}
 	return ""

@@ -12,8 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"github.com/evabench/evabench/internal/roofline"
 	"github.com/evabench/evabench/loadgen/stub"
@@ -162,17 +163,59 @@ func (b *bench) exec(ctx context.Context, g group, path string, args []string) (
 	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(b.dir, "cache"), "K6_NO_USAGE_REPORT=true")
 	var out, talk bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &talk
-	err := cmd.Run()
+	err := cmd.Start()
+	u := used{math.NaN(), math.NaN()}
+	if err == nil {
+		peak := watchPeak(cmd.Process.Pid)
+		err = cmd.Wait()
+		u.peak = peak()
+	}
 	if err != nil {
 		last := strings.TrimSpace(talk.String())
 		err = fmt.Errorf("%w: %s", err, last[max(0, len(last)-300):])
 	}
-	if cmd.ProcessState == nil {
-		return used{math.NaN(), math.NaN()}, "", err
-	}
-	u := used{cpu: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), peak: math.NaN()}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.peak = float64(usage.Maxrss << 10)
+	if cmd.ProcessState != nil {
+		u.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	}
 	return u, out.String(), err
+}
+
+// watchPeak looks at the most memory that a process has had resident, until the
+// function it gives is called, which gives the last figure.
+//
+// Note: what the system tells of a process that has ended (man 2 getrusage)
+// counts ours in, which it was before it became another program.
+func watchPeak(pid int) func() float64 {
+	stop, last := make(chan struct{}), make(chan float64)
+	go func() {
+		peak := math.NaN()
+		for {
+			if v, err := peakOf(pid); err == nil {
+				peak = v
+			}
+			select {
+			case <-stop:
+				last <- peak
+				return
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}()
+	return func() float64 {
+		close(stop)
+		return <-last
+	}
+}
+
+// peakOf is the most memory that a process has had resident, in bytes.
+func peakOf(pid int) (float64, error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, err
+	}
+	status, err := p.NewStatus()
+	if err == nil && status.VmHWM == 0 {
+		err = errors.New("it has ended")
+	}
+	return float64(status.VmHWM), err
 }

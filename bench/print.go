@@ -20,7 +20,7 @@ func (b *bench) tables(began time.Time) string {
 		began.UTC().Format("2006-01-02"), b.repetitions, time.Since(began).Round(time.Second))
 	var versions []string
 	for _, c := range b.clients {
-		versions = append(versions, strings.TrimSpace(c.name+" ("+strings.TrimPrefix(c.version, c.name+" ")+")"))
+		versions = append(versions, strings.TrimSpace(c.name+" ("+strings.TrimPrefix(strings.TrimPrefix(c.version, c.name+" "), "version ")+")"))
 	}
 	fmt.Fprintf(&p, "Clients: %s. Cells are medians [least–most].\n", strings.ReplaceAll(strings.Join(versions, "; "), " ()", ""))
 	if b.quick {

@@ -35,7 +35,7 @@ want() {
 want k6 go.k6.io/k6@v1.8.1
 want fortio fortio.org/fortio@v1.75.2 fortio.org/fortio@v1.40.1
 if [ -n "${VEGETA_SOURCE:-}" ] && ! command -v vegeta >/dev/null; then
-	(cd "$VEGETA_SOURCE" && GOBIN=$bin "$GO" install .) || say "vegeta could not be built"
+	(cd "$VEGETA_SOURCE" && GOBIN=$bin "$GO" install -ldflags "-X main.Version=$(git describe --tags --always)" .) || say "vegeta could not be built"
 fi
 want vegeta github.com/tsenart/vegeta/v12@v12.12.0
 

@@ -83,10 +83,17 @@ func (u Use) Others(then Use) *float64 {
 }
 
 // peakBytes is the most memory that this process had resident.
+//
+// Note: getrusage counts in the process that started us, which we were before we
+// became this program.
 func peakBytes() (int64, error) {
-	var r unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+	p, err := procfs.Self()
+	if err != nil {
 		return 0, err
 	}
-	return r.Maxrss << 10, nil
+	status, err := p.NewStatus()
+	if err != nil {
+		return 0, fmt.Errorf("read our memory: %w", err)
+	}
+	return int64(status.VmHWM), nil
 }
