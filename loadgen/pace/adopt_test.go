@@ -43,6 +43,7 @@ func overTLS(to string, config *tls.Config) func(context.Context) (net.Conn, err
 
 // TestTLS sends a body over TLS and reads it back, with the kernel's stamps.
 func TestTLS(t *testing.T) {
+	stampsOn(t)
 	server, client := tlsConfigs()
 	to := serve(t, func(c *net.TCPConn) {
 		s := tls.Server(c, server)

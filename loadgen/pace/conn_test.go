@@ -225,6 +225,7 @@ func descriptors(t *testing.T) int {
 // each is after its write began and before it was read, also where the reader
 // comes late.
 func TestStamps(t *testing.T) {
+	stampsOn(t)
 	both(t, func(t *testing.T, l Loop) {
 		watchdog(t, l)
 		const n = 200
