@@ -133,6 +133,9 @@ func (f facts) testSamples(t *testing.T) {
 		if s.First == results.NoOffset || s.Due > s.Sent || s.Sent >= s.First || s.First > s.Done {
 			t.Errorf("call %d: due %d, sent %d, first %d, done %d; want them in this order", s.Seq, s.Due, s.Sent, s.First, s.Done)
 		}
+		if s.Final < s.First || s.Final > s.Done || (s.Final > s.First) != (s.LongestGap > 0) || s.LongestGap > s.Final.Sub(s.First) || s.Final > s.First && s.Chunks < 2 {
+			t.Errorf("call %d: first %d, last of %d chunks %d, done %d, longest gap %v", s.Seq, s.First, s.Chunks, s.Final, s.Done, s.LongestGap)
+		}
 		if s.PromptTokens < 1 || s.OutputTokens < 1 || s.CachedTokens < 0 || s.Chunks < 1 || s.BytesRead < 1 {
 			t.Errorf("call %d tells %d prompt, %d output, %d cached tokens, %d chunks, %d bytes",
 				s.Seq, s.PromptTokens, s.OutputTokens, s.CachedTokens, s.Chunks, s.BytesRead)

@@ -204,6 +204,12 @@ func TestDetections(t *testing.T) {
 			t.Errorf("count as %s: %v, %s", name, a.Outcome, a.Detail)
 		}
 	}
+	for _, n := range []float32{3, -1, 1.5, float32(math.NaN())} { // of two
+		a := judged(t, config, made{"n", "FP32", []int64{1}, []float32{n}}, detections[0], detections[1], detections[2])
+		if a.Outcome != results.WrongAnswer || !strings.Contains(a.Detail, "does not count 2 boxes at most") {
+			t.Errorf("a count of %v: %v, %s", n, a.Outcome, a.Detail)
+		}
+	}
 	config.Boxes = Boxes{Boxes: "b", Form: "xywh"}
 	config.Check = boxes.Check{MaxBoxes: new(1)}
 	for _, c := range []struct {

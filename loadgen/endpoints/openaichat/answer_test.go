@@ -91,6 +91,21 @@ func TestStreamAnswer(t *testing.T) {
 	}
 }
 
+// Nothing is left of a stream that was cut off, wherever.
+func TestCutOff(t *testing.T) {
+	r := streamReader()
+	want, _ := read(r, "", goodStream)
+	whole := strings.Index(goodStream, `data: {"choices":[{"delta":{},"finish`)
+	for i := range whole {
+		if a, _ := read(r, "", goodStream[:i]); a.Outcome != results.Reset || a.Detail == "" {
+			t.Fatalf("cut off after %d bytes: %+v", i, a)
+		}
+		if a, _ := read(r, "", goodStream); a != want {
+			t.Fatalf("after a stream of %d bytes: %+v, want %+v", i, a, want)
+		}
+	}
+}
+
 // The answer is complete with [DONE], whatever follows.
 func TestDoneCompletes(t *testing.T) {
 	r := streamReader()
@@ -123,6 +138,7 @@ func TestUsage(t *testing.T) {
 		prompt, output, cached int64
 	}{
 		{tell(`{"prompt_tokens":5,"completion_tokens":1}`) + tell(`{"prompt_tokens":5,"completion_tokens":2}`), 5, 2, -1},
+		{tell(`{"prompt_tokens":5,"completion_tokens":3}`) + tell(`{"completion_tokens":2}`), 5, 2, -1},
 		{tell(`{"prompt_tokens":5,"completion_tokens":1}`) + tell(`null`), 5, 1, -1},
 		{tell(`{"prompt_tokens":5,"completion_tokens":1,"prompt_tokens_details":null}`), 5, 1, -1},
 		{tell(`{"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":0}}`), -1, 1, 0},

@@ -97,6 +97,7 @@ func streamed(all map[string]endpointtest.Refusal) map[string]endpointtest.Refus
 		"done, not finished":   {Status: 200, Body: `data: {"choices":[{"delta":{"content":"a"}}]}` + "\n\ndata: [DONE]\n\n", Want: results.OK},
 		"tokens without text":  {Status: 200, Body: `data: {"choices":[],"usage":{"completion_tokens":24}}` + "\n\ndata: [DONE]\n\n", Want: results.OK},
 		"fault after tokens":   {Status: 200, Body: `data: {"choices":[{"delta":{"content":"a"}}]}` + "\n\n" + `data: {"error":"broke"}` + "\n\n", Want: results.HTTP5xx},
+		"fault with choices":   {Status: 200, Body: `data: {"choices":[],"error":{"message":"broke"}}` + "\n\ndata: [DONE]\n\n", Want: results.HTTP5xx},
 		"reasoning only":       {Status: 200, Body: `data: {"choices":[{"delta":{"reasoning_content":"hm"},"finish_reason":"stop"}]}` + "\n\n", Want: results.OK},
 		"tool call only":       {Status: 200, Body: `data: {"choices":[{"delta":{"tool_calls":[{}]},"finish_reason":"tool_calls"}]}` + "\n\n", Want: results.OK},
 		"role and nothing":     {Status: 200, Body: `data: {"choices":[{"delta":{"role":"assistant"},"finish_reason":"stop"}]}` + "\n\n", Want: results.WrongAnswer},

@@ -144,6 +144,7 @@ func TestJudge(t *testing.T) {
 		"one missing":        {Check{IoU: 0.9}, answers{"[" + cat + "," + dog + "]", "[" + cat + "]"}, results.WrongAnswer, `for "dog"`},
 		"one more":           {Check{IoU: 0.9}, answers{"[" + cat + "]", "[" + cat + "," + dog + "]"}, results.WrongAnswer, `did not have "dog"`},
 		"one twice":          {Check{IoU: 0.9}, answers{"[" + cat + "]", "[" + cat + "," + near + "]"}, results.WrongAnswer, `did not have "cat"`},
+		"one of two alike":   {Check{IoU: 0.9}, answers{"[" + cat + "," + near + "]", "[" + cat + "]"}, results.WrongAnswer, `no partner`},
 		"one of three":       {Check{IoU: 0.9, Tolerance: 0.34}, answers{"[" + cat + "]", "[" + cat + "," + dog + "]"}, 0, ""},
 		"more than a third":  {Check{IoU: 0.9, Tolerance: 0.33}, answers{"[" + cat + "]", "[" + cat + "," + dog + "]"}, results.WrongAnswer, ""},
 		"held to the first":  {Check{IoU: 0.9}, answers{"[" + cat + "]", "[" + near + "]", "[" + cat + "]"}, 0, ""},

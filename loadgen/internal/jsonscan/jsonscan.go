@@ -121,7 +121,8 @@ func (s *Scanner) Is(name string) bool { return s.key.Is(name) }
 func (s *Scanner) Name() String { return s.key }
 
 // Element goes to the next element of the array, which comes next, and reports
-// false where there is none any more.
+// false where there is none any more. After a comma too much it reports true, and
+// there is nothing to take.
 func (s *Scanner) Element() bool { return s.more(']') }
 
 // more goes past what stands between two members or elements, or past the end.
@@ -137,8 +138,7 @@ func (s *Scanner) more(end byte) bool {
 		return s.i < len(s.b) || s.Fail()
 	case c == ',':
 		s.i++
-		// An end after a comma is a fault; of objects Key sees it.
-		return s.space() != end || s.Fail()
+		return true
 	}
 	return s.Fail()
 }

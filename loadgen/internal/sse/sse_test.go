@@ -84,6 +84,19 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// Wherever a stream is cut in three, its events are the same.
+func TestCuts(t *testing.T) {
+	const in = "\ufeffdata: a\r\n: c\ndata: b\r\n\r\ndata\rid: 1\r\rdata:d\ndata: e\n\ndata: f\n"
+	want := []string{"a\nb", "", "d\ne", "f"}
+	for j := range in {
+		for i := range j {
+			if got, err := events(in[:i], in[i:j], in[j:]); !slices.Equal(got, want) || err != nil {
+				t.Fatalf("%q, %q, %q: %q, %v; want %q", in[:i], in[i:j], in[j:], got, err, want)
+			}
+		}
+	}
+}
+
 func TestBounds(t *testing.T) {
 	long := func(n int) string { return "data: " + strings.Repeat("x", n-len("data: ")) + "\n\n" }
 	halves := func(s string) []string { return []string{s[:len(s)/2], s[len(s)/2:]} }
