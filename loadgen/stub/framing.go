@@ -294,9 +294,7 @@ func (s *streamFlag) look(p []byte) {
 			s.matched++
 			s.found = int(s.matched) == len(streamText)
 		case int(s.matched) >= len(streamKey) && int(s.matched) <= len(streamKey)+1 && (b == ' ' || b == '\n' || b == '\t' || b == '\r'):
-		case b == '"':
-			s.matched = 1
-		default:
+		default: // in JSON no key begins here
 			s.matched = 0
 		}
 	}

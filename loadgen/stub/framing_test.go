@@ -132,3 +132,35 @@ func TestStallEnd(t *testing.T) {
 		t.Errorf("no stall ends at %v", got)
 	}
 }
+
+// TestHeap: whatever is set, moved and removed, the earliest comes first.
+func TestHeap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		conns := make([]conn, 20)
+		in := map[*conn]bool{}
+		var h heap
+		for range rapid.IntRange(1, 100).Draw(t, "changes") {
+			c := &conns[rapid.IntRange(0, len(conns)-1).Draw(t, "conn")]
+			if rapid.Bool().Draw(t, "remove") {
+				h.remove(c)
+				delete(in, c)
+			} else {
+				c.at = time.Duration(rapid.IntRange(0, 30).Draw(t, "at"))
+				h.set(c)
+				in[c] = true
+			}
+		}
+		for last := time.Duration(0); len(h) > 0; {
+			c := h[0]
+			if !in[c] || c.at < last {
+				t.Fatalf("%v came after %v, or was not set", c.at, last)
+			}
+			last = c.at
+			h.remove(c)
+			delete(in, c)
+		}
+		if len(in) > 0 {
+			t.Fatalf("%d that were set did not come", len(in))
+		}
+	})
+}

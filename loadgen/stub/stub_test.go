@@ -253,7 +253,7 @@ func TestLog(t *testing.T) {
 
 // TestStall: a client that asks again and again meets a stall.
 func TestStall(t *testing.T) {
-	const every, lasts = 100 * time.Millisecond, 60 * time.Millisecond
+	const every, lasts = 1050 * time.Millisecond, time.Second
 	s, _ := start(t, stub.Options{Stall: stub.Stall{Every: every, For: lasts}})
 	c := client(t)
 	for longest := time.Duration(0); longest < lasts/2; { // the test's time limit bounds it
