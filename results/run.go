@@ -33,6 +33,9 @@ type Environment struct {
 
 	Command  []string  `json:"command"` // arguments, secrets left out
 	Host     Host      `json:"host"`
+	// SelfTest is what the load generator can do on the host; null if it was not
+	// measured.
+	SelfTest *SelfTest `json:"self_test,omitempty"`
 	Services []Service `json:"services"`
 	// Planned names the folders of the cells, in their order of running.
 	Planned []string `json:"planned"`

@@ -175,15 +175,24 @@ func setArrivals(load *loadgen.Load, plan results.StepPlan, level results.Level,
 		load.Users = int(math.Round(level.Value))
 		return nil
 	}
+	load.Arrivals, err = Arrivals(of, level.Value, plan.Warmup, plan.Window)
+	return err
+}
+
+// Arrivals makes the arrivals of an open loop at a level, in a step of that
+// warm-up and window; nil for a closed one.
+func Arrivals(of scenarios.Load, level float64, warmup, window time.Duration) (loadgen.Arrivals, error) {
+	if of.Arrivals == scenarios.Closed {
+		return nil, nil
+	}
 	c := arrivals.Config{
-		Kind: level.Arrivals, Value: level.Value, FPS: of.FPS, Burstiness: of.Burstiness, File: of.File,
-		Warmup: plan.Warmup, Window: plan.Window,
+		Kind: of.Arrivals, Value: level, FPS: of.FPS, Burstiness: of.Burstiness, File: of.File,
+		Warmup: warmup, Window: window,
 	}
 	for _, p := range of.Shape {
 		c.Shape = append(c.Shape, arrivals.Point(p))
 	}
-	load.Arrivals, err = arrivals.New(c)
-	return err
+	return arrivals.New(c)
 }
 
 // idleReads bounds the wait for a reading before a step: a page that is slower

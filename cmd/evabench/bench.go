@@ -60,6 +60,10 @@ func (k kinds) checks(o simOptions, state *partition.State) scenarios.Checks {
 		Workload: builds(k.workloads),
 		Source:   builds(k.sources),
 		Router:   builds(k.routers),
+		Arrivals: func(l scenarios.Load, level float64) error {
+			_, err := runner.Arrivals(l, level, 0, 0)
+			return err
+		},
 		Sharing: func(text string) error {
 			_, err := device.ParseSharing(text)
 			return err
@@ -263,20 +267,55 @@ func (b *bench) possible(c results.Config) error {
 	}
 	devices := make([]device.Device, devicesOf(plan))
 	var wanted []services.Wanted
+	instances := map[string]int{}
 	for _, s := range b.scenario.Services {
 		l, err := b.kinds.launchers.Build(s.Launcher)
 		if err != nil {
 			return err
 		}
-		if _, fixed := l.(services.Fixed); !fixed {
+		if fixed, ok := l.(services.Fixed); ok {
+			instances[s.Name] = fixed.Instances()
+		} else {
 			wanted = append(wanted, services.Wanted{Name: s.Name, Role: s.Role})
 		}
 	}
-	if len(wanted) == 0 {
+	if len(wanted) > 0 {
+		placed, err := placement.Place(wanted, devices)
+		if err != nil {
+			return err
+		}
+		for _, p := range placed {
+			instances[p.Service]++
+		}
+	}
+	return b.routable(c.Routing, instances)
+}
+
+// routable tells whether a routing fits so many instances of each service.
+func (b *bench) routable(routing string, instances map[string]int) error {
+	r, err := b.router(routing)
+	if err != nil {
+		return err
+	}
+	sized, ok := r.(loadgen.Sized)
+	if !ok {
 		return nil
 	}
-	_, err = placement.Place(wanted, devices)
-	return err
+	for _, s := range b.scenario.Services {
+		if err := sized.Fits(instances[s.Name]); err != nil {
+			return fmt.Errorf("service %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+// router builds the router of a routing.
+func (b *bench) router(routing string) (loadgen.Router, error) {
+	spec, err := scenarios.ParseRouting(routing)
+	if err != nil {
+		return nil, err
+	}
+	return b.kinds.routers.Build(spec)
 }
 
 // extent tells how much a sweep of the scenario is.

@@ -32,9 +32,11 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
+	cache := t.TempDir() // the load generator measures itself once for all
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
+			e.Setenv("XDG_CACHE_HOME", cache)
 			e.Setenv("TMPDIR", filepath.Join(e.WorkDir, ".tmp"))
 			return os.MkdirAll(filepath.Join(e.WorkDir, ".tmp"), 0o755)
 		},
@@ -62,7 +64,7 @@ func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
 	var out, talk strings.Builder
 	c := exec.Command(path, args[2:]...)
 	c.Dir, c.Stdout, c.Stderr = ts.MkAbs("."), &out, &talk
-	c.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"))
+	c.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"), "XDG_CACHE_HOME="+ts.Getenv("XDG_CACHE_HOME"))
 	err = c.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -78,6 +78,24 @@ func (o *selftestOptions) run(ctx context.Context, s streams) error {
 	return printSelftest(s.out, t)
 }
 
+// selftestForRun gives what a run keeps of the client: measured within a day, or
+// now. Where it cannot be measured the run goes on without it and says so.
+func selftestForRun(ctx context.Context, s streams) (*results.SelfTest, error) {
+	dir, err := roofline.DefaultCacheDir()
+	if err != nil {
+		dir = "" // measured, but not kept
+	}
+	t, err := roofline.ForRun(ctx, dir)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		fmt.Fprintf(s.err, "evabench: what the load generator can do here is unknown: %v\n", err)
+		return nil, nil
+	}
+	return &t, nil
+}
+
 // printSelftest writes the table.
 func printSelftest(out io.Writer, t results.SelfTest) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

@@ -16,8 +16,6 @@ import (
 
 	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/internal/host"
-	"github.com/evabench/evabench/internal/kind"
-	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
@@ -33,6 +31,8 @@ type sweepOptions struct {
 	stateDir string
 	yes      bool
 	dryRun   bool
+	// noSelftest leaves the client's roofline unmeasured.
+	noSelftest bool
 }
 
 func (o *sweepOptions) flags(c *cobra.Command) {
@@ -40,6 +40,7 @@ func (o *sweepOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.out, "out", "", "write the run directory to `DIR` (default runs/SCENARIO-TIME)")
 	f.StringVar(&o.stateDir, "state-dir", "/var/lib/evabench", "keep the host lock and the journal in `DIR`; unused where no real GPU can be changed")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before the server is changed")
+	f.BoolVar(&o.noSelftest, "no-selftest", false, "do not measure what the load generator can do on this machine (3 s, once a day)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be changed on the server, and do nothing")
 }
 
@@ -103,7 +104,13 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 			return err
 		}
 	}
-	w, err := results.Create(dir, b.environment(), b.scenario.Source)
+	env := b.environment()
+	if !o.noSelftest {
+		if env.SelfTest, err = selftestForRun(ctx, s); err != nil {
+			return err
+		}
+	}
+	w, err := results.Create(dir, env, b.scenario.Source)
 	if err != nil {
 		return fmt.Errorf("%w; choose another folder with --out", err)
 	}
@@ -236,14 +243,8 @@ func (b *bench) runner(s streams) (*runner.Bench, error) {
 	r := &runner.Bench{
 		Cells: b.cells, Before: b.state, Allow: b.permissions(),
 		Backend: b.backend, Journal: b.journal,
-		NewChooser: func(scenarios.Cell) runner.Chooser { return search.NewLadder(b.scenario.StepPlans()) },
-		NewRouter: func(name string) (loadgen.Router, error) {
-			spec, err := scenarios.ParseRouting(name)
-			if err != nil {
-				return nil, err
-			}
-			return b.kinds.routers.Build(spec)
-		},
+		NewChooser:   func(scenarios.Cell) runner.Chooser { return search.NewLadder(b.scenario.StepPlans()) },
+		NewRouter:    b.router,
 		Devices:      b.deviceJobs,
 		CollectEvery: b.scenario.CollectEvery,
 		Tell: func(line string) {
