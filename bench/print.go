@@ -7,16 +7,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/evabench/evabench/internal/host"
+	"github.com/prometheus/procfs"
+
 	"github.com/evabench/evabench/results"
 )
 
 // tables gives the tables in Markdown.
 func (b *bench) tables(began time.Time) string {
 	var p strings.Builder
-	h, _ := host.Read() // what is unknown stays empty
-	fmt.Fprintf(&p, "Machine: %s, %d processors, %.0f GiB, %s; client on processor %d, server on %d. %s, %d repetitions, %s in all.\n\n",
-		h.CPUModel, h.CPUs, float64(h.MemoryBytes)/(1<<30), kernel(), b.clientCPU, b.serverCPU,
+	fmt.Fprintf(&p, "Machine: %s; client on processor %d, server on %d. %s, %d repetitions, %s in all.\n\n",
+		machine(), b.clientCPU, b.serverCPU,
 		began.UTC().Format("2006-01-02"), b.repetitions, time.Since(began).Round(time.Second))
 	var versions []string
 	for _, c := range b.clients {
@@ -43,13 +43,23 @@ func (b *bench) tables(began time.Time) string {
 	return p.String()
 }
 
-// kernel names the operating system's version.
-func kernel() string {
-	version, err := os.ReadFile("/proc/sys/kernel/osrelease")
+// machine tells the processor, the memory and the kernel, as far as they are known.
+func machine() string {
+	var all []string
+	fs, err := procfs.NewDefaultFS()
 	if err != nil {
-		return "unknown kernel"
+		return "unknown"
 	}
-	return "Linux " + strings.TrimSpace(string(version))
+	if cpus, err := fs.CPUInfo(); err == nil && len(cpus) > 0 {
+		all = append(all, cpus[0].ModelName, fmt.Sprintf("%d processors", len(cpus)))
+	}
+	if m, err := fs.Meminfo(); err == nil && m.MemTotalBytes != nil {
+		all = append(all, fmt.Sprintf("%.0f GiB", float64(*m.MemTotalBytes)/(1<<30)))
+	}
+	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		all = append(all, "Linux "+strings.TrimSpace(string(kernel)))
+	}
+	return strings.Join(all, ", ")
 }
 
 // rows calls f for each client that did the group.
