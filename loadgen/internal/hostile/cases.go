@@ -140,7 +140,7 @@ func sound() []Case {
 // faulty lists answers that are not good.
 func faulty() []Case {
 	head := "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n"
-	early := "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nmuch"
+	early := "HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nmuch"
 	return []Case{
 		{Name: "accept and hang", Serve: func(c *Conn, _ int) { c.Hang() }, Want: timedOut, Detail: "before there was a"},
 		{Name: "accept and hang, large body", Serve: func(c *Conn, _ int) { c.Header(); c.server.Hung <- struct{}{}; c.Wait() }, Want: timedOut, Ask: Ask{Size: 8 << 20}},
@@ -237,6 +237,7 @@ func vast(limit int) []Case {
 		{Name: "an endless body", Serve: endless("HTTP/1.1 200 OK\r\n\r\n", events), Want: bad, Status: 200},
 		{Name: "a line of 10 MB", Serve: says(length(`"` + line + `"`)), Want: okTwice, Status: 200, Conns: 1},
 		{Name: "an endless header", Serve: endless("HTTP/1.1 200 OK\r\n", "X: "+line[:4000]+"\r\n"), Want: bad},
+		{Name: "a header of 100 KB", Serve: once("HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+line[:4000]+"\r\n", 25) + "Content-Length: 11\r\n\r\n" + Good), Want: bad},
 		{Name: "an endless line of the header", Serve: endless("HTTP/1.1 200 OK\r\nX: ", line[:4000]), Want: bad},
 		{Name: "an endless status", Serve: endless("HTTP/1.1 200 ", line[:4000]), Want: bad},
 		{Name: "endless 1xx answers", Serve: endless("", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100)), Want: bad},

@@ -14,19 +14,20 @@ import (
 
 // A still loop is one whose time and connections are the test's.
 type still struct {
-	now   results.Offset
-	conns []*stillConn
+	now    results.Offset
+	conns  []*stillConn
+	timers map[*pace.Timer]results.Offset
 }
 
-func (l *still) Origin() results.Origin              { return results.Origin{} }
-func (l *still) Now() results.Offset                 { return l.now }
-func (l *still) Set(t *pace.Timer, _ results.Offset) {}
-func (l *still) Stop(*pace.Timer)                    {}
-func (l *still) Post(f func()) bool                  { panic("a post") }
-func (l *still) Run()                                {}
-func (l *still) Quit()                               {}
-func (l *still) Close() error                        { return nil }
-func (l *still) Usage() pace.Usage                   { return pace.Usage{} }
+func (l *still) Origin() results.Origin               { return results.Origin{} }
+func (l *still) Now() results.Offset                  { return l.now }
+func (l *still) Set(t *pace.Timer, at results.Offset) { l.timers[t] = at }
+func (l *still) Stop(t *pace.Timer)                   { delete(l.timers, t) }
+func (l *still) Post(f func()) bool                   { panic("a post") }
+func (l *still) Run()                                 {}
+func (l *still) Quit()                                {}
+func (l *still) Close() error                         { return nil }
+func (l *still) Usage() pace.Usage                    { return pace.Usage{} }
 
 func (l *still) Connect(to netip.AddrPort, h pace.Handler) pace.Conn {
 	c := &stillConn{h: h, to: to}
@@ -69,7 +70,7 @@ func stillLine(t testing.TB, base string, transport Transport) (*still, *lean) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := new(still)
+	l := &still{timers: map[*pace.Timer]results.Offset{}}
 	line, err := c.Open(l)
 	if err != nil {
 		t.Fatal(err)
@@ -222,5 +223,64 @@ func TestPool(t *testing.T) {
 	}
 	if len(line.conns) != 0 || len(line.idle) != 0 {
 		t.Errorf("%d connections, %d idle", len(line.conns), len(line.idle))
+	}
+}
+
+// stops is a Reader that has enough after the first bytes.
+type stops struct{ counts }
+
+func (s *stops) Body(p []byte, at results.Offset) bool { s.counts.Body(p, at); return true }
+
+// When an answer is complete, its exchange is; the rest is read for a while, and
+// then the connection is used again, or not.
+func TestRest(t *testing.T) {
+	const head, rest = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello", "\r\n5\r\nhello\r\n0\r\n\r\n"
+	long := "\r\n" + strings.Repeat("800\r\n"+strings.Repeat("x", 0x800)+"\r\n", maxRest/0x800)
+	for name, c := range map[string]struct {
+		close  bool
+		first  string
+		later  []string
+		kept   bool
+		closed bool
+	}{
+		"at once":       {false, head + rest, nil, true, false},
+		"later":         {false, head, []string{rest[:4], rest[4:]}, true, false},
+		"not yet":       {false, head, []string{rest[:4]}, false, false},
+		"long":          {false, head, []string{long}, false, false},
+		"too long":      {false, head, []string{long, "1\r\nx\r\n"}, false, true},
+		"malformed":     {false, head, []string{"\r\nhello\r\n"}, false, true},
+		"more than all": {false, head, []string{rest + "HTTP"}, false, true},
+		"not wanted":    {true, head, nil, false, true},
+		"not kept":      {false, strings.Replace(head, "OK\r\n", "OK\r\nConnection: close\r\n", 1), nil, false, true},
+	} {
+		l, line := stillLine(t, "http://127.0.0.1:1", Transport{})
+		line.client.NewReader = func() Reader { return new(stops) }
+		dones := 0
+		x := &loadgen.Exchange{Done: func(*loadgen.Exchange) { dones++ }}
+		line.Send(&Request{Method: "POST", Path: "/", Close: c.close}, x)
+		conn := l.conns[0]
+		conn.h.Connected()
+		conn.h.Received([]byte(c.first), 7)
+		if dones != 1 || x.Answer.Done != 7 || x.Answer.BytesRead != 5 || x.Answer.Outcome != results.OK {
+			t.Errorf("%s: %d times done: %+v", name, dones, x.Answer)
+		}
+		for _, p := range c.later {
+			conn.h.Received([]byte(p), 8)
+		}
+		if conn.closed != c.closed || dones != 1 {
+			t.Errorf("%s: closed %v", name, conn.closed)
+		}
+		if waits := !c.kept && !c.closed; len(l.timers) != map[bool]int{true: 1}[waits] {
+			t.Errorf("%s: %d timers", name, len(l.timers))
+		}
+		for timer, at := range l.timers {
+			if timer.F(); !conn.closed || at != results.Offset(line.client.Transport.IdleLimit) {
+				t.Errorf("%s: not closed when the rest did not come until %v", name, at)
+			}
+		}
+		line.Send(&Request{Method: "POST", Path: "/"}, x)
+		if (len(l.conns) == 1) != c.kept {
+			t.Errorf("%s: %d connections", name, len(l.conns))
+		}
 	}
 }

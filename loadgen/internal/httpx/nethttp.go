@@ -170,7 +170,7 @@ func (f *flight) fly(ctx context.Context, request *http.Request) {
 	if !f.ask(ctx, func() bool { return f.take(f.answer.head(response.StatusCode, header(response.Header))) }) {
 		return
 	}
-	p := make([]byte, 32<<10)
+	p := make([]byte, 16<<10)
 	for {
 		n, err := response.Body.Read(p)
 		at := l.loop.Now()
