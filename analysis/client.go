@@ -205,5 +205,8 @@ func stepWarnings(s Step) []results.Warning {
 			"%s of the reads have no time of the kernel's: first tokens and gaps between chunks have our own delay in them there",
 			units.Format(1-*c.Stamped.Number, units.Ratio))})
 	}
+	if w, near := nearRoofline(s.Roofline); near {
+		list = append(list, w)
+	}
 	return list
 }

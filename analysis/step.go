@@ -19,6 +19,8 @@ type serviceTally struct {
 	begun                      int64   // samples of the window that are a session's first
 	begunInside                int64   // sessions whose first request was sent within the window
 	sentOfWindow               int64   // samples of the window that were sent
+	sentBytes                  int64   // of their bodies
+	chunks                     int64   // of content of their answers, but each one's first
 	slotWait                   float64 // seconds that those waited, without our own lag
 	cached, couldCache         int64   // prompt tokens of completed answers that told both
 	sessions                   map[int64]*session
@@ -140,6 +142,8 @@ func (t *serviceTally) addSent(s results.Sample, w window) {
 	first := s.Call == 0 && s.Attempt == 0
 	if w.holds(s.Due) {
 		t.sentOfWindow++
+		t.sentBytes += s.BytesSent
+		t.chunks += max(0, s.Chunks-1)
 		t.slotWait += (s.Sent.Sub(s.Due) - s.Lag).Seconds()
 		if first && s.Session >= t.users {
 			t.late.seconds += s.Sent.Sub(s.Due).Seconds()
@@ -179,6 +183,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		return Step{}, fmt.Errorf("read samples of step %d: %d belong to no service of the step", s.Index, strangers)
 	}
 	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client)}
+	var demands []demand
 	for i, level := range s.Plan.Levels {
 		integrity, err := integrityOf(s, i, level.Service)
 		if err != nil {
@@ -190,7 +195,9 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 			pages: pages.of(cell, level.Service), own: pages.ownTimes(cell, level.Service),
 		}
 		out.Services = append(out.Services, r.summarize())
+		demands = append(demands, r.tally.demandOf(w, env.SimulatedScale))
 	}
+	out.Roofline = share(env.SelfTest, demands)
 	return out, nil
 }
 

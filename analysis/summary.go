@@ -109,6 +109,9 @@ type Step struct {
 	Services []Service `json:"services"`
 	// Client is nil where the load generator did not tell what it used.
 	Client *Client `json:"client,omitempty"`
+	// Roofline is the share of what the client was measured to do on its machine
+	// that the step asked of it.
+	Roofline Value `json:"client_roofline_share"`
 }
 
 // A Service is what is told of one service in one step.

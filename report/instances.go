@@ -128,10 +128,10 @@ func flight(list []place) Table {
 func clients(s *analysis.Summary) Table {
 	t := Table{
 		ID: "client", Title: "What the load generator used of its own machine",
-		Notes: []string{"Of the machine's clock, over the window. CPU: of the whole process, in cores; loop: the thread that sends and reads. Kernel-stamped: reads of which the kernel told when the bytes came in, so that our own delay is in no first token and no gap between chunks."},
+		Notes: []string{"Of the machine's clock, over the window. CPU: of the whole process, in cores; loop: the thread that sends and reads. Kernel-stamped: reads of which the kernel told when the bytes came in, so that our own delay is in no first token and no gap between chunks. Of roofline: the share of what the client can do on its machine, as evabench selftest measures it."},
 		Columns: []Column{
 			words("Cell"), words("Step"), spans("Window"), numbers("CPU", "cores"), ratios("Loop busy"), numbers("GCs", "n"), spans("GC pauses"),
-			numbers("Reads", "n"), ratios("Kernel-stamped"),
+			numbers("Reads", "n"), ratios("Kernel-stamped"), ratios("Of roofline"),
 		},
 	}
 	for _, c := range s.Cells {
@@ -142,10 +142,11 @@ func clients(s *analysis.Summary) Table {
 					count(u.Client.Stamped+u.Unstamped), scaled(u.Stamped))
 			} else {
 				none := analysis.Value{Why: "the load generator did not tell"}
-				for _, column := range t.Columns[len(row):] {
+				for _, column := range t.Columns[len(row) : len(t.Columns)-1] {
 					row = append(row, missing(none, column.Unit))
 				}
 			}
+			row = append(row, scaled(step.Roofline))
 			t.Rows = append(t.Rows, row)
 		}
 	}

@@ -83,7 +83,7 @@ func TestIntegrityIsShown(t *testing.T) {
 		t.Errorf("dispersion %q", rows)
 	}
 	_, rows := shown(t, d, "client")
-	if len(rows) != 2 || rows[0][4] != "3.000 %" || rows[0][5] != "4" || rows[0][8] != "99.92 %" || !slices.Equal(rows[1][2:], slices.Repeat([]string{"unknown"}, 7)) {
+	if len(rows) != 2 || rows[0][4] != "3.000 %" || rows[0][5] != "4" || rows[0][8] != "99.92 %" || !slices.Equal(rows[1][2:], slices.Repeat([]string{"unknown"}, 8)) {
 		t.Errorf("client %q", rows)
 	}
 	if _, rows := shown(t, d, "in-flight"); len(rows) != 4 || !slices.Equal(rows[1][3:], []string{"2", "0.7000", "1"}) {
