@@ -203,9 +203,13 @@ func faulty() []Case {
 		{Name: "bytes after the body", Serve: waits(length(Good) + "\r\n"), Want: okTwice, Status: 200, Conns: 2},
 		{Name: "answer before the body is written", Serve: func(c *Conn, _ int) {
 			c.Header()
-			c.Say(early)
+			c.Say(strings.Replace(early, "Content-Length", "Connection: close\r\nContent-Length", 1))
 			c.Wait()
 		}, Want: all(results.HTTP4xx, results.HTTP4xx), Status: 413, Detail: "much", Conns: 2, Ask: Ask{Size: 8 << 20}},
+		{Name: "answer before the body is read", Serve: func(c *Conn, _ int) {
+			for c.early(early) {
+			}
+		}, Want: all(results.HTTP4xx, results.HTTP4xx), Status: 413, Detail: "much", Ask: Ask{Size: 8 << 20}},
 		{Name: "gzip that nobody asked for", Serve: says(gzipped(pack([]byte(Good)))), Want: bad, Status: 200, Detail: "nobody asked"},
 		{Name: "gzip of a stream", Serve: says(gzipped(pack([]byte(Done)))), Want: bad, Status: 200, Ask: Ask{Gzip: true, Stream: true}},
 		{Name: "gzip that is none", Serve: says(gzipped("gzip, honestly")), Want: bad, Status: 200, Detail: "unpack", Ask: Ask{Gzip: true}},

@@ -105,6 +105,17 @@ func (c *Conn) Request() bool {
 	return err == nil
 }
 
+// early answers a request before it reads the body, and reports whether there
+// was one.
+func (c *Conn) early(text string) bool {
+	r, err := http.ReadRequest(c.in)
+	if err != nil || !c.Say(text) {
+		return false
+	}
+	_, err = io.Copy(io.Discard, r.Body)
+	return err == nil
+}
+
 // Header reads a request's header.
 func (c *Conn) Header() { _, _ = http.ReadRequest(c.in) }
 

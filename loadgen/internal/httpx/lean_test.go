@@ -284,3 +284,19 @@ func TestRest(t *testing.T) {
 		}
 	}
 }
+
+// A connection with bytes of a request that was answered is not used again.
+func TestEarlyAnswer(t *testing.T) {
+	for unwritten, sent := range map[int]int64{0: 10, 1: 9, 10: 0, 50: 0} {
+		l, line := stillLine(t, "http://127.0.0.1:1", Transport{})
+		x := &loadgen.Exchange{Done: func(*loadgen.Exchange) {}}
+		line.Send(&Request{Method: "POST", Path: "/", Body: pace.Body{Bytes: make([]byte, 10)}}, x)
+		conn := l.conns[0]
+		conn.h.Connected()
+		conn.unwritten = unwritten
+		conn.h.Received([]byte(answered["length"][0]), 7)
+		if x.Answer.Outcome != results.OK || x.Answer.BytesSent != sent || conn.closed != (unwritten > 0) {
+			t.Errorf("%d bytes unwritten: closed %v, %+v", unwritten, conn.closed, x.Answer)
+		}
+	}
+}

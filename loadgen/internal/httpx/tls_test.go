@@ -118,7 +118,9 @@ func TestConformanceTLS(t *testing.T) {
 // HTTP/2 that the server does not speak is not replaced by HTTP/1.1 in silence.
 func TestNoHTTP2(t *testing.T) {
 	cert := certify(t, "", 2100)
-	wrap := func(raw net.Conn) net.Conn { return tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{cert.Certificate}}) }
+	wrap := func(raw net.Conn) net.Conn {
+		return tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{cert.Certificate}})
+	}
 	inMemory(t, func(t *testing.T, s subject) {
 		s.try(t, hostile.Case{
 			Serve: func(c *hostile.Conn, _ int) {
