@@ -40,10 +40,7 @@ func TestOtherWays(t *testing.T) {
 					}
 				}
 				defer server.Close()
-				config := Config{Transport: Transport{HTTP: "1.1"}}
-				if way.h2 {
-					config.Transport.HTTP = "2"
-				}
+				config := Config{Transport: Transport{HTTP: map[bool]string{true: "2"}[way.h2]}}
 				if way.secure {
 					server.EnableHTTP2 = way.h2
 					server.StartTLS()
