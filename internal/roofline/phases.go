@@ -148,9 +148,10 @@ func (m *measurement) streams(ctx context.Context, window time.Duration) (*resul
 	n := m.options.Streams
 	s := &results.StreamRoof{Streams: n}
 	errors := newTokens()
-	// Streams begin and end all the time, a few in each window.
-	length := max(8, int(window/tokenGap)/2)
-	step := stepOf(results.Level{Arrivals: "closed", Value: float64(n), Unit: "users"}, window/2, window)
+	// All begin within the warm-up, each at its own phase, and last through the window.
+	warmup := window / 2
+	length := int((warmup+window)/tokenGap) + 1
+	step := stepOf(results.Level{Arrivals: "closed", Value: float64(n), Unit: "users"}, warmup, window)
 	step.Loads[0].Users, step.Loads[0].Ramp = n, window/4
 	step.Loads[0].Workload = question()
 	r, err := m.drive(ctx, chat, errors, step, stub.Options{Tokens: length, Gap: tokenGap}, sink(func(a results.Sample) {
