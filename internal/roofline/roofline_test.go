@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 // command starts the test binary as a server.
 func command(t *testing.T) []string {
 	t.Setenv(childEnv, "1")
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // a child would end a second later
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
