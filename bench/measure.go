@@ -57,7 +57,8 @@ func (b *bench) turn(ctx context.Context, g *group) error {
 		alone := roofline.ReadUse()
 		one()
 		if found[i] != nil {
-			found[i].others = orNaN(alone.Others(roofline.ReadUse()))
+			now := roofline.ReadUse()
+			found[i].others, found[i].stolen = orNaN(alone.Others(now)), orNaN(alone.Stolen(now))
 			pause(ctx, settle)
 		}
 	}
@@ -67,7 +68,8 @@ func (b *bench) turn(ctx context.Context, g *group) error {
 			continue
 		}
 		if g.together {
-			r.others = orNaN(before.Others(roofline.ReadUse()))
+			now := roofline.ReadUse()
+			r.others, r.stolen = orNaN(before.Others(now)), orNaN(before.Stolen(now))
 		}
 		if r.fault != "" {
 			fmt.Fprintf(b.talk, "bench: %s, %s: %s\n", g.name, b.clients[i].name, r.fault)

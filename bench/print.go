@@ -105,18 +105,19 @@ func perSecond(r reading) float64 { return r.perSecond }
 func cpu(r reading) float64       { return r.cpu }
 func peak(r reading) float64      { return r.peak }
 func others(r reading) float64    { return r.others }
+func stolen(r reading) float64    { return r.stolen }
 
 func (b *bench) printClosed(p *strings.Builder, g group) {
-	p.WriteString("| client | req/s | evabench / it | CPU µs a request | its / evabench's | peak MiB | others' CPU % |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	p.WriteString("| client | req/s | evabench / it | CPU µs a request | its / evabench's | peak MiB | others' CPU % | stolen % |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	ours := g.readings["evabench"]
 	b.rows(g, func(name string, all []reading) {
-		fmt.Fprintf(p, "| %s | %s | %s | %s | %s | %s | %s |\n", name, of(all, perSecond).told("%.0f", 1), ratio(ours, all, perSecond),
-			of(all, cpu).told("%.1f", 1e6), ratio(all, ours, cpu), of(all, peak).told("%.0f", 1.0/(1<<20)), of(all, others).told("%.0f", 100))
+		fmt.Fprintf(p, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", name, of(all, perSecond).told("%.0f", 1), ratio(ours, all, perSecond),
+			of(all, cpu).told("%.1f", 1e6), ratio(all, ours, cpu), of(all, peak).told("%.0f", 1.0/(1<<20)), of(all, others).told("%.0f", 100), of(all, stolen).told("%.1f", 100))
 	})
 }
 
 func (b *bench) printOpen(p *strings.Builder, g group) {
-	p.WriteString("| client | achieved/s | late p50 µs | p99 µs | max µs | CPU µs a request | connections | peak MiB | others' CPU % |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	p.WriteString("| client | achieved/s | late p50 µs | p99 µs | max µs | CPU µs a request | connections | peak MiB | others' CPU % | stolen % |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	late := func(f func(results.RateLateness) time.Duration) func(reading) float64 {
 		return func(r reading) float64 {
 			// Who does not hold the rate is late by more and more.
@@ -127,19 +128,19 @@ func (b *bench) printOpen(p *strings.Builder, g group) {
 		}
 	}
 	b.rows(g, func(name string, all []reading) {
-		fmt.Fprintf(p, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, of(all, perSecond).told("%.1f", 1),
+		fmt.Fprintf(p, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, of(all, perSecond).told("%.1f", 1),
 			of(all, late(func(l results.RateLateness) time.Duration { return l.P50 })).told("%.1f", 1e6),
 			of(all, late(func(l results.RateLateness) time.Duration { return l.P99 })).told("%.1f", 1e6),
 			of(all, late(func(l results.RateLateness) time.Duration { return l.Max })).told("%.0f", 1e6),
 			of(all, cpu).told("%.1f", 1e6), of(all, func(r reading) float64 { return r.connections }).told("%.0f", 1),
-			of(all, peak).told("%.0f", 1.0/(1<<20)), of(all, others).told("%.0f", 100))
+			of(all, peak).told("%.0f", 1.0/(1<<20)), of(all, others).told("%.0f", 100), of(all, stolen).told("%.1f", 100))
 	})
 	p.WriteString("\nLateness: a request's first bytes at the server, by the kernel's stamp, minus its due time; for the others, which do not tell it, " +
 		"minus the even grid that fits them best (a constant delay does not count). – where the rate was missed by more than 1 %.\n")
 }
 
 func (b *bench) printStreams(p *strings.Builder, g group) {
-	p.WriteString("| client | tokens/s | tokens lost | cores | stamp error p50 µs | p99 µs | max µs | peak MiB | others' CPU % |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	p.WriteString("| client | tokens/s | tokens lost | cores | stamp error p50 µs | p99 µs | max µs | peak MiB | others' CPU % | stolen % |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	s := func(f func(*results.StreamRoof) float64) func(reading) float64 {
 		return func(r reading) float64 {
 			if r.streams == nil {
@@ -149,14 +150,14 @@ func (b *bench) printStreams(p *strings.Builder, g group) {
 		}
 	}
 	b.rows(g, func(name string, all []reading) {
-		fmt.Fprintf(p, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name,
+		fmt.Fprintf(p, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name,
 			of(all, s(func(r *results.StreamRoof) float64 { return r.PerSecond })).told("%.0f", 1),
 			of(all, s(func(r *results.StreamRoof) float64 { return float64(r.Lost) })).told("%.0f", 1),
 			of(all, s(func(r *results.StreamRoof) float64 { return r.Cores })).told("%.2f", 1),
 			of(all, s(func(r *results.StreamRoof) float64 { return r.ErrorP50.Seconds() })).told("%.1f", 1e6),
 			of(all, s(func(r *results.StreamRoof) float64 { return r.ErrorP99.Seconds() })).told("%.1f", 1e6),
 			of(all, s(func(r *results.StreamRoof) float64 { return r.ErrorMax.Seconds() })).told("%.0f", 1e6),
-			of(all, peak).told("%.0f", 1.0/(1<<20)), of(all, others).told("%.0f", 100))
+			of(all, peak).told("%.0f", 1.0/(1<<20)), of(all, others).told("%.0f", 100), of(all, stolen).told("%.1f", 100))
 	})
 	p.WriteString("\nStamp error: the client's stamp of a token minus when the server sent it, which stands in the token. The others stamp no tokens.\n")
 }

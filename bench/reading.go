@@ -22,6 +22,7 @@ type reading struct {
 	streams     *results.StreamRoof
 	lost        int64   // requests of ours without a sample, or the other way round
 	others      float64 // share of the machine that others used
+	stolen      float64 // share of it that its host took
 	fault       string
 }
 

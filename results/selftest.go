@@ -21,6 +21,9 @@ type SelfTest struct {
 	// Others is the processor time that the rest of the machine used meanwhile, as
 	// a share of all processors, 0 to 1; null if unknown.
 	Others *float64 `json:"others_share"`
+	// Stolen is the same for what the host of a virtual machine took meanwhile; the
+	// processor times below may hold a part of it.
+	Stolen *float64 `json:"stolen_share"`
 
 	Images *Throughput    `json:"images,omitempty"` // a closed loop of 64, 100 KB each
 	Small  *Throughput    `json:"small,omitempty"`  // a closed loop of 64, some bytes each

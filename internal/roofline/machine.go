@@ -43,6 +43,7 @@ func identify() (identity, error) {
 type Use struct {
 	known     bool
 	busy, all float64 // of the machine's processors; busy also by what the host took
+	stolen    float64 // of busy, what the host took
 	ours      float64 // this process and its children that have ended
 }
 
@@ -59,6 +60,7 @@ func ReadUse() (u Use) {
 	c := stat.CPUTotal
 	u.busy = c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal // guests are part of User
 	u.all = u.busy + c.Idle + c.Iowait
+	u.stolen = c.Steal
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
 		var r unix.Rusage
 		if err := unix.Getrusage(who, &r); err != nil {
@@ -79,6 +81,18 @@ func (u Use) Others(then Use) *float64 {
 	}
 	// Two accounts of the same time differ by a few hundredths of a second.
 	share := max((then.busy-u.busy-(then.ours-u.ours))/all, 0)
+	return &share
+}
+
+// Stolen is the share of all processors, 0 to 1, that the host of a virtual machine
+// did not give when it was wanted, until then; nil if unknown. What a process is
+// told to have used may hold a part of it.
+func (u Use) Stolen(then Use) *float64 {
+	all := then.all - u.all
+	if !u.known || !then.known || all <= 0 {
+		return nil
+	}
+	share := max((then.stolen-u.stolen)/all, 0)
 	return &share
 }
 

@@ -82,7 +82,8 @@ func Measure(ctx context.Context, o Options) (_ results.SelfTest, err error) {
 			return results.SelfTest{}, fmt.Errorf("selftest of %s: %w", p, err)
 		}
 	}
-	s.Others = before.Others(ReadUse())
+	after := ReadUse()
+	s.Others, s.Stolen = before.Others(after), before.Stolen(after)
 	s.Warnings = warningsOf(s)
 	return s, nil
 }
@@ -212,6 +213,10 @@ func warningsOf(s results.SelfTest) []results.Warning {
 	const much = 0.05
 	if s.Others != nil && *s.Others > much {
 		add("selftest-disturbed", "", "other processes used %.0f %% of the machine meanwhile: the client can do more than this", *s.Others*100)
+	}
+	const little = 0.01
+	if s.Stolen != nil && *s.Stolen > little {
+		add("selftest-stolen", "", "the host of this virtual machine took %.0f %% of its processors meanwhile: lateness and processor times hold that", *s.Stolen*100)
 	}
 	for _, p := range []struct {
 		name string
