@@ -1,6 +1,7 @@
 package boxes
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strings"
@@ -98,14 +99,17 @@ func TestConfigRefuses(t *testing.T) {
 		{Form: "xyxy"}, {Path: "a[]"}, {Path: "a[]", Form: "yolo"}, {Path: "a.b", Form: "xyxy"}, {Path: "a[.b", Form: "xyxy"}, {Path: "a[]]", Form: "xyxy"},
 		{Path: "a[]..b", Form: "xyxy"}, {Path: ".a[]", Form: "xyxy"}, {Path: `a"[]`, Form: "xyxy"}, {Path: "a[]", Label: "b[]", Form: "xyxy"},
 		{Path: "a[]", Score: "b.", Form: "xyxy"}, {Path: "a[].*", Label: "b", Form: "xyxy"}, {Path: "a[][", Form: "xyxy"},
+		{Path: "a[].*.b", Form: "xyxy"}, {Path: "*[].b", Form: "xyxy"}, {Path: "*.a[].*", Form: "xyxy"},
 	} {
-		if _, err := New(ok, w); err == nil {
-			t.Errorf("%+v was accepted", w)
+		for _, check := range []Check{ok, {}} {
+			if _, err := New(check, w); err == nil {
+				t.Errorf("%+v with the check %+v was accepted", w, check)
+			}
 		}
 	}
 	for _, c := range []Check{
 		{MinBoxes: new(-1)}, {MaxBoxes: new(-1)}, {MinBoxes: new(2), MaxBoxes: new(1)}, {IoU: 1.1}, {IoU: -1}, {IoU: math.NaN()},
-		{MinScore: 0.5}, {Tolerance: 0.1}, {IoU: 0.5, Tolerance: 2}, {IoU: 0.5, MinScore: 2},
+		{MinScore: 0.5}, {Tolerance: 0.1}, {MinBoxes: new(1), Tolerance: 0.1}, {IoU: 0.5, Tolerance: 2}, {IoU: 0.5, MinScore: 2},
 	} {
 		if _, err := New(c, good); err == nil {
 			t.Errorf("%+v was accepted", c)
@@ -122,6 +126,7 @@ func TestJudge(t *testing.T) {
 		dog   = `{"box":[0,0,10,10],"label":"dog","score":0.9}`
 		faint = `{"box":[5,5,6,6],"label":"cat","score":0.1}`
 	)
+	many := "[" + strings.Repeat(dog+",", 1000) + faint + "]"
 	type answers []string
 	for name, c := range map[string]struct {
 		check   Check
@@ -149,6 +154,9 @@ func TestJudge(t *testing.T) {
 		"more than a third":  {Check{IoU: 0.9, Tolerance: 0.33}, answers{"[" + cat + "]", "[" + cat + "," + dog + "]"}, results.WrongAnswer, ""},
 		"held to the first":  {Check{IoU: 0.9}, answers{"[" + cat + "]", "[" + near + "]", "[" + cat + "]"}, 0, ""},
 		"nothing both times": {Check{IoU: 0.9}, answers{"[]", "[]"}, 0, ""},
+		"many, alike":        {Check{IoU: 0.9, MinScore: 0.5}, answers{many, many}, 0, ""},
+		"too many":           {Check{IoU: 0.9}, answers{many}, results.WrongAnswer, "1001 boxes are too many to compare, 1000 are not; raise min_score"},
+		"only counted":       {Check{MaxBoxes: new(1001)}, answers{many}, 0, ""},
 		"nothing any more":   {Check{IoU: 0.9}, answers{"[" + cat + "]", "[]"}, results.WrongAnswer, "0 boxes where the first answer had 1"},
 	} {
 		r, err := New(c.check, where)
@@ -184,6 +192,24 @@ func TestFirstIsAGoodOne(t *testing.T) {
 	}{{"[]", results.WrongAnswer}, {"[[0,0,1,1]]", 0}, {"[[0,0,1,1]]", 0}, {"[[5,5,6,6]]", results.WrongAnswer}, {"[[0,0,1,1]]", 0}} {
 		if got, detail := r.Judge([]byte(c.text), 1, &s); got != c.want {
 			t.Errorf("answer %d: %v (%s), want %v", i, got, detail, c.want)
+		}
+	}
+}
+
+func TestInspect(t *testing.T) {
+	for text, want := range map[string]results.Outcome{
+		"[]": 0, " {} ": 0, `[{"box":"none"}]`: 0, "12": results.Malformed, "": results.Malformed, " ": results.Malformed, "[": results.Malformed, "[]]": results.Malformed,
+		`"error"`: results.Malformed, `{"a":`: results.Malformed, `{"error":"broke"`: results.Malformed,
+		`{"error":"broke"}`: results.HTTP5xx, `{"boxes":[],"error":{"code":1}}`: results.HTTP5xx, `{"\u0065rror":true}`: results.HTTP5xx,
+		`{"error":null}`: 0, `{"error":"","a":1}`: 0, `{"error":false}`: 0, `{"error":0}`: 0, `{"a":{"error":"x"}}`: 0, `[{"error":"x"}]`: 0,
+		`{"error":"CUDA out of memory"}`:                                               results.OOM,
+		`{"code":503,"type":"InternalServerException","message":"Prediction failed"}`:  results.HTTP5xx,
+		`{"code":503,"type":"InternalServerException","message":"CUDA out of memory"}`: results.OOM,
+		`{"code":503,"type":"x"}`:                                                      0, `{"type":"x","message":"y"}`: 0, `{"code":"a","type":"x","message":"y"}`: 0, `{"code":1,"type":"x","message":[]}`: 0,
+	} {
+		outcome, detail := Inspect([]byte(text))
+		if outcome != want || (want == 0) != (detail == "") || want != results.Malformed && want != 0 && !strings.Contains(detail, text) {
+			t.Errorf("%q: %v, %q; want %v", text, outcome, detail, want)
 		}
 	}
 }
@@ -242,12 +268,40 @@ func TestFirstAnswersAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s Scratch
-	many := make([]Box, maxKept/4)
-	for key := range uint64(6) {
+	many := make([]Box, maxCompared)
+	for key := range uint64(maxKept/maxCompared + 2) {
 		r.JudgeBoxes(many, key, &s)
 	}
-	if r.kept != maxKept || len(r.first) != 4 {
-		t.Errorf("%d boxes of %d answers are kept, want %d of 4", r.kept, len(r.first), maxKept)
+	if want := maxKept / maxCompared; len(r.first) != want || r.kept != want*maxCompared {
+		t.Errorf("%d boxes of %d answers are kept, want those of %d", r.kept, len(r.first), want)
+	}
+}
+
+// One large answer leaves no large memory behind, nor does a long label.
+func TestScratchIsBounded(t *testing.T) {
+	r, err := New(Check{MaxBoxes: new(1)}, Where{Path: "[].b", Label: "l", Form: "xyxy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 1<<20)
+	var s Scratch
+	r.Judge([]byte("["+strings.Repeat(`{"b":[1,2,4,6]},`, 10_000)+`{"b":[1,2,4,6],"l":"`+long+`"}]`), 0, &s)
+	if cap(s.boxes) > 4096 || cap(s.text) > 4096 {
+		t.Errorf("%d boxes and %d bytes of text are kept", cap(s.boxes), cap(s.text))
+	}
+	if _, detail := r.Judge([]byte("["+strings.Repeat(`{"b":[1,2,4,6]},`, MaxBoxes)+`{"b":[1,2,4,6]}]`), 0, &s); !strings.Contains(detail, "more than 65536 boxes") {
+		t.Errorf("65537 boxes give %q", detail)
+	}
+	if _, detail := r.Judge([]byte(`[{"b":[1,2,4,6],"l":"`+long+`"}]`), 0, &s); detail != "" {
+		t.Error(detail)
+	}
+	for label := range s.labels {
+		if len(label) > 256 {
+			t.Errorf("a label of %d bytes is kept", len(label))
+		}
+	}
+	if a, b := s.Label([]byte(long)), s.Label([]byte(long[:256])); a != b {
+		t.Errorf("labels of %d and %d bytes that begin alike are not the same", len(a), len(b))
 	}
 }
 
@@ -272,6 +326,44 @@ func FuzzFind(f *testing.F) {
 			}
 		}
 	})
+}
+
+// White space around an answer changes nothing; a brace after it ends it.
+func FuzzInspect(f *testing.F) {
+	f.Add([]byte(`[{"a":1}]`))
+	f.Add([]byte(`{"a":`))
+	f.Add([]byte(`{"error":1,"code":2}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, _ := Inspect(text)
+		if spaced, _ := Inspect([]byte(" " + string(text) + "\n")); spaced != got {
+			t.Fatalf("%q: %v with white space, %v without", text, spaced, got)
+		}
+		if (got == results.Malformed) == (json.Valid(text) && bytes.ContainsAny(bytes.TrimSpace(text)[:1], "[{")) {
+			t.Fatalf("%q: %v", text, got)
+		}
+	})
+}
+
+// As many boxes as are compared, and in an order that makes each look for its like.
+func BenchmarkMatch(b *testing.B) {
+	alike := make([]Box, maxCompared)
+	apart := make([]Box, maxCompared)
+	back := make([]Box, maxCompared)
+	for i := range apart {
+		apart[i] = Box{X1: float64(10 * i), X2: float64(10*i + 9), Y2: 9}
+		back[maxCompared-1-i] = apart[i]
+	}
+	for name, pair := range map[string][2][]Box{"alike": {alike, alike}, "same order": {apart, apart}, "other way round": {apart, back}} {
+		b.Run(name, func(b *testing.B) {
+			taken := make([]bool, maxCompared)
+			for b.Loop() {
+				clear(taken)
+				if m := match(pair[0], pair[1], 0.5, taken); m.unmatched != 0 {
+					b.Fatal(m)
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkJudge(b *testing.B) {

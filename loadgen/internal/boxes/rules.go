@@ -22,7 +22,10 @@ type Check struct {
 	MinScore float64 `yaml:"min_score" json:"min_score,omitempty"`
 	// IoU, if above 0, holds each answer against the first good one to the same
 	// image, model and labels: each box of either must have one of the same label
-	// in the other, with at least this intersection over union.
+	// in the other, with at least this intersection over union. An answer with more
+	// than 1000 boxes, without those that MinScore leaves out, is a wrong one then.
+	// First answers are kept of 65536 questions and with 262144 boxes in all; to a
+	// question beyond that any number of boxes is as good as another.
 	IoU float64 `yaml:"iou" json:"iou,omitempty"`
 	// Tolerance is the share of boxes that may be without such a partner, of those
 	// of both answers; 0 to 1.
@@ -51,17 +54,26 @@ func (c Check) validate() error {
 			all = append(all, fmt.Errorf("check: %s is %v, not from 0 to 1", r.name, r.value))
 		}
 	}
-	if c.Zero() && (c.MinScore != 0 || c.Tolerance != 0) {
-		all = append(all, errors.New("check: min_score and tolerance do nothing without min_boxes, max_boxes or iou"))
+	if c.Zero() && c.MinScore != 0 {
+		all = append(all, errors.New("check: min_score does nothing without min_boxes, max_boxes or iou"))
+	}
+	if c.IoU == 0 && c.Tolerance != 0 {
+		all = append(all, errors.New("check: tolerance does nothing without iou"))
 	}
 	return errors.Join(all...)
 }
 
-// What is kept of first answers is bounded; what does not fit is not compared.
+// What is kept of first answers is bounded, and so is what is compared.
 const (
 	maxAnswers = 1 << 16
 	maxKept    = 1 << 18 // boxes, of all answers together
+	// maxCompared bounds the boxes of an answer: two without a box in common take
+	// the loop 5 ms then.
+	maxCompared = 1000
 )
+
+// MaxBoxes bounds the boxes that are read of one answer.
+const MaxBoxes = 1 << 16
 
 // Rules are a Check with the first answers it holds others against. They are safe
 // for concurrent use.
@@ -76,15 +88,17 @@ type Rules struct {
 }
 
 // New makes the rules of a check whose boxes stand in JSON answers, or nil if it
-// holds them to nothing.
+// holds them to nothing. A Where must be right even then, or the zero value.
 func New(c Check, w Where) (*Rules, error) {
 	r, err := NewRead(c)
+	if err != nil || r == nil && w == (Where{}) {
+		return nil, err
+	}
+	find, err := newFinder(w)
 	if err != nil || r == nil {
 		return nil, err
 	}
-	if r.find, err = newFinder(w); err != nil {
-		return nil, err
-	}
+	r.find = find
 	return r, nil
 }
 
@@ -124,6 +138,7 @@ type Scratch struct {
 // Judge holds a JSON answer to the rules and gives 0 if it is good, else
 // WrongAnswer or Malformed and why.
 func (r *Rules) Judge(answer []byte, key uint64, s *Scratch) (results.Outcome, string) {
+	defer s.trim()
 	wrong, valid := r.find.find(answer, s)
 	if !valid {
 		return results.Malformed, fmt.Sprintf("the answer is no JSON: %.256s", answer)
@@ -152,6 +167,9 @@ func (r *Rules) JudgeBoxes(got []Box, key uint64, s *Scratch) (results.Outcome, 
 	}
 	if r.check.IoU == 0 {
 		return 0, ""
+	}
+	if n > maxCompared {
+		return results.WrongAnswer, fmt.Sprintf("%d boxes are too many to compare, %d are not; raise min_score", n, maxCompared)
 	}
 	want, ok := r.firstOf(key, got)
 	if !ok {
@@ -188,8 +206,27 @@ func (r *Rules) firstOf(key uint64, got []Box) (first []Box, ok bool) {
 	return nil, false
 }
 
-// maxLabels bounds the labels that a Scratch remembers.
-const maxLabels = 4096
+const (
+	maxLabels = 4096 // that a Scratch remembers
+	maxLabel  = 256  // bytes of a label
+	keepBoxes = 4096 // for the next answer
+	keepText  = 4096 // bytes
+)
+
+// trim gives back what one large answer took.
+func (s *Scratch) trim() {
+	s.boxes = Trim(s.boxes, keepBoxes)
+	s.text = Trim(s.text, keepText)
+}
+
+// Trim gives the memory of a slice for the next answer, nil if there is room for
+// more than keep elements.
+func Trim[T any](slice []T, keep int) []T {
+	if cap(slice) > keep {
+		return nil
+	}
+	return slice[:0]
+}
 
 // intern gives the text of a label in JSON.
 func (s *Scratch) intern(label jsonscan.String) string {
@@ -197,8 +234,10 @@ func (s *Scratch) intern(label jsonscan.String) string {
 	return s.Label(s.text)
 }
 
-// Label gives a label's text, without allocating for one that was seen before.
+// Label gives a label's text, without allocating for one that was seen before. A
+// label ends after 256 bytes: what follows tells no two apart.
 func (s *Scratch) Label(text []byte) string {
+	text = text[:min(len(text), maxLabel)]
 	if known, ok := s.labels[string(text)]; ok {
 		return known
 	}

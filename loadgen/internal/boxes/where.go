@@ -21,8 +21,8 @@ type Where struct {
 	// A * as the last name is the first member whose value is a box; its name is
 	// the label, as in the answers of TorchServe's own object detector.
 	Path string `yaml:"path" json:"path,omitempty"`
-	// Label and Score lead from a detection to its label (a string or a number)
-	// and its score, with dots. Empty means that there is none.
+	// Label and Score lead from a detection to its label (a string or a number, of
+	// which 256 bytes count) and its score, with dots. Empty means that there is none.
 	Label string `yaml:"label" json:"label,omitempty"`
 	Score string `yaml:"score" json:"score,omitempty"`
 	// Form is what a list of four numbers says: "xyxy", the two corners, or
@@ -56,6 +56,9 @@ func newFinder(w Where) (*finder, error) {
 	for i, s := range all {
 		if s == eachStep {
 			last = i
+		}
+		if s == "*" && i < len(all)-1 {
+			return nil, fmt.Errorf("boxes: path %q goes on behind its *", w.Path)
 		}
 	}
 	if last < 0 {
@@ -177,6 +180,10 @@ func (v *visit) member(list []string) {
 
 // detection reads one detection, which is valid JSON.
 func (v *visit) detection(raw []byte) {
+	if len(v.scratch.boxes) == MaxBoxes {
+		v.miss("there are more than %d boxes", MaxBoxes)
+		return
+	}
 	b, label, ok := Box{}, jsonscan.String(nil), false
 	if at := lookup(raw, v.box); v.wild {
 		b, label, ok = v.anyBox(at)

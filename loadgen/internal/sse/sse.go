@@ -19,6 +19,10 @@ var ErrTooLong = errors.New("server-sent event: longer than 10 MB")
 // same events however they are cut. The zero value is ready. It allocates only
 // to keep what a piece cut off. It is used by one goroutine at a time.
 type Parser struct {
+	// ErrorIsData takes fields named error as data, which the format does not know:
+	// llama-server sent its faults so until September 2025.
+	ErrorIsData bool
+
 	p      []byte // the piece; what is before pos is done
 	pos    int
 	lf, cr int // next of each in p from pos on, len(p) if there is none
@@ -34,9 +38,21 @@ type Parser struct {
 	err     error
 }
 
-// Reset readies the parser for another stream; it keeps its memory.
+// keepMemory bounds each piece of memory that is kept for the next stream, in
+// bytes.
+const keepMemory = 256 << 10
+
+// Reset readies the parser for another stream; it keeps its memory, unless a long
+// line or event made it large.
 func (s *Parser) Reset() {
-	*s = Parser{line: s.line[:0], kept: s.kept[:0]}
+	line, kept := s.line[:0], s.kept[:0]
+	if cap(line) > keepMemory {
+		line = nil
+	}
+	if cap(kept) > keepMemory {
+		kept = nil
+	}
+	*s = Parser{ErrorIsData: s.ErrorIsData, line: line, kept: kept}
 }
 
 // Feed gives the parser the next bytes of the stream. They must stay as they are
@@ -90,6 +106,9 @@ func (s *Parser) event() (data []byte, ok bool) {
 // take reads one line, which may be the parser's own memory.
 func (s *Parser) take(line []byte) {
 	value, ok := bytes.CutPrefix(line, []byte("data"))
+	if !ok && s.ErrorIsData {
+		value, ok = bytes.CutPrefix(line, []byte("error"))
+	}
 	if !ok || len(value) > 0 && value[0] != ':' {
 		return
 	}

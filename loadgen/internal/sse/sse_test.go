@@ -133,6 +133,39 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// A field named error is data only where that is asked for.
+func TestErrorIsData(t *testing.T) {
+	for _, c := range []struct {
+		on   bool
+		in   string
+		want string
+	}{
+		{true, "error: {}\n\n", "{}"}, {false, "error: {}\n\n", ""}, {true, "error:a\ndata: b\n\n", "a\nb"}, {true, "errors: a\n\n", ""},
+	} {
+		s := Parser{ErrorIsData: c.on}
+		s.Reset()
+		s.Feed([]byte(c.in))
+		if got, ok := s.Next(); string(got) != c.want || ok != (c.want != "") {
+			t.Errorf("%q, %v: %q, %v; want %q", c.in, c.on, got, ok, c.want)
+		}
+	}
+}
+
+// One large stream leaves no large memory behind.
+func TestResetIsBounded(t *testing.T) {
+	var s Parser
+	long := strings.Repeat("x", 1<<20)
+	for _, piece := range []string{"data: " + long, long + "\ndata: " + long, "\ndata: b"} {
+		s.Feed([]byte(piece))
+		if _, ok := s.Next(); ok {
+			t.Fatal("an event without its end")
+		}
+	}
+	if s.Reset(); cap(s.line) > 256<<10 || cap(s.kept) > 256<<10 {
+		t.Errorf("%d and %d bytes are kept", cap(s.line), cap(s.kept))
+	}
+}
+
 // However a stream is cut, its events are those that the plain reader sees.
 func FuzzNext(f *testing.F) {
 	f.Add([]byte("data: a\n\n: c\r\ndata: {\"x\":1}\r\n\r\ndata\n\n"), uint64(1))
