@@ -32,7 +32,10 @@ type Config struct {
 	// process, less makes bursts, more is more even. The variance of the counts in
 	// long parts of time is 1/Burstiness of their mean.
 	Burstiness float64
-	File       string // of trace; see [ReadTrace]
+	// File is of trace; see [ReadTrace]. It is read whenever arrivals are made, for
+	// each check and each step anew: what is changed in it meanwhile counts from the
+	// next step on.
+	File string
 	// Shape makes the rate rise and fall; empty leaves it even.
 	Shape []Point
 	// Warmup and Window are the step's: Shape's points count from the end of the
@@ -122,12 +125,17 @@ type schedule struct {
 // Rate is the mean over the step's window.
 func (s *schedule) Rate() float64 { return s.mean }
 
-// Times gives the due times.
+// Times gives the due times. They end where a time.Duration does, after 292
+// years.
 func (s *schedule) Times(seed uint64) func() (time.Duration, bool) {
 	next := s.shaped(seed)
 	return func() (time.Duration, bool) {
 		t, ok := next()
-		return time.Duration(math.Round(t * 1e9)), ok
+		ns := math.Round(t * 1e9)
+		if !ok || !(ns < math.MaxInt64) {
+			return 0, false
+		}
+		return time.Duration(ns), true
 	}
 }
 

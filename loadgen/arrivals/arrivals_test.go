@@ -229,6 +229,29 @@ func TestCamerasKeepTheirRate(t *testing.T) {
 	}
 }
 
+// What is due beyond the range of a time.Duration, 292 years, is never due.
+func TestBeyondTheRange(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "trace")
+	if err := os.WriteFile(file, []byte("0\n1e9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Config{
+		{Kind: "constant", Value: 1e-11}, {Kind: "poisson", Value: 1e-11}, {Kind: "gamma", Value: 1e-11, Burstiness: 1},
+		{Kind: "cameras", Value: 2, FPS: 1e-11}, {Kind: "constant", Value: 5e-324}, {Kind: "trace", Value: 0.1, File: file},
+		{Kind: "constant", Value: 1, Shape: []Point{{0, 1e-10}}},
+	} {
+		next, last := mustNew(t, c).Times(3), time.Duration(0)
+		n := 0
+		for at, ok := next(); ok; at, ok = next() {
+			if n++; at < last || n > 100 {
+				t.Errorf("%+v: arrival %d is due at %v, after %v", c, n, at, last)
+				break
+			}
+			last = at
+		}
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	for _, c := range []Config{
 		{Kind: "sometimes", Value: 1}, {Kind: "constant"}, {Kind: "poisson", Value: -1}, {Kind: "constant", Value: math.NaN()},

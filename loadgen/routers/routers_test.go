@@ -103,6 +103,18 @@ func TestLeastOutstandingTakesTheSmallest(t *testing.T) {
 }
 
 // Weights give exact shares of every round.
+// The instances that are equally free share evenly, wherever a busy one stands.
+func TestLeastOutstandingSharesAmongEquals(t *testing.T) {
+	r := build(t, "least-outstanding", 4)
+	var picks [4]int
+	for range 3000 {
+		picks[r.Pick(0, nil, []int64{1, 0, 0, 0})]++
+	}
+	if want := [4]int{0, 1000, 1000, 1000}; picks != want {
+		t.Errorf("picks %v, want %v", picks, want)
+	}
+}
+
 func TestWeightedShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		weights := rapid.SliceOfN(rapid.IntRange(1, 9), 1, 6).Draw(t, "weights")

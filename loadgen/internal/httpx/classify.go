@@ -13,10 +13,14 @@ import (
 )
 
 // classify says what an error of connecting, sending or reading means. Our own
-// end is not among them. Answered is whether an answer had begun.
+// end is not among them. Answered is whether an answer had begun, this one or, by
+// cutOff, one before it.
 func classify(err error, connected, answered bool) results.Outcome {
 	if _, ok := errors.AsType[malformed](err); ok {
 		return results.Malformed
+	}
+	if errors.Is(err, errRace) {
+		return results.Reset
 	}
 	if !connected || isConnect(err, answered) {
 		return results.Connect
@@ -58,7 +62,7 @@ func isConnect(err error, answered bool) bool {
 		return true
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return true
+		return !answered
 	}
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "remote error" && !answered)

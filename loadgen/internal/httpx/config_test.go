@@ -20,6 +20,11 @@ func TestParseBaseRefusesUsers(t *testing.T) {
 			t.Errorf("%s: %v", u, err)
 		}
 	}
+	for _, u := range []string{"ftp://host?key=sesame", "http://host?key=sesame", "http://host#sesame", "http://ho st?key=sesame", "host:x?sesame", "http://host/%zz#sesame"} {
+		if _, err := ParseBase(u); err == nil || strings.Contains(err.Error(), "sesame") || !strings.Contains(err.Error(), "host") {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
 	if u, err := ParseBase("http://host/@x"); err != nil || u.Path != "/@x" {
 		t.Errorf("%v, %v", u, err)
 	}
@@ -76,6 +81,8 @@ func TestCheck(t *testing.T) {
 		"path":        func(r *Request) { r.Path = "a" },
 		"path, space": func(r *Request) { r.Path = "/a b" },
 		"path, line":  func(r *Request) { r.Path = "/a\r\nX: y" },
+		"escape":      func(r *Request) { r.Path = "/a%zz" },
+		"half escape": func(r *Request) { r.Path = "/a?b=%4" },
 		"fragment":    func(r *Request) { r.Path = "/a#b" },
 		"field":       func(r *Request) { r.Fields = []Field{{"A b", "c"}} },
 		"field, line": func(r *Request) { r.Fields = []Field{{"A", "sesame\nX: y"}} },

@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/evabench/evabench/loadgen"
@@ -19,7 +20,8 @@ type Request struct {
 	// Accept-Encoding, which are the client's.
 	Fields []Field
 	Body   pace.Body
-	// Close ends the connection after the answer.
+	// Close ends the connection after the answer. HTTP/2, where others may be using
+	// it, passes over it.
 	Close bool
 	// Stream says that the answer's chunks are to be timed. It is never asked for
 	// compressed.
@@ -34,7 +36,8 @@ type Field struct{ Name, Value string }
 // Check says what in the request cannot be sent. Who makes a Request calls it
 // once; sending does not.
 func (r *Request) Check() error {
-	if !isToken([]byte(r.Method)) || !strings.HasPrefix(r.Path, "/") || strings.ContainsFunc(r.Path, notInPath) {
+	_, err := url.PathUnescape(r.Path)
+	if err != nil || !isToken([]byte(r.Method)) || !strings.HasPrefix(r.Path, "/") || strings.ContainsFunc(r.Path, notInPath) {
 		return fmt.Errorf("the request line %q %q cannot be sent", r.Method, r.Path)
 	}
 	for _, f := range r.Fields {

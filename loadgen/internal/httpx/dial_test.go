@@ -205,6 +205,10 @@ func TestClassify(t *testing.T) {
 		{fmt.Errorf("read: %w", syscall.ECONNRESET), true, true, results.Reset},
 		{alert, true, false, results.Connect}, // it does not want our certificate
 		{alert, true, true, results.Reset},
+		{tls.RecordHeaderError{Msg: "no TLS"}, true, false, results.Connect},
+		{tls.RecordHeaderError{Msg: "no TLS"}, true, true, results.Reset},
+		{cutOff(tls.RecordHeaderError{Msg: "no TLS"}, true, false), true, false, results.Reset}, // after others were answered
+		{cutOff(alert, true, false), true, false, results.Reset},
 		{fmt.Errorf("x: %w", malformed("y")), true, true, results.Malformed},
 		{&net.OpError{Op: "proxyconnect", Err: io.EOF}, true, false, results.Connect},
 	} {

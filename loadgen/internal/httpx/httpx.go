@@ -113,17 +113,21 @@ func (c *Client) addr() string {
 }
 
 // ParseBase reads the base URL of a service. One that holds a user's name or
-// password is refused, and not repeated in the error.
+// password is refused, and neither that nor a query is repeated in the error.
 func ParseBase(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if strings.Contains(text, "@") && (err != nil || u.User != nil || u.Host == "") {
 		return nil, errors.New("the service's URL holds a user name or password; use api_key_env")
 	}
+	shown := text[:strings.IndexAny(text+"?", "?#")] // what follows may be a secret
+	if fault, ok := errors.AsType[*url.Error](err); ok {
+		err = fault.Err // it says the whole URL
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read the service's URL: %w", err)
+		return nil, fmt.Errorf("read the service's URL %q: %w", shown, err)
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("the service's URL %q is not of the form http://host:port", text)
+		return nil, fmt.Errorf("the service's URL %q is not of the form http://host:port", shown)
 	}
 	if u.Path == "" {
 		u.Path = "/" // JoinPath would make a relative path of it

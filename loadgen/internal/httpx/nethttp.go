@@ -147,7 +147,7 @@ func (f *flight) request(r *Request) *http.Request {
 		header.Set("Accept-Encoding", "gzip")
 	}
 	request := &http.Request{
-		Method: r.Method, URL: target, Host: c.host, Header: header, Close: r.Close, ContentLength: int64(len(r.Body.Bytes)),
+		Method: r.Method, URL: target, Host: c.host, Header: header, Close: r.Close && c.Transport.HTTP == http11, ContentLength: int64(len(r.Body.Bytes)),
 		Body: io.NopCloser(&counter{bytes.NewReader(r.Body.Bytes), &f.sent}),
 	}
 	if len(r.Body.Bytes) == 0 {
@@ -246,9 +246,9 @@ func (f *flight) over(err error, at results.Offset) bool {
 // broke ends the exchange with a fault.
 func (f *flight) broke(err error) bool {
 	a := f.answer
-	answered := a.x.Answer.Status != 0
-	if classify(err, true, answered) == results.Reset {
-		err = cutOff(err, f.conn.Load() == keptConn, answered)
+	answered, kept := a.x.Answer.Status != 0, f.conn.Load() == keptConn
+	if classify(err, true, answered || kept) == results.Reset {
+		err = cutOff(err, kept, answered)
 	}
 	a.broke(err, true)
 	f.finish(f.line.loop.Now())

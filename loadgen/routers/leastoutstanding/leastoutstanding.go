@@ -13,21 +13,21 @@ type Config struct{}
 // Kind is least-outstanding for the family's list.
 var Kind = kind.New("least-outstanding", "the instance with the fewest requests in flight", Config{}, New)
 
-// New makes a router. Among equals it takes them in turn: always taking the
-// first would keep the later instances idle at low load.
+// New makes a router. Among equals it takes the next after the one it took last:
+// always taking the first would keep the later instances idle at low load.
 func New(Config) (loadgen.Router, error) { return &router{}, nil }
 
-type router struct{ turn uint64 }
+type router struct{ turn int }
 
 func (r *router) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
 	n := len(outstanding)
-	first := int(r.turn % uint64(n))
-	r.turn++
+	first := r.turn % n
 	best := first
 	for i := 1; i < n; i++ {
 		if at := (first + i) % n; outstanding[at] < outstanding[best] {
 			best = at
 		}
 	}
+	r.turn = best + 1
 	return best
 }

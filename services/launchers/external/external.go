@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evabench/evabench/internal/kind"
@@ -55,17 +56,23 @@ func New(c Config) (services.Launcher, error) {
 	return launcher{c.Instances}, nil
 }
 
+// checkURL tells what is wrong with a URL, without what may be secret in it.
 func checkURL(text string) error {
 	u, err := url.Parse(text)
+	if strings.Contains(text, "@") && (err != nil || u.User != nil || u.Host == "") {
+		return errors.New("a URL holds a user name or password, which would stand in the results; use the endpoint's api_key_env")
+	}
+	if fault, ok := errors.AsType[*url.Error](err); ok {
+		err = fault.Err // it says the URL
+	}
+	text = text[:strings.IndexAny(text+"?", "?#")]
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("URL %q: %w", text, err)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("URL %q does not begin with http:// or https://", text)
 	case u.Host == "":
 		return fmt.Errorf("URL %q has no host", text)
-	case u.User != nil:
-		return errors.New("a URL holds a user name or password, which would stand in the results; use the endpoint's api_key_env")
 	case u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("URL %q has a query or fragment; give the base only", text)
 	}

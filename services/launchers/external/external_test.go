@@ -22,6 +22,15 @@ func TestNewRefuses(t *testing.T) {
 	check("http://", "no host")
 	check("http://127.0.0.1/?a=b", "query")
 	check("http://user:hidden@127.0.0.1", "user name or password")
+	for _, url := range []string{
+		"127.0.0.1:8000?key=sesame", "ftp://host?key=sesame", "http://?key=sesame", "http://host?key=sesame", "http://host#sesame",
+		"http://ho st?key=sesame", "http://eva:sesame@host:x", "ftp://eva:sesame@host", "http://eva:ses%ame@host", "http://host/%zz?sesame",
+	} {
+		_, err := New(Config{Instances: []Instance{{URL: url}}})
+		if err == nil || strings.Contains(err.Error(), "ses") {
+			t.Errorf("URL %q: %v", url, err)
+		}
+	}
 	if _, err := New(Config{}); err == nil {
 		t.Error("no instance passed")
 	}
