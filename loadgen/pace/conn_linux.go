@@ -139,6 +139,9 @@ func (c *conn) establish() bool {
 	if err == nil && errno != 0 {
 		err = syscall.Errno(errno)
 	}
+	if err == nil && c.toSelf() {
+		err = unix.ECONNREFUSED
+	}
 	if err != nil {
 		c.end(c.dialError(os.NewSyscallError("connect", err)))
 		return false
@@ -146,6 +149,24 @@ func (c *conn) establish() bool {
 	c.connected = true
 	c.h.Connected()
 	return !c.closed
+}
+
+// toSelf reports whether the connection's other end is its own: the kernel may
+// choose the port that is connected to where nobody listens, and TCP lets both
+// sides open at once (RFC 9293, section 3.5).
+func (c *conn) toSelf() bool {
+	own, err := unix.Getsockname(c.fd)
+	if err != nil {
+		return false
+	}
+	to := c.to.Addr().Unmap()
+	switch a := own.(type) {
+	case *unix.SockaddrInet4:
+		return a.Port == int(c.to.Port()) && netip.AddrFrom4(a.Addr) == to
+	case *unix.SockaddrInet6:
+		return a.Port == int(c.to.Port()) && netip.AddrFrom16(a.Addr) == to.WithZone("")
+	}
+	return false
 }
 
 // read hands over what came in. A read that does not fill the buffer has emptied

@@ -1,11 +1,14 @@
 package pace
 
 import (
+	"errors"
 	"math"
+	"net"
 	"net/netip"
 	"reflect"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,6 +17,41 @@ import (
 
 	"github.com/evabench/evabench/results"
 )
+
+// TestSelfConnect makes the connection that the kernel makes when it gives the
+// very port that is connected to, and nobody listens there.
+func TestSelfConnect(t *testing.T) {
+	l := newLoop(t).(*socketLoop)
+	defer l.Close()
+	watchdog(t, l)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	own, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Connect(fd, own); err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{t: t, l: l}
+	c := &conn{l: l, h: r, fd: fd, to: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(own.(*unix.SockaddrInet4).Port))}
+	r.c = c
+	r.onConnected = l.Quit
+	l.take(c)
+	if err := l.watch(fd, c.slot, c.use, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLET); err != nil {
+		t.Fatal(err)
+	}
+	l.Run()
+	op, ok := errors.AsType[*net.OpError](r.err)
+	if r.connected || !ok || op.Op != "dial" || !errors.Is(op, syscall.ECONNREFUSED) {
+		t.Errorf("connected %v: %v", r.connected, r.err)
+	}
+}
 
 // TestThreads counts the runtime's Ps with several loops at once: one more for
 // each that runs, and as before once all have ended.
