@@ -4,11 +4,10 @@
 package detecthttp
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/textproto"
 	"os"
 	"slices"
 
@@ -16,9 +15,7 @@ import (
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/boxes"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
-	"github.com/evabench/evabench/loadgen/internal/jsonscan"
 	"github.com/evabench/evabench/loadgen/internal/wholebody"
-	"github.com/evabench/evabench/results"
 )
 
 // Config is the arguments of the kind.
@@ -45,17 +42,20 @@ type Config struct {
 	// Labels says where the labels of open-vocabulary requests go besides Body.
 	// With no place for them such a request is an error.
 	Labels Labels `yaml:"labels" json:"labels,omitzero"`
-	// Headers are more header fields, but no secrets: these are written down.
+	// Headers are more header fields, but no secrets: these are written down. An
+	// Authorization is for APIKeyEnv, a Content-Type for ContentType.
 	Headers map[string]string `yaml:"headers" json:"headers,omitempty"`
 	// APIKeyEnv names the environment variable that holds a bearer's key; the key
 	// itself is never written anywhere.
 	APIKeyEnv string `yaml:"api_key_env" json:"api_key_env,omitempty"`
-	// Answer is "json", an object or list, or "any", a body of any bytes or none.
+	// Answer is "json", an object or list that tells no error, or "any", a body of
+	// any bytes or none.
 	Answer string `yaml:"answer" json:"answer"`
 	// Check is what answers are held to, and Boxes where it finds the boxes.
 	Check boxes.Check `yaml:"check" json:"check,omitzero"`
 	Boxes boxes.Where `yaml:"boxes" json:"boxes,omitzero"`
-	// Transport says how requests travel.
+	// Transport says how requests travel. A compressed answer is unpacked when all
+	// of it came in: its first byte has the time of its last.
 	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
 }
 
@@ -108,6 +108,9 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		if why := ownFields[textproto.CanonicalMIMEHeaderKey(name)]; why != "" {
+			faults = append(faults, fmt.Errorf("headers: %q is %s", name, why))
+		}
 		d.fields = append(d.fields, httpx.Field{Name: name, Value: c.Headers[name]})
 	}
 	if c.APIKeyEnv != "" {
@@ -134,6 +137,11 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 	return d, nil
 }
 
+// ownFields are the header fields that are not for Headers, and why.
+var ownFields = map[string]string{
+	"Authorization": "for api_key_env", "Content-Type": "for content_type, or the form's own", "User-Agent": "the program's own",
+}
+
 // faults tells what cannot be meant.
 func (c Config) faults() (all []error) {
 	fault := func(wrong bool, format string, args ...any) {
@@ -153,6 +161,10 @@ func (c Config) faults() (all []error) {
 		fault(unknown != "", "form_fields: %q holds %s; only {model} is known there", name, unknown)
 	}
 	fault((c.Form == raw || c.Form == multiform) && c.ContentType == "", "content_type is empty")
+	fault((c.Form == base64JSON || c.Form == none) && c.ContentType != "" && c.ContentType != Default.ContentType,
+		"content_type is for the forms %s and %s, not %s", raw, multiform, c.Form)
+	fault(c.Form != multiform && (c.FileField != "" && c.FileField != Default.FileField || c.FileName != "" && c.FileName != Default.FileName),
+		"file_field and file_name are for the form %s, not %s", multiform, c.Form)
 	fault(c.Form == multiform && (c.FileField == "" || c.FileName == ""), "file_field or file_name is empty")
 	fault(c.Form != multiform && (len(c.FormFields) > 0 || c.Labels.Field != ""), "form_fields and labels.field are for the form %s, not %s", multiform, c.Form)
 	fault(c.Form != base64JSON && c.Body != nil, "body is for the form %s, not %s", base64JSON, c.Form)
@@ -199,26 +211,8 @@ func (j *judge) Body(tag any, body []byte, a *loadgen.Answer) {
 	if j.dialer.config.Answer == anyAnswer {
 		return
 	}
-	var s jsonscan.Scanner
-	s.Reset(body)
-	if text := s.Raw(); len(text) == 0 || text[0] != '{' && text[0] != '[' || !s.End() {
-		a.Outcome, a.Detail = results.Malformed, fmt.Sprintf("the body is no JSON object or list: %.256s", body)
-	} else if j.dialer.rules != nil {
+	a.Outcome, a.Detail = boxes.Inspect(body)
+	if a.Outcome == 0 && j.dialer.rules != nil {
 		a.Outcome, a.Detail = j.dialer.rules.Judge(body, tag.(uint64), &j.scratch)
 	}
-}
-
-// sheds looks for the words of full queues: a type or message that speaks of a
-// queue, of admission, or as TorchServe of having no worker to serve.
-func sheds(body []byte) bool {
-	if json.Valid(body) {
-		var fault struct {
-			Type string `json:"type"`
-		}
-		if json.Unmarshal(body, &fault) == nil && fault.Type == "ServiceUnavailableException" {
-			return true
-		}
-	}
-	text := bytes.ToLower(body)
-	return bytes.Contains(text, []byte("queue")) || bytes.Contains(text, []byte("admission"))
 }

@@ -124,6 +124,9 @@ func TestConformance(t *testing.T) {
 					"queue full":        {Status: 503, Body: `{"detail":"Queue is full"}`, Want: results.Shed},
 					"no worker":         {Status: 503, Body: `{"code":503,"type":"ServiceUnavailableException","message":"Model \"m\" has no worker"}`, Want: results.Shed},
 					"broke":             {Status: 503, Body: `{"detail":"upstream is gone"}`, Want: results.HTTP5xx},
+					"a page":            {Status: 503, Body: "<html><body>Request Queue (nginx)</body></html>", Want: results.HTTP5xx},
+					"200 with a fault":  {Status: 200, Body: `{"predictions":[{"box":[1,2,3,4],"label":"cat"}],"error":{"message":"broke"}}`, Want: results.HTTP5xx},
+					"200, no memory":    {Status: 200, Body: `{"code":507,"type":"x","message":"CUDA out of memory"}`, Want: results.OOM},
 					"half an object":    {Status: 200, Body: `{"predictions":`, Want: results.Malformed},
 					"another form":      {Status: 200, Body: `[]`, Want: results.WrongAnswer},
 					"no boxes":          {Status: 200, Body: `{"predictions":[]}`, Want: results.WrongAnswer},
@@ -131,6 +134,22 @@ func TestConformance(t *testing.T) {
 				},
 			})
 		})
+	}
+}
+
+// The words of full queues count where a fault is told, not anywhere.
+func TestSheds(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"detail":"Queue is full"}`: true, `{"message":"admission refused"}`: true, `{"error":"QUEUE"}`: true, `{"type":"QueueFull"}`: true,
+		`{"error":{"type":"x","message":"queue is full"}}`: true, `{"code":503,"type":"ServiceUnavailableException","message":"no worker"}`: true,
+		`{"detail":"down","queue_url":"http://queue/"}`: false, `{"detail":["queue"]}`: false, `{"queue":1,"error":"broke"}`: false,
+		`{"error":{"queue":"x","message":"broke"}}`: false, `["queue"]`: false, `"queue full"`: true, `{"detail":"\u0071ueue full"}`: true,
+		"Queue is full\n": true, "queue\nat worker.go:12": false, "<html>queue</html>": false, strings.Repeat("x", 300) + " queue": false,
+		"": false, "upstream is gone": false, `{"detail":"queue`: true, // a short line that is no JSON
+	} {
+		if got := sheds([]byte(text)); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
 	}
 }
 
@@ -153,25 +172,35 @@ func TestConfigRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for part, set := range map[string]func(*Config){
-		`form "gif"`:                       func(c *Config) { c.Form = "gif" },
-		`answer "xml"`:                     func(c *Config) { c.Answer = "xml" },
-		"check looks for boxes":            func(c *Config) { c.Answer, c.Check.MinBoxes = anyAnswer, new(1) },
-		"iou is 2":                         func(c *Config) { c.Check.IoU = 2 },
-		"goes through no list":             func(c *Config) { c.Check.IoU, c.Boxes.Path = 0.5, "box" },
-		"path \"/{image}\" holds {image}":  func(c *Config) { c.Path = "/{image}" },
-		"request line":                     func(c *Config) { c.Path = "predict" },
-		"content_type is empty":            func(c *Config) { c.ContentType = "" },
-		"file_field or file_name is empty": func(c *Config) { c.Form, c.FileName = multiform, "" },
-		"form_fields and labels.field":     func(c *Config) { c.Labels.Field = "l" },
-		"only {model} is known there":      func(c *Config) { c.Form, c.FormFields = multiform, map[string]string{"a": "{modle}"} },
-		"body is for the form":             func(c *Config) { c.Body = "{image}" },
-		"needs one with {image}":           func(c *Config) { c.Form = base64JSON },
-		"no place for the image":           func(c *Config) { c.Form, c.Body = base64JSON, map[string]any{"a": "b"} },
-		"it holds {img}":                   func(c *Config) { c.Form, c.Body = base64JSON, map[string]any{"a": "{image}", "b": "{img}"} },
-		"a member's name":                  func(c *Config) { c.Form, c.Body = base64JSON, map[string]any{"a": "{image}", "{labels}": 1} },
-		"unsupported type":                 func(c *Config) { c.Form, c.Body = base64JSON, map[string]any{"a": "{image}", "b": make(chan int)} },
-		"is not set":                       func(c *Config) { c.APIKeyEnv = "EVABENCH_TEST_NO_KEY" },
-		"the client's own":                 func(c *Config) { c.Headers = map[string]string{"Host": "x"} },
+		`form "gif"`:                           func(c *Config) { c.Form = "gif" },
+		`answer "xml"`:                         func(c *Config) { c.Answer = "xml" },
+		"check looks for boxes":                func(c *Config) { c.Answer, c.Check.MinBoxes = anyAnswer, new(1) },
+		"iou is 2":                             func(c *Config) { c.Check.IoU = 2 },
+		"goes through no list":                 func(c *Config) { c.Check.IoU, c.Boxes.Path = 0.5, "box" },
+		"path \"/{image}\" holds {image}":      func(c *Config) { c.Path = "/{image}" },
+		"request line":                         func(c *Config) { c.Path = "predict" },
+		"content_type is empty":                func(c *Config) { c.ContentType = "" },
+		"file_field or file_name is empty":     func(c *Config) { c.Form, c.FileName = multiform, "" },
+		"form_fields and labels.field":         func(c *Config) { c.Labels.Field = "l" },
+		"only {model} is known there":          func(c *Config) { c.Form, c.FormFields = multiform, map[string]string{"a": "{modle}"} },
+		"body is for the form":                 func(c *Config) { c.Body = "{image}" },
+		"needs one with {image}":               func(c *Config) { c.Form = base64JSON },
+		"no place for the image":               func(c *Config) { c.Form, c.Body = base64JSON, map[string]any{"a": "b"} },
+		"it holds {img}":                       func(c *Config) { c.Form, c.Body = base64JSON, map[string]any{"a": "{image}", "b": "{img}"} },
+		"a member's name":                      func(c *Config) { c.Form, c.Body = base64JSON, map[string]any{"a": "{image}", "{labels}": 1} },
+		"unsupported type":                     func(c *Config) { c.Form, c.Body = base64JSON, map[string]any{"a": "{image}", "b": make(chan int)} },
+		"is not set":                           func(c *Config) { c.APIKeyEnv = "EVABENCH_TEST_NO_KEY" },
+		"\"content-type\" is for content_type": func(c *Config) { c.Headers = map[string]string{"content-type": "x"} },
+		"\"Authorization\" is for api_key_env": func(c *Config) { c.Headers = map[string]string{"Authorization": "x"} },
+		"\"User-Agent\" is the program's own":  func(c *Config) { c.Headers = map[string]string{"User-Agent": "x"} },
+		"content_type is for the forms":        func(c *Config) { c.Form, c.ContentType = none, "image/png" },
+		"content_type is for the forms raw":    func(c *Config) { c.Form, c.Body, c.ContentType = base64JSON, "{image}", "image/png" },
+		"file_field and file_name are":         func(c *Config) { c.FileField = "upload" },
+		"file_field and file_name are for":     func(c *Config) { c.Form, c.FileName = none, "x.jpg" },
+		"boxes: form \"yolo\"":                 func(c *Config) { c.Boxes.Form = "yolo" },
+		"behind its *":                         func(c *Config) { c.Boxes.Path = "[].*.x" },
+		"tolerance does nothing without iou":   func(c *Config) { c.Check.MinBoxes, c.Check.Tolerance = new(1), 0.5 },
+		"the client's own":                     func(c *Config) { c.Headers = map[string]string{"Host": "x"} },
 	} {
 		c := Default
 		set(&c)

@@ -14,10 +14,8 @@ import (
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/boxes"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
-	"github.com/evabench/evabench/loadgen/internal/jsonscan"
 	"github.com/evabench/evabench/loadgen/internal/wholebody"
 	"github.com/evabench/evabench/loadgen/pace"
-	"github.com/evabench/evabench/results"
 )
 
 // Config is the arguments of the kind.
@@ -25,11 +23,12 @@ type Config struct {
 	// ContentType is told with every image. It must be explicit: TorchServe
 	// answers a form's content type on JPEG bytes with a very fast 500.
 	ContentType string `yaml:"content_type" json:"content_type"`
-	// Check is what answers are held to besides being a JSON object or list, and
-	// Boxes where it finds the boxes.
+	// Check is what answers are held to besides being a JSON object or list that
+	// tells no error, and Boxes where it finds the boxes.
 	Check boxes.Check `yaml:"check" json:"check,omitzero"`
 	Boxes boxes.Where `yaml:"boxes" json:"boxes,omitzero"`
-	// Transport says how requests travel.
+	// Transport says how requests travel. A compressed answer is unpacked when all
+	// of it came in: its first byte has the time of its last.
 	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
 }
 
@@ -113,8 +112,8 @@ func (d *dialer) request(model string) *httpx.Request {
 	return &httpx.Request{Method: http.MethodPost, Path: "/predictions/" + url.PathEscape(model), Fields: d.fields}
 }
 
-// A judge takes a JSON object or list as an answer; TorchServe sets no content
-// type on lists, so none is asked for.
+// A judge takes a JSON object or list that tells no error as an answer; TorchServe
+// sets no content type on lists, so none is asked for.
 type judge struct {
 	rules   *boxes.Rules
 	scratch boxes.Scratch
@@ -123,19 +122,10 @@ type judge struct {
 func (j *judge) Head(httpx.Header) {}
 
 func (j *judge) Body(tag any, body []byte, a *loadgen.Answer) {
-	if !isAnswer(body) {
-		a.Outcome, a.Detail = results.Malformed, fmt.Sprintf("the body is no JSON object or list: %.256s", body)
-	} else if j.rules != nil {
+	a.Outcome, a.Detail = boxes.Inspect(body)
+	if a.Outcome == 0 && j.rules != nil {
 		a.Outcome, a.Detail = j.rules.Judge(body, tag.(uint64), &j.scratch)
 	}
-}
-
-// isAnswer reports whether text is a JSON object or list.
-func isAnswer(text []byte) bool {
-	var s jsonscan.Scanner
-	s.Reset(text)
-	raw := s.Raw()
-	return len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') && s.End()
 }
 
 // sheds tells a full queue from a handler that broke: TorchServe answers both
