@@ -37,7 +37,19 @@ func (j *judge) Head(h httpx.Header) {
 	j.header, j.given = append(j.header[:0], field...), field != nil
 }
 
+// keepBoxes bounds the boxes whose memory is kept for the next answer.
+const keepBoxes = 4096
+
 func (j *judge) Body(tag any, body []byte, a *loadgen.Answer) {
+	j.judge(tag, body, a)
+	clear(j.outputs) // they point into the body
+	j.outputs = j.outputs[:0]
+	if cap(j.found) > keepBoxes {
+		j.found = nil
+	}
+}
+
+func (j *judge) judge(tag any, body []byte, a *loadgen.Answer) {
 	text, tail := body, []byte(nil)
 	if j.given {
 		n, err := strconv.ParseUint(string(j.header), 10, 31)
@@ -77,6 +89,9 @@ func (j *judge) Body(tag any, body []byte, a *loadgen.Answer) {
 	a.Outcome, a.Detail = j.dialer.rules.JudgeBoxes(j.found, tag.(uint64), &j.scratch)
 }
 
+// maxOutputs bounds the tensors of an answer.
+const maxOutputs = 1024
+
 // read reads the JSON of an answer and says what is wrong with it.
 func (j *judge) read(text []byte) (wrong string) {
 	j.outputs = j.outputs[:0]
@@ -94,6 +109,9 @@ func (j *judge) read(text []byte) (wrong string) {
 				break
 			}
 			for s.Element() {
+				if len(j.outputs) == maxOutputs {
+					return fmt.Sprintf("the answer has more than %d outputs", maxOutputs)
+				}
 				j.outputs = append(j.outputs, readOutput(&s))
 			}
 		}

@@ -102,8 +102,33 @@ func numberOf(datatype jsonscan.String, b []byte) (float64, bool) {
 		return float64(le.Uint16(b)), true
 	case "UINT8", "BOOL":
 		return float64(b[0]), true
+	case "FP16":
+		return half(le.Uint16(b)), true
+	case "BF16": // the upper half of an FP32
+		return float64(math.Float32frombits(uint32(le.Uint16(b)) << 16)), true
 	}
-	return 0, false // FP16 and BF16
+	return 0, false
+}
+
+// half reads a number of 16 bits: a sign, 5 bits of exponent and 10 of fraction
+// (IEEE 754, binary16).
+func half(bits uint16) float64 {
+	exponent, fraction := int(bits>>10&31), float64(bits&1023)
+	x := 0.0
+	switch {
+	case exponent == 31 && fraction != 0:
+		return math.NaN()
+	case exponent == 31:
+		x = math.Inf(1)
+	case exponent == 0:
+		x = math.Ldexp(fraction, -24)
+	default:
+		x = math.Ldexp(1024+fraction, exponent-25)
+	}
+	if bits>>15 == 1 {
+		return -x
+	}
+	return x
 }
 
 // boxes reads the detections into j.found, and says what is missing.
@@ -130,6 +155,9 @@ func (j *judge) boxes() (wrong string) {
 			return fmt.Sprintf("output %q does not count %d boxes at most", b.Count, n)
 		}
 		n = int64(count)
+	}
+	if n > boxes.MaxBoxes {
+		return fmt.Sprintf("%d boxes, %d are read at most", n, boxes.MaxBoxes)
 	}
 	c := newCursor(corners, nil)
 	for range n {

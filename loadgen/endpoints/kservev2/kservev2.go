@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
+	"strconv"
 
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
@@ -39,7 +41,11 @@ type Config struct {
 	// that their shapes say, and Boxes which tensors hold the boxes.
 	Check boxes.Check `yaml:"check" json:"check,omitzero"`
 	Boxes Boxes       `yaml:"boxes" json:"boxes,omitzero"`
-	// Transport says how requests travel.
+	// APIKeyEnv names the environment variable that holds a bearer's key; the key
+	// itself is never written anywhere.
+	APIKeyEnv string `yaml:"api_key_env" json:"api_key_env,omitempty"`
+	// Transport says how requests travel. A compressed answer is unpacked when all
+	// of it came in: its first byte has the time of its last.
 	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
 }
 
@@ -70,13 +76,23 @@ var Kind = kind.New("kserve-v2", "Open Inference Protocol over HTTP with binary 
 
 // New makes a dialer. A nil dial means TCP.
 func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
-	d := &dialer{config: c, dial: dial}
+	d := &dialer{config: c, dial: dial, fields: []httpx.Field{
+		{Name: "Content-Type", Value: "application/octet-stream"}, {Name: "User-Agent", Value: "evabench"},
+	}}
 	var err error
 	faults := []error{c.Input.validate()}
+	if c.APIKeyEnv != "" {
+		key := os.Getenv(c.APIKeyEnv)
+		if key == "" {
+			faults = append(faults, fmt.Errorf("the environment variable %s of api_key_env is not set", c.APIKeyEnv))
+		}
+		d.fields = append(d.fields, httpx.Field{Name: "Authorization", Value: "Bearer " + key})
+	}
+	faults = append(faults, d.request("m", 0).Check())
 	if d.rules, err = boxes.NewRead(c.Check); err != nil {
 		faults = append(faults, err)
 	}
-	if d.rules != nil {
+	if d.rules != nil || c.Boxes != Default.Boxes && c.Boxes != (Boxes{}) {
 		faults = append(faults, c.Boxes.validate(c.Outputs))
 	}
 	if slices.Contains(c.Outputs, "") || c.LabelsInput != "" && c.LabelsInput == c.Input.Name {
@@ -107,6 +123,7 @@ func (b Boxes) validate(outputs []string) error {
 type dialer struct {
 	config Config
 	dial   httpx.DialFunc
+	fields []httpx.Field
 	rules  *boxes.Rules // nil for none
 }
 
@@ -147,18 +164,22 @@ func (e endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("endpoint kserve-v2: %w", err)
 	}
-	path := "/v2/models/" + url.PathEscape(r.Model)
+	request := d.request(r.Model, header)
+	request.Body = pace.Body{Bytes: body}
+	request.Tag = d.rules.Key(r.Image, r.Model, r.Labels)
+	return request, nil
+}
+
+// request makes all but the body, whose JSON has the length of header.
+func (d *dialer) request(model string, header int) *httpx.Request {
+	path := "/v2/models/" + url.PathEscape(model)
 	if d.config.Version != "" {
 		path += "/versions/" + url.PathEscape(d.config.Version)
 	}
 	return &httpx.Request{
-		Method: http.MethodPost, Path: path + "/infer", Body: pace.Body{Bytes: body},
-		Fields: []httpx.Field{
-			{Name: "Content-Type", Value: "application/octet-stream"}, {Name: "User-Agent", Value: "evabench"},
-			{Name: headerLength, Value: fmt.Sprint(header)},
-		},
-		Tag: d.rules.Key(r.Image, r.Model, r.Labels),
-	}, nil
+		Method: http.MethodPost, Path: path + "/infer",
+		Fields: append(slices.Clip(d.fields), httpx.Field{Name: headerLength, Value: strconv.Itoa(header)}),
+	}
 }
 
 // headerLength is the header field with the length of the JSON before binary

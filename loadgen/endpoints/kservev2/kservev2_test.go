@@ -115,9 +115,10 @@ func cut(want results.Outcome, body string, length int) endpointtest.Refusal {
 }
 
 func TestConformance(t *testing.T) {
+	t.Setenv("EVABENCH_TEST_KEY", "sesame")
 	request := &loadgen.Request{Class: "c", Model: "rt detr", Image: picture(t), Labels: []string{"cat", "a dog"}}
 	config := Default
-	config.Version, config.LabelsInput = "3", "TEXT"
+	config.Version, config.LabelsInput, config.APIKeyEnv = "3", "TEXT", "EVABENCH_TEST_KEY"
 	config.Outputs = []string{"boxes", "labels", "scores"}
 	config.Check = boxes.Check{MinBoxes: new(1), IoU: 0.9}
 	good, length := answer(detections...)
@@ -132,8 +133,8 @@ func TestConformance(t *testing.T) {
 		Good: func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			inputs, data, rest, err := parts(r.Header.Get(headerLength), body)
-			got := fmt.Sprint(r.URL.EscapedPath(), inputs, string(rest), err)
-			want := fmt.Sprint("/v2/models/rt%20detr/versions/3/infer", []tensor{
+			got := fmt.Sprint(r.Header.Get("Authorization"), r.URL.EscapedPath(), inputs, string(rest), err)
+			want := fmt.Sprint("Bearer sesame", "/v2/models/rt%20detr/versions/3/infer", []tensor{
 				{"IMAGE", "BYTES", []int64{1}, map[string]any{"binary_data_size": 4 + len(request.Image)}},
 				{"TEXT", "BYTES", []int64{1, 2}, map[string]any{"binary_data_size": 4 + 3 + 4 + 5}},
 			}, `[{"name":"boxes","parameters":{"binary_data":true}},{"name":"labels","parameters":{"binary_data":true}},`+
@@ -172,62 +173,6 @@ func TestConformance(t *testing.T) {
 			"shape overflows":   refusal(results.Malformed, made{"a", "FP32", []int64{1 << 31, 1 << 31, 4}, []float32{}}),
 		},
 	})
-}
-
-// judged gives what becomes of an answer.
-func judged(t *testing.T, c Config, outputs ...made) loadgen.Answer {
-	t.Helper()
-	d, err := New(c, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, length := answer(outputs...)
-	j := &judge{dialer: d.(*dialer), header: []byte(strconv.Itoa(length)), given: true}
-	var a loadgen.Answer
-	j.Body(uint64(0), body, &a)
-	return a
-}
-
-// Boxes are read of every type of number, up to the count.
-func TestDetections(t *testing.T) {
-	config := Default
-	config.Check = boxes.Check{MinBoxes: new(2), MaxBoxes: new(2), MinScore: 0.5}
-	config.Boxes.Count = "n"
-	for name, values := range map[string]any{
-		"FP32": []float32{2}, "FP64": []float64{2}, "INT8": []int8{2}, "INT16": []int16{2}, "INT32": []int32{2}, "INT64": []int64{2},
-		"UINT8": []uint8{2}, "UINT16": []uint16{2}, "UINT32": []uint32{2}, "UINT64": []uint64{2},
-	} {
-		four := made{"boxes", "FP64", []int64{3, 4}, []float64{0, 0, 1, 1, 2, 2, 3, 3, math.NaN(), 0, 0, 0}}
-		a := judged(t, config, made{"n", name, []int64{1, 1}, values}, four,
-			made{"labels", "INT64", []int64{3}, []int64{1, 2, -1}}, made{"scores", "FP32", []int64{3}, []float32{0.5, 0.6, 9}})
-		if a.Outcome != 0 {
-			t.Errorf("count as %s: %v, %s", name, a.Outcome, a.Detail)
-		}
-	}
-	for _, n := range []float32{3, -1, 1.5, float32(math.NaN())} { // of two
-		a := judged(t, config, made{"n", "FP32", []int64{1}, []float32{n}}, detections[0], detections[1], detections[2])
-		if a.Outcome != results.WrongAnswer || !strings.Contains(a.Detail, "does not count 2 boxes at most") {
-			t.Errorf("a count of %v: %v, %s", n, a.Outcome, a.Detail)
-		}
-	}
-	config.Boxes = Boxes{Boxes: "b", Form: "xywh"}
-	config.Check = boxes.Check{MaxBoxes: new(1)}
-	for _, c := range []struct {
-		out  made
-		want string
-	}{
-		{made{"b", "INT32", []int64{4}, []int32{1, 2, 3, 4}}, ""},
-		{made{"b", "INT32", []int64{8}, make([]int32, 8)}, "2 boxes, want at most 1"},
-		{made{"b", "INT32", []int64{3}, []int32{1, 2, 3}}, "not four for each"},
-		{made{"b", "FP16", []int64{4}, make([]int16, 4)}, "no number"},
-		{made{"b", "BYTES", []int64{4}, []string{"1", "2", "3", "4"}}, "no number"},
-		{made{"b", "FP32", []int64{4}, []float32{0, 0, 0, float32(math.NaN())}}, "no number"},
-		{made{"c", "FP32", []int64{4}, make([]float32, 4)}, `no output "b"`},
-	} {
-		if a := judged(t, config, c.out); (a.Outcome == 0) != (c.want == "") || !strings.Contains(a.Detail, c.want) {
-			t.Errorf("%v: %v, %q; want %q", c.out, a.Outcome, a.Detail, c.want)
-		}
-	}
 }
 
 // Pixels are those of the image, in the order and the type that were asked for.
@@ -286,6 +231,8 @@ func TestGrey(t *testing.T) {
 }
 
 func TestConfigRefuses(t *testing.T) {
+	t.Setenv("EVABENCH_TEST_NO_KEY", "")
+	t.Setenv("EVABENCH_TEST_BAD_KEY", "a\nb")
 	if _, err := New(Default, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -303,6 +250,13 @@ func TestConfigRefuses(t *testing.T) {
 		"no output is named":       func(c *Config) { c.Check.IoU, c.Boxes.Boxes = 0.5, "" },
 		"form \"yolo\"":            func(c *Config) { c.Check.IoU, c.Boxes.Form = 0.5, "yolo" },
 		"not among the outputs":    func(c *Config) { c.Check.IoU, c.Outputs = 0.5, []string{"boxes"} },
+		"outputs asked for":        func(c *Config) { c.Outputs, c.Boxes.Boxes = []string{"a"}, "b" },
+		"boxes: form":              func(c *Config) { c.Boxes.Form = "yolo" },
+		"scale is 0":               func(c *Config) { c.Input.Datatype, c.Input.Shape, c.Input.Scale = "FP32", []int64{3, 4, 4}, 0 },
+		"scale is NaN":             func(c *Config) { c.Input.Datatype, c.Input.Shape, c.Input.Scale = "FP32", []int64{3, 4, 4}, math.NaN() },
+		"scale is for FP32":        func(c *Config) { c.Input.Scale = 2 },
+		"is not set":               func(c *Config) { c.APIKeyEnv = "EVABENCH_TEST_NO_KEY" },
+		"field \"Authorization\"":  func(c *Config) { c.APIKeyEnv = "EVABENCH_TEST_BAD_KEY" },
 		"labels_input need names ": func(c *Config) { c.LabelsInput = "IMAGE" },
 	} {
 		c := Default

@@ -26,7 +26,7 @@ type Input struct {
 	// Layout is the order of the last three dimensions: "chw" or "hwc". There are
 	// 3 channels (red, green, blue) or 1 (grey).
 	Layout string `yaml:"layout" json:"layout,omitempty"`
-	// Scale is what FP32 pixels of 0 to 255 are multiplied with.
+	// Scale is what FP32 pixels of 0 to 255 are multiplied with; not 0.
 	Scale float64 `yaml:"scale" json:"scale,omitempty"`
 }
 
@@ -36,6 +36,12 @@ const maxPixels = 64 << 20
 func (i Input) validate() error {
 	if i.Name == "" {
 		return errors.New("input: it has no name")
+	}
+	switch {
+	case i.Datatype != "FP32" && i.Scale != 0 && i.Scale != Default.Input.Scale:
+		return fmt.Errorf("input: scale is for FP32, not %s", i.Datatype)
+	case i.Datatype == "FP32" && (i.Scale == 0 || math.IsNaN(i.Scale) || math.IsInf(i.Scale, 0)):
+		return fmt.Errorf("input: scale is %v, which would make all images the same", i.Scale)
 	}
 	lead := i.Shape
 	if i.Datatype == "UINT8" || i.Datatype == "FP32" {
