@@ -51,6 +51,7 @@ func (r *reader) Begin(_ *httpx.Request, h httpx.Header, x *loadgen.Exchange) {
 		}
 	}
 	r.events.Reset()
+	r.events.ErrorIsData = true
 	contentType := h.Field("Content-Type")
 	r.form = r.formOf(contentType)
 	if r.form == page {
@@ -130,9 +131,13 @@ func (r *reader) End(at results.Offset) {
 	}
 }
 
-// event takes one event of a stream.
+// event takes one event of a stream. One without text keeps the stream alive and
+// is no more than that.
 func (r *reader) event(data []byte, at results.Offset) {
-	if string(bytes.TrimSpace(data)) == "[DONE]" {
+	switch string(bytes.TrimSpace(data)) {
+	case "":
+		return
+	case "[DONE]":
 		r.finish()
 		return
 	}
@@ -147,13 +152,13 @@ func (r *reader) take(data []byte) (content, ok bool) {
 	c, ok := r.read(data)
 	if !ok || !c.choices || c.fault { // most chunks give no reason to look for a fault
 		if f, is := faultOf(data); is {
-			outcome := results.HTTP5xx
-			if httpx.OutOfMemory(data) {
-				outcome = results.OOM
-			}
-			r.fail(outcome, f.Type+": "+f.Message)
+			r.fail(f.outcome(data), f.detail())
 			return false, false
 		}
+	}
+	if c.broken != "" {
+		r.fail(results.HTTP5xx, fmt.Sprintf("the server ended the answer with finish_reason %q", c.broken))
+		return false, false
 	}
 	if !ok || !c.choices && !c.usage {
 		r.fail(results.Malformed, fmt.Sprintf("no chat completion: %.256s", data))

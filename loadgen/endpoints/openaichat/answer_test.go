@@ -200,10 +200,18 @@ func TestConfigRefuses(t *testing.T) {
 		"no key":    {Path: "/v1", APIKeyEnv: "EVABENCH_TEST_NO_KEY"},
 		"bad key":   {Path: "/v1", APIKeyEnv: "EVABENCH_TEST_BAD_KEY"},
 		"bad check": {Path: "/v1", Check: Check{MinTokens: -1}},
+		"packed":    {Path: "/v1", Stream: true, Transport: httpx.Transport{Gzip: true}},
 	} {
 		if _, err := New(c, nil); err == nil || strings.Contains(err.Error(), "a\nb") {
 			t.Errorf("%s gives %v", name, err)
 		}
+	}
+}
+
+// A whole answer may be packed.
+func TestGzipOfAWholeAnswer(t *testing.T) {
+	if _, err := New(Config{Path: "/v1", Transport: httpx.Transport{Gzip: true}}, nil); err != nil {
+		t.Error(err)
 	}
 }
 

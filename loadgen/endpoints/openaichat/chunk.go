@@ -10,7 +10,8 @@ import (
 type chunk struct {
 	choices, usage, fault     bool // which of these it has
 	content, tools, finished  bool
-	prompt, output, cacheRead int64 // tokens, or results.UnknownTokens
+	broken                    string // the finish reason of an answer that was given up
+	prompt, output, cacheRead int64  // tokens, or results.UnknownTokens
 }
 
 // read reads a chunk and puts its text behind what there is. It reports false
@@ -42,6 +43,10 @@ func (r *reader) read(data []byte) (c chunk, ok bool) {
 	return chunk{}, false
 }
 
+// brokenOff are the finish reasons of answers that the engine gave up, in vLLM and
+// SGLang.
+var brokenOff = [...]string{"error", "abort"}
+
 // readChoices reports whether there is a list of choices, be it empty.
 func (r *reader) readChoices(c *chunk) bool {
 	s := &r.scan
@@ -65,6 +70,11 @@ func (r *reader) readChoices(c *chunk) bool {
 			case s.Is("finish_reason"):
 				reason := stringOrNull(s)
 				c.finished = c.finished || len(reason) > 0
+				for _, broken := range brokenOff {
+					if reason.Is(broken) {
+						c.broken = broken
+					}
+				}
 			default:
 				s.Skip()
 			}

@@ -35,7 +35,7 @@ func fuzzRead(f *testing.F, config Config, seeds ...string) {
 			}
 		}
 		switch want.Outcome {
-		case 0, results.HTTP5xx, results.OOM, results.Malformed, results.WrongAnswer:
+		case 0, results.HTTP4xx, results.HTTP5xx, results.OOM, results.Shed, results.Malformed, results.WrongAnswer:
 		case results.Reset:
 			if !config.Stream {
 				t.Fatalf("%q: a whole answer that was cut off", in)

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
@@ -43,7 +42,8 @@ type Config struct {
 	// itself is never written anywhere.
 	APIKeyEnv string `yaml:"api_key_env" json:"api_key_env,omitempty"`
 	Check     Check  `yaml:"check" json:"check,omitzero"`
-	// Transport says how requests travel.
+	// Transport says how requests travel. Streams are never compressed; a whole
+	// answer has no first token that unpacking it could hold up.
 	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
 }
 
@@ -79,6 +79,9 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 	}
 	if c.Check.MinTokens < 0 {
 		faults = append(faults, fmt.Errorf("check: min_tokens is %d", c.Check.MinTokens))
+	}
+	if c.Stream && c.Transport.Gzip {
+		faults = append(faults, errors.New("transport: gzip does nothing with stream: true, which is never asked for compressed"))
 	}
 	if c.APIKeyEnv != "" {
 		key := os.Getenv(c.APIKeyEnv)
@@ -144,11 +147,4 @@ func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
 type endpoint struct {
 	*httpx.Client
 	dialer *dialer
-}
-
-// sheds reports whether a 503 speaks of a full queue or of admission.
-func sheds(body []byte) bool {
-	f, _ := faultOf(body)
-	text := strings.ToLower(f.Type + " " + f.Message)
-	return strings.Contains(text, "queue") || strings.Contains(text, "admission")
 }

@@ -75,6 +75,7 @@ var refusals = map[string]endpointtest.Refusal{
 	"context too long":   {Status: 400, Body: `{"error":{"message":"too long","type":"BadRequestError"}}`, Want: results.HTTP4xx},
 	"200 with a fault":   {Status: 200, Body: `{"error":{"message":"broke"}}`, Want: results.HTTP5xx},
 	"200 out of memory":  {Status: 200, Body: `{"error":{"message":"CUDA Out Of Memory"}}`, Want: results.OOM},
+	"200, queue full":    {Status: 200, Body: `{"error":{"message":"queue is full","code":503}}`, Want: results.Shed},
 	"200 without choice": {Status: 200, Body: `{"choices":[]}`, Want: results.WrongAnswer},
 	"streamed anyway":    {Status: 200, Body: goodStream, Header: http.Header{"Content-Type": {"text/event-stream; charset=utf-8"}}, Want: results.OK, Otherwise: true},
 	"a page with JSON":   {Status: 200, Body: goodBody, Header: http.Header{"Content-Type": {"Text/HTML;charset=utf-8"}}, Want: results.Malformed},
