@@ -23,9 +23,14 @@ type Answer struct {
 	// so that a busy client does not age them. First and Final may be NoOffset; they
 	// are where no byte would pass for a first token, as in a chat answered as a
 	// whole.
+	//
+	// A stamp belongs to what one read took from the connection, and is that of its
+	// last byte. Chunks that one read brings have one stamp: the first of them seems
+	// to come as late as the last, and the gaps between them are 0. Of a compressed
+	// answer, which is unpacked when it is whole, First and Final are its end.
 	First, Final, Done results.Offset
 	// LongestGap is the longest time between two chunks of content, 0 with fewer
-	// than two.
+	// than two or where one read brought them all.
 	LongestGap time.Duration
 
 	// ClientFault is whether the exchange failed for want of this machine's own
@@ -42,7 +47,8 @@ type Exchange struct {
 	Answer Answer
 	// Done is called once, by the Line, when Answer is complete.
 	Done func(*Exchange)
-	// Gap, if not nil, is called with each gap between two chunks of content.
+	// Gap, if not nil, is called with each gap between two chunks of content; it is
+	// 0 between chunks of one read.
 	Gap func(time.Duration)
 	// State is the Line's own.
 	State any
