@@ -177,6 +177,12 @@ func faulty() []Case {
 				c.Request()
 			}
 		}, Want: all(results.OK, results.Reset), Detail: "nothing is sent again", Conns: 1, Ask: Ask{Method: "GET"}},
+		{Name: "408 when a kept connection is asked", Serve: func(c *Conn, n int) {
+			if c.Request() && c.Say(length(Good)) && n == 1 && c.Request() {
+				c.Say("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+			}
+		}, Want: all(results.OK, results.Reset), Detail: "nothing is sent again", Conns: 1},
+		{Name: "408 as an answer", Serve: says("HTTP/1.1 408 No\r\nContent-Length: 0\r\n\r\n"), Want: all(results.HTTP4xx, results.HTTP4xx), Status: 408, Conns: 1},
 		{Name: "half of a JSON text", Serve: says(length(Good[:5])), Want: bad, Status: 200},
 		{Name: "a page", Serve: says("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p>x"), Want: bad, Status: 200},
 		{Name: "not HTTP", Serve: once("SSH-2.0-OpenSSH_9.9\r\n\r\n"), Want: bad, Detail: "SSH"},

@@ -16,13 +16,19 @@ import (
 // MaxAnswer bounds the body of an answer, in bytes, packed and unpacked.
 const MaxAnswer = 64 << 20
 
+// maxHeld bounds what the answers on their way over one line hold together, in
+// bytes; streams, which are read as they come in, are not counted.
+const maxHeld = 1 << 30
+
+// limits are MaxAnswer and maxHeld, or a test's.
+type limits struct{ answer, line int64 }
+
 const (
 	detailMax  = 512       // of the text kept of an answer that is not OK, in bytes
 	refusalMax = 1 << 20   // of what is looked at of an answer that is not 2xx
-	keepText   = 256 << 10 // of a buffer that is kept for the next answer
+	keepText   = 256 << 10 // of an answer whose buffers are kept for another
+	keyHead    = 8         // of a secret by whose beginning it is known
 )
-
-var errTooLong = malformed(fmt.Sprintf("it is longer than %d bytes", MaxAnswer))
 
 // An answer is an exchange on its way, whichever client carries it: what came
 // in, put into words of the exchange.
@@ -30,22 +36,23 @@ type answer struct {
 	x      *loadgen.Exchange
 	r      *Request
 	client *Client
+	line   *answers
 	reader Reader
 
 	refused bool   // the answer is not 2xx
 	packed  bool   // the body is compressed
 	text    []byte // what is looked at when it is whole
 	gzip    gzip.Reader
+	first   results.Offset // of what is packed
+	held    int64          // bytes that count for the line
+	plain   int64          // bytes unpacked
 }
 
 // begin readies a for another exchange.
 func (a *answer) begin(r *Request, x *loadgen.Exchange) {
 	x.Begin()
 	a.x, a.r = x, r
-	a.refused, a.packed = false, false
-	if a.text = a.text[:0]; cap(a.text) > keepText {
-		a.text = nil
-	}
+	a.refused, a.packed, a.text, a.held, a.plain = false, false, a.text[:0], 0, 0
 }
 
 // head takes the status and the header.
@@ -71,11 +78,21 @@ func (a *answer) asksGzip() bool { return a.client.Transport.Gzip && !a.r.Stream
 // body takes the next bytes of the body. It reports whether the reader has seen
 // enough.
 func (a *answer) body(p []byte, at results.Offset) (complete bool, err error) {
-	if a.x.Answer.BytesRead += int64(len(p)); a.x.Answer.BytesRead > MaxAnswer {
-		return false, errTooLong
+	n := int64(len(p))
+	if a.x.Answer.BytesRead += n; a.x.Answer.BytesRead > a.client.limits.answer {
+		return false, a.tooLong()
+	}
+	if !a.r.Stream {
+		a.held += n
+		if a.line.held += n; a.line.held > a.client.limits.line {
+			return false, malformed(fmt.Sprintf("the answers of one client hold more than %d bytes together", a.client.limits.line))
+		}
 	}
 	switch {
 	case a.packed:
+		if len(a.text) == 0 {
+			a.first = at
+		}
 		a.text = append(a.text, p...)
 	case a.refused:
 		a.text = append(a.text, p[:min(len(p), refusalMax-len(a.text))]...)
@@ -83,6 +100,10 @@ func (a *answer) body(p []byte, at results.Offset) (complete bool, err error) {
 		complete = a.reader.Body(p, at)
 	}
 	return complete, nil
+}
+
+func (a *answer) tooLong() malformed {
+	return malformed(fmt.Sprintf("it is longer than %d bytes", a.client.limits.answer))
 }
 
 // end tells that the body is whole.
@@ -104,6 +125,7 @@ func (a *answer) end(at results.Offset) error {
 }
 
 // unpack unpacks what was kept, into the reader or, of a refusal, into its place.
+// The first byte came with the first packed ones, the others with the last.
 func (a *answer) unpack(at results.Offset) (complete bool, err error) {
 	if len(a.text) == 0 {
 		return false, nil // as of a 204
@@ -112,15 +134,20 @@ func (a *answer) unpack(at results.Offset) (complete bool, err error) {
 		return false, malformed("unpack: " + err.Error())
 	}
 	var plain []byte
-	piece, total := make([]byte, 32<<10), 0
+	piece := make([]byte, 32<<10)
 	for !complete {
 		n, err := a.gzip.Read(piece)
-		if total += n; total > MaxAnswer {
-			return false, malformed("unpack: " + string(errTooLong))
+		begins := a.plain == 0
+		if a.plain += int64(n); a.plain > a.client.limits.answer {
+			return false, malformed("unpack: " + string(a.tooLong()))
 		}
-		if a.refused {
+		switch {
+		case n == 0:
+		case a.refused:
 			plain = append(plain, piece[:min(n, refusalMax-len(plain))]...)
-		} else if n > 0 {
+		case begins:
+			complete = a.reader.Body(piece[:1], a.first) || n > 1 && a.reader.Body(piece[1:n], at)
+		default:
 			complete = a.reader.Body(piece[:n], at)
 		}
 		if errors.Is(err, io.EOF) {
@@ -200,14 +227,36 @@ func (a *answer) finish(sent int64, at results.Offset) {
 	if to.Outcome == 0 {
 		to.Outcome = results.OK
 	}
+	to.Detail = hide(to.Detail, a.client.Secret)
 	to.Detail = to.Detail[:min(len(to.Detail), detailMax)]
 	to.BytesSent, to.Done = sent, at
+}
+
+// hide puts [key] in the place of a secret, also where only its beginning is
+// left of it.
+func hide(text, secret string) string {
+	if secret == "" || text == "" {
+		return text
+	}
+	out, head := "", secret[:min(len(secret), keyHead)]
+	for {
+		before, after, found := strings.Cut(text, head)
+		if out += before; !found {
+			return out
+		}
+		n := 0
+		for rest := secret[len(head):]; n < min(len(rest), len(after)) && rest[n] == after[n]; {
+			n++
+		}
+		out, text = out+"[key]", after[n:]
+	}
 }
 
 // answers is a line's stock of answers that are not in use.
 type answers struct {
 	client *Client
 	free   []*answer
+	held   int64 // bytes, of those in use
 }
 
 func (s *answers) take(r *Request, x *loadgen.Exchange) *answer {
@@ -215,18 +264,21 @@ func (s *answers) take(r *Request, x *loadgen.Exchange) *answer {
 	if n := len(s.free) - 1; n >= 0 {
 		a, s.free = s.free[n], s.free[:n]
 	} else {
-		a = &answer{client: s.client, reader: s.client.NewReader()}
+		a = &answer{client: s.client, line: s, reader: s.client.NewReader()}
 	}
 	a.begin(r, x)
 	return a
 }
 
 // done gives a back and calls the exchange's Done, the last thing a client does
-// with it.
+// with it. What a long one grew is let go, its reader's buffers too.
 func (s *answers) done(a *answer) {
 	x := a.x
 	a.x, a.r = nil, nil
-	s.free = append(s.free, a)
+	s.held -= a.held
+	if max(x.Answer.BytesRead, a.plain) <= keepText {
+		s.free = append(s.free, a)
+	}
 	x.State = nil
 	x.Done(x)
 }

@@ -84,4 +84,7 @@ func cutOff(err error, served, answered bool) error {
 var (
 	errCut  = errors.New("the connection ended before the answer did")
 	errRace = errors.New("the server ended a kept connection before it answered on it; nothing is sent again")
+	// errStale and errFarewell are races of which something was read.
+	errStale    = fmt.Errorf("%w: what it said came in before the request was sent", errRace)
+	errFarewell = fmt.Errorf("%w: status 408", errRace)
 )

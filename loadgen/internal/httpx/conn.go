@@ -3,6 +3,8 @@ package httpx
 import (
 	"errors"
 	"io"
+	"net/http"
+	"time"
 
 	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
@@ -11,6 +13,14 @@ import (
 // maxRest bounds what is read of an answer that is complete, in bytes, so that
 // its connection can be used again.
 const maxRest = 64 << 10
+
+// stampError is how much a stamp may be before the request it answers: many
+// times what the kernel's clock is misplaced by on ours. What came in before that
+// came unasked.
+//
+// Note: what had come in and is read in one piece with the answer's first bytes
+// has the answer's stamp, and is taken for it.
+const stampError = 100 * time.Microsecond
 
 // A phase is what a connection is in.
 type phase uint8
@@ -35,9 +45,15 @@ type conn struct {
 	// the answer to it is in.
 	heads [2][]byte
 
-	next   int            // place of the address to try after this one
+	from  int            // place of the address that is tried first
+	tried int            // addresses tried, with this one
+	at    int            // its place
+	until results.Offset // given to making it
+
 	index  int            // in line.conns
 	served bool           // it carried an answer before
+	fresh  bool           // nothing came in since the request was sent
+	sent   results.Offset // when the request was, on one that served
 	since  results.Offset // when it became idle
 	rest   int            // bytes read while resting
 	timer  pace.Timer     // for its making, or its rest
@@ -48,6 +64,9 @@ func (c *conn) write() {
 	r := c.answer.r
 	c.state = busy
 	c.parser.begin(r.Method)
+	if c.fresh = c.served; c.fresh {
+		c.sent = c.line.loop.Now()
+	}
 	c.heads[0], c.heads[1] = c.line.compose(c.heads[1][:0], r), c.heads[0]
 	c.wire.Write(c.heads[0], r.Body)
 }
@@ -55,6 +74,9 @@ func (c *conn) write() {
 // Connected implements [pace.Handler].
 func (c *conn) Connected() {
 	c.line.loop.Stop(&c.timer)
+	if c.line.client.secure == nil {
+		c.line.to.good.Store(int32(c.at))
+	}
 	c.write()
 }
 
@@ -64,6 +86,11 @@ func (c *conn) Received(p []byte, at results.Offset) {
 		c.close() // nobody asked: the next answer could not be told from it
 		return
 	}
+	if c.fresh && at.Sub(c.sent) < -stampError {
+		c.fault(errStale, at)
+		return
+	}
+	c.fresh = false
 	for {
 		e, data, in, err := c.parser.next(p)
 		if err == nil {
@@ -72,7 +99,7 @@ func (c *conn) Received(p []byte, at results.Offset) {
 				c.pause(at)
 				return
 			case begun:
-				err = c.answer.head(c.parser.status, &c.parser)
+				err = c.head()
 			case piece:
 				err = c.piece(data, at)
 			case whole:
@@ -89,6 +116,16 @@ func (c *conn) Received(p []byte, at results.Offset) {
 		}
 		p = in
 	}
+}
+
+// head takes the header. A 408 on a kept connection that ends with it was on its
+// way when the request was sent: a server's word for a connection idle too long
+// (RFC 9110, section 15.5.9).
+func (c *conn) head() error {
+	if c.served && c.parser.status == http.StatusRequestTimeout && !c.parser.keep {
+		return errFarewell
+	}
+	return c.answer.head(c.parser.status, &c.parser)
 }
 
 // piece takes a piece of the body.
@@ -188,7 +225,7 @@ func (c *conn) Closed(err error) {
 	l := c.line
 	now := l.loop.Now()
 	switch {
-	case c.state == dialing && c.next < len(l.to.addrs) && !isExhausted(err):
+	case c.state == dialing && c.tried < len(l.to.addrs) && !isExhausted(err):
 		c.connect()
 	case c.answer == nil:
 		c.close()

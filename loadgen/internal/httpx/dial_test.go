@@ -149,19 +149,19 @@ func TestAddresses(t *testing.T) {
 	nowhere := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), there.Port())
 	for _, s := range subjects[:2] {
 		for _, c := range []struct {
-			to   place
+			to   *place
 			want results.Outcome
 		}{
-			{place{addrs: []netip.AddrPort{nowhere, there}}, results.OK},
-			{place{addrs: []netip.AddrPort{nowhere, nowhere}}, results.Connect},
-			{place{err: &net.DNSError{Err: "no such host", Name: "server"}}, results.Connect},
+			{&place{addrs: []netip.AddrPort{nowhere, there}}, results.OK},
+			{&place{addrs: []netip.AddrPort{nowhere, nowhere}}, results.Connect},
+			{&place{err: &net.DNSError{Err: "no such host", Name: "server"}}, results.Connect},
 		} {
 			for _, guesses := range []bool{false, true} {
 				base, err := ParseBase("http://server")
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.guesses, s.to = guesses, &c.to
+				s.guesses, s.to = guesses, c.to
 				s.with(t, Config{Base: base}, nil, 0, func(tr *trial) {
 					tr.request = requestOf(t, hostile.Ask{})
 					if a := tr.run(1)[0]; a.Outcome != c.want {
@@ -215,5 +215,62 @@ func TestClassify(t *testing.T) {
 		if got := classify(c.err, c.connected, c.answered); got != c.want {
 			t.Errorf("%v, connected %v, answered %v: %v, want %v", c.err, c.connected, c.answered, got, c.want)
 		}
+	}
+}
+
+// The addresses share the time limit, and the one that answered is tried first
+// from then on.
+func TestAddressesInTurn(t *testing.T) {
+	l, line := stillLine(t, "http://127.0.0.1:1", Transport{ConnectTimeout: 3 * time.Second})
+	var addrs []netip.AddrPort
+	for _, text := range []string{"127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1"} {
+		addrs = append(addrs, netip.MustParseAddrPort(text))
+	}
+	line.to.addrs = addrs
+	request := &Request{Method: "POST", Path: "/"}
+	send := func() *loadgen.Exchange {
+		x := &loadgen.Exchange{Done: func(*loadgen.Exchange) {}}
+		line.Send(request, x)
+		return x
+	}
+	// last is the connection that is being made, which is given until a moment.
+	last := func(n, addr int, until time.Duration) *stillConn {
+		t.Helper()
+		c := l.conns[len(l.conns)-1]
+		if len(l.conns) != n || c.to != addrs[addr] || len(l.timers) != 1 {
+			t.Fatalf("connection %d is to %v, of %d; %d timers", len(l.conns), c.to, n, len(l.timers))
+		}
+		for _, at := range l.timers {
+			if at != results.Offset(until) {
+				t.Fatalf("connection %d is given until %v, want %v", n, time.Duration(at), until)
+			}
+		}
+		return c
+	}
+	expire := func() {
+		for timer, at := range l.timers {
+			delete(l.timers, timer)
+			l.now = at
+			timer.F()
+		}
+	}
+	send()
+	first := last(1, 0, time.Second)
+	if expire(); !first.closed {
+		t.Error("the connection that was given up is open")
+	}
+	second := last(2, 1, 2*time.Second)
+	l.now = results.Offset(1500 * time.Millisecond)
+	second.h.Closed(syscall.ECONNREFUSED)
+	last(3, 2, 3*time.Second).h.Connected()
+	l.now = 0
+	x := send()
+	last(4, 2, time.Second)
+	expire()
+	last(5, 0, 2*time.Second)
+	expire()
+	last(6, 1, 3*time.Second)
+	if expire(); x.Answer.Outcome != results.Connect || x.Answer.Done != results.Offset(3*time.Second) || len(line.conns) != 1 {
+		t.Errorf("no address answers: %+v, %d connections", x.Answer, len(line.conns))
 	}
 }

@@ -24,6 +24,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/pace"
@@ -41,6 +43,8 @@ type Config struct {
 	NewReader func() Reader
 	// Sheds looks at answers with status 503; nil means that none sheds load.
 	Sheds Refusal
+	// Secret, if not empty, stands as [key] in what is told of a server's words.
+	Secret string
 	// Dial, if not nil, opens all connections instead of TCP.
 	Dial DialFunc
 }
@@ -53,6 +57,7 @@ type Client struct {
 	proxy  *url.URL    // nil for none
 	host   string      // for the Host field
 	prefix string      // of paths, without a slash at its end
+	limits limits
 }
 
 // New checks the configuration, reads the files it names, and opens nothing.
@@ -63,7 +68,7 @@ func New(c Config) (*Client, error) {
 	if c.Sheds == nil {
 		c.Sheds = func([]byte) bool { return false }
 	}
-	client := &Client{Config: c, host: c.Base.Host, prefix: strings.TrimRight(c.Base.EscapedPath(), "/")}
+	client := &Client{Config: c, host: c.Base.Host, prefix: strings.TrimRight(c.Base.EscapedPath(), "/"), limits: limits{MaxAnswer, maxHeld}}
 	if err := client.Transport.complete(c.Base.Scheme); err != nil {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
@@ -140,7 +145,8 @@ type place struct {
 	client *Client
 	addr   string // host and port
 	addrs  []netip.AddrPort
-	err    error // why there are no addrs
+	good   atomic.Int32 // place of the one that answered last
+	err    error        // why there are no addrs
 }
 
 // lookUp finds the addresses.
@@ -186,15 +192,26 @@ func (p *place) dial(ctx context.Context) (net.Conn, error) {
 	return s, nil
 }
 
-// dialPlain tries the addresses in their order.
+// dialPlain tries the addresses in turn, from the one that answered last on. They
+// share what time there is evenly, so that a silent one leaves time for others.
 func (p *place) dialPlain(ctx context.Context) (net.Conn, error) {
 	if p.client.Dial != nil {
 		return p.client.Dial(ctx, "tcp", p.addr)
 	}
-	err := p.err
-	for _, a := range p.addrs {
+	until, ok := ctx.Deadline()
+	if !ok {
+		until = time.Now().Add(p.client.Transport.ConnectTimeout)
+	}
+	err, first := p.err, int(p.good.Load())
+	for i := range p.addrs {
+		var d net.Dialer
+		if left := len(p.addrs) - i; left > 1 {
+			d.Timeout = time.Until(until) / time.Duration(left)
+		}
+		at := (first + i) % len(p.addrs)
 		var c net.Conn
-		if c, err = new(net.Dialer).DialContext(ctx, "tcp", a.String()); err == nil {
+		if c, err = d.DialContext(ctx, "tcp", p.addrs[at].String()); err == nil {
+			p.good.Store(int32(at))
 			return pace.Stamped(c), nil
 		}
 		if isExhausted(err) {

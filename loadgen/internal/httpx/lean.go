@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/pace"
@@ -60,12 +61,13 @@ func (l *lean) open() *conn {
 	c := &conn{line: l, state: dialing, index: len(l.conns)}
 	l.conns = append(l.conns, c)
 	c.timer.F = c.late
-	until := l.loop.Now()
-	if l.to.err == nil {
-		until = until.Add(l.client.Transport.ConnectTimeout)
-		c.connect()
+	c.until, c.from = l.loop.Now(), int(l.to.good.Load())
+	if l.to.err != nil {
+		l.loop.Set(&c.timer, c.until)
+		return c
 	}
-	l.loop.Set(&c.timer, until)
+	c.until = c.until.Add(l.client.Transport.ConnectTimeout)
+	c.connect()
 	return c
 }
 
@@ -120,20 +122,24 @@ func lacksBody(method string) bool {
 	return method == "GET" || method == "HEAD" || method == "DELETE" || method == "OPTIONS"
 }
 
-// connect tries the next address, or the only way there is.
+// connect tries the next address, for its part of the time that is left, or the
+// only way there is.
 func (c *conn) connect() {
 	l := c.line
 	if l.client.Dial != nil || l.client.secure != nil {
-		c.next = len(l.to.addrs)
+		c.tried = len(l.to.addrs)
+		l.loop.Set(&c.timer, c.until)
 		c.wire = l.loop.Adopt(func(ctx context.Context) (net.Conn, error) { return l.to.dial(ctx) }, c)
 		return
 	}
-	to := l.to.addrs[c.next]
-	c.next++
-	c.wire = l.loop.Connect(to, c)
+	n, now := len(l.to.addrs), l.loop.Now()
+	l.loop.Set(&c.timer, now.Add(c.until.Sub(now)/time.Duration(n-c.tried)))
+	c.at = (c.from + c.tried) % n
+	c.tried++
+	c.wire = l.loop.Connect(l.to.addrs[c.at], c)
 }
 
-// late is called when a connection was not made in time, or could not be tried,
+// late is called when an address did not answer in time, or none could be tried,
 // or when the rest of an answer does not come.
 func (c *conn) late() {
 	if c.answer == nil {
@@ -141,6 +147,11 @@ func (c *conn) late() {
 		return
 	}
 	err := c.line.to.err
+	if err == nil && c.tried < len(c.line.to.addrs) {
+		c.wire.Close()
+		c.connect()
+		return
+	}
 	if err == nil {
 		err = c.line.client.dialTimeout()
 	}

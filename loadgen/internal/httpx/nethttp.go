@@ -167,7 +167,7 @@ func (f *flight) fly(ctx context.Context, request *http.Request) {
 		return
 	}
 	defer response.Body.Close()
-	if !f.ask(ctx, func() bool { return f.take(f.answer.head(response.StatusCode, header(response.Header))) }) {
+	if !f.ask(ctx, func() bool { return f.take(f.head(response)) }) {
 		return
 	}
 	p := make([]byte, 16<<10)
@@ -189,6 +189,14 @@ func (f *flight) fly(ctx context.Context, request *http.Request) {
 			return
 		}
 	}
+}
+
+// head is conn.head.
+func (f *flight) head(r *http.Response) error {
+	if f.conn.Load() == keptConn && r.StatusCode == http.StatusRequestTimeout && r.Close {
+		return errFarewell
+	}
+	return f.answer.head(r.StatusCode, header(r.Header))
 }
 
 // ask lets do be called on the loop and waits for it. It reports what do said,

@@ -168,7 +168,7 @@ func TestField(t *testing.T) {
 }
 
 func TestMalformedIsAnError(t *testing.T) {
-	if _, ok := errors.AsType[malformed](error(errTooLong)); !ok {
-		t.Error("errTooLong is no malformed")
+	if _, ok := errors.AsType[malformed](error(errHeadTooLong)); !ok {
+		t.Error("errHeadTooLong is no malformed")
 	}
 }

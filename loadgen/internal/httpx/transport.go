@@ -19,7 +19,8 @@ type Transport struct {
 	// Proxy is the URL of an HTTP proxy. The environment's are not looked at.
 	Proxy string `yaml:"proxy" json:"proxy,omitempty"`
 	// Gzip asks for compressed answers, but for streams. They are unpacked on the
-	// loop, when they are whole.
+	// loop, when they are whole: a large one holds up all else of the step meanwhile,
+	// which shows as lateness.
 	Gzip bool `yaml:"gzip" json:"gzip,omitempty"`
 	TLS  TLS  `yaml:"tls" json:"tls,omitzero"`
 	// IdleLimit is how long a connection may have been idle when it is used again,
