@@ -3,6 +3,7 @@ package httpx
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -273,4 +274,47 @@ func TestAddressesInTurn(t *testing.T) {
 	if expire(); x.Answer.Outcome != results.Connect || x.Answer.Done != results.Offset(3*time.Second) || len(line.conns) != 1 {
 		t.Errorf("no address answers: %+v, %d connections", x.Answer, len(line.conns))
 	}
+}
+
+// Where package net dials, too, a silent address leaves time for the next, which
+// is tried first from then on.
+func TestSilentAddress(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	to := &place{client: &Client{Config: Config{Transport: Transport{ConnectTimeout: 2 * time.Second}}}}
+	to.addrs = []netip.AddrPort{silentAddress(t), l.Addr().(*net.TCPAddr).AddrPort()}
+	for range 2 {
+		c, err := to.dialPlain(t.Context())
+		if err != nil || to.good.Load() != 1 {
+			t.Fatalf("address %d answered, %v", to.good.Load(), err)
+		}
+		c.Close()
+	}
+}
+
+// silentAddress is one whose queue of connections is full, so that the kernel
+// drops what asks for another.
+func silentAddress(t *testing.T) netip.AddrPort {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	own, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(own.(*syscall.SockaddrInet4).Port))
+	c, err := net.Dial("tcp", a.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return a
 }
