@@ -27,7 +27,7 @@ type Answer struct {
 	// A stamp belongs to what one read took from the connection, and is that of its
 	// last byte. Chunks that one read brings have one stamp: the first of them seems
 	// to come as late as the last, and the gaps between them are 0. Of a compressed
-	// answer, which is unpacked when it is whole, First and Final are its end.
+	// answer First is when its first compressed byte came in.
 	First, Final, Done results.Offset
 	// LongestGap is the longest time between two chunks of content, 0 with fewer
 	// than two or where one read brought them all.

@@ -44,8 +44,8 @@ type Config struct {
 	// APIKeyEnv names the environment variable that holds a bearer's key; the key
 	// itself is never written anywhere.
 	APIKeyEnv string `yaml:"api_key_env" json:"api_key_env,omitempty"`
-	// Transport says how requests travel. A compressed answer is unpacked when all
-	// of it came in: its first byte has the time of its last.
+	// Transport says how requests travel. The first byte of a compressed answer has
+	// the time of the first compressed one, which is before it could be read.
 	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
 }
 

@@ -27,8 +27,8 @@ type Config struct {
 	// tells no error, and Boxes where it finds the boxes.
 	Check boxes.Check `yaml:"check" json:"check,omitzero"`
 	Boxes boxes.Where `yaml:"boxes" json:"boxes,omitzero"`
-	// Transport says how requests travel. A compressed answer is unpacked when all
-	// of it came in: its first byte has the time of its last.
+	// Transport says how requests travel. The first byte of a compressed answer has
+	// the time of the first compressed one, which is before it could be read.
 	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
 }
 
