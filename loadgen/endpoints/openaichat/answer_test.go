@@ -215,6 +215,22 @@ func TestGzipOfAWholeAnswer(t *testing.T) {
 	}
 }
 
+// The key that is sent is not told where a server says it back.
+func TestSecret(t *testing.T) {
+	t.Setenv("EVABENCH_TEST_KEY", "sesame")
+	d, err := New(Config{Path: "/v1", APIKeyEnv: "EVABENCH_TEST_KEY"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.Dial("http://a:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.(endpoint).Secret; got != "sesame" {
+		t.Errorf("the client keeps %q for itself", got)
+	}
+}
+
 // A request's body is JSON, the same each time, in one buffer that is not too
 // large.
 func TestPrepare(t *testing.T) {

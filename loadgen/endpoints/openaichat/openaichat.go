@@ -88,6 +88,7 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 		if key == "" {
 			faults = append(faults, fmt.Errorf("the environment variable %s of api_key_env is not set", c.APIKeyEnv))
 		}
+		d.key = key
 		d.fields = append(d.fields, httpx.Field{Name: "Authorization", Value: "Bearer " + key})
 	}
 	if err := d.request(nil).Check(); err != nil {
@@ -126,6 +127,7 @@ type dialer struct {
 	config Config
 	dial   httpx.DialFunc
 	fields []httpx.Field
+	key    string // the API key, or empty
 	extra  []byte
 }
 
@@ -135,7 +137,7 @@ func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
 		return nil, fmt.Errorf("endpoint openai-chat: %w", err)
 	}
 	client, err := httpx.New(httpx.Config{
-		Base: u, Transport: d.config.Transport, Sheds: sheds, Dial: d.dial,
+		Base: u, Transport: d.config.Transport, Sheds: sheds, Secret: d.key, Dial: d.dial,
 		NewReader: func() httpx.Reader { return &reader{config: d.config} },
 	})
 	if err != nil {
