@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -127,6 +128,50 @@ func (b *bush) Next(call int, answer *loadgen.Answer) []*loadgen.Request {
 	}
 	b.out = n
 	return all
+}
+
+// known is another workload's first sessions, again and again, as a quick workload:
+// their requests are made before.
+type known struct {
+	trees [][][]*loadgen.Request // by session: what follows the call before, in order
+	all   []*loadgen.Request
+}
+
+// newKnown plays n sessions of a workload, answering calls in their order.
+func newKnown(w loadgen.Workload, n int64) *known {
+	k := &known{}
+	for i := range n {
+		s := w.Session(0, i)
+		var tree [][]*loadgen.Request
+		tree = append(tree, s.Next(-1, nil))
+		for call, given := 0, len(tree[0]); call < given; call++ {
+			more := s.Next(call, &loadgen.Answer{Outcome: results.OK})
+			given += len(more)
+			tree = append(tree, more)
+		}
+		k.trees = append(k.trees, tree)
+		k.all = append(k.all, slices.Concat(tree...)...)
+	}
+	return k
+}
+
+func (k *known) Requests() []*loadgen.Request { return k.all }
+
+func (k *known) Session(_ uint64, n int64) loadgen.Session {
+	return &knownSession{k.trees[n%int64(len(k.trees))], 0}
+}
+
+// knownSession gives what follows when as many calls were answered.
+type knownSession struct {
+	tree     [][]*loadgen.Request
+	answered int
+}
+
+func (k *knownSession) Next(call int, _ *loadgen.Answer) []*loadgen.Request {
+	if call >= 0 {
+		k.answered++
+	}
+	return k.tree[k.answered]
 }
 
 // turns is the simplest router.

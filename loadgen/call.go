@@ -120,8 +120,8 @@ func (c *call) admit() {
 	s := c.service
 	c.sample.Lag = s.loop.Now().Sub(c.sample.Due)
 	switch {
-	case !s.full():
-		c.send()
+	case !s.full() && s.queue.first == nil: // else those who wait go first
+		c.send(c.sample.Due)
 	case c.sample.Lag >= s.load.Timeout:
 		c.notSent()
 	default:
@@ -131,21 +131,25 @@ func (c *call) admit() {
 	}
 }
 
-// send takes a slot and sends the call.
-func (c *call) send() {
+// send takes a slot and sends the call. Freed is since when there was one: what
+// we took to come to that is our lag, and no wait.
+func (c *call) send(freed results.Offset) {
 	s := c.service
-	granted := s.loop.Now()
 	target, err := s.pick(c.session.n, c.ask.request)
 	if err != nil {
 		s.fail(err)
 		c.unsent(results.Cancelled, stopText)
 		return
 	}
-	c.state, c.target = callFlying, target
+	c.target = target
 	c.sample.Endpoint = s.load.Targets[target].Name
 	s.occupied(target, 1)
 	c.sample.Sent = s.loop.Now()
-	c.sample.Lag += c.sample.Sent.Sub(granted)
+	if c.state == callQueued {
+		c.sample.Lag += c.sample.Sent.Sub(max(freed, c.sample.Due.Add(c.sample.Lag)))
+	} else {
+		c.sample.Lag = c.sample.Sent.Sub(c.sample.Due)
+	}
 	if s.inWindow(c.sample.Due) {
 		s.tally.lag(c.sample.Lag)
 		s.tally.sent++
@@ -153,6 +157,7 @@ func (c *call) send() {
 	if c.number == 0 && c.sample.Attempt == 0 {
 		s.tally.sentAt(c.sample.Sent)
 	}
+	c.state = callFlying
 	s.loop.Set(&c.timer, c.sample.Sent.Add(s.load.Timeout))
 	s.lines[target].Send(c.ask.prepared, &c.x)
 }
@@ -174,6 +179,10 @@ func (c *call) alarm() {
 		c.lines[c.target].Abort(&c.x, results.Timeout)
 	case callPausing:
 		c.leave()
+		if c.session.failed { // meanwhile, in a call beside it
+			c.session.settle(c, nil)
+			return
+		}
 		c.fallDue(c.sample.Done.Add(c.load.Retry.Pause), c.sample.Attempt+1)
 	}
 }
@@ -199,6 +208,10 @@ func (c *call) notSent() {
 	s, late := c.service, c.sample.Lag
 	if s.inWindow(c.sample.Due) {
 		s.tally.lag(late)
+	}
+	if s.tally.told(results.NotSent) {
+		c.unsent(results.NotSent, "")
+		return
 	}
 	text := fmt.Sprintf("no slot was free within %v; %d in flight", s.load.Timeout, s.limit)
 	switch {
@@ -230,8 +243,9 @@ func (c *call) answered(x *Exchange) {
 	c.sample.Status, c.sample.Chunks = a.Status, a.Chunks
 	c.sample.BytesSent, c.sample.BytesRead = a.BytesSent, a.BytesRead
 	c.sample.PromptTokens, c.sample.OutputTokens, c.sample.CachedTokens = a.PromptTokens, a.OutputTokens, a.CachedTokens
+	freed := c.sample.Done
 	c.end()
-	s.admitNext()
+	s.admitNext(freed)
 }
 
 // stamp takes the answer's moments. The kernel's stamps come from another clock
@@ -255,17 +269,17 @@ func (c *call) stamp(a *Answer) {
 	case a.Outcome == 0:
 		a.Outcome, a.Detail = results.Malformed, "the endpoint gave no outcome"
 	case a.Outcome == results.OK && c.sample.Done.Sub(sent) > c.load.Timeout:
-		a.Outcome, a.Detail = results.Timeout, fmt.Sprintf("the answer came after the timeout of %v", c.load.Timeout)
+		a.Outcome, a.Detail = results.Timeout, "the answer came after the timeout"
 	}
 }
 
 // admitNext gives free slots to the calls that wait longest.
-func (s *service) admitNext() {
+func (s *service) admitNext(freed results.Offset) {
 	for s.queue.first != nil && !s.full() && !s.stopped {
 		c := s.queue.first
 		s.queue.remove(c)
 		s.loop.Stop(&c.timer)
-		c.send()
+		c.send(freed)
 	}
 }
 

@@ -133,7 +133,7 @@ func (u *user) launchNext() {
 	p := u.next
 	u.next = planned{}
 	u.planNext()
-	u.launch(p, u, due)
+	u.launch(n, p.steps, p.asks, u, due)
 }
 
 // sessionOver lets the user think about the next session.

@@ -156,7 +156,7 @@ type fixed struct{}
 
 var theOne = []*loadgen.Request{{Class: "c", Model: "m"}}
 
-func (fixed) Quick() {}
+func (fixed) Requests() []*loadgen.Request { return theOne }
 
 func (fixed) Session(uint64, int64) loadgen.Session { return fixed{} }
 

@@ -45,13 +45,14 @@ func Drive(ctx context.Context, origin results.Origin, step Step, sink results.S
 	r := &run{loop: loop, sink: sink, stepPlan: step.Plan}
 	r.client.off = step.NewLoop != nil
 	defer func() {
-		// What is planned ahead ends by itself.
+		r.ending.Store(true)
+		r.ahead.Wait() // each may still post
 		err = errors.Join(err, loop.Close())
-		r.ahead.Wait()
 	}()
 	for _, l := range step.Loads {
 		s, err := newService(r, l, step)
 		if err != nil {
+			r.close()
 			return results.Step{}, fmt.Errorf("drive step %q: service %q: %w", step.Plan.Name, l.Service, err)
 		}
 		r.services = append(r.services, s)
@@ -70,6 +71,7 @@ type run struct {
 	busy     int // services that are not over
 
 	start, windowStart, windowEnd results.Offset
+	begun                         bool
 	end                           pace.Timer // at windowEnd
 	windowIsOver                  bool
 
@@ -78,6 +80,7 @@ type run struct {
 	fault     error          // of the scenario or ours; it stopped the step
 
 	lastDone results.Offset
+	latest   results.Offset // the latest Due of an open loop's sessions that began
 	client   clientMeter
 	ahead    sync.WaitGroup // goroutines that make sessions
 	ending   atomic.Bool    // stopped, for them
@@ -85,23 +88,38 @@ type run struct {
 
 // drive works until the last service is over.
 func (r *run) drive(ctx context.Context) {
-	r.start = r.loop.Now()
-	r.windowStart = r.start.Add(r.stepPlan.Warmup)
-	r.windowEnd = r.windowStart.Add(r.stepPlan.Window)
-	r.lastDone = r.start
 	// Arrivals end with ctx, also when the loop comes to know of it later.
-	defer context.AfterFunc(ctx, func() {
+	posted := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		defer close(posted)
 		at := r.loop.Now()
 		r.loop.Post(func() { r.stop(at) })
-	})()
+	})
+	r.busy = len(r.services) + 1 // the window is one, too
+	r.loop.Post(r.begin)
+	r.loop.Run()
+	if !unhook() {
+		<-posted
+	}
+	r.close()
+}
+
+// begin starts the step, once the loop runs.
+func (r *run) begin() {
+	r.start, r.begun = r.loop.Now(), true
+	r.windowStart = r.start.Add(r.stepPlan.Warmup)
+	r.windowEnd = r.windowStart.Add(r.stepPlan.Window)
+	r.lastDone, r.latest = r.start, r.start
 	r.client.watch(r)
 	r.end.F = r.windowOver
 	r.loop.Set(&r.end, r.windowEnd)
-	r.busy = len(r.services) + 1 // the window is one, too
 	for _, s := range r.services {
 		s.begin()
 	}
-	r.loop.Run()
+}
+
+// close ends the connections.
+func (r *run) close() {
 	for _, s := range r.services {
 		s.close()
 	}
@@ -126,11 +144,13 @@ func (r *run) over() {
 }
 
 // stop ends the step: what fell due until the moment leaves a cancelled sample.
+// If the loop came to know of it later, the moment is that of the last session
+// which it began meanwhile.
 func (r *run) stop(at results.Offset) {
 	if r.stopped {
 		return
 	}
-	r.stopped, r.stoppedAt = true, at
+	r.stopped, r.stoppedAt = true, max(at, r.latest)
 	r.ending.Store(true)
 	for _, s := range r.services {
 		s.stop()

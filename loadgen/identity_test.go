@@ -128,8 +128,11 @@ func drawTrial(t *rapid.T) trial {
 
 func drawWorkload(t *rapid.T, service string) loadgen.Workload {
 	w := chains{service, rapid.IntRange(1, 5).Draw(t, "depth")}
-	if rapid.Bool().Draw(t, "side by side") {
+	switch rapid.IntRange(0, 2).Draw(t, "shape") {
+	case 1:
 		return bushes{w}
+	case 2:
+		return newKnown(bushes{w}, 200)
 	}
 	return w
 }
@@ -288,7 +291,7 @@ func over(d, limit time.Duration) bool { return d == limit || d == limit+behind 
 // ordered checks the moments of one sample.
 func ordered(s results.Sample, timeout time.Duration) error {
 	at := []results.Offset{s.Due}
-	for _, m := range []results.Offset{s.Sent, s.First, s.Done} {
+	for _, m := range []results.Offset{s.Sent, s.First, s.Final, s.Done} {
 		if m != results.NoOffset {
 			at = append(at, m)
 		}
@@ -296,6 +299,8 @@ func ordered(s results.Sample, timeout time.Duration) error {
 	switch {
 	case s.Done == results.NoOffset || !slices.IsSorted(at):
 		return errors.New("out of order")
+	case s.Lag < 0 || s.Sent != results.NoOffset && s.Lag > s.Sent.Sub(s.Due):
+		return errors.New("our lag is more than the whole wait")
 	case s.First != results.NoOffset && s.Sent == results.NoOffset:
 		return errors.New("answered, but not sent")
 	case (s.Outcome == results.NotSent) && (s.Sent != results.NoOffset || !over(s.Done.Sub(s.Due), timeout)):

@@ -113,10 +113,12 @@ type Classed interface {
 }
 
 // Quick is a Workload whose Session and whose sessions' Next take well under a
-// microsecond and whose requests are a fixed set, the same pointers again and
-// again. Such sessions are made where they are sent, and each request is
-// prepared once.
-type Quick interface{ Quick() }
+// microsecond and give the same requests again and again. Such sessions are made
+// where they are sent; each request is prepared once, before the step begins.
+type Quick interface {
+	// Requests lists the requests that sessions give: the same pointers.
+	Requests() []*Request
+}
 
 // A Session is a tree of dependent requests; a Vision request is a session of
 // one, an Agent's a chain, or a chain with calls side by side.

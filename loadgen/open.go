@@ -87,7 +87,7 @@ func (s *service) makeLater(d *dueSession) {
 			return // d may be another's
 		}
 		d.planned, d.ready = p, true
-		if d == &s.open.ring[s.open.first] {
+		if s.begun && d == &s.open.ring[s.open.first] {
 			s.awaitNext()
 		}
 	})
@@ -130,13 +130,14 @@ func (s *service) startNext(due results.Offset) {
 	d := &o.ring[o.first]
 	o.first = (o.first + 1) % len(o.ring)
 	o.count--
+	s.latest = max(s.latest, due)
 	switch {
 	case s.quick && !s.stopped:
 		s.launchQuick(d.n, nil, due)
 	case d.ready:
-		s.launch(d.planned, nil, due)
+		s.launch(d.n, d.steps, d.asks, nil, due)
 	default: // stopped before it was made: it is only accounted for
-		s.launch(planned{n: d.n, asks: []ask{{}}}, nil, due)
+		s.launch(d.n, nil, []ask{{}}, nil, due)
 	}
 	d.planned = planned{}
 	s.fill()

@@ -32,7 +32,7 @@ type service struct {
 	freeSession *session
 	outstanding []int64 // what is in flight at each target
 	seq         int64
-	prepared    map[*Request]Prepared // of a quick workload
+	prepared    map[*Request]ask // of a quick workload
 
 	open     schedule // an open loop's
 	people   []*user  // a closed loop's
@@ -57,9 +57,6 @@ func newService(r *run, l Load, step Step) (*service, error) {
 		s.limit = max(1, s.part(openInFlight))
 	}
 	s.planners = make(chan struct{}, runtime.GOMAXPROCS(0))
-	if _, s.quick = l.Workload.(Quick); s.quick {
-		s.prepared = map[*Request]Prepared{}
-	}
 	for _, t := range l.Targets {
 		line, err := t.Endpoint.Open(r.loop)
 		if err != nil {
@@ -67,6 +64,10 @@ func newService(r *run, l Load, step Step) (*service, error) {
 			return nil, fmt.Errorf("instance %s: %w", t.Name, err)
 		}
 		s.lines = append(s.lines, line)
+	}
+	if w, ok := l.Workload.(Quick); ok {
+		s.quick = true
+		s.prepareAll(w.Requests())
 	}
 	s.prime()
 	return s, nil
@@ -110,6 +111,9 @@ func (s *service) stop() {
 	for _, u := range s.people {
 		u.stop()
 	}
+	for s.queue.first != nil { // from its front: it is a list
+		s.queue.first.cancel()
+	}
 	for len(s.live) > 0 {
 		s.live[len(s.live)-1].cancel()
 	}
@@ -122,7 +126,6 @@ func (s *service) check() {
 		return
 	}
 	s.isOver = true
-	s.tally.end(s.loop.Now())
 	s.over()
 }
 

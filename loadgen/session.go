@@ -3,6 +3,7 @@ package loadgen
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/evabench/evabench/results"
 )
@@ -24,23 +25,25 @@ type session struct {
 
 // A planned session is one whose first requests are ready before it is due.
 type planned struct {
-	n     int64
 	steps Session
 	asks  []ask
 }
 
-// launch starts a session that is due now.
-func (s *service) launch(p planned, u *user, due results.Offset) {
+// launch starts session n, which is due now, with its first requests.
+//
+// Note: asks in one struct with steps made the compiler put them on the heap, 320
+// bytes for each request.
+func (s *service) launch(n int64, steps Session, asks []ask, u *user, due results.Offset) {
 	v := s.freeSession
 	if v == nil {
 		v = &session{service: s}
 	} else {
 		s.freeSession = v.next
 	}
-	*v = session{service: s, n: p.n, user: u, steps: p.steps, done: due, answered: v.answered[:0]}
+	*v = session{service: s, n: n, user: u, steps: steps, done: due, answered: v.answered[:0]}
 	s.sessions++
-	v.out = len(p.asks)
-	v.give(p.asks, due)
+	v.out = len(asks)
+	v.give(asks, due)
 }
 
 // give lets calls fall due that were counted as out. The session may be over
@@ -55,18 +58,18 @@ func (v *session) give(asks []ask, due results.Offset) {
 
 // launchQuick makes the n-th session of a quick workload and starts it.
 func (s *service) launchQuick(n int64, u *user, due results.Offset) {
-	p := planned{n: n, steps: s.load.Workload.Session(s.contentSeed, n)}
+	steps := s.load.Workload.Session(s.contentSeed, n)
 	var few [8]ask
-	p.asks = s.ready(few[:0], p.steps.Next(-1, nil))
-	if len(p.asks) == 0 {
-		p.asks = append(few[:0], s.nothing(n))
+	asks := s.ready(few[:0], steps.Next(-1, nil))
+	if len(asks) == 0 {
+		asks = append(few[:0], s.nothing(n))
 	}
-	s.launch(p, u, due)
+	s.launch(n, steps, asks, u, due)
 }
 
 // plan makes session n and its first requests. It runs on any goroutine.
 func (s *service) plan(n int64) planned {
-	p := planned{n: n, steps: s.load.Workload.Session(s.contentSeed, n)}
+	p := planned{steps: s.load.Workload.Session(s.contentSeed, n)}
 	p.asks = s.prepare(p.steps.Next(-1, nil))
 	if len(p.asks) == 0 {
 		p.asks = []ask{s.nothing(n)}
@@ -78,22 +81,35 @@ func (s *service) nothing(n int64) ask {
 	return ask{err: fmt.Errorf("service %q: session %d makes no request", s.load.Service, n)}
 }
 
-// ready is prepare for a quick workload: each request is prepared once.
+// ready is prepare for a quick workload, whose requests are prepared already.
 func (s *service) ready(into []ask, requests []*Request) []ask {
 	for _, q := range requests {
-		p, known := s.prepared[q]
+		a, known := s.prepared[q]
 		if !known {
-			a := s.prepareOne(q)
-			if a.err != nil {
-				into = append(into, a)
-				continue
-			}
-			p = a.prepared
-			s.prepared[q] = p
+			a = ask{request: q, err: fmt.Errorf("service %q: a request of class %q is not among those that the workload lists", s.load.Service, q.Class)}
 		}
-		into = append(into, ask{request: q, prepared: p})
+		into = append(into, a)
 	}
 	return into
+}
+
+// prepareAll prepares all requests of a quick workload, on as many processors as
+// there are: some endpoints take milliseconds for one.
+func (s *service) prepareAll(requests []*Request) {
+	asks := make([]ask, len(requests))
+	var all sync.WaitGroup
+	for worker := range cap(s.planners) {
+		all.Go(func() {
+			for i := worker; i < len(requests); i += cap(s.planners) {
+				asks[i] = s.prepareOne(requests[i])
+			}
+		})
+	}
+	all.Wait()
+	s.prepared = make(map[*Request]ask, len(requests))
+	for _, a := range asks {
+		s.prepared[a.request] = a
+	}
 }
 
 // prepare puts requests in their protocol's words. It runs on any goroutine.
@@ -152,7 +168,8 @@ func (c *call) end() {
 func (c *call) again() bool {
 	retry := &c.load.Retry
 	due := c.sample.Done.Add(retry.Pause)
-	if c.sample.Attempt >= retry.Attempts || !slices.Contains(retry.On, c.sample.Outcome) || c.stopped || due >= c.windowEnd {
+	if c.sample.Attempt >= retry.Attempts || !slices.Contains(retry.On, c.sample.Outcome) ||
+		c.session.failed || c.stopped || due >= c.windowEnd {
 		return false
 	}
 	c.record(&c.sample, c.x.Answer.Detail)
@@ -179,18 +196,17 @@ func (v *session) tell() {
 // settle records a call's last attempt and lets what follows it fall due.
 func (v *session) settle(c *call, asks []ask) {
 	s := v.service
-	v.out += len(asks) - 1
 	done := c.sample.Done
+	if done >= s.windowEnd || s.stopped || v.failed {
+		asks = nil // the session makes no further call
+	}
+	v.out += len(asks) - 1
 	v.done = max(v.done, done)
 	if c.state != callPausing { // else its last attempt is recorded already
 		c.sample.Last = v.out == 0
 		s.record(&c.sample, c.x.Answer.Detail)
 	}
 	c.drop()
-	if len(asks) > 0 && (done >= s.windowEnd || s.stopped || v.failed) {
-		v.out -= len(asks)
-		asks = nil
-	}
 	if len(asks) > 0 {
 		v.give(asks, done)
 		return

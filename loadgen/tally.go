@@ -48,9 +48,6 @@ func (t *tally) begin(s *service) {
 	}
 }
 
-// end closes what is counted over time.
-func (t *tally) end(now results.Offset) { t.occupancy.until(now, t.inFlight) }
-
 // fellDue counts an arrival when it falls due, before anything is done for it.
 func (t *tally) fellDue(inWindow bool) {
 	if inWindow {
@@ -100,6 +97,9 @@ func (t *tally) gap(d time.Duration) {
 	_ = t.gaps.RecordValue(min(int64(d), int64(gapMax)))
 }
 
+// told reports whether there is a text of the outcome.
+func (t *tally) told(o results.Outcome) bool { return t.errors[o.String()] != "" }
+
 // failed keeps the first text of each outcome but OK.
 func (t *tally) failed(o results.Outcome, text string) {
 	if _, seen := t.errors[o.String()]; seen {
@@ -117,6 +117,11 @@ func (t *tally) failed(o results.Outcome, text string) {
 // integrity gives the figures once everything has ended.
 func (s *service) integrity() results.Integrity {
 	t, l := &s.tally, s.load
+	end := s.windowEnd
+	if s.stopped {
+		end = min(end, s.loop.Now())
+	}
+	t.occupancy.until(end, t.inFlight)
 	i := results.Integrity{
 		Service: l.Service, Due: t.due, WarmupDue: t.warmupDue, Sent: t.sent,
 		PeakInFlight: t.peak, InFlight: t.occupancy.result(), FirstErrors: t.errors, Lag: lateness(t.lags.all()),

@@ -16,9 +16,9 @@ import (
 	"github.com/evabench/evabench/scenarios"
 )
 
-// maxArrivals bounds what a step keeps in memory until it is written: about
-// 250 bytes a sample, so some 5 GB.
-const maxArrivals = 20e6
+// maxArrivals bounds what a step keeps in memory until it is written: some 300
+// bytes a sample, and twice that while it is written, so some 6 GB.
+const maxArrivals = 10e6
 
 // steps runs what the chooser asks for. Each step is written by another
 // goroutine while the next one begins.
@@ -83,13 +83,13 @@ func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up
 		Plan: plan, Loads: loads, NewLoop: r.bench.NewLoop,
 		Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Nonce: r.record.Nonce,
 	}, sink)
-	died := context.Cause(ctx)
+	died := ended(up) // also in the time since watch looked last
 	stop(nil)
 	<-watched
+	if died != nil {
+		err = died
+	}
 	if err != nil {
-		if died != nil {
-			err = died
-		}
 		return results.Step{}, fmt.Errorf("step %d: %w", index, err)
 	}
 	step.Index = index
@@ -102,13 +102,21 @@ const watchEvery = 500 * time.Millisecond
 // watch stops a step whose service has ended by itself.
 func watch(ctx context.Context, up []running, stop context.CancelCauseFunc) {
 	for pause(ctx, watchEvery) {
-		for _, u := range up {
-			if err := u.service.Err(); err != nil {
-				stop(fmt.Errorf("%s ended by itself: %w", u.service.Info().Name, err))
-				return
-			}
+		if err := ended(up); err != nil {
+			stop(err)
+			return
 		}
 	}
+}
+
+// ended tells of the first service that ended by itself.
+func ended(up []running) error {
+	for _, u := range up {
+		if err := u.service.Err(); err != nil {
+			return fmt.Errorf("%s ended by itself: %w", u.service.Info().Name, err)
+		}
+	}
+	return nil
 }
 
 // Describe puts a plan in words: its levels, warm-up and window.
@@ -154,16 +162,23 @@ func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, er
 }
 
 // CheckStep tells whether a step's samples can be held in memory, and whether its
-// arrivals can be made. of gives the loads by service.
-func CheckStep(plan results.StepPlan, of map[string]scenarios.Load) error {
+// arrivals can be made. of gives the services by name. A closed loop's arrivals
+// are not known before, nor how many calls a session has: one is counted.
+func CheckStep(plan results.StepPlan, of map[string]scenarios.Service) error {
+	total := 0.0
 	for _, level := range plan.Levels {
 		var load loadgen.Load
-		if err := setArrivals(&load, plan, level, of[level.Service]); err != nil {
+		service := of[level.Service]
+		if err := setArrivals(&load, plan, level, service.Load); err != nil {
 			return fmt.Errorf("service %s: %w", level.Service, err)
 		}
-		if load.Arrivals != nil && load.Arrivals.Rate()*(plan.Warmup+plan.Window).Seconds() > maxArrivals {
-			return fmt.Errorf("service %s: %g %s over %s is more than %.0f arrivals, which a step does not hold; shorten the window",
-				level.Service, level.Value, level.Unit, plan.Warmup+plan.Window, float64(maxArrivals))
+		if load.Arrivals == nil {
+			continue
+		}
+		total += load.Arrivals.Rate() * (plan.Warmup + plan.Window).Seconds() * float64(1+service.Retry.Attempts)
+		if total > maxArrivals {
+			return fmt.Errorf("service %s: with %g %s over %s the step may have %.0f arrivals, retries included, more than %.0f, which it does not hold; shorten the window",
+				level.Service, level.Value, level.Unit, plan.Warmup+plan.Window, total, float64(maxArrivals))
 		}
 	}
 	return nil
@@ -202,8 +217,10 @@ const idleReads = scrapeTimeout + time.Second
 // buffer holds a cell's facts until they are written. It is safe for
 // concurrent use.
 type buffer struct {
-	mu           sync.Mutex
-	samples      [][]results.Sample // pieces, which stay where they are
+	sampling sync.Mutex         // guards samples: the load waits for nobody else
+	samples  [][]results.Sample // pieces, which stay where they are
+
+	mu           sync.Mutex // guards the rest
 	observations []results.Observation
 	awaited      map[readKey]bool // collectors that did not read since awaitReads
 	allRead      chan struct{}    // closed when awaited is empty
@@ -248,8 +265,8 @@ func (b *buffer) awaitReads(ctx context.Context, atMost time.Duration) {
 }
 
 func (b *buffer) Sample(s results.Sample) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.sampling.Lock()
+	defer b.sampling.Unlock()
 	last := len(b.samples) - 1
 	if last < 0 || len(b.samples[last]) == samplesPiece {
 		b.samples = append(b.samples, make([]results.Sample, 0, samplesPiece))
@@ -276,8 +293,8 @@ func (b *buffer) Observation(o results.Observation) {
 
 // takeSamples gives all samples as pieces.
 func (b *buffer) takeSamples() [][]results.Sample {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.sampling.Lock()
+	defer b.sampling.Unlock()
 	taken := b.samples
 	b.samples = nil
 	return taken

@@ -221,9 +221,9 @@ func (b *bench) inspect(ctx context.Context, gpus []string, o openOptions, s str
 
 // checkSteps refuses steps that could not be made or kept in memory.
 func (b *bench) checkSteps() error {
-	of := map[string]scenarios.Load{}
+	of := map[string]scenarios.Service{}
 	for _, s := range b.scenario.Services {
-		of[s.Name] = s.Load
+		of[s.Name] = s
 	}
 	for _, plan := range b.scenario.StepPlans() {
 		if err := runner.CheckStep(plan, of); err != nil {

@@ -84,13 +84,13 @@ func (c *core) firePlain(now results.Offset) {
 
 func (c *core) Post(f func()) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.ended {
-		c.mu.Unlock()
 		return false
 	}
 	c.queue = append(c.queue, f)
-	c.mu.Unlock()
 	c.posted.Store(true)
+	// Under the lock: after drop the descriptor to wake it with may be another's.
 	if c.asleep.CompareAndSwap(true, false) {
 		c.wake()
 	}

@@ -158,8 +158,15 @@ type workload struct {
 	total   float64 // of weights
 }
 
-// Quick says that sessions are made before.
-func (w *workload) Quick() {}
+// Requests gives the request of each class, variant and frame.
+func (w *workload) Requests() (all []*loadgen.Request) {
+	for _, o := range w.options {
+		for _, s := range slices.Concat(o.plain, o.heavy) {
+			all = append(all, s[0])
+		}
+	}
+	return all
+}
 
 // Session gives a session of one request; class, variant and frame depend on
 // seed and n alone.

@@ -51,8 +51,14 @@ func TestSessions(t *testing.T) {
 		t.Errorf("%d frames were sent, want 3", len(frames))
 	}
 	// A fixed set: two classes with three frames.
-	if _, quick := w.(loadgen.Quick); !quick || len(requests) != 6 {
-		t.Errorf("quick is %v, %d requests, want 6", quick, len(requests))
+	quick, ok := w.(loadgen.Quick)
+	if !ok || len(quick.Requests()) != 6 || len(requests) != 6 {
+		t.Fatalf("quick is %v, %d requests, want 6", ok, len(requests))
+	}
+	for _, r := range quick.Requests() {
+		if !requests[r] {
+			t.Errorf("request of %s is listed and never given", r.Class)
+		}
 	}
 }
 
