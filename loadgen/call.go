@@ -118,17 +118,17 @@ const stopText = "the step was stopped"
 // admit sends the call if there is a slot, and lets it wait for one if not.
 func (c *call) admit() {
 	s := c.service
-	c.sample.Lag = s.loop.Now().Sub(c.sample.Due)
-	switch {
-	case !s.full() && s.queue.first == nil: // else those who wait go first
+	if !s.full() && s.queue.first == nil { // else those who wait go first
 		c.send(c.sample.Due)
-	case c.sample.Lag >= s.load.Timeout:
-		c.notSent()
-	default:
-		c.state = callQueued
-		s.queue.push(c)
-		s.loop.Set(&c.timer, c.sample.Due.Add(s.load.Timeout))
+		return
 	}
+	if c.sample.Lag = s.loop.Now().Sub(c.sample.Due); c.sample.Lag >= s.load.Timeout {
+		c.notSent()
+		return
+	}
+	c.state = callQueued
+	s.queue.push(c)
+	s.loop.Set(&c.timer, c.sample.Due.Add(s.load.Timeout))
 }
 
 // send takes a slot and sends the call. Freed is since when there was one: what
@@ -143,8 +143,8 @@ func (c *call) send(freed results.Offset) {
 	}
 	c.target = target
 	c.sample.Endpoint = s.load.Targets[target].Name
-	s.occupied(target, 1)
 	c.sample.Sent = s.loop.Now()
+	s.occupied(c.sample.Sent, target, 1)
 	if c.state == callQueued {
 		c.sample.Lag += c.sample.Sent.Sub(max(freed, c.sample.Due.Add(c.sample.Lag)))
 	} else {
@@ -235,8 +235,9 @@ func (c *call) unsent(outcome results.Outcome, detail string) {
 func (c *call) answered(x *Exchange) {
 	s, a := c.service, &x.Answer
 	s.loop.Stop(&c.timer)
-	s.occupied(c.target, -1)
-	c.stamp(a)
+	now := s.loop.Now()
+	s.occupied(now, c.target, -1)
+	c.stamp(a, now)
 	if a.ClientFault && s.inWindow(c.sample.Due) {
 		s.tally.clientFaults++
 	}
@@ -248,12 +249,12 @@ func (c *call) answered(x *Exchange) {
 	s.admitNext(freed)
 }
 
-// stamp takes the answer's moments. The kernel's stamps come from another clock
+// stamp takes the answer's moments, now at the latest. The kernel's stamps come from another clock
 // and are turned to ours within some microseconds, so one may seem to lie before
 // Sent; it did not. An answer that came in after the time limit is a timeout even
 // if it was read before the limit's timer went off.
-func (c *call) stamp(a *Answer) {
-	now, sent := c.loop.Now(), c.sample.Sent
+func (c *call) stamp(a *Answer, now results.Offset) {
+	sent := c.sample.Sent
 	if a.Done == results.NoOffset || a.Done > now {
 		a.Done = now
 	}

@@ -149,9 +149,9 @@ func (s *service) pick(session int64, q *Request) (int, error) {
 func (s *service) full() bool { return s.limit > 0 && s.tally.inFlight >= int64(s.limit) }
 
 // occupied notes that n more requests are in flight, or fewer.
-func (s *service) occupied(target int, n int64) {
+func (s *service) occupied(now results.Offset, target int, n int64) {
 	s.outstanding[target] += n
-	s.tally.occupied(s.loop.Now(), n)
+	s.tally.occupied(now, n)
 }
 
 // record ends a sample. Nothing else hands samples out.

@@ -297,6 +297,10 @@ func (c *conn) send(u *unsent) (n int, call string, errno syscall.Errno) {
 		}
 		return int(got), "sendfile", errno
 	}
+	if len(u.body.Bytes) == 0 { // a short request: sendto takes less than sendmsg
+		got, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&u.head[0])), uintptr(len(u.head)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+		return int(got), "sendto", errno
+	}
 	got, errno := c.l.s.send(c.fd, u.head, u.body.Bytes, file)
 	return got, "sendmsg", errno
 }
