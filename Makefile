@@ -8,13 +8,15 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 TESTFLAGS ?=
 # Flags of the fit, such as FITFLAGS='-rounds 4 -write sim/parameters/parameters.json'.
 FITFLAGS ?=
+# Flags of bench, such as BENCHFLAGS='-quick' or BENCHFLAGS='-write docs/performance.md'.
+BENCHFLAGS ?=
 # How many inputs each fuzz target tries, as for go test -fuzztime.
 FUZZTIME ?= 50000x
 # Where test-real keeps the software and the models that it needs.
 REAL ?= .real
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long fuzz test-real real clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long bench fuzz test-real real clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -43,6 +45,9 @@ fit: ## the simulated servers against published tables; FITFLAGS=-rounds=4 fits 
 
 long: ## the load generator's identity over 10,000,000 virtual requests
 	$(GO) test ./loadgen -count=1 -timeout 30m -run TestIdentityOverManyRequests -requests 10000000 $(TESTFLAGS)
+
+bench: ## evabench beside other load generators; BENCHFLAGS='-quick' for a look
+	bench/run.sh $(BENCHFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)

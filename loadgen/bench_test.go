@@ -49,7 +49,7 @@ func (plain) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 	if r.Class == "unspeakable" {
 		return nil, fmt.Errorf("no words for %q", r.Class)
 	}
-	return &httpx.Request{Method: http.MethodPost, Path: "/", Body: pace.Body{Bytes: []byte(r.Class)}}, nil
+	return &httpx.Request{Method: http.MethodPost, Path: "/", Body: []byte(r.Class)}, nil
 }
 
 // words reads an answer of any text, which is one chunk.

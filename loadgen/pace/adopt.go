@@ -205,16 +205,16 @@ func (a *adopted) end(err error) {
 	a.h.Closed(err)
 }
 
-func (a *adopted) Write(head []byte, body Body) {
+func (a *adopted) Write(head, body []byte) {
 	if a.conn == nil && !a.closed {
 		panic("pace: Write before Connected")
 	}
-	if a.closed || len(head)+len(body.Bytes) == 0 {
+	if a.closed || len(head)+len(body) == 0 {
 		return
 	}
-	a.left.Add(int64(len(head) + len(body.Bytes)))
+	a.left.Add(int64(len(head) + len(body)))
 	a.mu.Lock()
-	a.queue = append(a.queue, output{head, body.Bytes})
+	a.queue = append(a.queue, output{head, body})
 	a.mu.Unlock()
 	select {
 	case a.work <- struct{}{}:

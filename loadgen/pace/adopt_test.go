@@ -55,7 +55,7 @@ func TestTLS(t *testing.T) {
 		watchdog(t, l)
 		r := &recorder{t: t, l: l}
 		var last results.Offset
-		r.onConnected = func() { r.c.Write([]byte("head"), Body{Bytes: body}) }
+		r.onConnected = func() { r.c.Write([]byte("head"), body) }
 		r.onReceived = func(_ []byte, at results.Offset) {
 			if at < last {
 				t.Errorf("stamp %d after %d", at, last)
@@ -98,7 +98,7 @@ func TestAdoptedWriteFails(t *testing.T) {
 		watchdog(t, l)
 		r := &recorder{t: t, l: l}
 		failed := errors.New("no more")
-		r.onConnected = func() { r.c.Write([]byte("x"), Body{}) }
+		r.onConnected = func() { r.c.Write([]byte("x"), nil) }
 		r.c = l.Adopt(func(context.Context) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			go func() { // ends with the pipe

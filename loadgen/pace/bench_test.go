@@ -219,7 +219,7 @@ type pingRun struct {
 	l    Loop
 	left int
 	msg  []byte
-	body Body
+	body []byte
 	// partial counts writes that the socket did not take whole.
 	partial int
 }
@@ -243,36 +243,26 @@ func (p *pinger) Received(_ []byte, _ results.Offset) {
 
 func (p *pinger) Closed(err error) { panic(err) }
 
-// BenchmarkRequests sends 100 KB and gets 64 bytes back, over 64 connections,
-// from memory and from a File.
+// BenchmarkRequests sends 100 KB and gets 64 bytes back, over 64 connections.
 func BenchmarkRequests(b *testing.B) {
 	const size = 100_000
-	file, err := NewFile(make([]byte, size))
-	if err != nil {
-		b.Fatal(err)
+	fd, to := listen(b)
+	l := newLoop(b)
+	p := &pingRun{l: l, left: b.N, msg: make([]byte, 200), body: make([]byte, size)}
+	for range pingConns {
+		c := &pinger{run: p}
+		c.c = l.Connect(to, c)
 	}
-	defer file.Close()
-	for name, body := range map[string]Body{"memory": {Bytes: file.Bodies()[0].Bytes}, "file": file.Bodies()[0]} {
-		b.Run(name, func(b *testing.B) {
-			fd, to := listen(b)
-			l := newLoop(b)
-			p := &pingRun{l: l, left: b.N, msg: make([]byte, 200), body: body}
-			for range pingConns {
-				c := &pinger{run: p}
-				c.c = l.Connect(to, c)
-			}
-			done := make(chan struct{})
-			go func() { defer close(done); onCPU(1, func() { sinks(acceptAll(fd), size+200) }) }()
-			b.ReportAllocs()
-			b.SetBytes(size)
-			b.ResetTimer()
-			perOp(b, onCPU(0, l.Run))
-			b.StopTimer()
-			b.ReportMetric(float64(p.partial)/float64(b.N), "partial/op")
-			l.Close()
-			<-done
-		})
-	}
+	done := make(chan struct{})
+	go func() { defer close(done); onCPU(1, func() { sinks(acceptAll(fd), size+200) }) }()
+	b.ReportAllocs()
+	b.SetBytes(size)
+	b.ResetTimer()
+	perOp(b, onCPU(0, l.Run))
+	b.StopTimer()
+	b.ReportMetric(float64(p.partial)/float64(b.N), "partial/op")
+	l.Close()
+	<-done
 }
 
 // sinks answers every so many bytes of its connections with 64, until the peers

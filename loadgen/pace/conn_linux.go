@@ -19,8 +19,7 @@ const (
 	// doubles it for its own needs and caps it at net.core.wmem_max; memory is used
 	// only for what is on its way.
 	sendBuffer = 256 << 10
-	// zeroCopy is from how long on a body is sent from its File.
-	zeroCopy = 16 << 10
+	sendFlags  = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
 	// reads is how often one connection is read before the others' turn.
 	reads = 4
 )
@@ -47,8 +46,7 @@ type conn struct {
 
 // unsent is what is left of a Write.
 type unsent struct {
-	head []byte
-	body Body
+	head, body []byte
 }
 
 // connect begins to connect. Its error is a *net.OpError.
@@ -239,15 +237,15 @@ func (c *conn) Close() {
 
 func (c *conn) Unwritten() int { return c.left }
 
-func (c *conn) Write(head []byte, body Body) {
+func (c *conn) Write(head, body []byte) {
 	if !c.connected && !c.closed {
 		panic("pace: Write before Connected")
 	}
-	if c.closed || c.werr != 0 || len(head)+len(body.Bytes) == 0 {
+	if c.closed || c.werr != 0 || len(head)+len(body) == 0 {
 		return
 	}
 	idle := c.left == 0
-	c.left += len(head) + len(body.Bytes)
+	c.left += len(head) + len(body)
 	c.queue = append(c.queue, unsent{head, body})
 	if idle {
 		c.flush()
@@ -275,9 +273,8 @@ func (c *conn) flush() {
 		c.left -= n
 		h := min(n, len(u.head))
 		u.head = u.head[h:]
-		u.body.Bytes = u.body.Bytes[n-h:]
-		u.body.Offset += int64(n - h)
-		if len(u.head)+len(u.body.Bytes) == 0 {
+		u.body = u.body[n-h:]
+		if len(u.head)+len(u.body) == 0 {
 			*u = unsent{}
 			c.first++
 		}
@@ -287,40 +284,24 @@ func (c *conn) flush() {
 
 // send gives the socket what it takes of u in one call.
 func (c *conn) send(u *unsent) (n int, call string, errno syscall.Errno) {
-	file := u.body.File != nil && len(u.body.Bytes) >= zeroCopy
-	if file && len(u.head) == 0 {
-		s := &c.l.s
-		s.offset = u.body.Offset
-		got, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(c.fd), uintptr(u.body.File.fd), uintptr(unsafe.Pointer(&s.offset)), uintptr(len(u.body.Bytes)), 0, 0)
-		if got == 0 && errno == 0 {
-			errno = unix.EIO // the file is shorter than it was said to be
-		}
-		return int(got), "sendfile", errno
-	}
-	if len(u.body.Bytes) == 0 { // a short request: sendto takes less than sendmsg
-		got, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&u.head[0])), uintptr(len(u.head)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	if len(u.body) == 0 { // a short request: sendto takes less than sendmsg
+		got, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&u.head[0])), uintptr(len(u.head)), sendFlags, 0, 0)
 		return int(got), "sendto", errno
 	}
-	got, errno := c.l.s.send(c.fd, u.head, u.body.Bytes, file)
-	return got, "sendmsg", errno
+	n, errno = c.l.s.send(c.fd, u)
+	return n, "sendmsg", errno
 }
 
 // A sender has what the kernel is pointed to when sending. It is on the heap.
 type sender struct {
-	msg    unix.Msghdr
-	iov    [2]unix.Iovec
-	offset int64
+	msg unix.Msghdr
+	iov [2]unix.Iovec
 }
 
-// send sends head and body in one call, or head alone with more to come.
-func (s *sender) send(fd int, head, body []byte, more bool) (int, syscall.Errno) {
-	flags := uintptr(unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT)
-	if more {
-		flags |= unix.MSG_MORE
-		body = nil
-	}
+// send sends head and body in one call.
+func (s *sender) send(fd int, u *unsent) (int, syscall.Errno) {
 	n := 0
-	for _, p := range [...][]byte{head, body} {
+	for _, p := range [...][]byte{u.head, u.body} {
 		if len(p) > 0 {
 			s.iov[n].Base = &p[0]
 			s.iov[n].SetLen(len(p))
@@ -328,7 +309,7 @@ func (s *sender) send(fd int, head, body []byte, more bool) (int, syscall.Errno)
 		}
 	}
 	s.msg.Iov, s.msg.Iovlen = &s.iov[0], uint64(n)
-	got, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&s.msg)), flags)
+	got, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&s.msg)), sendFlags)
 	s.iov = [2]unix.Iovec{}
 	return int(got), errno
 }

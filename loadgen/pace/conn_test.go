@@ -24,18 +24,13 @@ func noise(n int, seed uint64) []byte {
 	return p
 }
 
-// TestBodies sends bodies of many sizes, from memory and from a File, back to
-// back on one connection whose peer reads slowly, and compares every byte.
+// TestBodies sends bodies of many sizes back to back on one connection whose
+// peer reads slowly, and compares every byte.
 func TestBodies(t *testing.T) {
 	var contents [][]byte
-	for i, n := range []int{0, 1, 100, 4096, zeroCopy - 1, zeroCopy, 100_000, 5 << 20, 17} {
+	for i, n := range []int{0, 1, 100, 4096, 16 << 10, 100_000, 5 << 20, 17} {
 		contents = append(contents, noise(n, uint64(i)))
 	}
-	file, err := NewFile(contents...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
 	var want []byte
 	for i, c := range contents {
 		for range 2 {
@@ -56,10 +51,10 @@ func TestBodies(t *testing.T) {
 		watchdog(t, l)
 		r := &recorder{t: t, l: l}
 		r.onConnected = func() {
-			for i, b := range file.Bodies() {
+			for i, body := range contents {
 				head := fmt.Appendf(nil, "head %d;", i)
-				r.c.Write(head, b)
-				r.c.Write(head, Body{Bytes: contents[i]})
+				r.c.Write(head, body)
+				r.c.Write(head, body)
 			}
 			if r.c.Unwritten() == 0 {
 				t.Error("10 MB are written at once")
@@ -76,21 +71,6 @@ func TestBodies(t *testing.T) {
 			t.Errorf("the peer says %q", r.got)
 		}
 	})
-}
-
-// TestFileIsSealed holds what a File promises the kernel.
-func TestFileIsSealed(t *testing.T) {
-	f, err := NewFile([]byte("body"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.f.WriteAt([]byte("x"), 0); err == nil {
-		t.Error("it can be written to")
-	}
-	if err := f.f.Truncate(0); err == nil {
-		t.Error("it can be cut")
-	}
 }
 
 // TestCloseInHandlers closes a connection from each of its handler's methods;
@@ -198,7 +178,7 @@ func TestLoopClose(t *testing.T) {
 				return nil, ctx.Err()
 			}, &recorder{t: t, l: l})
 			writing.onConnected = func() {
-				writing.c.Write(nil, Body{Bytes: make([]byte, 20<<20)})
+				writing.c.Write(nil, make([]byte, 20<<20))
 				l.Quit()
 			}
 			writing.c = l.Connect(to, writing)
@@ -343,7 +323,7 @@ func TestBusySockets(t *testing.T) {
 		}
 		go l.Post(done)
 		r := &recorder{t: t, l: l}
-		r.onConnected = func() { r.c.Write([]byte("x"), Body{}) }
+		r.onConnected = func() { r.c.Write([]byte("x"), nil) }
 		r.onReceived = func([]byte, results.Offset) { done() }
 		r.c = l.Connect(calm, r)
 		l.Run()
@@ -368,7 +348,7 @@ func TestVirtualExchange(t *testing.T) {
 			}()
 			timeout := &Timer{F: func() { t.Error("the timeout came first"); l.Quit() }}
 			r.onConnected = func() {
-				r.c.Write([]byte("ask"), Body{})
+				r.c.Write([]byte("ask"), nil)
 				l.Set(timeout, l.Now().Add(time.Second))
 			}
 			r.onReceived = func(_ []byte, at results.Offset) {

@@ -20,7 +20,7 @@ type asker struct {
 
 func (a *asker) Connected() {
 	a.loop.Set(&a.timeout, a.loop.Now().Add(10*time.Second))
-	a.conn.Write([]byte("how are you?\n"), pace.Body{})
+	a.conn.Write([]byte("how are you?\n"), nil)
 }
 
 func (a *asker) Received(p []byte, at results.Offset) { fmt.Printf("%s", p) }

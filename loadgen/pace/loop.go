@@ -92,21 +92,12 @@ type Conn interface {
 	// Write sends head and then body, after what was given before. Both must stay
 	// as they are until all is written. Before Connected it is an error of the
 	// caller. A fault of the connection comes to the handler.
-	Write(head []byte, body Body)
+	Write(head, body []byte)
 	// Unwritten is how many bytes given to Write the system has not taken.
 	Unwritten() int
 	// Close ends the connection at once and silences its handler, also while it
 	// is being made. Closing twice is fine.
 	Close()
-}
-
-// A Body is bytes to be sent.
-type Body struct {
-	Bytes []byte
-	// File holds the same bytes from Offset on, so that the kernel can send them
-	// without copying; nil if there is none.
-	File   *File
-	Offset int64
 }
 
 // Usage is what a loop did since Run began.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
-	"github.com/evabench/evabench/loadgen/pace"
 )
 
 // Prepare takes a request with an image, unless the form has no body, and with a
@@ -27,15 +26,15 @@ func (e endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 	request := d.request(r)
 	switch d.config.Form {
 	case raw:
-		request.Body = pace.Body{Bytes: r.Image}
+		request.Body = r.Image
 	case base64JSON:
-		request.Body = pace.Body{Bytes: d.body.fill(r, d.config.Labels.Separator)}
+		request.Body = d.body.fill(r, d.config.Labels.Separator)
 	case multiform:
 		body, contentType, err := d.multipart(r)
 		if err != nil {
 			return nil, fmt.Errorf("endpoint detect-http: write the form: %w", err)
 		}
-		request.Body = pace.Body{Bytes: body}
+		request.Body = body
 		request.Fields = append(slices.Clip(request.Fields), httpx.Field{Name: "Content-Type", Value: contentType})
 	}
 	request.Tag = d.rules.Key(r.Image, r.Model, r.Labels)

@@ -20,7 +20,6 @@ import (
 	"github.com/evabench/evabench/loadgen/internal/boxes"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/loadgen/internal/wholebody"
-	"github.com/evabench/evabench/loadgen/pace"
 )
 
 // Config is the arguments of the kind.
@@ -165,7 +164,7 @@ func (e endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 		return nil, fmt.Errorf("endpoint kserve-v2: %w", err)
 	}
 	request := d.request(r.Model, header)
-	request.Body = pace.Body{Bytes: body}
+	request.Body = body
 	request.Tag = d.rules.Key(r.Image, r.Model, r.Labels)
 	return request, nil
 }

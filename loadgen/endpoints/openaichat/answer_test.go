@@ -250,8 +250,8 @@ func TestPrepare(t *testing.T) {
 	}
 	want := `{"model":"vlm","max_tokens":8,"a":{"<b>":true},"z":1.5,"stream":true,"stream_options":{"include_usage":true},"messages":` + wantMessages + "}"
 	got := p.(*httpx.Request)
-	if string(got.Body.Bytes) != want || got.Path != "/v1/chat/completions" || !got.Close || !got.Stream {
-		t.Errorf("got %s %s, close %v, stream %v; want %s", got.Path, got.Body.Bytes, got.Close, got.Stream, want)
+	if string(got.Body) != want || got.Path != "/v1/chat/completions" || !got.Close || !got.Stream {
+		t.Errorf("got %s %s, close %v, stream %v; want %s", got.Path, got.Body, got.Close, got.Stream, want)
 	}
 	if _, err := e.Prepare(&loadgen.Request{Model: "m"}); err == nil {
 		t.Error("a request without messages was accepted")
@@ -261,7 +261,7 @@ func TestPrepare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := p.(*httpx.Request).Body.Bytes; !json.Valid(body) || cap(body)-len(body) > 4096 || cap(body) > 300_000 {
+	if body := p.(*httpx.Request).Body; !json.Valid(body) || cap(body)-len(body) > 4096 || cap(body) > 300_000 {
 		t.Errorf("a body of %d bytes takes %d, valid %v", len(body), cap(body), json.Valid(body))
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/loadgen/internal/jsonscan"
-	"github.com/evabench/evabench/loadgen/pace"
 )
 
 // Prepare writes the request's body. Images are by far the most of it, and are
@@ -24,7 +23,7 @@ func (e endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 // request puts a body into an HTTP request.
 func (d *dialer) request(body []byte) *httpx.Request {
 	return &httpx.Request{
-		Method: http.MethodPost, Path: d.config.Path, Fields: d.fields, Body: pace.Body{Bytes: body},
+		Method: http.MethodPost, Path: d.config.Path, Fields: d.fields, Body: body,
 		Close: !d.config.KeepAlive && d.config.Transport.HTTP != "2", Stream: d.config.Stream,
 	}
 }

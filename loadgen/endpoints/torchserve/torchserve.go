@@ -15,7 +15,6 @@ import (
 	"github.com/evabench/evabench/loadgen/internal/boxes"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/loadgen/internal/wholebody"
-	"github.com/evabench/evabench/loadgen/pace"
 )
 
 // Config is the arguments of the kind.
@@ -103,7 +102,7 @@ func (e endpoint) Prepare(r *loadgen.Request) (loadgen.Prepared, error) {
 		return nil, errors.New("endpoint torchserve: a raw JPEG body cannot carry labels")
 	}
 	request := e.dialer.request(r.Model)
-	request.Body = pace.Body{Bytes: r.Image}
+	request.Body = r.Image
 	request.Tag = e.dialer.rules.Key(r.Image, r.Model, nil)
 	return request, nil
 }

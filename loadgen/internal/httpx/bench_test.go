@@ -19,9 +19,9 @@ func BenchmarkSockets(b *testing.B) {
 		guesses bool
 	}{
 		{"GET", Request{Method: "GET", Path: "/"}, false},
-		{"POST 100 KB", Request{Method: "POST", Path: "/", Body: pace.Body{Bytes: make([]byte, 100<<10)}}, false},
-		{"POST 100 KB, new connections", Request{Method: "POST", Path: "/", Body: pace.Body{Bytes: make([]byte, 100<<10)}, Close: true}, false},
-		{"POST 100 KB, net-http", Request{Method: "POST", Path: "/", Body: pace.Body{Bytes: make([]byte, 100<<10)}}, true},
+		{"POST 100 KB", Request{Method: "POST", Path: "/", Body: make([]byte, 100<<10)}, false},
+		{"POST 100 KB, new connections", Request{Method: "POST", Path: "/", Body: make([]byte, 100<<10), Close: true}, false},
+		{"POST 100 KB, net-http", Request{Method: "POST", Path: "/", Body: make([]byte, 100<<10)}, true},
 	} {
 		b.Run(c.name, func(b *testing.B) { sockets(b, &c.request, c.guesses) })
 	}
@@ -56,7 +56,7 @@ func sockets(b *testing.B, request *Request, guesses bool) {
 		b.Fatal(err)
 	}
 	defer line.Close()
-	b.SetBytes(int64(len(request.Body.Bytes)))
+	b.SetBytes(int64(len(request.Body)))
 	b.ReportAllocs()
 	left, open := b.N, 0
 	again := func(x *loadgen.Exchange) {

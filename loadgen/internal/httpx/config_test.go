@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/evabench/evabench/loadgen/pace"
 )
 
 func TestParseBaseRefusesUsers(t *testing.T) {
@@ -71,7 +69,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	good := Request{Method: "POST", Path: "/a%20b?c=d", Fields: []Field{{"Authorization", "Bearer é \t"}}, Body: pace.Body{}}
+	good := Request{Method: "POST", Path: "/a%20b?c=d", Fields: []Field{{"Authorization", "Bearer é \t"}}}
 	if err := good.Check(); err != nil {
 		t.Error(err)
 	}

@@ -128,7 +128,7 @@ func (tr *trial) abort(status int) {
 func requestOf(t *testing.T, a hostile.Ask) *Request {
 	r := &Request{
 		Method: "POST", Path: "/ask", Close: a.Close, Stream: a.Stream,
-		Fields: []Field{{"Content-Type", "text/plain"}}, Body: pace.Body{Bytes: bytes.Repeat([]byte("x"), a.Size)},
+		Fields: []Field{{"Content-Type", "text/plain"}}, Body: bytes.Repeat([]byte("x"), a.Size),
 	}
 	if a.Method != "" {
 		r.Method = a.Method

@@ -210,7 +210,7 @@ func (c *conn) finish(closes bool, at results.Offset) {
 	c.answer = nil
 	sent := int64(0)
 	if c.wire != nil && c.state != dialing {
-		size := len(a.r.Body.Bytes)
+		size := len(a.r.Body)
 		sent = int64(size - min(size, c.wire.Unwritten()))
 	}
 	if closes {

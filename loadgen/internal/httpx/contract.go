@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/loadgen"
-	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )
 
@@ -19,7 +18,7 @@ type Request struct {
 	// Fields are header fields besides Host, Content-Length, Connection and
 	// Accept-Encoding, which are the client's.
 	Fields []Field
-	Body   pace.Body
+	Body   []byte
 	// Close ends the connection after the answer. HTTP/2, where others may be using
 	// it, passes over it.
 	Close bool

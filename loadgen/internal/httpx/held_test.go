@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/loadgen"
-	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )
 
@@ -150,7 +149,7 @@ func TestNotTheAnswer(t *testing.T) {
 		"answer, pieces out of time": {true, good[:20], sent + 1, good[20:], results.OK, 200},
 	} {
 		l, line := stillLine(t, "http://127.0.0.1:1", Transport{})
-		r := &Request{Method: "POST", Path: "/", Body: pace.Body{Bytes: []byte("x")}}
+		r := &Request{Method: "POST", Path: "/", Body: []byte("x")}
 		line.client.Transport.IdleLimit = 1e9
 		if c.kept {
 			conn, x := asked(line, r)

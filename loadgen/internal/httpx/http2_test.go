@@ -65,7 +65,7 @@ func TestOtherWays(t *testing.T) {
 					t.Fatal(err)
 				}
 				subject{loop: pace.New}.with(t, config, nil, c.status, func(tr *trial) {
-					tr.request = &Request{Method: "POST", Path: path, Fields: []Field{{"X", "y"}}, Body: pace.Body{Bytes: make([]byte, 1<<20)}, Stream: true, Close: way.h2}
+					tr.request = &Request{Method: "POST", Path: path, Fields: []Field{{"X", "y"}}, Body: make([]byte, 1<<20), Stream: true, Close: way.h2}
 					for i, a := range tr.run(2) {
 						if a.Outcome != c.want || a.Status != c.status || a.Outcome == results.OK && a.BytesSent != 1<<20 {
 							t.Errorf("exchange %d: %v, status %d, %d bytes sent (%s)", i, a.Outcome, a.Status, a.BytesSent, a.Detail)

@@ -102,9 +102,9 @@ func (l *lean) compose(b []byte, r *Request) []byte {
 		b = append(b, f.Value...)
 		b = append(b, "\r\n"...)
 	}
-	if len(r.Body.Bytes) > 0 || !lacksBody(r.Method) {
+	if len(r.Body) > 0 || !lacksBody(r.Method) {
 		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, int64(len(r.Body.Bytes)), 10)
+		b = strconv.AppendInt(b, int64(len(r.Body)), 10)
 		b = append(b, "\r\n"...)
 	}
 	if r.Close {

@@ -41,17 +41,16 @@ func (l *still) Adopt(func(context.Context) (net.Conn, error), pace.Handler) pac
 
 // A stillConn holds what was written last.
 type stillConn struct {
-	h         pace.Handler
-	to        netip.AddrPort
-	head      []byte
-	body      pace.Body
-	unwritten int
-	closed    bool
+	h          pace.Handler
+	to         netip.AddrPort
+	head, body []byte
+	unwritten  int
+	closed     bool
 }
 
-func (c *stillConn) Write(head []byte, body pace.Body) { c.head, c.body = head, body }
-func (c *stillConn) Unwritten() int                    { return c.unwritten }
-func (c *stillConn) Close()                            { c.closed = true }
+func (c *stillConn) Write(head, body []byte) { c.head, c.body = head, body }
+func (c *stillConn) Unwritten() int          { return c.unwritten }
+func (c *stillConn) Close()                  { c.closed = true }
 
 // counts is a Reader that keeps nothing.
 type counts struct{ x *loadgen.Exchange }
@@ -91,7 +90,7 @@ func exchange(t testing.TB, name string) func() {
 	for _, p := range answered[name] {
 		pieces = append(pieces, []byte(p))
 	}
-	request := &Request{Method: "POST", Path: "/p", Fields: []Field{{"Content-Type", "image/jpeg"}}, Body: pace.Body{Bytes: make([]byte, 100<<10)}}
+	request := &Request{Method: "POST", Path: "/p", Fields: []Field{{"Content-Type", "image/jpeg"}}, Body: make([]byte, 100<<10)}
 	dones := 0
 	x := &loadgen.Exchange{Done: func(x *loadgen.Exchange) {
 		if dones++; x.Answer.Outcome != results.OK {
@@ -140,7 +139,7 @@ func BenchmarkExchange(b *testing.B) {
 
 // What is sent is what was prepared, and what the client adds.
 func TestRequestBytes(t *testing.T) {
-	body := pace.Body{Bytes: []byte("hi")}
+	body := []byte("hi")
 	for _, c := range []struct {
 		base      string
 		transport Transport
@@ -157,8 +156,8 @@ func TestRequestBytes(t *testing.T) {
 		if got := strings.ReplaceAll(string(l.conns[0].head), "\r\n", "|"); got != c.want {
 			t.Errorf("%s:\n%s\n%s", c.base, got, c.want)
 		}
-		if string(l.conns[0].body.Bytes) != string(c.request.Body.Bytes) {
-			t.Errorf("%s: the body is %q", c.base, l.conns[0].body.Bytes)
+		if string(l.conns[0].body) != string(c.request.Body) {
+			t.Errorf("%s: the body is %q", c.base, l.conns[0].body)
 		}
 	}
 }
@@ -290,7 +289,7 @@ func TestEarlyAnswer(t *testing.T) {
 	for unwritten, sent := range map[int]int64{0: 10, 1: 9, 10: 0, 50: 0} {
 		l, line := stillLine(t, "http://127.0.0.1:1", Transport{})
 		x := &loadgen.Exchange{Done: func(*loadgen.Exchange) {}}
-		line.Send(&Request{Method: "POST", Path: "/", Body: pace.Body{Bytes: make([]byte, 10)}}, x)
+		line.Send(&Request{Method: "POST", Path: "/", Body: make([]byte, 10)}, x)
 		conn := l.conns[0]
 		conn.h.Connected()
 		conn.unwritten = unwritten

@@ -147,10 +147,10 @@ func (f *flight) request(r *Request) *http.Request {
 		header.Set("Accept-Encoding", "gzip")
 	}
 	request := &http.Request{
-		Method: r.Method, URL: target, Host: c.host, Header: header, Close: r.Close && c.Transport.HTTP == http11, ContentLength: int64(len(r.Body.Bytes)),
-		Body: io.NopCloser(&counter{bytes.NewReader(r.Body.Bytes), &f.sent}),
+		Method: r.Method, URL: target, Host: c.host, Header: header, Close: r.Close && c.Transport.HTTP == http11, ContentLength: int64(len(r.Body)),
+		Body: io.NopCloser(&counter{bytes.NewReader(r.Body), &f.sent}),
 	}
-	if len(r.Body.Bytes) == 0 {
+	if len(r.Body) == 0 {
 		if request.ContentLength = -1; !lacksBody(r.Method) {
 			request.ContentLength, request.Body = 0, http.NoBody
 		}
