@@ -53,6 +53,9 @@ func (e *epoll) wait(left time.Duration) ([]unix.EpollEvent, error) {
 	return nil, os.NewSyscallError("epoll_pwait2", errno)
 }
 
+// mostNice is the nice value that is asked for.
+const mostNice = -20
+
 // threads counts the loops that run. It is global as what it stands for is, the
 // runtime's number of Ps.
 var threads struct {
@@ -62,16 +65,27 @@ var threads struct {
 	byRule  bool // it was the runtime's default
 }
 
-// enter takes the calling thread for a loop: precise timers, and a P more for
-// all others, since a loop keeps its own also while it waits. The function given
-// back undoes it.
+// enter takes the calling thread for a loop: precise timers, the highest nice
+// value where we may have it, and a P more for all others, since a loop keeps its
+// own also while it waits. The function given back undoes it.
+//
+// Note: the nice value is that of this thread alone. Without it the garbage
+// collector and the writers, on the same core, take turns of milliseconds with a
+// loop that is busy; root, who runs sweeps, may set it, others need CAP_SYS_NICE.
 func enter() (leave func()) {
 	runtime.LockOSThread()
+	thread := unix.Gettid()
+	before, err := unix.Getpriority(unix.PRIO_PROCESS, thread)
+	raised := err == nil && unix.Setpriority(unix.PRIO_PROCESS, thread, mostNice) == nil
 	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
 	precise := err == nil && unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) == nil
 	addP()
 	return func() {
 		dropP()
+		if raised {
+			// The system call gives 20 - nice (man 2 getpriority).
+			unix.Setpriority(unix.PRIO_PROCESS, thread, 20-before)
+		}
 		if precise {
 			unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0)
 		}
