@@ -72,6 +72,7 @@ func (b *bench) prepare(ctx context.Context) error {
 			b.clients = append(b.clients, client{p.name, path, firstLine(ctx, path, p.version...), p.command, p.quantiles})
 		}
 	}
+	b.clients = append(b.clients, client{name: floorName})
 	body := make([]byte, 102_400)
 	for i := range body {
 		body[i] = byte(i * 7)

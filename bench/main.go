@@ -43,6 +43,9 @@ type options struct {
 }
 
 func run(ctx context.Context, args []string, out, talk io.Writer) (err error) {
+	if len(args) > 0 && args[0] == floorArg {
+		return sleepOn(args[1:], out)
+	}
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(talk)

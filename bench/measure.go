@@ -100,6 +100,12 @@ func (b *bench) one(ctx context.Context, g group, c client) (reading, bool) {
 	if err != nil {
 		return reading{fault: err.Error()}, true
 	}
+	if c.name == floorName {
+		if g.rate == 0 || g.together {
+			return reading{}, false
+		}
+		return b.floor(ctx, g), true
+	}
 	if g.streams > 0 {
 		if c.command != nil {
 			return reading{}, false

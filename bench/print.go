@@ -20,6 +20,9 @@ func (b *bench) tables(began time.Time) string {
 		began.UTC().Format("2006-01-02"), b.repetitions, time.Since(began).Round(time.Second))
 	var versions []string
 	for _, c := range b.clients {
+		if c.name == floorName {
+			continue
+		}
 		versions = append(versions, strings.TrimSpace(c.name+" ("+strings.TrimPrefix(strings.TrimPrefix(c.version, c.name+" "), "version ")+")"))
 	}
 	fmt.Fprintf(&p, "Clients: %s. Cells are medians [least–most].\n", strings.ReplaceAll(strings.Join(versions, "; "), " ()", ""))
@@ -136,7 +139,8 @@ func (b *bench) printOpen(p *strings.Builder, g group) {
 			of(all, peak).told("%.0f", 1.0/(1<<20)), of(all, others).told("%.0f", 100), of(all, stolen).told("%.1f", 100))
 	})
 	p.WriteString("\nLateness: a request's first bytes at the server, by the kernel's stamp, minus its due time; for the others, which do not tell it, " +
-		"minus the even grid that fits them best (a constant delay does not count). – where the rate was missed by more than 1 %.\n")
+		"minus the even grid that fits them best (a constant delay does not count). " + floorName + ": how late a thread wakes up that sleeps to " +
+		"the same moments and does nothing else: what the machine allows. – where the rate was missed by more than 1 %.\n")
 }
 
 func (b *bench) printStreams(p *strings.Builder, g group) {

@@ -118,6 +118,7 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 		if key == "" {
 			faults = append(faults, fmt.Errorf("the environment variable %s of api_key_env is not set", c.APIKeyEnv))
 		}
+		d.key = key
 		d.fields = append(d.fields, httpx.Field{Name: "Authorization", Value: "Bearer " + key})
 	}
 	switch c.Form {
@@ -175,6 +176,7 @@ type dialer struct {
 	config Config
 	dial   httpx.DialFunc
 	fields []httpx.Field
+	key    string // not to be told
 	body   template
 	rules  *boxes.Rules // nil for none
 }
@@ -185,7 +187,7 @@ func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
 		return nil, fmt.Errorf("endpoint detect-http: %w", err)
 	}
 	client, err := httpx.New(httpx.Config{
-		Base: u, Transport: d.config.Transport, Sheds: sheds, Dial: d.dial,
+		Base: u, Transport: d.config.Transport, Sheds: sheds, Secret: d.key, Dial: d.dial,
 		NewReader: func() httpx.Reader { return wholebody.New(&judge{dialer: d}) },
 	})
 	if err != nil {

@@ -85,6 +85,7 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 		if key == "" {
 			faults = append(faults, fmt.Errorf("the environment variable %s of api_key_env is not set", c.APIKeyEnv))
 		}
+		d.key = key
 		d.fields = append(d.fields, httpx.Field{Name: "Authorization", Value: "Bearer " + key})
 	}
 	faults = append(faults, d.request("m", 0).Check())
@@ -123,6 +124,7 @@ type dialer struct {
 	config Config
 	dial   httpx.DialFunc
 	fields []httpx.Field
+	key    string       // not to be told
 	rules  *boxes.Rules // nil for none
 }
 
@@ -132,7 +134,7 @@ func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
 		return nil, fmt.Errorf("endpoint kserve-v2: %w", err)
 	}
 	client, err := httpx.New(httpx.Config{
-		Base: u, Transport: d.config.Transport, Sheds: sheds, Dial: d.dial,
+		Base: u, Transport: d.config.Transport, Sheds: sheds, Secret: d.key, Dial: d.dial,
 		NewReader: func() httpx.Reader { return wholebody.New(&judge{dialer: d}) },
 	})
 	if err != nil {

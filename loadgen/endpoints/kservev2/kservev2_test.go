@@ -326,3 +326,21 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// The key that is sent is not told where a server says it back.
+func TestSecret(t *testing.T) {
+	t.Setenv("EVABENCH_TEST_KEY", "sesame")
+	config := Default
+	config.APIKeyEnv = "EVABENCH_TEST_KEY"
+	d, err := New(config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.Dial("http://a:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.(endpoint).Secret; got != "sesame" {
+		t.Errorf("the client keeps %q for itself", got)
+	}
+}
