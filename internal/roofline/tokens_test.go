@@ -1,7 +1,7 @@
 package roofline
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -47,7 +47,7 @@ func TestTokens(t *testing.T) {
 	const ms = results.Offset(time.Millisecond)
 	text := func(sent ...int64) (all string) {
 		for _, s := range sent {
-			all += fmt.Sprintf("%d ", zero+s)
+			all += strconv.FormatInt(zero+s, 36) + " "
 		}
 		return all
 	}
