@@ -190,6 +190,7 @@ func setArrivals(load *loadgen.Load, plan results.StepPlan, level results.Level,
 		load.Users = int(math.Round(level.Value))
 		return nil
 	}
+	of.Arrivals = level.Arrivals
 	load.Arrivals, err = Arrivals(of, level.Value, plan.Warmup, plan.Window)
 	return err
 }
