@@ -31,8 +31,8 @@ type Environment struct {
 	// spans of a run are server time.
 	SimulatedScale float64 `json:"simulated_scale,omitempty"`
 
-	Command  []string  `json:"command"` // arguments, secrets left out
-	Host     Host      `json:"host"`
+	Command []string `json:"command"` // arguments, secrets left out
+	Host    Host     `json:"host"`
 	// SelfTest is what the load generator can do on the host; null if it was not
 	// measured.
 	SelfTest *SelfTest `json:"self_test,omitempty"`
