@@ -129,17 +129,30 @@ func (s *service) prepareOne(q *Request) ask {
 	return ask{q, p, err}
 }
 
-// later does work off the loop, then back on it. Work is bounded to so many
-// goroutines as there are processors, and left out once the step is stopped.
+// later makes what is due later, off the loop, then goes on on it. Such work is
+// bounded to so many goroutines as there are processors.
 func (s *service) later(work, then func()) {
 	s.ahead.Go(func() {
 		s.planners <- struct{}{}
-		if !s.ending.Load() {
-			work()
-		}
+		s.work(work)
 		<-s.planners
 		s.loop.Post(then)
 	})
+}
+
+// now is later for what is due already: it waits for nothing that is not.
+func (s *service) now(work, then func()) {
+	s.ahead.Go(func() {
+		s.work(work)
+		s.loop.Post(then)
+	})
+}
+
+// work is left out once the step is stopped.
+func (s *service) work(f func()) {
+	if !s.ending.Load() {
+		f()
+	}
 }
 
 // end ends an attempt whose answer is complete, and asks the session what
@@ -184,7 +197,7 @@ func (v *session) tell() {
 	c := v.answered[0]
 	number, answer := c.number, c.x.Answer
 	var asks []ask
-	v.later(func() { asks = v.prepare(v.steps.Next(number, &answer)) }, func() {
+	v.now(func() { asks = v.prepare(v.steps.Next(number, &answer)) }, func() {
 		v.answered = v.answered[1:]
 		if len(v.answered) > 0 {
 			v.tell()
