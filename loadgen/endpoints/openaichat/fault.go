@@ -40,7 +40,10 @@ func faultOf(body []byte) (fault, bool) {
 		}
 		return inner, true
 	}
-	return outer.fault, outer.Object == "error" || outer.Message != ""
+	if outer.Object == "error" && outer.Message == "" {
+		outer.Message = string(body) // a fault without a word of its own
+	}
+	return outer.fault, outer.Message != ""
 }
 
 // detail puts it into words.

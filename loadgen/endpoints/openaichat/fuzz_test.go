@@ -64,7 +64,7 @@ func FuzzChatBody(f *testing.F) {
 	for _, r := range refusals {
 		seeds = append(seeds, r.Body)
 	}
-	fuzzRead(f, Config{}, seeds...)
+	fuzzRead(f, Config{}, append(seeds, `{"object":"error"}`, `{"error":""}`, `{"error":{"message":""}}`)...)
 }
 
 // What is read of a chunk is what encoding/json reads of it, faults and all.
