@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/arrivals"
 	"github.com/evabench/evabench/loadgen/stub"
 	"github.com/evabench/evabench/results"
@@ -143,17 +144,24 @@ func Lateness(due []int64, seen []stub.Arrival, from int64) results.RateLateness
 	return r
 }
 
+// streamStep is a step of n streams and their length in tokens: all begin within
+// the warm-up, each at its own phase, and last through the window.
+func streamStep(n int, window time.Duration) (step loadgen.Step, length int) {
+	warmup := window / 2
+	length = int((warmup+window)/tokenGap) + 1
+	step = stepOf(results.Level{Arrivals: "closed", Value: float64(n), Unit: "users"}, warmup, window)
+	l := &step.Loads[0]
+	l.Users, l.Ramp, l.Workload = n, window/4, question()
+	l.Timeout += time.Duration(length) * tokenGap
+	return step, length
+}
+
 // streams is a closed loop of streamed chats.
 func (m *measurement) streams(ctx context.Context, window time.Duration) (*results.StreamRoof, error) {
 	n := m.options.Streams
 	s := &results.StreamRoof{Streams: n}
 	errors := newTokens()
-	// All begin within the warm-up, each at its own phase, and last through the window.
-	warmup := window / 2
-	length := int((warmup+window)/tokenGap) + 1
-	step := stepOf(results.Level{Arrivals: "closed", Value: float64(n), Unit: "users"}, warmup, window)
-	step.Loads[0].Users, step.Loads[0].Ramp = n, window/4
-	step.Loads[0].Workload = question()
+	step, length := streamStep(n, window)
 	r, err := m.drive(ctx, chat, errors, step, stub.Options{Tokens: length, Gap: tokenGap}, sink(func(a results.Sample) {
 		if a.Outcome != results.OK {
 			s.Failed++

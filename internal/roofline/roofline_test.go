@@ -84,6 +84,17 @@ func TestMeasure(t *testing.T) {
 }
 
 // TestMeasureEnds: a context that ends ends the measurement and its server.
+// A stream that is longer than a request usually may be is not cut off.
+func TestStreamStep(t *testing.T) {
+	for _, window := range []time.Duration{time.Second, time.Minute, time.Hour} {
+		step, length := streamStep(10, window)
+		lasts := time.Duration(length) * tokenGap
+		if lasts < step.Plan.Warmup+window || step.Loads[0].Timeout <= lasts {
+			t.Errorf("a window of %v: streams last %v and may take %v", window, lasts, step.Loads[0].Timeout)
+		}
+	}
+}
+
 func TestMeasureEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := Measure(ctx, Options{Command: command(t), Length: time.Hour, Tell: func(string) { cancel() }})
