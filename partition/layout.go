@@ -20,6 +20,8 @@ import (
 //	4x1g.24gb                    four instances of a profile
 //	all-1g.24gb                  as many of a profile as the GPU holds
 //	2g.48gb(mps:50)+2x1g.24gb    several profiles, each with its sharing
+//	2g.10gb/2x1c                 an instance cut into two compute instances
+//	3g.20gb/2c,1c(mps)           unequal ones; the sharing is each one's own
 //	gpu0: 4x1g.24gb; gpu1: off   GPUs by index; without it, every named GPU
 type Layout struct {
 	// GPUs holds one entry for every named GPU alike, or entries with indices
@@ -44,6 +46,9 @@ type Term struct {
 	// Count is the number of instances, 1 to MaxCount; AsMany means as many
 	// as the GPU holds, and then the term is the GPU's only one.
 	Count int
+	// Split is the compute slices of the compute instances that each instance
+	// is cut into, in order of their places; nil means one that takes all.
+	Split []int
 	// Sharing is zero where the text gives none.
 	Sharing device.Sharing
 }

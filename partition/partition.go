@@ -9,6 +9,7 @@ package partition
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/evabench/evabench/internal/device"
 )
@@ -27,6 +28,39 @@ type Backend interface {
 	// state they are in, and verifies it by [State.Differences]. Instances
 	// made anew have other UUIDs. It never ends a process.
 	Restore(ctx context.Context, s State) error
+}
+
+// A Traced backend tells every change that it tries. Trace is called before
+// Apply or Restore; f is called from within them, by one goroutine at a time.
+type Traced interface{ Trace(f func(Event)) }
+
+// An Event is one change that was tried, for the journal.
+type Event struct {
+	At     time.Time     `json:"at"`               // when it ended
+	Doing  string        `json:"doing"`            // "apply" or "restore"
+	Step   string        `json:"step"`             // as [Step.String]
+	GPU    string        `json:"gpu,omitempty"`    // UUID
+	Before string        `json:"before,omitempty"` // what was read before, in words
+	After  string        `json:"after,omitempty"`  // and after
+	Took   time.Duration `json:"took_ns"`
+	Tries  int           `json:"tries"` // 1, or more where it was in use at first
+	Error  string        `json:"error,omitempty"`
+}
+
+// A Counter is a backend that can tell who shares a device, and how.
+type Counter interface {
+	// Count reads the processes of a device and the clients of its MPS daemon.
+	// It changes nothing.
+	Count(ctx context.Context, d device.Device) (Clients, error)
+}
+
+// Clients are the processes on a device at one moment.
+type Clients struct {
+	// Processes are the pids of compute processes, MPS clients included.
+	Processes []int `json:"processes"`
+	// MPS are the pids of those that are clients of the device's daemon: by
+	// NVML's word or the daemon's.
+	MPS []int `json:"mps"`
 }
 
 // ErrUnknownGPU is what Inspect's error wraps if a name names no GPU here.

@@ -12,15 +12,17 @@ type Permission string
 
 // The permissions, in the order in which they are written.
 const (
-	AllowLayout Permission = "layout" // make and remove instances
-	AllowMode   Permission = "mode"   // turn MIG on and off
-	AllowReset  Permission = "reset"  // do so where it resets the GPU (A100, A30)
-	AllowMPS    Permission = "mps"    // start and stop MPS daemons of our own
+	AllowLayout Permission = "layout"     // make and remove instances
+	AllowMode   Permission = "mode"       // turn MIG on and off
+	AllowReset  Permission = "reset"      // do so where it resets the GPU (A100, A30)
+	AllowSlice  Permission = "time-slice" // set the compute policy's time slice
+	AllowMPS    Permission = "mps"        // start and stop MPS daemons of our own
+	AllowDrain  Permission = "drain"      // quit idle MPS daemons of others, and start them again
 )
 
 // Permissions lists every permission.
 func Permissions() []Permission {
-	return []Permission{AllowLayout, AllowMode, AllowReset, AllowMPS}
+	return []Permission{AllowLayout, AllowMode, AllowReset, AllowSlice, AllowMPS, AllowDrain}
 }
 
 // Needs lists the permissions that the plan's steps need, in the order of

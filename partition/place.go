@@ -11,9 +11,12 @@ import (
 
 // A Slot is one instance of a target: a profile with its place and sharing.
 type Slot struct {
-	Profile   Profile        `json:"profile"`
-	Placement Placement      `json:"placement"`
-	Sharing   device.Sharing `json:"sharing"`
+	Profile   Profile   `json:"profile"`
+	Placement Placement `json:"placement"`
+	// Compute are the places of its compute instances, in compute slices, in
+	// order; at least one.
+	Compute []Placement    `json:"compute"`
+	Sharing device.Sharing `json:"sharing"`
 }
 
 // Instance is the slot as Inspect would find it, but for ids.

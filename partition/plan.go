@@ -32,11 +32,13 @@ type Action string
 
 // The actions.
 const (
-	StopMPS  Action = "stop-mps"
-	Destroy  Action = "destroy" // a GPU instance and the compute instances in it
-	SetMode  Action = "set-mode"
-	Create   Action = "create" // a GPU instance with one compute instance
-	StartMPS Action = "start-mps"
+	DrainMPS     Action = "drain-mps" // quit an idle daemon that is not ours
+	StopMPS      Action = "stop-mps"  // one of ours
+	Destroy      Action = "destroy"   // a GPU instance and the compute instances in it
+	SetMode      Action = "set-mode"
+	Create       Action = "create" // a GPU instance and the compute instances in it
+	SetTimeSlice Action = "set-time-slice"
+	StartMPS     Action = "start-mps"
 )
 
 // A Step is one change.
@@ -50,8 +52,13 @@ type Step struct {
 	// Instance is what Destroy removes.
 	Instance *Instance `json:"instance,omitempty"`
 	// Slot is what Create makes; StartMPS: where, nil for the whole GPU.
-	Slot   *Slot  `json:"slot,omitempty"`
-	Device string `json:"device,omitempty"` // StopMPS: UUID
+	Slot *Slot `json:"slot,omitempty"`
+	// Compute says which compute instance of the slot StartMPS is for.
+	Compute *Placement `json:"compute,omitempty"`
+	// Daemon is what DrainMPS and StopMPS end.
+	Daemon *Daemon `json:"daemon,omitempty"`
+	// TimeSlice is what SetTimeSlice sets.
+	TimeSlice string `json:"time_slice,omitempty"`
 }
 
 // String writes the step in one line, as a dry run prints it.
@@ -112,9 +119,28 @@ func (e *ImpossibleError) Error() string {
 	return text
 }
 
-// ErrBusy is wrapped by errors about GPUs that must not be touched now: other
-// processes are on them, or a mode change waits for a reset.
+// ErrBusy is what a [RefusedError] wraps.
 var ErrBusy = errors.New("the GPU is not free")
+
+// A RefusedError is a change that must not be made now: somebody else's work,
+// a pending change or a manager of the node is in the way.
+type RefusedError struct {
+	GPU    string // "GPU 0 (product name)", empty for the whole host
+	Reason string
+	Remedy string // what an operator can do; never empty
+}
+
+// Error tells why, and what to do.
+func (e *RefusedError) Error() string {
+	text := e.Reason + "; " + e.Remedy
+	if e.GPU != "" {
+		text = e.GPU + ": " + text
+	}
+	return text
+}
+
+// Unwrap gives ErrBusy.
+func (e *RefusedError) Unwrap() error { return ErrBusy }
 
 // MakePlan gives the steps from a state to a layout. It is pure. Instances that
 // already stand at their place are kept; MPS daemons are always started anew.

@@ -9,24 +9,85 @@ import (
 // A State is what a backend found on the named GPUs. It is data and goes to
 // JSON and back unchanged. The zero value is a server without named GPUs.
 type State struct {
-	GPUs []GPU `json:"gpus"`
-	// MPS holds the UUIDs of the devices of these GPUs for which this
-	// program's MPS control daemons run, sorted.
-	MPS []string `json:"mps,omitempty"`
+	System System `json:"system"`
+	GPUs   []GPU  `json:"gpus"`
+	// MPS holds the MPS control daemons that serve devices of these GPUs, this
+	// program's and others', by device.
+	MPS []Daemon `json:"mps,omitempty"`
+	// Owners are programs that manage the GPUs of this host by themselves.
+	Owners []Owner `json:"owners,omitempty"`
 }
 
-// A GPU is one physical GPU as found.
+// A System is the software that manages the GPUs. Empty means unknown.
+type System struct {
+	Driver    string `json:"driver,omitempty"`
+	NVML      string `json:"nvml,omitempty"`
+	CUDA      string `json:"cuda,omitempty"`
+	Simulated bool   `json:"simulated,omitempty"`
+}
+
+// A GPU is one physical GPU as found. What nothing tells is empty, or nil.
 type GPU struct {
 	Index       int    `json:"index"`
 	UUID        string `json:"uuid"`
 	Name        string `json:"name"` // product name
 	MemoryBytes uint64 `json:"memory_bytes"`
-	SMs         int    `json:"sms"` // with MIG off
+	SMs         int    `json:"sms"` // with MIG off; 0 if unknown
 	MIG         Mode   `json:"mig"`
 	// Profiles is what the card can make, empty without MIG.
 	Profiles  []Profile  `json:"profiles,omitempty"`
 	Instances []Instance `json:"instances,omitempty"` // by placement start
 	Processes []Process  `json:"processes,omitempty"`
+	// Holders are processes that have the GPU's device file open and are none of
+	// the Processes: monitors, persistence daemons, X servers.
+	Holders []Holder `json:"holders,omitempty"`
+
+	PCI               string `json:"pci,omitempty"`        // bus id
+	PCIDevice         uint32 `json:"pci_device,omitempty"` // device and vendor, as 0x2BB510DE
+	VBIOS             string `json:"vbios,omitempty"`
+	ComputeCapability string `json:"compute_capability,omitempty"`
+	ComputeMode       string `json:"compute_mode,omitempty"`
+	Virtualization    string `json:"virtualization,omitempty"`
+	DisplayActive     *bool  `json:"display_active,omitempty"`
+	Persistence       *bool  `json:"persistence,omitempty"`
+	ECC               *bool  `json:"ecc,omitempty"`
+	// TimeSlice is the compute policy's: default, short, medium or long.
+	TimeSlice string `json:"time_slice,omitempty"`
+}
+
+// A Daemon is an MPS control daemon.
+type Daemon struct {
+	// Device is the UUID of the device that it serves; empty if that cannot be
+	// told, and then it may be any.
+	Device string `json:"device"`
+	PID    int    `json:"pid"`
+	UID    int    `json:"uid"`
+	Pipe   string `json:"pipe"` // folder
+	Log    string `json:"log"`  // folder
+	// Own says that this program started it, perhaps in an earlier life.
+	Own bool `json:"own,omitempty"`
+	// Env are the other variables that it was started with and that a new one
+	// would need, by name.
+	Env map[string]string `json:"env,omitempty"`
+	// Clients are the pids of its clients; nil if it did not tell.
+	Clients []int `json:"clients,omitempty"`
+}
+
+// A Holder is a process that has a GPU open.
+type Holder struct {
+	PID  int    `json:"pid"`
+	Name string `json:"name"`
+	UID  int    `json:"uid"`
+}
+
+// An Owner is a program that manages GPUs by itself: it would undo, or be
+// confused by, what others change.
+type Owner struct {
+	// Name is what people call it: "mig-manager", "dra-driver", "slurm",
+	// "vgpu-manager".
+	Name string `json:"name"`
+	PID  int    `json:"pid,omitempty"`
+	Why  string `json:"why"` // what shows it
 }
 
 // A Mode is whether a GPU can have MIG, has it, and will have it after a reset.
@@ -59,8 +120,19 @@ type Profile struct {
 	SMs         int         `json:"sms"`
 	Slices      int         `json:"slices"` // compute slices
 	Placements  []Placement `json:"placements"`
+	// Attributes: "me", "-me", "me.all", "gfx", as the name's suffix.
+	Attributes []string `json:"attributes,omitempty"`
+	// Compute are the compute instances that it can be cut into, by slices.
+	Compute []ComputeProfile `json:"compute,omitempty"`
 	// Assumed marks a simulated card's invented values.
 	Assumed bool `json:"assumed,omitempty"`
+}
+
+// A ComputeProfile is a kind of compute instance within a GPU instance.
+type ComputeProfile struct {
+	Slices     int         `json:"slices"`
+	SMs        int         `json:"sms,omitempty"` // 0 if unknown
+	Placements []Placement `json:"placements"`    // in compute slices
 }
 
 // An Instance is a GPU instance as found.
@@ -79,12 +151,14 @@ type Compute struct {
 	SMs       int       `json:"sms"`
 }
 
-// A Process is a compute process on a GPU.
+// A Process is a process on a GPU.
 type Process struct {
-	PID       int    `json:"pid"`
-	Name      string `json:"name"`
-	Device    string `json:"device"` // UUID
-	UsedBytes uint64 `json:"used_bytes"`
+	PID    int    `json:"pid"`
+	Name   string `json:"name,omitempty"`
+	Device string `json:"device"`         // UUID
+	Kind   string `json:"kind,omitempty"` // "compute", "graphics", "mps" (a client of MPS)
+	// UsedBytes is the memory that it uses, nil if unknown.
+	UsedBytes *uint64 `json:"used_bytes,omitempty"`
 }
 
 // Same reports whether two instances are alike in all that a restore can bring

@@ -16,7 +16,8 @@ type Device struct {
 	UUID string `json:"uuid"`
 	// GPU is the UUID of the physical GPU; equal to UUID for a whole GPU.
 	GPU string `json:"gpu"`
-	// Name is for people and stable within a layout: "gpu0", "gpu0/1g.24gb@3".
+	// Name is for people and stable within a layout: "gpu0", "gpu0/1g.24gb@3",
+	// and where a GPU instance is cut up "gpu0/2g.10gb@4/1c@1".
 	Name string `json:"name"`
 	// Model is the card's product name as NVML tells it.
 	Model string `json:"model"`
@@ -42,6 +43,10 @@ type Instance struct {
 	// Start and Size are the placement in memory-slice units.
 	Start int `json:"start"`
 	Size  int `json:"size"`
+	// ComputeStart and ComputeSize are the compute instance's place within the
+	// GPU instance, in compute slices.
+	ComputeStart int `json:"compute_start"`
+	ComputeSize  int `json:"compute_size"`
 }
 
 // The ways in which processes share a device.
@@ -58,6 +63,9 @@ type Sharing struct {
 	// ThreadPercent is MPS's limit on the share of SMs that one client may
 	// use, 1 to 100. 0 means that no limit is set.
 	ThreadPercent int `json:"thread_percent,omitempty"`
+	// MemoryLimitBytes is MPS's limit on the device memory that one client may
+	// take, CUDA's own use included, in whole MiB. 0 means that no limit is set.
+	MemoryLimitBytes uint64 `json:"memory_limit_bytes,omitempty"`
 	// TimeSlice is the compute-policy time slice under time-slicing:
 	// "default", "short", "medium", "long". Empty leaves it as found.
 	TimeSlice string `json:"time_slice,omitempty"`

@@ -1,10 +1,9 @@
 // Package nvml is what evabench needs of NVIDIA's management library: a few
 // small interfaces over GPUs named by UUID, and a strict [Fake] of them.
 //
-// This version has no adapter to the real library. It is to come as one cgo
-// file over github.com/NVIDIA/go-nvml behind a build tag; everything else,
-// tests included, builds without cgo. Names and rules follow the NVML API
-// reference and nvml.h (API 13).
+// [Open] gives the real library, over github.com/NVIDIA/go-nvml in a file that
+// needs cgo; everything else, tests included, builds without. Names and rules
+// follow the NVML API reference and nvml.h (API 13).
 package nvml
 
 // An API is all of the library that this project uses. Implementations are
@@ -18,12 +17,16 @@ type API interface {
 
 // A Reader tells which GPUs there are and what runs on them.
 type Reader interface {
+	// System tells the versions of what answers.
+	System() (System, error)
 	// Devices lists the GPUs by index.
 	Devices() ([]Device, error)
 	// Memory tells the memory of a GPU or of a MIG device.
 	Memory(uuid string) (Memory, error)
-	// Processes lists the compute processes of a GPU, those inside its MIG
-	// devices included, or of one MIG device.
+	// Processes lists the processes of a GPU, those inside its MIG devices
+	// included, or of one MIG device: compute and graphics ones, and clients of
+	// MPS. One that is of two kinds stands once, as the later of the list that
+	// [ProcessKind] gives.
 	Processes(uuid string) ([]Process, error)
 }
 
@@ -61,19 +64,65 @@ type ModeChanger interface {
 	SetMIGMode(gpu string, on bool) (activation, ret Return)
 }
 
-// A Device is a physical GPU.
+// A System is the software that answers. Empty means unknown.
+type System struct {
+	Driver string `json:"driver,omitempty"` // such as "580.95.05"
+	NVML   string `json:"nvml,omitempty"`   // of the library
+	CUDA   string `json:"cuda,omitempty"`   // the newest that the driver has, such as "13.0"
+	// Simulated is true for a [Fake].
+	Simulated bool `json:"simulated,omitempty"`
+}
+
+// A Device is a physical GPU. What NVML does not tell is empty, or nil.
 type Device struct {
 	Index int    // changes between boots; UUID does not
 	UUID  string // "GPU-…"
 	Name  string // product name
-	// SMs is the number of streaming multiprocessors with MIG off.
+	// SMs is the number of streaming multiprocessors with MIG off; 0 if unknown
+	// (NVML tells the cores of a GPU only, and profiles their SMs).
 	SMs    int
 	Memory Memory
 	MIG    MIGMode
 	// Assumed tells in words, from a fake only, what of the card's MIG
 	// profiles was never recorded from such a card; empty if nothing.
 	Assumed string
+
+	PCI               string // bus id, "00000000:01:00.0"
+	PCIDevice         uint32 // device and vendor, as 0x2BB510DE
+	Minor             int    // N of /dev/nvidiaN; -1 if unknown
+	VBIOS             string
+	ComputeCapability string // "12.0"
+	ComputeMode       ComputeMode
+	Persistence       *bool
+	ECC               *bool // in force now
+	DisplayActive     *bool // a display is initialised on it
+	Virtualization    Virtualization
 }
+
+// A ComputeMode says which processes may use a GPU; empty means unknown. It is
+// read and never changed.
+type ComputeMode string
+
+// The compute modes.
+const (
+	ComputeDefault          ComputeMode = "default"
+	ComputeExclusiveProcess ComputeMode = "exclusive-process"
+	ComputeProhibited       ComputeMode = "prohibited"
+)
+
+// A Virtualization says whether a GPU is a virtual machine's, or is shared out
+// to some; empty means unknown.
+type Virtualization string
+
+// The virtualization modes. NVML's VGPU is a guest with a virtual GPU, the hosts
+// are those that share one out.
+const (
+	VirtualizationNone        Virtualization = "none"
+	VirtualizationPassthrough Virtualization = "passthrough"
+	VirtualizationGuest       Virtualization = "vgpu-guest"
+	VirtualizationHost        Virtualization = "vgpu-host"
+	VirtualizationHostVSGA    Virtualization = "vsga-host"
+)
 
 // A Memory is how much memory a device has and how much of it is in use.
 type Memory struct{ TotalBytes, UsedBytes uint64 }
@@ -106,8 +155,22 @@ type Profile struct {
 	// Max is how many the empty card holds.
 	Max        int
 	Placements []Placement
+	// Attributes are what the name's suffix says, from the profile's number in
+	// NVML (the enum): "me", "-me", "me.all", "gfx".
+	Attributes []string
+	// Compute are the compute instances that it can be cut into, by slices; the
+	// last takes all of it.
+	Compute []ComputeProfile
 	// Assumed is true only from a fake, for values that nobody recorded.
 	Assumed bool
+}
+
+// A ComputeProfile is a kind of compute instance within a GPU instance.
+type ComputeProfile struct {
+	Slices int `json:"slices"` // compute slices
+	SMs    int `json:"sms"`    // 0 if unknown
+	// Placements are in compute slices of the GPU instance.
+	Placements []Placement `json:"placements"`
 }
 
 // A GPUInstance is a GPU instance that exists.
@@ -152,10 +215,22 @@ func MemoryShare(profiles []Profile, at Placement) float64 {
 	return float64(at.Size) / float64(MemorySlices(profiles))
 }
 
-// A Process is a compute process on a GPU or MIG device.
+// A Process is a process on a GPU or MIG device.
 type Process struct {
-	PID       int
-	Name      string
-	Device    string // UUID of the MIG device, or of the GPU
-	UsedBytes uint64
+	PID    int
+	Name   string // empty if unknown, as for another user's
+	Device string // UUID of the MIG device, or of the GPU
+	Kind   ProcessKind
+	// UsedBytes is the memory that it uses, nil if that is unknown.
+	UsedBytes *uint64
 }
+
+// A ProcessKind is how a process uses a device.
+type ProcessKind string
+
+// The kinds of process.
+const (
+	GraphicsProcess ProcessKind = "graphics"
+	ComputeProcess  ProcessKind = "compute"
+	MPSProcess      ProcessKind = "mps" // a client of MPS
+)

@@ -9,10 +9,18 @@ type Return int
 // The returns that callers act on.
 const (
 	Success                  Return = 0
+	ErrUninitialized         Return = 1
 	ErrInvalidArgument       Return = 2
 	ErrNotSupported          Return = 3
 	ErrNoPermission          Return = 4
 	ErrNotFound              Return = 6
+	ErrInsufficientSize      Return = 7
+	ErrDriverNotLoaded       Return = 9
+	ErrTimeout               Return = 10
+	ErrLibraryNotFound       Return = 12
+	ErrFunctionNotFound      Return = 13
+	ErrGPUIsLost             Return = 15
+	ErrResetRequired         Return = 16
 	ErrInUse                 Return = 19
 	ErrInsufficientResources Return = 23
 	ErrUnknown               Return = 999
@@ -43,6 +51,22 @@ func (r Return) Error() string {
 		return "in use by another client"
 	case ErrInsufficientResources:
 		return "insufficient resources"
+	case ErrUninitialized:
+		return "not initialised"
+	case ErrInsufficientSize:
+		return "insufficient size"
+	case ErrDriverNotLoaded:
+		return "the NVIDIA driver is not loaded"
+	case ErrTimeout:
+		return "timeout"
+	case ErrLibraryNotFound:
+		return "the library libnvidia-ml.so.1 was not found"
+	case ErrFunctionNotFound:
+		return "the driver is too old for this call"
+	case ErrGPUIsLost:
+		return "the GPU is lost"
+	case ErrResetRequired:
+		return "a reset is required"
 	case ErrUnknown:
 		return "unknown error"
 	}
