@@ -25,8 +25,12 @@ var imports = map[string][]string{
 	"internal/device": {},
 	"internal/kind":   {},
 	"internal/nvml":   {},
+	"internal/mps":    {"internal/device"},
 	"analysis/stats":  {},
 	"sim/model":       {},
+
+	"internal/nvml/nvmltest": {"internal/nvml"},
+	"internal/mps/*":         {"internal/mps", "internal/device"},
 
 	// level 1: the facts, and the two that change a server
 	"results":      {"internal/device", "internal/kind", "internal/units"},
@@ -56,7 +60,9 @@ var imports = map[string][]string{
 	"collectors/sources/*":  {"collectors", "results", "internal/kind"},
 	"collectors/sourcetest": {"collectors", "results", "internal/kind"},
 	"partition/backends":    {"partition", "partition/backends/*", "internal/kind"},
-	"partition/backends/*":  {"partition", "internal/device", "internal/kind", "internal/nvml"},
+	"partition/backends/*":  {"partition", "internal/device", "internal/kind", "internal/mps", "internal/nvml"},
+	"partition/migparted":   {"partition"},
+	"partition/export":      {"partition", "partition/migparted", "internal/device"},
 	"partition/backendtest": {"partition", "internal/device"},
 	"services/launchers":    {"services", "services/launchers/*", "internal/kind"},
 	"services/launchers/*":  {"services", "results", "internal/device", "internal/kind"},
@@ -69,7 +75,7 @@ var imports = map[string][]string{
 	"sim/parameters":          {"sim/model"},
 	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/nvml"},
 	"sim/fit":                 {"sim/virtual", "sim/parameters", "scenarios", "results"},
-	"sim":                     {"sim/model", "sim/parameters", "runner", "scenarios", "loadgen", "collectors", "partition", "partition/backends/nvidia", "services", "results", "internal/device", "internal/kind", "internal/nvml"},
+	"sim":                     {"sim/model", "sim/parameters", "runner", "scenarios", "loadgen", "collectors", "partition", "partition/backends/nvidia", "services", "results", "internal/device", "internal/kind", "internal/mps", "internal/mps/*", "internal/nvml"},
 	"internal/host":           {"results"},
 	"internal/roofline":       {"loadgen", "loadgen/arrivals", "loadgen/endpoints", "loadgen/endpoints/*", "loadgen/pace", "loadgen/routers", "loadgen/stub", "results", "internal/kind"},
 	"internal/tinygguf":       {},
