@@ -15,34 +15,53 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// A Journal holds the host's lock and remembers on disk the state that GPUs
-// had before the first change, so that it can be restored after a crash. One
-// goroutine at a time uses it.
+// A Journal holds the host's lock, remembers on disk the state that GPUs had
+// before the first change, so that it can be restored after a crash, and keeps a
+// trace of what was changed. One goroutine at a time uses it.
+//
+// The state folder holds lock, which says who holds it; journal.json, while a
+// state waits to be restored; and the trace, journal.jsonl, with the one before it,
+// journal.1.jsonl.
 type Journal struct {
 	dir  string
 	lock *flock.Flock
 }
 
 // journalVersion is the version of the journal's form.
-const journalVersion = 1
+const journalVersion = 2
 
 // An entry is the journal's one file.
 type entry struct {
-	Version int       `json:"version"`
-	Begun   time.Time `json:"begun"`
-	PID     int       `json:"pid"`
-	State   State     `json:"state"`
+	Version int `json:"version"`
+	holder
+	State State `json:"state"`
+}
+
+// A Left is what a run that did not end left to be restored.
+type Left struct {
+	State State
+	Begun time.Time
+	PID   int
+	User  string // empty if unknown
+	// Command is the command line that began.
+	Command string
+	// BootID names the boot of the host that it began in; empty if unknown.
+	BootID string
+	// SameBoot reports whether that boot is this one. After a boot the instances
+	// are gone, and so are MPS daemons.
+	SameBoot bool
 }
 
 // A LockedError says that another process holds the lock.
 type LockedError struct {
-	Dir    string
-	Holder string // what the lock file says of the holder
+	Dir string
+	// Holder says who, as "pid 123 (evabench sweep x.yaml) of root since 12:03:04".
+	Holder string
 }
 
 // Error names the holder.
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("the state folder %s is locked by another evabench (%s); wait until it ends", e.Dir, e.Holder)
+	return fmt.Sprintf("the state folder %s is locked by another evabench, %s; wait until it ends", e.Dir, e.Holder)
 }
 
 // OpenJournal takes the lock of a state folder, which it makes if need be, or
@@ -59,39 +78,62 @@ func OpenJournal(dir string) (*Journal, error) {
 		return nil, fmt.Errorf("open journal: lock %s: %w", path, err)
 	}
 	if !held {
-		holder, err := os.ReadFile(path)
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("open journal: read who holds %s: %w", path, err)
 		}
-		return nil, &LockedError{Dir: dir, Holder: cmp.Or(strings.TrimSpace(string(holder)), "pid not yet written")}
+		return nil, &LockedError{Dir: dir, Holder: readHolder(text, time.Now())}
 	}
-	// Not renamed into place: the lock is on this very file.
-	if err := os.WriteFile(path, fmt.Appendf(nil, "pid %d\n", os.Getpid()), 0o644); err != nil {
+	text, err := json.Marshal(thisProcess())
+	if err == nil {
+		// Not renamed into place: the lock is on this very file.
+		err = os.WriteFile(path, append(text, '\n'), 0o644)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), lock.Unlock())
 	}
 	return &Journal{dir: dir, lock: lock}, nil
 }
 
+// readHolder gives what a lock file says in words.
+func readHolder(text []byte, now time.Time) string {
+	var h holder
+	if err := json.Unmarshal(text, &h); err != nil || h.PID == 0 {
+		return cmp.Or(strings.TrimSpace(string(text)), "pid not yet written")
+	}
+	return h.String(now)
+}
+
 func (j *Journal) path() string { return filepath.Join(j.dir, "journal.json") }
 
-// Pending gives the state that a crash left to be restored, and whether there
-// is one.
-func (j *Journal) Pending() (State, bool, error) {
+// Pending gives what a run that did not end left to be restored, and whether there
+// is something.
+func (j *Journal) Pending() (Left, bool, error) {
 	data, err := os.ReadFile(j.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return State{}, false, nil
+		return Left{}, false, nil
 	}
 	if err != nil {
-		return State{}, false, fmt.Errorf("read journal: %w", err)
+		return Left{}, false, fmt.Errorf("read journal: %w", err)
+	}
+	// The version first: the state of another one may not decode.
+	var form struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &form); err != nil {
+		return Left{}, false, fmt.Errorf("read journal %s: %w", j.path(), err)
+	}
+	if form.Version != journalVersion {
+		return Left{}, false, fmt.Errorf("read journal %s: version %d, want %d; restore with the evabench that wrote it", j.path(), form.Version, journalVersion)
 	}
 	var e entry
 	if err := json.Unmarshal(data, &e); err != nil {
-		return State{}, false, fmt.Errorf("read journal %s: %w", j.path(), err)
+		return Left{}, false, fmt.Errorf("read journal %s: %w", j.path(), err)
 	}
-	if e.Version != journalVersion {
-		return State{}, false, fmt.Errorf("read journal %s: version %d, want %d", j.path(), e.Version, journalVersion)
-	}
-	return e.State, true, nil
+	return Left{
+		State: e.State, Begun: e.Since, PID: e.PID, User: e.User, Command: e.Command,
+		BootID: e.BootID, SameBoot: e.BootID != "" && e.BootID == bootID(),
+	}, true, nil
 }
 
 // Begin writes the state and has it on disk when it returns; only then may
@@ -100,10 +142,15 @@ func (j *Journal) Begin(s State) error {
 	if _, pending, err := j.Pending(); err != nil {
 		return fmt.Errorf("begin journal: %w", err)
 	} else if pending {
-		return fmt.Errorf("begin journal: %s holds the state of an earlier run that was not restored", j.path())
+		return fmt.Errorf("begin journal: %s holds the state of an earlier run that was not restored; evabench gpu restore puts it back", j.path())
 	}
-	data, err := json.MarshalIndent(entry{Version: journalVersion, Begun: time.Now().UTC(), PID: os.Getpid(), State: s}, "", " ")
+	e := entry{Version: journalVersion, holder: thisProcess(), State: s}
+	data, err := json.MarshalIndent(e, "", " ")
 	if err != nil {
+		return fmt.Errorf("begin journal: %w", err)
+	}
+	// The trace first: were it cut off here, nothing would be pending.
+	if err := j.beginTrace(e.holder); err != nil {
 		return fmt.Errorf("begin journal: %w", err)
 	}
 	if err := renameio.WriteFile(j.path(), append(data, '\n'), 0o644); err != nil {

@@ -3,6 +3,7 @@ package partition
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/evabench/evabench/internal/device"
@@ -20,6 +21,8 @@ import (
 //	4x1g.24gb                    four instances of a profile
 //	all-1g.24gb                  as many of a profile as the GPU holds
 //	2g.48gb(mps:50)+2x1g.24gb    several profiles, each with its sharing
+//	2g.48gb(mps:50:20G)          MPS with half the SMs and 20 GiB for each client
+//	off(ts:long)                 time-slicing with the compute policy's long slice
 //	2g.10gb/2x1c                 an instance cut into two compute instances
 //	3g.20gb/2c,1c(mps)           unequal ones; the sharing is each one's own
 //	gpu0: 4x1g.24gb; gpu1: off   GPUs by index; without it, every named GPU
@@ -47,7 +50,8 @@ type Term struct {
 	// as the GPU holds, and then the term is the GPU's only one.
 	Count int
 	// Split is the compute slices of the compute instances that each instance
-	// is cut into, in order of their places; nil means one that takes all.
+	// is cut into, in order of their places; nil means one that takes all. They
+	// may leave slices unused.
 	Split []int
 	// Sharing is zero where the text gives none.
 	Sharing device.Sharing
@@ -94,10 +98,52 @@ func (t Term) String() string {
 	default:
 		text = fmt.Sprintf("%dx%s", t.Count, t.Profile)
 	}
+	text += splitText(t.whole())
 	if t.Sharing != (device.Sharing{}) {
 		text += "(" + t.Sharing.String() + ")"
 	}
 	return text
+}
+
+// whole gives the term's split; nil also for one compute instance that takes all
+// slices, which the profile's name tells.
+func (t Term) whole() []int {
+	if len(t.Split) == 1 && t.Split[0] == slicesOf(t.Profile) {
+		return nil
+	}
+	return t.Split
+}
+
+// slicesOf is the number of compute slices that a profile's name tells: 2 of
+// "2g.10gb"; 0 if it tells none.
+func slicesOf(profile string) int {
+	digits, _, _ := strings.Cut(profile, "g.")
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// splitText writes a split as layouts do, "/2c,2x1c"; nil is empty.
+func splitText(split []int) string {
+	var parts []string
+	for i := 0; i < len(split); {
+		n := 1
+		for i+n < len(split) && split[i+n] == split[i] {
+			n++
+		}
+		part := fmt.Sprintf("%dc", split[i])
+		if n > 1 {
+			part = fmt.Sprintf("%dx%dc", n, split[i])
+		}
+		parts = append(parts, part)
+		i += n
+	}
+	if parts == nil {
+		return ""
+	}
+	return "/" + strings.Join(parts, ",")
 }
 
 // WithSharing gives the layout with s wherever the text gives no sharing.
@@ -133,11 +179,12 @@ func (l *Layout) UnmarshalText(text []byte) error {
 }
 
 // mergeTerms joins neighbours that differ in nothing but their count, unless
-// that would pass MaxCount.
+// that would pass MaxCount. A split that takes all in one becomes none.
 func mergeTerms(terms []Term) []Term {
 	var out []Term
 	for _, t := range terms {
-		if n := len(out); n > 0 && t.Count != AsMany && out[n-1].Profile == t.Profile &&
+		t.Split = t.whole()
+		if n := len(out); n > 0 && t.Count != AsMany && out[n-1].Profile == t.Profile && slices.Equal(out[n-1].Split, t.Split) &&
 			out[n-1].Sharing == t.Sharing && out[n-1].Count+t.Count <= MaxCount {
 			out[n-1].Count += t.Count
 			continue

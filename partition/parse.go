@@ -77,7 +77,7 @@ var (
 	gpuRE     = regexp.MustCompile(`^gpu(0|[1-9][0-9]{0,3}) *:`)
 	termRE    = regexp.MustCompile(`^(?:(all-)|([0-9]+)x)?([1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\+me\.all|\+me|\+gfx|-me)?)`)
 	offRE     = regexp.MustCompile(`^off`)
-	splitRE   = regexp.MustCompile(`^/[0-9]*x?[0-9]*c?`)
+	splitRE   = regexp.MustCompile(`^(?:([0-9]+)x)?([0-9]+)c`)
 	sharingRE = regexp.MustCompile(`^\(([^()]*)\)`)
 )
 
@@ -132,8 +132,8 @@ func (p *parser) term() (Term, error) {
 			t.Count = n
 		}
 	}
-	if at = p.next; p.match(splitRE) != nil {
-		return t, p.fault(at, "compute-instance splits such as %q are not in this version", p.text[at:p.next])
+	if err := p.split(&t); err != nil {
+		return t, err
 	}
 	at = p.next
 	if m := p.match(sharingRE); m != nil {
@@ -144,6 +144,40 @@ func (p *parser) term() (Term, error) {
 		t.Sharing = s
 	}
 	return t, nil
+}
+
+// maxSplit is the most compute slices that a split may name together; no card
+// has more.
+const maxSplit = 16
+
+// split reads "/2x1c" or "/2c,1c" after a profile, if it is there.
+func (p *parser) split(t *Term) error {
+	if p.next >= len(p.text) || p.text[p.next] != '/' {
+		return nil
+	}
+	if t.Profile == "" {
+		return p.fault(p.next, "a GPU with MIG off cannot be cut into compute instances")
+	}
+	total := 0
+	for p.next < len(p.text) && (total == 0 || p.text[p.next] == ',') {
+		p.next++
+		at := p.next
+		m := p.match(splitRE)
+		if m == nil {
+			return p.fault(at, "want compute instances such as 2x1c or 2c,1c, not %q", p.text[at:])
+		}
+		count, size := 1, 0
+		if m[1] != "" {
+			count, _ = strconv.Atoi(m[1]) // too large a number gives the largest
+		}
+		size, _ = strconv.Atoi(m[2])
+		if count < 1 || size < 1 || count > maxSplit || size > maxSplit || total+count*size > maxSplit {
+			return p.fault(at, "%s: counts and slices of compute instances are 1 to %d together", m[0], maxSplit)
+		}
+		total += count * size
+		t.Split = append(t.Split, slices.Repeat([]int{size}, count)...)
+	}
+	return nil
 }
 
 // checkGPU refuses an entry that does not go with those before it.

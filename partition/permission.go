@@ -36,8 +36,12 @@ func (p Plan) Needs() []Permission {
 		case SetMode:
 			needs[AllowMode] = true
 			needs[AllowReset] = needs[AllowReset] || s.Resets
+		case SetTimeSlice:
+			needs[AllowSlice] = true
 		case StartMPS, StopMPS:
 			needs[AllowMPS] = true
+		case DrainMPS:
+			needs[AllowDrain] = true
 		}
 	}
 	return slices.DeleteFunc(Permissions(), func(p Permission) bool { return !needs[p] })

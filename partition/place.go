@@ -21,26 +21,35 @@ type Slot struct {
 
 // Instance is the slot as Inspect would find it, but for ids.
 func (s Slot) Instance() Instance {
-	return Instance{
-		Profile: s.Profile.Name, Placement: s.Placement,
-		Compute: []Compute{{Placement: Placement{Start: 0, Size: s.Profile.Slices}}},
+	i := Instance{Profile: s.Profile.Name, Placement: s.Placement}
+	for _, at := range s.Compute {
+		i.Compute = append(i.Compute, Compute{Placement: at})
 	}
+	return i
+}
+
+// term is the slot as layouts write it.
+func (s Slot) term() Term {
+	t := Term{Profile: s.Profile.Name, Count: 1, Sharing: s.Sharing}
+	for _, at := range s.Compute {
+		t.Split = append(t.Split, at.Size)
+	}
+	return t
 }
 
 // slots finds places for a GPU's terms, or says why there are none. The places
 // depend on nothing but the card and the terms, so that a layout is the same
 // wherever it comes from.
 func (g GPU) slots(terms []Term) ([]Slot, *ImpossibleError) {
-	if len(g.Profiles) == 0 {
-		return nil, &ImpossibleError{Reason: "has no MIG profiles (RTX PRO workstation cards offer them only in compute display mode)", Fits: "off"}
-	}
 	var wanted []Slot
-	for _, t := range terms {
-		p, ok := g.profile(t.Profile)
-		if !ok {
-			return nil, &ImpossibleError{Reason: "has no profile " + t.Profile, Fits: "instances of " + strings.Join(g.profileNames(), ", ")}
+	for i, t := range terms {
+		slot, err := g.slot(t)
+		if err != nil {
+			if len(terms) > 1 && err.Fits != "" {
+				err.Fits = g.fitting(terms, i, err.Fits)
+			}
+			return nil, err
 		}
-		slot := Slot{Profile: p, Sharing: t.Sharing}
 		if t.Count == AsMany {
 			wanted = g.most(slot)
 			break // it stands alone
@@ -53,12 +62,112 @@ func (g GPU) slots(terms []Term) ([]Slot, *ImpossibleError) {
 	return nil, g.whyNot(wanted)
 }
 
+// fitting gives terms with the i-th as it would fit, if all of them fit together,
+// else the i-th alone.
+func (g GPU) fitting(terms []Term, i int, fits string) string {
+	one, err := ParseLayout(fits)
+	if err != nil || len(one.GPUs) != 1 || len(one.GPUs[0].Terms) != 1 || one.GPUs[0].Terms[0].Count == AsMany {
+		return fits
+	}
+	all := slices.Clone(terms)
+	all[i] = one.GPUs[0].Terms[0]
+	all = mergeTerms(all)
+	if _, err := g.slots(all); err != nil {
+		return fits
+	}
+	return joinTerms(all)
+}
+
+// slot makes a slot of a term, without a place.
+func (g GPU) slot(t Term) (Slot, *ImpossibleError) {
+	p, ok := g.profile(t.Profile)
+	if !ok {
+		return Slot{}, &ImpossibleError{
+			Reason: fmt.Sprintf("has no profile %s, only %s", t.Profile, strings.Join(g.profileNames(), ", ")),
+			Fits:   Term{Profile: g.nearest(t.Profile), Count: AsMany, Sharing: t.Sharing}.String(),
+		}
+	}
+	compute, err := p.cut(t)
+	return Slot{Profile: p, Compute: compute, Sharing: t.Sharing}, err
+}
+
 func (g GPU) profileNames() []string {
 	var names []string
 	for _, p := range g.Profiles {
 		names = append(names, p.Name)
 	}
 	return names
+}
+
+// nearest is the profile of the card that is most like a name: of as many slices
+// if there is one, and plain.
+func (g GPU) nearest(name string) string {
+	apart := func(p Profile) int { return max(p.Slices-slicesOf(name), slicesOf(name)-p.Slices) }
+	return slices.MinFunc(g.Profiles, func(a, b Profile) int {
+		return cmp.Or(cmp.Compare(apart(a), apart(b)), cmp.Compare(len(a.Attributes), len(b.Attributes)), cmp.Compare(len(a.Name), len(b.Name)))
+	}).Name
+}
+
+// cut finds places for a term's compute instances within an instance of the
+// profile: in the order told, each at the lowest place after the one before. That
+// is exact, since equal compute instances are of one size.
+func (p Profile) cut(t Term) ([]Placement, *ImpossibleError) {
+	if t.whole() == nil {
+		return []Placement{{Start: 0, Size: p.Slices}}, nil
+	}
+	if placed, ok := p.cutInOrder(t.Split); ok {
+		return placed, nil
+	}
+	// What would fit: the largest first, without those that have no place.
+	var fits []int
+	sorted := slices.Clone(t.Split)
+	slices.SortFunc(sorted, func(a, b int) int { return cmp.Compare(b, a) })
+	for _, size := range sorted {
+		if _, ok := p.cutInOrder(append(slices.Clone(fits), size)); ok {
+			fits = append(fits, size)
+		}
+	}
+	var sizes []string
+	for _, c := range p.Compute {
+		sizes = append(sizes, fmt.Sprintf("%dc at %s", c.Slices, starts(c.Placements)))
+	}
+	reason := fmt.Sprintf("cannot cut %s into %s", p.Name, strings.TrimPrefix(splitText(t.Split), "/"))
+	if len(fits) == len(t.Split) {
+		reason += " in this order of places"
+	}
+	if len(sizes) > 0 {
+		reason += fmt.Sprintf(": its compute instances are %s", strings.Join(sizes, ", "))
+	}
+	t.Split = fits
+	return nil, &ImpossibleError{Reason: reason, Fits: joinTerms(mergeTerms([]Term{t}))}
+}
+
+func (p Profile) cutInOrder(split []int) ([]Placement, bool) {
+	var placed []Placement
+	end := 0
+	for _, size := range split {
+		var at *Placement
+		for _, c := range p.Compute {
+			for _, here := range c.Placements {
+				if c.Slices == size && here.Start >= end && (at == nil || here.Start < at.Start) {
+					at = &here
+				}
+			}
+		}
+		if at == nil {
+			return nil, false
+		}
+		placed, end = append(placed, *at), at.Start+at.Size
+	}
+	return placed, true
+}
+
+func starts(places []Placement) string {
+	var words []string
+	for _, p := range places {
+		words = append(words, fmt.Sprint(p.Start))
+	}
+	return join(words)
 }
 
 // most repeats a slot as often as the empty GPU holds it.
@@ -74,7 +183,7 @@ func (g GPU) most(slot Slot) []Slot {
 // or nil. It searches in memory, largest first, and takes the lowest places
 // that work.
 func place(wanted []Slot) []Slot {
-	if mediaConflict(wanted) {
+	if mediaConflict(wanted) != "" {
 		return nil
 	}
 	slots := slices.Clone(wanted)
@@ -116,23 +225,42 @@ func placeFrom(slots []Slot, n int) bool {
 	return false
 }
 
-// mediaConflict reports whether the slots want media engines twice. A +me.all
-// instance takes all of them, so that only -me ones fit beside it; one +me
-// instance fits on a GPU. NVML tells of this only by refusing. (NVIDIA MIG
-// User Guide, profiles of the A100 and of the RTX PRO 6000 Blackwell.)
-func mediaConflict(slots []Slot) bool {
+// has reports whether a profile has an attribute, such as "me": its own word, or
+// else its name's suffix.
+func (p Profile) has(attribute string) bool {
+	if len(p.Attributes) > 0 {
+		return slices.Contains(p.Attributes, attribute)
+	}
+	if strings.HasPrefix(attribute, "-") {
+		return strings.HasSuffix(p.Name, attribute)
+	}
+	return strings.HasSuffix(p.Name, "+"+attribute)
+}
+
+// mediaConflict tells in words whether the slots want media engines twice; empty
+// means that they do not. A +me.all instance takes all of them, so that only -me
+// ones fit beside it; one +me instance fits on a GPU. NVML tells of this only by
+// refusing. (NVIDIA MIG User Guide, profiles of the A100 and of the RTX PRO 6000
+// Blackwell.)
+func mediaConflict(slots []Slot) string {
 	var one, all, none int
 	for _, s := range slots {
 		switch {
-		case strings.HasSuffix(s.Profile.Name, "+me.all"):
+		case s.Profile.has("me.all"):
 			all++
-		case strings.HasSuffix(s.Profile.Name, "+me"):
+		case s.Profile.has("me"):
 			one++
-		case strings.HasSuffix(s.Profile.Name, "-me"):
+		case s.Profile.has("-me"):
 			none++
 		}
 	}
-	return one > 1 || all > 1 || (all == 1 && none != len(slots)-1)
+	switch {
+	case all > 1 || all == 1 && none != len(slots)-1:
+		return "beside +me.all, which takes all media engines, only -me instances fit"
+	case one > 1:
+		return "only one +me instance fits on a GPU"
+	}
+	return ""
 }
 
 // whyNot explains why wanted slots have no places, and offers what of them has.
@@ -149,21 +277,41 @@ func (g GPU) whyNot(wanted []Slot) *ImpossibleError {
 	var terms, others []Term
 	room := 0
 	for _, s := range kept {
-		t := Term{Profile: s.Profile.Name, Count: 1, Sharing: s.Sharing}
+		t := s.term()
 		terms = append(terms, t)
 		if s.Profile.ID == refused.Profile.ID {
 			room++
 			continue
 		}
-		t.Sharing = device.Sharing{}
+		t.Sharing, t.Split = device.Sharing{}, nil
 		others = append(others, t)
 	}
 	reason := fmt.Sprintf("has room for %d of %s", room, refused.Profile.Name)
 	if len(others) > 0 {
 		reason += " beside " + joinTerms(mergeTerms(others))
 	}
-	if mediaConflict(wanted) {
-		reason += " (one +me instance fits on a GPU; beside +me.all only -me ones do)"
+	if conflict := mediaConflict(append(slices.Clone(kept), *refused)); conflict != "" {
+		reason += ": " + conflict
+	} else if places := taken(place(kept)); places != "" {
+		reason += fmt.Sprintf(": its places start at %s, and taken are %s", starts(refused.Profile.Placements), places)
 	}
-	return &ImpossibleError{Reason: reason, Fits: joinTerms(mergeTerms(terms))}
+	fits := "off"
+	if len(terms) > 0 {
+		fits = joinTerms(mergeTerms(terms))
+	}
+	return &ImpossibleError{Reason: reason, Fits: fits}
+}
+
+// taken tells which memory slices of a GPU slots take: "0:6 by 2g.48gb, 6:3 and
+// 9:3 by 1g.24gb".
+func taken(placed []Slot) string {
+	var parts, places []string
+	for i, s := range placed {
+		places = append(places, s.Placement.String())
+		if i == len(placed)-1 || placed[i+1].Profile.ID != s.Profile.ID {
+			parts = append(parts, join(places)+" by "+s.Profile.Name)
+			places = nil
+		}
+	}
+	return strings.Join(parts, ", ")
 }

@@ -59,14 +59,18 @@ type Step struct {
 	Daemon *Daemon `json:"daemon,omitempty"`
 	// TimeSlice is what SetTimeSlice sets.
 	TimeSlice string `json:"time_slice,omitempty"`
+	// Sharing is what StartMPS is for, with its limits.
+	Sharing device.Sharing `json:"sharing,omitzero"`
 }
 
 // String writes the step in one line, as a dry run prints it.
 func (s Step) String() string {
 	gpu := fmt.Sprintf("gpu%d (%s): ", s.Index, s.GPU)
 	switch s.Action {
+	case DrainMPS:
+		return fmt.Sprintf("%sdrain the MPS daemon of %s, which is not ours (user %d, pid %d, %s)", gpu, s.Daemon.Device, s.Daemon.UID, s.Daemon.PID, s.Daemon.Pipe)
 	case StopMPS:
-		return "stop the MPS daemon of " + s.Device
+		return "stop the MPS daemon of " + s.Daemon.Device
 	case Destroy:
 		return gpu + "destroy " + s.Instance.String()
 	case SetMode:
@@ -77,13 +81,28 @@ func (s Step) String() string {
 		return text
 	case Create:
 		return gpu + "create " + s.Slot.Instance().String()
+	case SetTimeSlice:
+		return gpu + "set the time slice to " + s.TimeSlice
 	case StartMPS:
-		if s.Slot == nil {
-			return gpu + "start an MPS daemon for the whole GPU"
+		text := gpu + "start an MPS daemon for " + s.where()
+		if limits := s.Sharing.String(); s.Sharing.IsMPS() && limits != device.MPS {
+			text += " (" + limits + ")"
 		}
-		return gpu + "start an MPS daemon for " + s.Slot.Instance().String()
+		return text
 	}
 	panic("partition: unknown action " + string(s.Action))
+}
+
+// where names the device that StartMPS is for.
+func (s Step) where() string {
+	if s.Slot == nil {
+		return "the whole GPU"
+	}
+	text := s.Slot.Profile.Name + " at " + s.Slot.Placement.String()
+	if s.Compute != nil && (len(s.Slot.Compute) > 1 || s.Compute.Size != s.Slot.Profile.Slices) {
+		text += fmt.Sprintf(", %dc at %d", s.Compute.Size, s.Compute.Start)
+	}
+	return text
 }
 
 // Steps lists the plan's changes, one readable line each.
@@ -103,7 +122,9 @@ type ImpossibleError struct {
 	Layout string // canonical text
 	GPU    string // "GPU 0 (product name)", empty if no GPU is to blame
 	Reason string
-	Fits   string // what would fit instead, empty if nothing is known to
+	// Fits is what would fit instead, as the text of one GPU's part of a layout;
+	// empty if nothing is known to.
+	Fits string
 }
 
 // Error tells which layout, why not, and what would fit.
@@ -143,10 +164,10 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() error { return ErrBusy }
 
 // MakePlan gives the steps from a state to a layout. It is pure. Instances that
-// already stand at their place are kept; MPS daemons are always started anew.
-// A layout that the GPUs cannot take is an *[ImpossibleError]; a GPU that is
-// in use or waits for a reset is an error that wraps [ErrBusy]. All faults are
-// reported at once.
+// already stand at their place are kept; this program's MPS daemons are always
+// started anew; those of others are left where the plan needs nothing of their
+// device. A layout that the GPUs cannot take is an *[ImpossibleError]; a change
+// that must not be made now is a *[RefusedError]. All faults are reported at once.
 func MakePlan(s State, l Layout) (Plan, error) {
 	p := Plan{Before: s, Layout: l}
 	if err := checkGPUs(s, l); err != nil {
@@ -156,17 +177,14 @@ func MakePlan(s State, l Layout) (Plan, error) {
 	for _, g := range s.GPUs {
 		t, err := target(l, g)
 		if err != nil {
-			err.Layout, err.GPU = l.String(), g.label()
 			errs = append(errs, err)
 			continue
 		}
 		p.Targets = append(p.Targets, t)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return Plan{}, err
-	}
 	p.Changes = changes(s, p.Targets)
-	if err := checkFree(s, p.Changes); err != nil {
+	errs = append(errs, refusals(s, p.Changes)...)
+	if err := errors.Join(errs...); err != nil {
 		return Plan{}, err
 	}
 	return p, nil
@@ -191,7 +209,7 @@ func checkGPUs(s State, l Layout) error {
 		}
 	}
 	for _, g := range s.GPUs {
-		if layoutFor(l, g.Index) == nil {
+		if len(layoutFor(l, g.Index)) == 0 {
 			return impossible("it says nothing of %s; say off to turn MIG off there", g.label())
 		}
 	}
@@ -209,49 +227,99 @@ func layoutFor(l Layout, index int) []Term {
 }
 
 // target works out what a GPU is to become.
-func target(l Layout, g GPU) (Target, *ImpossibleError) {
+func target(l Layout, g GPU) (Target, error) {
 	terms := layoutFor(l, g.Index)
-	for _, t := range terms {
-		if t.Sharing.TimeSlice != "" {
-			return Target{}, &ImpossibleError{Reason: "cannot be given a time slice: setting one is not in this version"}
-		}
-	}
 	t := Target{Index: g.Index, UUID: g.UUID}
 	if terms[0].Profile == "" {
 		t.Sharing = terms[0].Sharing
 		return t, nil
 	}
+	if len(g.Profiles) == 0 {
+		if err := noProfiles(g); err != nil {
+			return Target{}, err
+		}
+	}
 	t.MIG = true
 	var err *ImpossibleError
-	t.Slots, err = g.slots(terms)
-	return t, err
+	if t.Slots, err = g.place(terms); err != nil {
+		err.Layout, err.GPU = l.String(), g.label()
+		return Target{}, err
+	}
+	return t, nil
 }
 
-// changes lists the steps: MPS daemons are stopped first and started last.
+// place gives the terms' slots, or says why there are none.
+func (g GPU) place(terms []Term) ([]Slot, *ImpossibleError) {
+	if len(g.Profiles) == 0 {
+		return nil, &ImpossibleError{Reason: "has no MIG profiles", Fits: "off"}
+	}
+	placed, err := g.slots(terms)
+	if !slices.ContainsFunc(terms, func(t Term) bool { return t.Sharing.TimeSlice != "" }) {
+		return placed, err
+	}
+	if err != nil {
+		placed, err = g.slots(withoutSlice(terms))
+	}
+	impossible := &ImpossibleError{
+		Reason: "cannot give its instances a time slice: it is one for a whole GPU with MIG off",
+		Fits:   joinTerms(withoutSlice(terms)),
+	}
+	if err != nil {
+		impossible.Fits = err.Fits
+	}
+	return nil, impossible
+}
+
+// withoutSlice gives terms that leave the time slice as found.
+func withoutSlice(terms []Term) []Term {
+	plain := slices.Clone(terms)
+	for i := range plain {
+		plain[i].Sharing.TimeSlice = ""
+	}
+	return mergeTerms(plain)
+}
+
+// changes lists the steps: MPS daemons are ended first and started last.
 func changes(s State, targets []Target) []Step {
-	var steps, starts []Step
-	for _, uuid := range s.MPS {
-		step := Step{Action: StopMPS, Device: uuid}
-		if g, ok := s.Owner(uuid); ok {
-			step.GPU, step.Index = g.UUID, g.Index
-		}
-		steps = append(steps, step)
-	}
-	for i, t := range targets {
-		steps = append(steps, t.changes(s.GPUs[i])...)
-		if !t.MIG && t.Sharing.IsMPS() {
-			starts = append(starts, Step{Action: StartMPS, GPU: t.UUID, Index: t.Index})
-		}
-		for _, slot := range t.Slots {
-			if slot.Sharing.IsMPS() {
-				starts = append(starts, Step{Action: StartMPS, GPU: t.UUID, Index: t.Index, Slot: &slot})
-			}
+	var drains, stops, steps, starts []Step
+	for _, d := range s.MPS {
+		g, known := s.Owner(d.Device)
+		step := Step{Action: StopMPS, GPU: g.UUID, Index: g.Index, Daemon: &d}
+		switch k := slices.IndexFunc(targets, func(t Target) bool { return t.UUID == g.UUID }); {
+		case d.Own:
+			stops = append(stops, step)
+		case known && k >= 0 && targets[k].needs(g, d.Device):
+			step.Action = DrainMPS
+			drains = append(drains, step)
 		}
 	}
-	return append(steps, starts...)
+	for _, t := range targets {
+		k := slices.IndexFunc(s.GPUs, func(g GPU) bool { return g.UUID == t.UUID })
+		steps = append(steps, t.changes(s.GPUs[k])...)
+		starts = append(starts, t.starts()...)
+	}
+	return slices.Concat(drains, stops, steps, starts)
 }
 
-// changes lists the steps that concern instances and mode.
+// needs reports whether the target needs something of a device of the GPU as it
+// is: to be gone, or to be shared as the layout says.
+func (t Target) needs(g GPU, uuid string) bool {
+	if g.MIG.Current != t.MIG {
+		return true
+	}
+	if uuid == g.UUID {
+		return !t.MIG && t.Sharing.Mode != ""
+	}
+	for _, i := range g.Instances {
+		if slices.ContainsFunc(i.Compute, func(c Compute) bool { return c.UUID == uuid }) {
+			k := slices.IndexFunc(t.Slots, func(s Slot) bool { return s.Instance().Same(i) })
+			return k < 0 || t.Slots[k].Sharing.Mode != ""
+		}
+	}
+	return false
+}
+
+// changes lists the steps that concern instances, mode and time slice.
 func (t Target) changes(g GPU) []Step {
 	var steps []Step
 	var kept []Instance
@@ -262,7 +330,8 @@ func (t Target) changes(g GPU) []Step {
 		}
 		steps = append(steps, Step{Action: Destroy, GPU: g.UUID, Index: g.Index, Instance: &i})
 	}
-	if g.MIG.Current != t.MIG {
+	switches := g.MIG.Current != t.MIG
+	if switches {
 		steps = append(steps, Step{Action: SetMode, GPU: g.UUID, Index: g.Index, On: t.MIG, Resets: g.MIG.Resets})
 	}
 	for _, s := range t.Slots {
@@ -270,23 +339,26 @@ func (t Target) changes(g GPU) []Step {
 			steps = append(steps, Step{Action: Create, GPU: g.UUID, Index: g.Index, Slot: &s})
 		}
 	}
+	// A reset may lose the time slice.
+	if slice := t.Sharing.TimeSlice; slice != "" && (slice != g.TimeSlice || switches) {
+		steps = append(steps, Step{Action: SetTimeSlice, GPU: g.UUID, Index: g.Index, TimeSlice: slice})
+	}
 	return steps
 }
 
-// checkFree refuses GPUs with a pending change and, where something is to be
-// changed, with processes.
-func checkFree(s State, steps []Step) error {
-	var errs []error
-	for _, g := range s.GPUs {
-		if g.MIG.Current != g.MIG.Pending {
-			errs = append(errs, fmt.Errorf("%w: %s has MIG %s; a reset or reboot must settle it first", ErrBusy, g.label(), g.MIG))
-		}
-		if !slices.ContainsFunc(steps, func(st Step) bool { return st.GPU == g.UUID }) {
+// starts lists the MPS daemons to start, one for each device.
+func (t Target) starts() []Step {
+	var steps []Step
+	if !t.MIG && t.Sharing.IsMPS() {
+		steps = append(steps, Step{Action: StartMPS, GPU: t.UUID, Index: t.Index, Sharing: t.Sharing})
+	}
+	for _, slot := range t.Slots {
+		if !slot.Sharing.IsMPS() {
 			continue
 		}
-		for _, p := range g.Processes {
-			errs = append(errs, fmt.Errorf("%w: %s runs process %d (%s) on %s", ErrBusy, g.label(), p.PID, p.Name, p.Device))
+		for _, at := range slot.Compute {
+			steps = append(steps, Step{Action: StartMPS, GPU: t.UUID, Index: t.Index, Slot: &slot, Compute: &at, Sharing: slot.Sharing})
 		}
 	}
-	return errors.Join(errs...)
+	return steps
 }

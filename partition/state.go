@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ type Daemon struct {
 	// would need, by name.
 	Env map[string]string `json:"env,omitempty"`
 	// Clients are the pids of its clients; nil if it did not tell.
-	Clients []int `json:"clients,omitempty"`
+	Clients []int `json:"clients,omitzero"`
 }
 
 // A Holder is a process that has a GPU open.
@@ -162,21 +163,50 @@ type Process struct {
 }
 
 // Same reports whether two instances are alike in all that a restore can bring
-// back, which ids and UUIDs are not.
+// back, which ids and UUIDs are not. The order of compute instances does not
+// matter.
 func (i Instance) Same(o Instance) bool {
-	return i.Profile == o.Profile && i.Placement == o.Placement &&
-		slices.EqualFunc(i.Compute, o.Compute, func(a, b Compute) bool { return a.Placement == b.Placement })
+	return i.Profile == o.Profile && i.Placement == o.Placement && slices.Equal(i.cuts(), o.cuts())
 }
 
-// String names the instance as plans do: "1g.24gb at 0:3".
+// cuts lists the places of the compute instances, by start.
+func (i Instance) cuts() []Placement {
+	var places []Placement
+	for _, c := range i.Compute {
+		places = append(places, c.Placement)
+	}
+	slices.SortFunc(places, func(a, b Placement) int { return cmp.Compare(a.Start, b.Start) })
+	return places
+}
+
+// String names the instance as plans do: "1g.24gb at 0:3", and where it is cut up
+// "2g.10gb at 4:2 with 1c at 0 and 1".
 func (i Instance) String() string {
 	text := i.Profile + " at " + i.Placement.String()
-	if len(i.Compute) == 0 {
-		text += " without compute instance"
-	} else if len(i.Compute) > 1 {
-		text += fmt.Sprintf(" with %d compute instances", len(i.Compute))
+	cuts := i.cuts()
+	switch {
+	case len(cuts) == 0:
+		return text + " without compute instance"
+	case len(cuts) == 1 && cuts[0] == Placement{Start: 0, Size: slicesOf(i.Profile)}:
+		return text
 	}
-	return text
+	var words []string
+	for k, c := range cuts {
+		word := fmt.Sprint(c.Start)
+		if k == 0 || cuts[k-1].Size != c.Size {
+			word = fmt.Sprintf("%dc at %d", c.Size, c.Start)
+		}
+		words = append(words, word)
+	}
+	return text + " with " + join(words)
+}
+
+// join writes a list in words: "a, b and c".
+func join(words []string) string {
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+	}
+	return strings.Join(words, "")
 }
 
 // profile finds a profile of the card by name.
@@ -201,107 +231,6 @@ func (g GPU) devices() []string {
 		}
 	}
 	return uuids
-}
-
-// Owner gives the GPU that a device is or is part of, in this state.
-func (s State) Owner(uuid string) (GPU, bool) {
-	for _, g := range s.GPUs {
-		if slices.Contains(g.devices(), uuid) {
-			return g, true
-		}
-	}
-	return GPU{}, false
-}
-
-// Differences tells in words how now differs from s in what a restore brings
-// back: the GPUs, their MIG modes and instances with placements, and MPS
-// daemons. Ids and UUIDs of instances, GPU indices and processes are not
-// compared. None means that now is s again.
-func (s State) Differences(now State) []string {
-	var out []string
-	for _, want := range s.GPUs {
-		k := slices.IndexFunc(now.GPUs, func(g GPU) bool { return g.UUID == want.UUID })
-		if k < 0 {
-			out = append(out, fmt.Sprintf("%s %s is gone", want.label(), want.UUID))
-			continue
-		}
-		out = append(out, want.differences(now.GPUs[k])...)
-	}
-	if got, want := now.mpsPlaces(now.MPS), s.mpsPlaces(s.restorableMPS(now)); !slices.Equal(got, want) {
-		out = append(out, fmt.Sprintf("MPS daemons run for [%s], not for [%s]", strings.Join(got, ", "), strings.Join(want, ", ")))
-	}
-	return out
-}
-
-func (g GPU) differences(now GPU) []string {
-	var out []string
-	if now.MIG != g.MIG {
-		out = append(out, fmt.Sprintf("%s: MIG is %s, not %s", g.label(), now.MIG, g.MIG))
-	}
-	for _, i := range g.Instances {
-		if !slices.ContainsFunc(now.Instances, i.Same) {
-			out = append(out, fmt.Sprintf("%s: %s is missing", g.label(), i))
-		}
-	}
-	for _, i := range now.Instances {
-		if !slices.ContainsFunc(g.Instances, i.Same) {
-			out = append(out, fmt.Sprintf("%s: %s is extra", g.label(), i))
-		}
-	}
-	return out
-}
-
-// restorableMPS lists the daemons of s that can run: one whose device was gone
-// already in s cannot be started again once it has stopped.
-func (s State) restorableMPS(now State) []string {
-	var list []string
-	for _, uuid := range s.MPS {
-		if _, known := s.Owner(uuid); known || slices.Contains(now.MPS, uuid) {
-			list = append(list, uuid)
-		}
-	}
-	return list
-}
-
-// mpsPlaces names devices in a way that survives a re-made instance, sorted.
-func (s State) mpsPlaces(uuids []string) []string {
-	var places []string
-	for _, uuid := range uuids {
-		places = append(places, s.place(uuid))
-	}
-	slices.Sort(places)
-	return places
-}
-
-// place names a device by GPU and placement; one that is no more by UUID.
-func (s State) place(uuid string) string {
-	for _, g := range s.GPUs {
-		if g.UUID == uuid {
-			return uuid
-		}
-		for _, i := range g.Instances {
-			for _, c := range i.Compute {
-				if c.UUID == uuid {
-					return fmt.Sprintf("%s/%s@%d/%d", g.UUID, i.Profile, i.Placement.Start, c.Placement.Start)
-				}
-			}
-		}
-	}
-	return uuid
-}
-
-// Again finds, in s, the device that another state calls uuid: the same GPU, or
-// the compute instance at the same place, whatever its UUID is now.
-func (s State) Again(other State, uuid string) (string, bool) {
-	place := other.place(uuid)
-	for _, g := range s.GPUs {
-		for _, candidate := range g.devices() {
-			if s.place(candidate) == place {
-				return candidate, true
-			}
-		}
-	}
-	return "", false
 }
 
 // String writes a mode in words.

@@ -6,7 +6,9 @@ package device
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 )
 
 // A Device is one thing that work runs on: a whole GPU, or a MIG compute
@@ -74,13 +76,24 @@ type Sharing struct {
 // IsMPS reports whether processes share through MPS.
 func (s Sharing) IsMPS() bool { return s.Mode == MPS }
 
-// String writes a sharing as layouts do: "ts", "ts:short", "mps", "mps:50".
+// String writes a sharing as layouts do: "ts", "ts:short", "mps", "mps:50",
+// "mps:20G", "mps:50:512M". A memory limit is in GiB where it is whole ones, else
+// in MiB.
 func (s Sharing) String() string {
 	switch {
-	case s.IsMPS() && s.ThreadPercent > 0:
-		return fmt.Sprintf("mps:%d", s.ThreadPercent)
 	case s.IsMPS():
-		return MPS
+		text := MPS
+		if s.ThreadPercent > 0 {
+			text += fmt.Sprintf(":%d", s.ThreadPercent)
+		}
+		switch {
+		case s.MemoryLimitBytes == 0:
+		case s.MemoryLimitBytes%gib == 0:
+			text += fmt.Sprintf(":%dG", s.MemoryLimitBytes/gib)
+		default:
+			text += fmt.Sprintf(":%dM", s.MemoryLimitBytes/mib)
+		}
+		return text
 	case s.TimeSlice != "":
 		return "ts:" + s.TimeSlice
 	default:
@@ -88,24 +101,44 @@ func (s Sharing) String() string {
 	}
 }
 
-// ParseSharing reads what [Sharing.String] writes.
+const (
+	mib = 1 << 20
+	gib = 1 << 30
+)
+
+// mpsRE is MPS with its limits, each without leading zeros; six digits are
+// beyond any card's memory.
+var mpsRE = regexp.MustCompile(`^mps(?::([1-9][0-9]{0,5}))?(?::([1-9][0-9]{0,5})([GM]))?$`)
+
+// ParseSharing reads what [Sharing.String] writes, and a memory limit in MiB that
+// is whole GiB.
 func ParseSharing(text string) (Sharing, error) {
 	switch text {
 	case TimeSlicing:
 		return Sharing{Mode: TimeSlicing}, nil
-	case MPS:
-		return Sharing{Mode: MPS}, nil
 	case "ts:default", "ts:short", "ts:medium", "ts:long":
 		return Sharing{Mode: TimeSlicing, TimeSlice: text[len("ts:"):]}, nil
 	}
-	var percent int
-	if n, err := fmt.Sscanf(text, "mps:%d", &percent); n == 1 && err == nil && text == fmt.Sprintf("mps:%d", percent) {
-		if percent < 1 || percent > 100 {
+	m := mpsRE.FindStringSubmatch(text)
+	if m == nil {
+		return Sharing{}, fmt.Errorf("sharing %q is none of ts, ts:default, ts:short, ts:medium, ts:long, mps, mps:1 to mps:100 (percent of the SMs), "+
+			"mps:20G or mps:512M (memory limit of each client), mps:50:20G (both)", text)
+	}
+	s := Sharing{Mode: MPS}
+	if m[1] != "" {
+		s.ThreadPercent, _ = strconv.Atoi(m[1]) // at most six digits
+		if s.ThreadPercent > 100 {
 			return Sharing{}, fmt.Errorf("sharing %q: the thread percentage is 1 to 100", text)
 		}
-		return Sharing{Mode: MPS, ThreadPercent: percent}, nil
 	}
-	return Sharing{}, fmt.Errorf("sharing %q is none of ts, ts:default, ts:short, ts:medium, ts:long, mps, mps:1 to mps:100", text)
+	if m[2] != "" {
+		n, _ := strconv.ParseUint(m[2], 10, 64) // at most six digits
+		s.MemoryLimitBytes = n * mib
+		if m[3] == "G" {
+			s.MemoryLimitBytes = n * gib
+		}
+	}
+	return s, nil
 }
 
 // Environ gives Env as "NAME=value", sorted, for a process.

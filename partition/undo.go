@@ -1,0 +1,43 @@
+package partition
+
+import "fmt"
+
+// Undo lists what a restore will put back after the plan, in words and in order,
+// as a dry run prints it.
+func (p Plan) Undo() []string {
+	var out []string
+	each := func(action Action, words func(gpu string, s Step) string) {
+		for _, s := range p.Changes {
+			if s.Action == action {
+				out = append(out, words(fmt.Sprintf("gpu%d (%s): ", s.Index, s.GPU), s))
+			}
+		}
+	}
+	each(StartMPS, func(gpu string, s Step) string { return gpu + "stop the MPS daemon of " + s.where() })
+	each(Create, func(gpu string, s Step) string { return gpu + "destroy " + s.Slot.Instance().String() })
+	each(SetMode, func(_ string, s Step) string {
+		s.On = !s.On
+		return s.String() + " again"
+	})
+	each(Destroy, func(gpu string, s Step) string {
+		return gpu + "create " + s.Instance.String() + " again, perhaps with other UUIDs"
+	})
+	each(SetTimeSlice, func(gpu string, s Step) string {
+		return gpu + "set the time slice to " + p.timeSlice(s.GPU) + " again"
+	})
+	each(StopMPS, func(_ string, s Step) string { return "start the MPS daemon of " + s.Daemon.Device + " again" })
+	each(DrainMPS, func(gpu string, s Step) string {
+		return fmt.Sprintf("%sstart the MPS daemon of %s again, as user %d in %s", gpu, s.Daemon.Device, s.Daemon.UID, s.Daemon.Pipe)
+	})
+	return out
+}
+
+// timeSlice is the time slice that a GPU had before.
+func (p Plan) timeSlice(uuid string) string {
+	for _, g := range p.Before.GPUs {
+		if g.UUID == uuid {
+			return g.TimeSlice
+		}
+	}
+	return ""
+}
