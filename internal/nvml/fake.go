@@ -21,8 +21,11 @@ import (
 // the last call did. MIG UUIDs are new at each creation. A process that has
 // ended is forgotten, as a driver forgets it.
 //
-// The cards are those of the table that [CardNames] names. What of them was
-// never recorded from hardware stands in [Device].Assumed.
+// The cards are those of the table that [CardNames] names. What of their
+// profiles was never recorded from hardware stands in [Device].Assumed. Invented
+// for all of them, within what a card can have, are the PCI bus id, the minor
+// number (the index), persistence and ECC (both on); the texts of driver,
+// library and VBIOS say that they are simulated.
 //
 // Note: processes are real. A simulated server is one process however many
 // instances of services it plays, and has one row on each device with their
@@ -111,6 +114,9 @@ func (f *Fake) locked(use func(fakeFile) error) (err error) {
 		return fmt.Errorf("read %s: version %d, want %d", f.path, file.Version, fakeVersion)
 	}
 	for _, c := range file.Cards {
+		if c == nil {
+			return fmt.Errorf("read %s: a card is null", f.path)
+		}
 		if err := c.complete(f.alive); err != nil {
 			return fmt.Errorf("read %s: %w", f.path, err)
 		}
@@ -147,39 +153,4 @@ func writeFake(path string, file fakeFile) (err error) {
 func fakeUUID(prefix, name string, n int) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "evabench simulated %s %s %d", prefix, name, n))
 	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", prefix, h[:4], h[4:6], h[6:8], h[8:10], h[10:16])
-}
-
-// AddProcess enters a compute process on a MIG device or, with MIG off, on a
-// GPU. It is ErrInvalidArgument to enter it on a GPU with MIG on, and
-// ErrInsufficientResources if the memory does not suffice. Entering the same
-// pid and device again replaces what it uses.
-func (f *Fake) AddProcess(device string, pid int, name string, usedBytes uint64) error {
-	return f.change(func(cards []*fakeCard) error {
-		c, total, err := findDevice(cards, device)
-		if err != nil {
-			return fmt.Errorf("enter process %d on %s: %w", pid, device, err)
-		}
-		if device == c.UUID && c.Mode.Current {
-			return fmt.Errorf("enter process %d on %s, which has MIG on: %w", pid, device, ErrInvalidArgument)
-		}
-		c.removeProcess(device, pid)
-		if c.usedOn(device)+usedBytes > total {
-			return fmt.Errorf("enter process %d on %s: %w", pid, device, ErrInsufficientResources)
-		}
-		c.Processes = append(c.Processes, fakeProcess{PID: pid, Name: name, Device: device, UsedBytes: usedBytes})
-		return nil
-	})
-}
-
-// RemoveProcess takes a process from a device. One that is not there is
-// ErrNotFound.
-func (f *Fake) RemoveProcess(device string, pid int) error {
-	return f.change(func(cards []*fakeCard) error {
-		for _, c := range cards {
-			if c.removeProcess(device, pid) {
-				return nil
-			}
-		}
-		return fmt.Errorf("remove process %d from %s: %w", pid, device, ErrNotFound)
-	})
 }

@@ -8,6 +8,11 @@ import (
 
 var _ API = (*Fake)(nil)
 
+// System tells that all is simulated.
+func (f *Fake) System() (System, error) {
+	return System{Driver: "simulated", NVML: "simulated", CUDA: "simulated", Simulated: true}, nil
+}
+
 // Devices lists the cards.
 func (f *Fake) Devices() (devices []Device, err error) {
 	err = f.read(func(cards []*fakeCard) error {
@@ -41,7 +46,7 @@ func (f *Fake) Processes(uuid string) (processes []Process, err error) {
 		}
 		for _, p := range c.Processes {
 			if c.on(p, uuid) {
-				processes = append(processes, Process(p))
+				processes = append(processes, p.read())
 			}
 		}
 		return nil
@@ -49,14 +54,16 @@ func (f *Fake) Processes(uuid string) (processes []Process, err error) {
 	return processes, err
 }
 
-// Profiles lists the profiles of the card's table.
+// Profiles lists the profiles of the card's table, none in display mode.
 func (f *Fake) Profiles(gpu string) (profiles []Profile, err error) {
 	err = f.read(func(cards []*fakeCard) error {
 		c, err := findGPU(cards, gpu)
 		if err != nil {
 			return err
 		}
-		profiles = c.profiles
+		if !c.State.DisplayMode {
+			profiles = c.profiles
+		}
 		return nil
 	})
 	return profiles, err
@@ -140,7 +147,7 @@ func (f *Fake) CreateComputeInstance(gpu string, gi int, at Placement) (made Com
 		if err != nil {
 			return err
 		}
-		if at.Start < 0 || at.Size < 1 || at.Start+at.Size > p.Slices {
+		if !p.fitsCompute(at) {
 			return ErrInvalidArgument
 		}
 		if slices.ContainsFunc(i.Compute, func(k fakeCompute) bool { return overlap(k.Placement, at) }) {
@@ -200,24 +207,31 @@ func (f *Fake) DestroyGPUInstance(gpu string, gi int) error {
 	})
 }
 
-// SetMIGMode changes the mode at once if nothing runs and no instance exists.
-// Else a card that resets for it leaves the change pending with an activation
-// of ErrInUse, and another refuses with a return of ErrInUse.
+// SetMIGMode changes the mode at once if nothing runs, no instance exists and no
+// display is active. Else a card that resets for it leaves the change pending
+// with an activation of ErrInUse, and another refuses with a return of ErrInUse.
+// A card passed through to a virtual machine that would reset leaves it pending
+// with ErrResetRequired. Asking for the mode in force takes a pending one back.
 func (f *Fake) SetMIGMode(gpu string, on bool) (activation, ret Return) {
 	err := f.change(func(cards []*fakeCard) error {
 		c, err := findGPU(cards, gpu)
 		if err != nil {
 			return err
 		}
-		idle := len(c.Instances) == 0 && len(c.Processes) == 0
+		idle := len(c.Instances) == 0 && len(c.Processes) == 0 && !c.State.DisplayActive
 		switch {
-		case idle || c.Mode.Current == on:
-			c.Mode.Current, c.Mode.Pending = on, on
-		case c.resets():
+		case c.State.DisplayMode || c.State.Virtualization == VirtualizationGuest:
+			return ErrNotSupported
+		case c.Mode.Current == on:
 			c.Mode.Pending = on
-			activation = ErrInUse
-		default:
+		case c.State.Held || !idle && c.resets():
+			c.Mode.Pending, activation = on, ErrInUse
+		case !idle:
 			return ErrInUse
+		case c.resets() && c.State.Virtualization == VirtualizationPassthrough:
+			c.Mode.Pending, activation = on, ErrResetRequired
+		default:
+			c.Mode.Current, c.Mode.Pending = on, on
 		}
 		return nil
 	})
@@ -228,10 +242,6 @@ func (f *Fake) SetMIGMode(gpu string, on bool) (activation, ret Return) {
 		return Success, r
 	}
 	return Success, ErrUnknown
-}
-
-func overlap(a, b Placement) bool {
-	return a.Start < b.Start+b.Size && b.Start < a.Start+a.Size
 }
 
 // freeID gives the smallest number that no item has.

@@ -2,6 +2,7 @@ package nvml
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ type fakeCard struct {
 		Current bool `json:"current"`
 		Pending bool `json:"pending"`
 	} `json:"mig"`
+	State     FakeState      `json:"state,omitzero"`
 	Instances []fakeInstance `json:"instances"`
 	Processes []fakeProcess  `json:"processes"`
 	// Made counts the MIG devices ever made, for their UUIDs.
@@ -41,10 +43,29 @@ type fakeCompute struct {
 }
 
 type fakeProcess struct {
-	PID       int    `json:"pid"`
-	Name      string `json:"name"`
-	Device    string `json:"device"`
-	UsedBytes uint64 `json:"used_bytes"`
+	PID       int         `json:"pid"`
+	Name      string      `json:"name"`
+	Device    string      `json:"device"`
+	Kind      ProcessKind `json:"kind"`
+	UsedBytes *uint64     `json:"used_bytes"` // null: unknown
+	Foreign   bool        `json:"foreign,omitempty"`
+}
+
+func newFakeProcess(p Process) fakeProcess {
+	return fakeProcess{PID: p.PID, Name: p.Name, Device: p.Device, Kind: p.Kind, UsedBytes: p.UsedBytes}
+}
+
+// usedBytes counts unknown memory as none.
+func (p fakeProcess) usedBytes() uint64 {
+	if p.UsedBytes == nil {
+		return 0
+	}
+	return *p.UsedBytes
+}
+
+// read tells of the process as the API does.
+func (p fakeProcess) read() Process {
+	return Process{PID: p.PID, Name: p.Name, Device: p.Device, Kind: p.Kind, UsedBytes: p.UsedBytes}
 }
 
 // complete looks the model up and forgets processes that have ended.
@@ -57,12 +78,49 @@ func (c *fakeCard) complete(alive func(pid int) bool) error {
 	if c.profiles, err = found.profiles(); err != nil {
 		return err
 	}
-	for _, i := range c.Instances {
-		if _, err := c.profile(i.Profile); err != nil {
+	if err := c.valid(); err != nil {
+		return fmt.Errorf("GPU %s: %w", c.UUID, err)
+	}
+	c.Processes = slices.DeleteFunc(c.Processes, func(p fakeProcess) bool { return !p.Foreign && !alive(p.PID) })
+	return nil
+}
+
+// valid reports what no call of the API could have left in the file.
+func (c *fakeCard) valid() error {
+	if len(c.Instances) > 0 && !c.Mode.Current {
+		return errors.New("instances with MIG off")
+	}
+	for n, i := range c.Instances {
+		p, err := c.profile(i.Profile)
+		if err != nil {
 			return fmt.Errorf("instance of profile %q: %w", i.Profile, err)
 		}
+		if !slices.Contains(p.Placements, i.Placement) {
+			return fmt.Errorf("%s cannot be at %v", i.Profile, i.Placement)
+		}
+		for _, other := range c.Instances[:n] {
+			if other.ID == i.ID || overlap(other.Placement, i.Placement) {
+				return fmt.Errorf("instances %d and %d have one place or number", other.ID, i.ID)
+			}
+		}
+		if err := i.valid(p); err != nil {
+			return err
+		}
 	}
-	c.Processes = slices.DeleteFunc(c.Processes, func(p fakeProcess) bool { return !alive(p.PID) })
+	return nil
+}
+
+func (i fakeInstance) valid(p Profile) error {
+	for n, k := range i.Compute {
+		if !p.fitsCompute(k.Placement) {
+			return fmt.Errorf("compute instance %d of %s cannot be at %v", k.ID, i.Profile, k.Placement)
+		}
+		for _, other := range i.Compute[:n] {
+			if other.ID == k.ID || overlap(other.Placement, k.Placement) {
+				return fmt.Errorf("compute instances %d and %d of %s have one place or number", other.ID, k.ID, i.Profile)
+			}
+		}
+	}
 	return nil
 }
 
@@ -70,13 +128,19 @@ func (c *fakeCard) resets() bool { return c.card.ModeChange == "gpu-reset" }
 
 func (c *fakeCard) totalBytes() uint64 { return uint64(c.card.MemoryGB) << 30 }
 
+// device tells of the card; see [Fake] for what is invented.
 func (c *fakeCard) device() Device {
-	return Device{
-		Index: c.Index, UUID: c.UUID, Name: c.Model, SMs: c.card.SMs,
-		Memory:  Memory{TotalBytes: c.totalBytes(), UsedBytes: c.usedOn(c.UUID)},
-		MIG:     MIGMode{Supported: true, Current: c.Mode.Current, Pending: c.Mode.Pending, Resets: c.resets()},
-		Assumed: c.card.assumed(),
-	}
+	yes := true
+	d := c.card.device()
+	d.Index, d.UUID, d.Minor = c.Index, c.UUID, c.Index
+	d.Memory.UsedBytes = c.usedOn(c.UUID)
+	d.MIG.Current, d.MIG.Pending = c.Mode.Current, c.Mode.Pending
+	d.PCI, d.VBIOS = fmt.Sprintf("00000000:%02X:00.0", c.Index+1), "simulated"
+	d.Persistence, d.ECC = &yes, &yes
+	d.DisplayActive = &c.State.DisplayActive
+	d.ComputeMode = cmp.Or(c.State.ComputeMode, ComputeDefault)
+	d.Virtualization = cmp.Or(c.State.Virtualization, VirtualizationNone)
+	return d
 }
 
 func (c *fakeCard) profile(name string) (Profile, error) {
@@ -107,7 +171,7 @@ func (c *fakeCard) usedOn(device string) uint64 {
 	var used uint64
 	for _, p := range c.Processes {
 		if c.on(p, device) {
-			used += p.UsedBytes
+			used += p.usedBytes()
 		}
 	}
 	// Compute instances share the memory of their GPU instance.
@@ -117,7 +181,7 @@ func (c *fakeCard) usedOn(device string) uint64 {
 		}
 		for _, p := range c.Processes {
 			if p.Device != device && slices.ContainsFunc(i.Compute, func(k fakeCompute) bool { return k.UUID == p.Device }) {
-				used += p.UsedBytes
+				used += p.usedBytes()
 			}
 		}
 	}

@@ -88,7 +88,7 @@ type Device struct {
 	Assumed string
 
 	PCI               string // bus id, "00000000:01:00.0"
-	PCIDevice         uint32 // device and vendor, as 0x2BB510DE
+	PCIDevice         uint32 // device and vendor, as 0x2BB510DE; 0 if unknown
 	Minor             int    // N of /dev/nvidiaN; -1 if unknown
 	VBIOS             string
 	ComputeCapability string // "12.0"

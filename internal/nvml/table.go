@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -21,6 +22,8 @@ type card struct {
 	MemoryGB   int           `json:"memory_gb"`
 	SMs        int           `json:"sm_total"`
 	ModeChange string        `json:"mode_change"` // "gpu-reset" or "no-reset"
+	Capability string        `json:"compute_capability"`
+	PCIDevice  string        `json:"pci_device"` // "0x2BB510DE"; empty if unknown
 	Notes      []string      `json:"notes"`
 	Profiles   []cardProfile `json:"profiles"`
 }
@@ -58,7 +61,7 @@ var cards = sync.OnceValues(func() ([]card, error) {
 	return table.Cards, nil
 })
 
-// CardNames lists the GPU models that a [Fake] can be.
+// CardNames lists the GPU models that a [Fake] can be and [TableCard] knows.
 func CardNames() ([]string, error) {
 	all, err := cards()
 	if err != nil {
@@ -71,6 +74,33 @@ func CardNames() ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// TableCard gives a GPU model of the table, as one with MIG off would tell of
+// itself, and its profiles, for plans without a GPU. Index, UUID and what else
+// belongs to one piece of hardware is not set, and Minor is -1. A model whose
+// profiles were not published is refused with the reason, an unknown one with
+// the names that are known.
+func TableCard(name string) (Device, []Profile, error) {
+	c, err := findCard(name)
+	if err != nil {
+		return Device{}, nil, err
+	}
+	profiles, err := c.profiles()
+	return c.device(), profiles, err
+}
+
+// device is what all GPUs of the model have in common.
+func (c card) device() Device {
+	id, err := strconv.ParseUint(c.PCIDevice, 0, 32)
+	if err != nil {
+		id = 0
+	}
+	return Device{
+		Name: c.GPU, SMs: c.SMs, Memory: Memory{TotalBytes: uint64(c.MemoryGB) << 30},
+		MIG: MIGMode{Supported: true, Resets: c.ModeChange == "gpu-reset"}, Assumed: c.assumed(),
+		Minor: -1, PCIDevice: uint32(id), ComputeCapability: c.Capability,
+	}
 }
 
 // findCard gives the card of a name and refuses one whose profiles are not
@@ -90,7 +120,7 @@ func findCard(name string) (card, error) {
 	if err != nil {
 		return card{}, err
 	}
-	return card{}, fmt.Errorf("simulate GPU %q: not in the table; known: %s", name, strings.Join(known, ", "))
+	return card{}, fmt.Errorf("GPU %q: not in the table; known: %s", name, strings.Join(known, ", "))
 }
 
 // known gives the profile's numbers, and whether they are invented. Not ok are
@@ -109,7 +139,7 @@ func (p cardProfile) known() (n cardNumbers, invented, ok bool) {
 // numbers are unknown, which it leaves out.
 func (c card) profiles() ([]Profile, error) {
 	if len(c.Profiles) == 0 {
-		return nil, fmt.Errorf("simulate GPU %q: its MIG profiles are not public: %s", c.GPU, strings.Join(c.Notes, " "))
+		return nil, fmt.Errorf("GPU %q: its MIG profiles are not public: %s", c.GPU, strings.Join(c.Notes, " "))
 	}
 	profiles := make([]Profile, 0, len(c.Profiles))
 	for _, p := range c.Profiles {
@@ -119,12 +149,14 @@ func (c card) profiles() ([]Profile, error) {
 		}
 		profiles = append(profiles, Profile{
 			ID: *n.ID, Name: p.Name, MemoryBytes: gib(*n.MemoryGiB), SMs: *n.SMs, Slices: p.Slices,
-			Max: p.MaxInstances, Placements: slices.Clone(n.Placements), Assumed: invented,
+			Max: p.MaxInstances, Placements: slices.Clone(n.Placements), Attributes: slices.Clone(p.Attributes),
+			Assumed: invented,
 		})
 	}
 	if len(profiles) == 0 {
-		return nil, fmt.Errorf("simulate GPU %q: memory, SMs or placements of all its profiles were never published", c.GPU)
+		return nil, fmt.Errorf("GPU %q: memory, SMs or placements of all its profiles were never published", c.GPU)
 	}
+	withCompute(profiles)
 	return profiles, nil
 }
 

@@ -1,0 +1,240 @@
+package nvml
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func mustState(t *testing.T, f *Fake, gpu string, s FakeState) {
+	t.Helper()
+	if err := f.SetState(gpu, s); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.State(gpu); err != nil || got != s {
+		t.Fatalf("State() = %+v, %v; want %+v", got, err, s)
+	}
+}
+
+func firstDevice(t *testing.T, f *Fake) Device {
+	t.Helper()
+	devices, err := f.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return devices[0]
+}
+
+// TestFakeSetMIGMode: what each state makes of switching MIG on.
+func TestFakeSetMIGMode(t *testing.T) {
+	const a100 = "NVIDIA A100 40GB"
+	for _, tt := range []struct {
+		name, card       string
+		state            FakeState
+		activation, ret  Return
+		current, pending bool
+	}{
+		{"idle", pro6000, FakeState{}, Success, Success, true, true},
+		{"display mode", pro6000, FakeState{DisplayMode: true}, Success, ErrNotSupported, false, false},
+		{"display", pro6000, FakeState{DisplayActive: true}, Success, ErrInUse, false, false},
+		{"display, resets", a100, FakeState{DisplayActive: true}, ErrInUse, Success, false, true},
+		{"held", pro6000, FakeState{Held: true}, ErrInUse, Success, false, true},
+		{"held, resets", a100, FakeState{Held: true}, ErrInUse, Success, false, true},
+		{"guest", pro6000, FakeState{Virtualization: VirtualizationGuest}, Success, ErrNotSupported, false, false},
+		{"passthrough", pro6000, FakeState{Virtualization: VirtualizationPassthrough}, Success, Success, true, true},
+		{"passthrough, resets", a100, FakeState{Virtualization: VirtualizationPassthrough}, ErrResetRequired, Success, false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, gpu := newFake(t, tt.card)
+			mustState(t, f, gpu, tt.state)
+			if activation, ret := f.SetMIGMode(gpu, true); activation != tt.activation || ret != tt.ret {
+				t.Errorf("SetMIGMode = %v, %v; want %v, %v", activation, ret, tt.activation, tt.ret)
+			}
+			d := firstDevice(t, f)
+			if d.MIG.Current != tt.current || d.MIG.Pending != tt.pending {
+				t.Errorf("mode %+v, want current %t, pending %t", d.MIG, tt.current, tt.pending)
+			}
+			if *d.DisplayActive != tt.state.DisplayActive {
+				t.Errorf("display active %t, want %t", *d.DisplayActive, tt.state.DisplayActive)
+			}
+			if tt.pending && !tt.current { // for ever: asking again changes nothing, taking back does
+				if f.SetMIGMode(gpu, true); firstDevice(t, f).MIG.Current {
+					t.Error("the second try changed the mode")
+				}
+				if activation, ret := f.SetMIGMode(gpu, false); activation != Success || ret != Success || firstDevice(t, f).MIG.Pending {
+					t.Errorf("taking it back gave %v, %v and %+v", activation, ret, firstDevice(t, f).MIG)
+				}
+			}
+		})
+	}
+}
+
+func TestFakeDevice(t *testing.T) {
+	f, gpu := newFake(t, pro6000, pro6000)
+	devices, err := f.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, d := range devices {
+		if d.Minor != n || d.Index != n || d.ComputeMode != ComputeDefault || d.Virtualization != VirtualizationNone ||
+			*d.DisplayActive || d.VBIOS != "simulated" || d.ComputeCapability != "12.0" || d.PCIDevice != 0x2BB510DE {
+			t.Errorf("device %d is %+v", n, d)
+		}
+	}
+	if devices[0].PCI == devices[1].PCI || devices[0].UUID == devices[1].UUID {
+		t.Error("two cards have one bus id or UUID")
+	}
+	if s, err := f.System(); err != nil || !s.Simulated || !strings.Contains(s.Driver, "simulated") {
+		t.Errorf("System() = %+v, %v", s, err)
+	}
+	mustState(t, f, gpu, FakeState{DisplayMode: true, ComputeMode: ComputeExclusiveProcess, Virtualization: VirtualizationHost})
+	if d := firstDevice(t, f); d.ComputeMode != ComputeExclusiveProcess || d.Virtualization != VirtualizationHost {
+		t.Errorf("device %+v does not show its state", d)
+	}
+	if p, err := f.Profiles(gpu); err != nil || len(p) != 0 {
+		t.Errorf("Profiles() in display mode = %v, %v; want none", p, err)
+	}
+	if err := f.SetState("GPU-none", FakeState{}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("SetState of an unknown GPU gave %v", err)
+	}
+}
+
+// TestFakeProcesses: kinds, unknown memory, and processes that are not ours.
+func TestFakeProcesses(t *testing.T) {
+	f, gpu := newFake(t, pro6000)
+	used := uint64(5)
+	own := Process{PID: os.Getpid(), Name: "engine", Device: gpu, Kind: ComputeProcess, UsedBytes: &used}
+	foreign := Process{PID: 1 << 30, Name: "", Device: gpu, Kind: GraphicsProcess}
+	for _, err := range []error{f.AddProcessOf(own), f.AddForeign(foreign)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	own.Kind = MPSProcess // it stands once, as the later kind
+	if err := f.AddProcessOf(own); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.AddProcessOf(Process{PID: 1, Device: gpu}); !errors.Is(err, ErrInvalidArgument) {
+		t.Errorf("a process without a kind gave %v", err)
+	}
+	got, err := f.Processes(gpu)
+	if err != nil || len(got) != 2 || got[0].PID != foreign.PID || got[0].UsedBytes != nil ||
+		got[1].Kind != MPSProcess || got[1].UsedBytes == nil || *got[1].UsedBytes != used {
+		t.Fatalf("Processes() = %+v, %v; want %+v and %+v", got, err, foreign, own)
+	}
+	if m, err := f.Memory(gpu); err != nil || m.UsedBytes != used {
+		t.Errorf("Memory() = %+v, %v; want %d in use", m, err, used)
+	}
+	if _, ret := f.SetMIGMode(gpu, true); ret != ErrInUse {
+		t.Errorf("SetMIGMode beside processes gave %v", ret)
+	}
+	if err := f.RemoveProcess(gpu, foreign.PID); err != nil {
+		t.Error(err)
+	}
+	if err := f.RemoveProcess(gpu, foreign.PID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("removing it twice gave %v", err)
+	}
+}
+
+// TestFakeReboot: instances are gone; only a card that resets keeps its mode.
+func TestFakeReboot(t *testing.T) {
+	f, a100 := newFake(t, "NVIDIA A100 40GB", pro6000)
+	devices, err := f.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range devices {
+		mustMode(t, f, d.UUID, true)
+	}
+	gi, err := f.CreateGPUInstance(a100, f.id(t, a100, "3g.20gb"), Placement{4, 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ci, err := f.CreateComputeInstance(a100, gi.ID, Placement{2, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Reboot(); err != nil {
+		t.Fatal(err)
+	}
+	devices, err = f.Devices()
+	if err != nil || !devices[0].MIG.Current || !devices[0].MIG.Pending || devices[1].MIG.Current || devices[1].MIG.Pending {
+		t.Errorf("after a reboot: %+v, %v", devices, err)
+	}
+	if i, err := f.Instances(a100); err != nil || len(i) != 0 {
+		t.Errorf("after a reboot: instances %+v, %v", i, err)
+	}
+	if _, err := f.Memory(ci.UUID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Memory of a stale MIG UUID gave %v, want %v", err, ErrNotFound)
+	}
+	if _, err := f.Processes(ci.UUID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Processes of a stale MIG UUID gave %v, want %v", err, ErrNotFound)
+	}
+}
+
+// FuzzFakeFile: a file is refused, or its cards answer everything.
+func FuzzFakeFile(f *testing.F) {
+	dir := f.TempDir()
+	path := filepath.Join(dir, "seed.json")
+	if err := CreateFake(path, []string{"NVIDIA A30"}); err != nil {
+		f.Fatal(err)
+	}
+	add := func() {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	add()
+	cards, err := OpenFake(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	devices, err := cards.Devices()
+	if err != nil {
+		f.Fatal(err)
+	}
+	gpu := devices[0].UUID
+	cards.SetMIGMode(gpu, true)
+	gi, err := cards.CreateGPUInstance(gpu, 5, Placement{2, 2})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := cards.CreateComputeInstance(gpu, gi.ID, Placement{1, 1}); err != nil {
+		f.Fatal(err)
+	}
+	add()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "cards.json")
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cards, err := OpenFake(path)
+		if err != nil {
+			return
+		}
+		devices, err := cards.Devices()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range devices {
+			instances, err := cards.Instances(d.UUID)
+			if err != nil {
+				t.Errorf("Instances() of an accepted file: %v", err)
+			}
+			for _, i := range instances {
+				for _, c := range i.Compute {
+					if m, err := cards.Memory(c.UUID); err != nil || m.TotalBytes == 0 {
+						t.Errorf("Memory(%s) of an accepted file: %v, %v", c.UUID, m, err)
+					}
+				}
+			}
+			if _, err := cards.Processes(d.UUID); err != nil {
+				t.Errorf("Processes() of an accepted file: %v", err)
+			}
+		}
+	})
+}
