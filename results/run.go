@@ -142,6 +142,19 @@ type Layout struct {
 	Verified bool            `json:"verified"`
 	Plan     []string        `json:"plan"` // the steps that led here, as printed
 	Devices  []device.Device `json:"devices"`
+	// Observed is how the devices were seen to be shared once the services
+	// answered and before load came, in the order of Devices; empty if nothing
+	// could tell.
+	Observed []Observed `json:"observed,omitempty"`
+}
+
+// Observed are the processes that were on a device at one moment.
+type Observed struct {
+	Device string `json:"device"` // UUID
+	// Processes are the pids of its compute processes, MPS those of them that
+	// were clients of the device's MPS daemon.
+	Processes []int `json:"processes"`
+	MPS       []int `json:"mps"`
 }
 
 // An Instance is one running copy of a service.

@@ -25,7 +25,7 @@ type rawScenario struct {
 type rawServer struct {
 	Backend at[spec]         `yaml:"backend" doc:"how GPUs are shared out: nvidia, none, sim; default none"`
 	GPUs    at[[]at[scalar]] `yaml:"gpus" doc:"indices or UUIDs; a GPU that is not named is not touched"`
-	Allow   at[[]at[string]] `yaml:"allow" doc:"what may be changed: layout, mode, mps, reset"`
+	Allow   at[[]at[string]] `yaml:"allow" doc:"what may be changed: layout, mode, reset, time-slice, mps, drain"`
 }
 
 type rawService struct {
@@ -80,7 +80,7 @@ type rawCollect struct {
 
 type rawMatrix struct {
 	Layout    at[[]at[scalar]]              `yaml:"layout" doc:"MIG layouts: off, 4x1g.24gb, 2g.48gb+2x1g.24gb"`
-	Sharing   at[[]at[scalar]]              `yaml:"sharing" doc:"how processes share a device: ts, ts:short, mps, mps:50"`
+	Sharing   at[[]at[scalar]]              `yaml:"sharing" doc:"how processes share a device: ts, ts:short, mps, mps:50, mps:20G, mps:50:20G"`
 	Placement at[[]at[scalar]]              `yaml:"placement" doc:"which instance on which device; default auto"`
 	Routing   at[[]at[scalar]]              `yaml:"routing" doc:"how requests are spread over instances: round-robin, least-outstanding, sticky, prefix-hash(chars=256,load=1.25), or weighted(3,1) with a weight for each instance, which is checked when they are placed (a service of one instance needs none); in quotes where a comma is in it; default round-robin"`
 	Workers   at[[]at[ordered[at[int]]]]    `yaml:"workers" doc:"workers by model; {} is as in services"`

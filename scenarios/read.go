@@ -114,12 +114,10 @@ func (b *builder) server() {
 	}
 	b.s.Server.GPUs = texts(r.GPUs.V)
 	b.twice(r.GPUs.V, "server.gpus")
-	words := []string{AllowLayout, AllowMode, AllowMPS, AllowReset}
+	words := AllowWords()
 	for i, a := range r.Allow.V {
 		switch {
 		case !a.OK:
-		case a.V == "drain":
-			b.fault(a.N, "server.allow: drain is not in this version", "stop what uses the GPUs before the sweep")
 		case !slices.Contains(words, a.V):
 			b.fault(a.N, fmt.Sprintf("server.allow does not know %q", cut(a.V)), known(a.V, words))
 		case slices.Contains(b.s.Server.Allow, a.V):

@@ -214,6 +214,7 @@ func TestFaults(t *testing.T) {
 		{"name: small", "name: small\nseed: 99999999999999999999", "3:7: seed is too large"},
 		{"name: small", "name: small\ncollect: {every: 99ms}", "3:18: collect.every is at least 100ms"},
 		{"name: small", "name: small\nserver: {allow: [layouts]}", `3:18: server.allow does not know "layouts"`},
+		{"name: small", "name: small\nserver: {allow: [drain, drain]}", "3:25: server.allow[1] repeats drain"},
 		{"name: small", "name: small\nserver: {gpus: [0, \"0\"]}", "3:20: server.gpus repeats 0"},
 		{"slo:", "percentiles: [1]\n    slo:", "12:19: services.eyes.percentiles are between 0 and 1, not 1"},
 		{"slo:", "percentiles: [0]\n    slo:", "12:19: services.eyes.percentiles are between 0 and 1, not 0"},

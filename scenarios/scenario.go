@@ -42,18 +42,24 @@ type Scenario struct {
 type Server struct {
 	Backend kind.Spec // of partition
 	GPUs    []string  // indices or UUIDs; a GPU that is not named is not touched
-	// Allow lists what may be changed: a subset of AllowLayout, AllowMode,
-	// AllowMPS and AllowReset.
+	// Allow lists what may be changed: a subset of [AllowWords].
 	Allow []string
 }
 
-// The words of a server's allow list.
+// The words of a server's allow list. Package partition has the same ones.
 const (
-	AllowLayout = "layout" // make and delete MIG instances
-	AllowMode   = "mode"   // switch MIG mode
-	AllowMPS    = "mps"    // start and stop MPS daemons
-	AllowReset  = "reset"  // reset a GPU
+	AllowLayout = "layout"     // make and delete MIG instances
+	AllowMode   = "mode"       // switch MIG mode
+	AllowReset  = "reset"      // switch it where that resets the GPU
+	AllowSlice  = "time-slice" // set the time slice of a GPU
+	AllowMPS    = "mps"        // start and stop MPS daemons of our own
+	AllowDrain  = "drain"      // quit idle MPS daemons of others, and start them again
 )
+
+// AllowWords lists the words of a server's allow list. The caller owns it.
+func AllowWords() []string {
+	return []string{AllowLayout, AllowMode, AllowReset, AllowSlice, AllowMPS, AllowDrain}
+}
 
 // A Service is one server under load: the Vision detectors or the Agent's VLM.
 type Service struct {
