@@ -6,7 +6,37 @@
 // that runs without MPS and says nothing. (NVIDIA, Multi-Process Service.)
 package mps
 
-import "context"
+import (
+	"context"
+	"errors"
+	"syscall"
+)
+
+// Name is the file name of the control program.
+const Name = "nvidia-cuda-mps-control"
+
+// The variables by which daemons and clients find each other.
+const (
+	PipeVariable    = "CUDA_MPS_PIPE_DIRECTORY"
+	LogVariable     = "CUDA_MPS_LOG_DIRECTORY"
+	DeviceVariable  = "CUDA_VISIBLE_DEVICES"
+	PercentVariable = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"
+	MemoryVariable  = "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"
+)
+
+// What daemons use when their environment names no folder.
+const (
+	DefaultPipe = "/tmp/nvidia-mps"
+	DefaultLog  = "/var/log/nvidia-mps"
+)
+
+// What the errors of a [Program] wrap where a caller may have to act on it.
+var (
+	// ErrNoProgram says that nvidia-cuda-mps-control is not there.
+	ErrNoProgram = errors.New("no " + Name + " here: it comes with NVIDIA's driver (package nvidia-compute-utils)")
+	// ErrNoDaemon says that no control daemon answers at a pipe folder.
+	ErrNoDaemon = errors.New("no MPS control daemon answers")
+)
 
 // A Program is how nvidia-cuda-mps-control is run, asked and found: all talk to it
 // goes through here. [Control] is the real one. It is safe for concurrent use.
@@ -15,15 +45,31 @@ type Program interface {
 	// an error if it ended with a fault. It does not wait until it answers.
 	Start(ctx context.Context, env []string, uid int) error
 	// Ask gives one command line to the daemon of a pipe folder, such as
-	// "get_server_list", and gives what it says, without the last line end.
+	// "get_server_list", and gives what it says, without the last line end. The
+	// error wraps [ErrNoDaemon] if none is there.
 	Ask(ctx context.Context, pipe, command string) (string, error)
 	// Find lists the control daemons of this host, whoever started them.
 	Find(ctx context.Context) ([]Process, error)
 }
 
+// A Signaller is a [Program] that can also send a signal to a daemon. It sends
+// none, and gives an error, if the process is not the one that Find showed.
+type Signaller interface {
+	Signal(ctx context.Context, p Process, signal syscall.Signal) error
+}
+
 // A Process is a running control daemon as the system shows it.
 type Process struct {
-	PID, UID int
+	PID int `json:"pid"`
+	UID int `json:"uid"`
+	// Started is when it started, in clock ticks since the host did: with PID it
+	// names one process for ever.
+	Started uint64 `json:"started,omitempty"`
+	// Args are its arguments, without the program.
+	Args []string `json:"args,omitempty"`
 	// Env is its environment; nil if we may not read it.
-	Env map[string]string
+	Env map[string]string `json:"env,omitempty"`
 }
+
+// same reports whether two are one process, not just one number.
+func (p Process) same(q Process) bool { return p.PID == q.PID && p.Started == q.Started }

@@ -1,0 +1,98 @@
+package mps
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Clients lists the pids of the clients of our daemon of a device, sorted: those
+// that share the device by MPS. The error wraps [ErrNoDaemon] if none of ours
+// serves it; an answer that is not understood is an error too.
+func (d *Daemons) Clients(ctx context.Context, uuid string) ([]int, error) {
+	pids, err := d.clients(ctx, d.pipe(uuid))
+	if err != nil {
+		return nil, fmt.Errorf("MPS clients of %s: %w", uuid, err)
+	}
+	return pids, nil
+}
+
+// clients asks the daemon of a pipe folder: its servers, and each for its clients.
+func (d *Daemons) clients(ctx context.Context, pipe string) ([]int, error) {
+	servers, err := d.pids(ctx, pipe, "get_server_list")
+	if err != nil {
+		return nil, err
+	}
+	clients := []int{}
+	for _, server := range servers {
+		of, err := d.pids(ctx, pipe, "get_client_list "+strconv.Itoa(server))
+		if err != nil {
+			return nil, err
+		}
+		clients = append(clients, of...)
+	}
+	slices.Sort(clients)
+	return slices.Compact(clients), nil
+}
+
+// pids asks a question that is answered by process ids, one a line.
+func (d *Daemons) pids(ctx context.Context, pipe, command string) ([]int, error) {
+	said, err := d.ask(ctx, pipe, command)
+	if err != nil {
+		return nil, err
+	}
+	list, err := parsePIDs(said)
+	if err != nil {
+		return nil, fmt.Errorf("answer to %q: %w", command, err)
+	}
+	return list, nil
+}
+
+// parsePIDs reads process ids, one a line; nothing is an empty list. Anything else
+// is an error: a message that we do not know must not count as no clients.
+func parsePIDs(said string) ([]int, error) {
+	var list []int
+	for line := range strings.Lines(said) {
+		text := strings.TrimSpace(line)
+		pid, err := strconv.Atoi(text)
+		if err != nil || pid <= 0 || text != strconv.Itoa(pid) {
+			return nil, fmt.Errorf("%q is no process id", text)
+		}
+		list = append(list, pid)
+	}
+	return list, nil
+}
+
+// parsePercent reads a thread percentage, such as "100.0".
+func parsePercent(said string) (float64, error) {
+	percent, err := strconv.ParseFloat(strings.TrimSpace(said), 64)
+	if err != nil || !(percent > 0 && percent <= 100) {
+		return 0, fmt.Errorf("%q is no percentage above 0 and up to 100", said)
+	}
+	return percent, nil
+}
+
+// parseMemory reads a memory limit, such as "20G" or "900M", in bytes.
+func parseMemory(said string) (uint64, error) {
+	text := strings.TrimSpace(said)
+	shift := map[byte]uint{'G': 30, 'M': 20}
+	if text == "" || shift[text[len(text)-1]] == 0 {
+		return 0, fmt.Errorf("%q is no memory limit such as 20G or 900M", said)
+	}
+	bits := shift[text[len(text)-1]]
+	number, err := strconv.ParseUint(text[:len(text)-1], 10, 64)
+	if err != nil || number == 0 || number > 1<<63>>bits {
+		return 0, fmt.Errorf("%q is no memory limit such as 20G or 900M", said)
+	}
+	return number << bits, nil
+}
+
+// memoryText writes a limit as the commands want it: whole G where it is, else M.
+func memoryText(bytes uint64) string {
+	if bytes%(1<<30) == 0 {
+		return strconv.FormatUint(bytes>>30, 10) + "G"
+	}
+	return strconv.FormatUint(bytes>>20, 10) + "M"
+}

@@ -1,0 +1,141 @@
+package mps
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options are what the daemons of one program have in common.
+type Options struct {
+	// Dir is the folder below which daemons have their folders. It is made if it
+	// is missing, and must not be writable by others. Keep it short: the path of a
+	// socket is limited to 107 bytes.
+	Dir string
+	// UID is the user whose clients are served, and as whom the daemons run: MPS
+	// serves one user at a time. 0 is root.
+	UID int
+	// Ready bounds the time until a new daemon answers, Ask each question, and
+	// End each step of ending a daemon. 0 means 10 s, 10 s and 30 s.
+	Ready, Ask, End time.Duration
+	// Resolve gives the UUID of a device that another's CUDA_VISIBLE_DEVICES names
+	// otherwise: by an index or a part of the UUID. It gets the daemon's
+	// environment, where CUDA_DEVICE_ORDER says what an index means. Nil means that
+	// such devices cannot be told.
+	Resolve func(name string, env map[string]string) (uuid string, err error)
+}
+
+// Daemons starts, asks and ends MPS control daemons, one for each device. What
+// runs is read from the host each time, so that daemons that an earlier life of
+// this program left are known by their folders. Make one with [New]; it is safe
+// for concurrent use, and calls for one device wait for each other.
+type Daemons struct {
+	program Program
+	options Options
+
+	mu   sync.Mutex
+	held map[string]chan struct{} // by device: has an element while a call works on it
+}
+
+// New gives the daemons that a program can run. It does nothing yet.
+func New(p Program, o Options) *Daemons {
+	o.Ready, o.Ask, o.End = cmp.Or(o.Ready, 10*time.Second), cmp.Or(o.Ask, 10*time.Second), cmp.Or(o.End, 30*time.Second)
+	return &Daemons{program: p, options: o, held: map[string]chan struct{}{}}
+}
+
+// A BusyError refuses to start a daemon on a device that has one already.
+type BusyError struct {
+	Device string
+	Daemon Found
+	UID    int // the user who was to be served
+}
+
+func (e *BusyError) Error() string {
+	reason := "two would take clients from each other; end that one first"
+	if e.Daemon.UID != e.UID {
+		reason = fmt.Sprintf("clients of user %d would wait behind those of user %d, without an error; end that one first", e.UID, e.Daemon.UID)
+	}
+	return fmt.Sprintf("device %s has one already: %s: %s", e.Device, e.Daemon, reason)
+}
+
+// A ClientsError refuses to end a daemon that has clients.
+type ClientsError struct {
+	Daemon Found
+	PIDs   []int
+}
+
+func (e *ClientsError) Error() string {
+	return fmt.Sprintf("%s has clients, processes %s: end them first", e.Daemon, strings.Trim(fmt.Sprint(e.PIDs), "[]"))
+}
+
+// home is the folder of a device's daemon: short, since socket paths are.
+func (d *Daemons) home(uuid string) string {
+	sum := sha256.Sum256([]byte(uuid))
+	return filepath.Join(d.options.Dir, hex.EncodeToString(sum[:6]))
+}
+
+func (d *Daemons) pipe(uuid string) string { return filepath.Join(d.home(uuid), "pipe") }
+func (d *Daemons) log(uuid string) string  { return filepath.Join(d.home(uuid), "log") }
+
+// ours lists our daemons of a device: one, or none; for a moment of its start two.
+func (d *Daemons) ours(ctx context.Context, uuid string) ([]Found, error) {
+	all, err := d.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(f Found) bool { return f.Pipe != d.pipe(uuid) }), nil
+}
+
+// ask puts one question, within its time.
+func (d *Daemons) ask(ctx context.Context, pipe, command string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.options.Ask)
+	defer cancel()
+	return d.program.Ask(ctx, pipe, command)
+}
+
+// hold waits until no other call works on a device.
+func (d *Daemons) hold(ctx context.Context, uuid string) (release func(), err error) {
+	d.mu.Lock()
+	held := d.held[uuid]
+	if held == nil {
+		held = make(chan struct{}, 1)
+		d.held[uuid] = held
+	}
+	d.mu.Unlock()
+	select {
+	case held <- struct{}{}:
+		return func() { <-held }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// until tries again, with growing pauses, until f says that it is done, its error
+// is final, or the time is over; then it gives f's last error.
+func until(ctx context.Context, limit time.Duration, f func(context.Context) (done bool, err error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+		done, err := f(ctx)
+		if done {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			if err == nil {
+				err = ctx.Err()
+			}
+			return fmt.Errorf("not within %v: %w", limit, err)
+		case <-timer.C:
+		}
+	}
+}
