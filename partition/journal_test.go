@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func open(t *testing.T, dir string) *Journal {
@@ -27,7 +28,7 @@ func TestJournal(t *testing.T) {
 	if _, pending, err := j.Pending(); pending || err != nil {
 		t.Fatalf("a new journal is pending: %t, %v", pending, err)
 	}
-	want := State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0, 3)}, MPS: []string{"MIG-GPU-a-0:3"}}
+	want := State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0, 3)}, MPS: []Daemon{{Device: "MIG-GPU-a-0:3", Own: true}}}
 	if err := j.Begin(want); err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +40,11 @@ func TestJournal(t *testing.T) {
 	}
 	j = open(t, dir) // as after a crash
 	got, pending, err := j.Pending()
-	if err != nil || !pending || !reflect.DeepEqual(got, want) {
+	if err != nil || !pending || !reflect.DeepEqual(got.State, want) {
 		t.Errorf("Pending() = %+v, %t, %v; want %+v", got, pending, err, want)
+	}
+	if got.PID != os.Getpid() || got.Begun.IsZero() || got.Command == "" || got.User == "" || got.BootID == "" || !got.SameBoot {
+		t.Errorf("Pending() does not tell of this process and boot: %+v", got)
 	}
 	if err := j.End(); err != nil {
 		t.Fatal(err)
@@ -51,7 +55,7 @@ func TestJournal(t *testing.T) {
 	if err := j.End(); err == nil {
 		t.Error("End of nothing gave no error")
 	}
-	if err := os.WriteFile(j.path(), []byte(`{"version": 1, "sta`), 0o644); err != nil {
+	if err := os.WriteFile(j.path(), []byte(`{"version": 2, "sta`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := j.Pending(); err == nil || !strings.Contains(err.Error(), j.path()) {
@@ -70,7 +74,7 @@ func TestJournalLocked(t *testing.T) {
 	j := open(t, dir)
 	_, err := OpenJournal(dir)
 	locked, ok := errors.AsType[*LockedError](err)
-	if want := fmt.Sprintf("pid %d", os.Getpid()); !ok || locked.Holder != want {
+	if want := fmt.Sprintf("pid %d (partition.test ", os.Getpid()); !ok || !strings.HasPrefix(locked.Holder, want) {
 		t.Errorf("a second journal gave %v, want a LockedError for %s", err, want)
 	}
 	if err := j.Close(); err != nil {
@@ -108,12 +112,65 @@ func TestJournalCrash(t *testing.T) {
 	}
 	_ = cmd.Wait() // it was killed
 	j := open(t, dir)
-	s, pending, err := j.Pending()
-	if err != nil || !pending || len(s.GPUs) != 1 || s.GPUs[0].UUID != "GPU-a" {
-		t.Errorf("after the crash: %+v, %t, %v; want the state of GPU-a", s, pending, err)
+	left, pending, err := j.Pending()
+	if s := left.State; err != nil || !pending || len(s.GPUs) != 1 || s.GPUs[0].UUID != "GPU-a" || left.PID != cmd.Process.Pid {
+		t.Errorf("after the crash: %+v, %t, %v; want the state of GPU-a of pid %d", left, pending, err, cmd.Process.Pid)
+	}
+	events, err := j.Events()
+	if err != nil || len(events) != 1 || events[0].Step != "from the crash" {
+		t.Errorf("after the crash: events %+v, %v; want the one that was recorded", events, err)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestJournalOfOthers: what another version or boot wrote is told as such.
+func TestJournalOfOthers(t *testing.T) {
+	j := open(t, t.TempDir())
+	for _, tt := range []struct{ text, want string }{
+		{`{"version": 1, "begun": "2026-01-02T03:04:05Z", "pid": 7, "state": {"gpus": null, "mps": ["GPU-a"]}}`, "version 1, want 2"},
+		{`{"version": 2, "pid": "seven"}`, j.path()},
+	} {
+		if err := os.WriteFile(j.path(), []byte(tt.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := j.Pending(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s gives %v, want %q", tt.text, err, tt.want)
+		}
+	}
+	for boot, same := range map[string]bool{bootID(): true, "another": false, "": false} {
+		text := fmt.Sprintf(`{"version": 2, "begun": "2026-01-02T03:04:05Z", "pid": 7, "boot_id": %q, "state": {"gpus": null}}`, boot)
+		if err := os.WriteFile(j.path(), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		left, pending, err := j.Pending()
+		if err != nil || !pending || left.SameBoot != same || left.PID != 7 || left.Begun.Year() != 2026 {
+			t.Errorf("boot %q: %+v, %t, %v; want pid 7 and same boot %t", boot, left, pending, err, same)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHolder(t *testing.T) {
+	at := time.Date(2026, 5, 6, 12, 3, 4, 0, time.Local)
+	for _, tt := range []struct {
+		text, want string
+		now        time.Time
+	}{
+		{"", "pid not yet written", at},
+		{"pid 12\n", "pid 12", at}, // of an older version
+		{`{"pid":123,"user":"root","command":"evabench sweep x.yaml","begun":"` + at.Format(time.RFC3339) + `"}`,
+			"pid 123 (evabench sweep x.yaml) of root since 12:03:04", at.Add(time.Hour)},
+		{`{"pid":123,"user":"root","command":"evabench sweep x.yaml","begun":"` + at.Format(time.RFC3339) + `"}`,
+			"pid 123 (evabench sweep x.yaml) of root since 2026-05-06 12:03:04", at.AddDate(0, 0, 1)},
+		{`{"pid":5,"begun":"` + at.Format(time.RFC3339) + `","boot_id":"another"}`, "pid 5 since 12:03:04, on another host or boot", at},
+	} {
+		if got := readHolder([]byte(tt.text), tt.now); got != tt.want {
+			t.Errorf("%s is told as %q, want %q", tt.text, got, tt.want)
+		}
 	}
 }
 
@@ -128,6 +185,9 @@ func TestMain(m *testing.M) {
 	j, err := OpenJournal(dir)
 	if err == nil {
 		err = j.Begin(State{GPUs: []GPU{testGPU(0)}})
+	}
+	if err == nil {
+		err = j.Record(Event{Step: "from the crash"})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

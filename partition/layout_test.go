@@ -25,6 +25,19 @@ func TestParseLayout(t *testing.T) {
 		{"1g.24gb+1g.24gb+1g.24gb(ts)", "2x1g.24gb+1g.24gb(ts)"},
 		{"1g.24gb+me+1g.24gb-me", "1g.24gb+me+1g.24gb-me"},
 		{"1g.24gb+me.all+3x1g.24gb-me", "1g.24gb+me.all+3x1g.24gb-me"},
+		{"2g.10gb/2x1c", "2g.10gb/2x1c"},
+		{"2g.10gb/1c,1c(mps)", "2g.10gb/2x1c(mps)"},
+		{"3g.20gb/2c,1c", "3g.20gb/2c,1c"},
+		{"7g.40gb/1c,2x2c,1c,1c", "7g.40gb/1c,2x2c,2x1c"},
+		{"2g.10gb/2c", "2g.10gb"}, // one that takes all is none
+		{"2g.10gb+2g.10gb/1x2c", "2x2g.10gb"},
+		{"2g.10gb/2x1c+2g.10gb/1c,1c", "2x2g.10gb/2x1c"},
+		{"2g.10gb/2x1c+2g.10gb", "2g.10gb/2x1c+2g.10gb"},
+		{"all-2g.10gb/2x1c(ts)", "all-2g.10gb/2x1c(ts)"},
+		{"1g.5gb+me/1c", "1g.5gb+me"},
+		{"7g.40gb/16x1c", "7g.40gb/16x1c"},
+		{"4g.20gb(mps:1024M)", "4g.20gb(mps:1G)"},
+		{"4g.20gb(mps:50:512M)+4g.20gb(mps:50:512M)", "2x4g.20gb(mps:50:512M)"},
 		{"gpu1: off; gpu0: 4x1g.24gb", "gpu0: 4x1g.24gb; gpu1: off"},
 		{"60x1g.5gb+60x1g.5gb", "60x1g.5gb+60x1g.5gb"},
 	}
@@ -54,8 +67,23 @@ func TestParseLayoutFaults(t *testing.T) {
 		{"99999999999999999999x1g.24gb", 1, "1 to 99"},
 		{"1g.24gb+", 9, "want off or a profile"},
 		{"1g.24gb off", 9, "not understood"},
-		{"1g.24gb/2x1c", 8, "not in this version"},
-		{"1g.24gb(mps:0)", 9, "1 to 100"},
+		{"1g.24gb/", 9, "want compute instances"},
+		{"1g.24gb/2", 9, "want compute instances"},
+		{"1g.24gb/c", 9, "want compute instances"},
+		{"2g.24gb/1c,", 12, "want compute instances"},
+		{"2g.24gb/1c,x", 12, "want compute instances"},
+		{"2g.24gb/1c/1c", 11, "not understood"},
+		{"2g.24gb/0x1c", 9, "1 to 16"},
+		{"2g.24gb/0c", 9, "1 to 16"},
+		{"2g.24gb/17x1c", 9, "1 to 16"},
+		{"2g.24gb/1c,16x1c", 12, "1 to 16"},
+		{"2g.24gb/99999999999999999999c", 9, "1 to 16"},
+		{"2g.24gb/99999999999999999999x99999999999999999999c", 9, "1 to 16"},
+		{"2g.24gb/4294967296x4294967296c", 9, "1 to 16"},
+		{"off/2x1c", 4, "MIG off cannot be cut"},
+		{"1g.24gb(mps)/2x1c", 13, "not understood"},
+		{"1g.24gb(mps:0)", 9, "mps:1 to mps:100"},
+		{"1g.24gb(mps:20G:50)", 9, "is none of"},
 		{"1g.24gb(mps:101)", 9, "1 to 100"},
 		{"1g.24gb(fast)", 9, "is none of"},
 		{"off+1g.24gb", 5, "stand alone"},
@@ -75,7 +103,7 @@ func TestParseLayoutFaults(t *testing.T) {
 }
 
 func FuzzParseLayout(f *testing.F) {
-	for _, text := range []string{"off", "4x1g.24gb(mps)", "gpu0: 2g.48gb+2x1g.24gb(ts); gpu12: off(mps:7)", "all-1g.6gb+me", "1g.24gb/2x1c"} {
+	for _, text := range []string{"off", "4x1g.24gb(mps)", "gpu0: 2g.48gb+2x1g.24gb(ts); gpu12: off(mps:7)", "all-1g.6gb+me", "2g.10gb/2x1c(mps:50:20G)+3g.20gb/2c,1c+2g.10gb/2c", "off(mps:1024M)", "7g.40gb/1x1c,1c,2x2c"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -93,9 +121,13 @@ func FuzzParseLayout(f *testing.F) {
 var (
 	drawSharing = rapid.SampledFrom([]device.Sharing{
 		{}, {Mode: device.TimeSlicing}, {Mode: device.MPS}, {Mode: device.MPS, ThreadPercent: 50}, {Mode: device.TimeSlicing, TimeSlice: "long"},
+		{Mode: device.MPS, MemoryLimitBytes: 20 << 30}, {Mode: device.MPS, ThreadPercent: 7, MemoryLimitBytes: 1025 << 20},
 	})
 	drawProfile = rapid.SampledFrom([]string{"1g.24gb", "1g.24gb+me", "1g.24gb+me.all", "1g.24gb+gfx", "1g.24gb-me", "2g.48gb", "4g.96gb"})
 )
+
+// drawSplit gives what a split can be: mostly none.
+var drawSplit = rapid.SampledFrom([][]int{nil, nil, nil, {1}, {1, 1}, {2, 1}, {1, 2}, {2, 2}, {2}, {4}, {1, 1, 2, 1, 1}})
 
 // drawTerms gives what a GPU's part of a text can hold.
 func drawTerms(t *rapid.T) []Term {
@@ -103,12 +135,13 @@ func drawTerms(t *rapid.T) []Term {
 	case 0:
 		return []Term{{Count: 1, Sharing: drawSharing.Draw(t, "sharing")}}
 	case 1:
-		return []Term{{Profile: drawProfile.Draw(t, "profile"), Count: AsMany, Sharing: drawSharing.Draw(t, "sharing")}}
+		return mergeTerms([]Term{{Profile: drawProfile.Draw(t, "profile"), Count: AsMany, Split: drawSplit.Draw(t, "split"), Sharing: drawSharing.Draw(t, "sharing")}})
 	}
 	var terms []Term
 	for range rapid.IntRange(1, 4).Draw(t, "terms") {
 		terms = append(terms, Term{
-			Profile: drawProfile.Draw(t, "profile"), Count: rapid.IntRange(1, MaxCount).Draw(t, "count"), Sharing: drawSharing.Draw(t, "sharing"),
+			Profile: drawProfile.Draw(t, "profile"), Count: rapid.IntRange(1, MaxCount).Draw(t, "count"),
+			Split: drawSplit.Draw(t, "split"), Sharing: drawSharing.Draw(t, "sharing"),
 		})
 	}
 	return mergeTerms(terms)

@@ -293,7 +293,7 @@ func (g GPU) whyNot(wanted []Slot) *ImpossibleError {
 	if conflict := mediaConflict(append(slices.Clone(kept), *refused)); conflict != "" {
 		reason += ": " + conflict
 	} else if places := taken(place(kept)); places != "" {
-		reason += fmt.Sprintf(": its places start at %s, and taken are %s", starts(refused.Profile.Placements), places)
+		reason += fmt.Sprintf(": %s goes at %s, and taken are %s", refused.Profile.Name, starts(refused.Profile.Placements), places)
 	}
 	fits := "off"
 	if len(terms) > 0 {

@@ -247,7 +247,7 @@ func (g GPU) modeRefusals(st Step) []*RefusedError {
 
 // displayMode tells of what this program never does.
 const displayMode = "an RTX PRO workstation card offers MIG only in compute display mode, which NVIDIA's DisplayModeSelector sets " +
-	"(displaymodeselector --gpumode compute; it turns the display outputs off and needs a reboot, and this program never runs it)"
+	"(displaymodeselector --gpumode; it turns the display outputs off and needs a reboot, and this program never runs it)"
 
 // noProfiles refuses MIG on a card that may have it, but not as it is set up; nil
 // for one that has none.
