@@ -6,6 +6,7 @@ go 1.26.0
 // analysis are our own.
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0 // the histogram and log format that others' tools read
+	github.com/NVIDIA/go-nvml v0.13.4-0 // NVML's header and calls; the library itself is opened at run time
 	github.com/goccy/go-yaml v1.19.2 // YAML with line and column of every node, so that faults have a place
 	github.com/gofrs/flock v0.13.1 // the host lock; the fake's file between processes
 	github.com/google/renameio/v2 v2.0.2 // files whole or not at all

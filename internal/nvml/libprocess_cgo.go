@@ -1,0 +1,152 @@
+//go:build cgo && linux
+
+package nvml
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	gonvml "github.com/NVIDIA/go-nvml/pkg/nvml"
+)
+
+// notApplicable stands for an instance id of a process that is in none.
+const notApplicable = math.MaxUint32
+
+// A migDevice is a MIG device with its handle.
+type migDevice struct {
+	handle gonvml.Device
+	gi, ci int
+	uuid   string
+}
+
+// Processes asks for the lists of graphics and compute processes and of clients
+// of MPS, of the GPU and of each of its MIG devices: a list of the GPU leaves
+// out what the caller may not see, and does not say which device a process is
+// on in words that outlive the layout.
+func (l *Library) Processes(uuid string) ([]Process, error) {
+	dev, ret := l.handle(uuid)
+	if ret != Success {
+		return nil, wrap(ret, "find %s", uuid)
+	}
+	var inside []migDevice
+	if !strings.HasPrefix(uuid, "MIG-") {
+		var err error
+		if inside, err = l.migDevices(dev); err != nil {
+			return nil, wrapErr(err, "find the MIG devices of %s", uuid)
+		}
+	}
+	found := make(map[processKey]Process)
+	if err := l.lists(dev, uuid, inside, found); err != nil {
+		return nil, wrapErr(err, "list the processes of %s", uuid)
+	}
+	for _, m := range inside {
+		if err := l.lists(m.handle, m.uuid, nil, found); err != nil {
+			return nil, wrapErr(err, "list the processes of %s", m.uuid)
+		}
+	}
+	processes := make([]Process, 0, len(found))
+	for _, p := range found {
+		processes = append(processes, p)
+	}
+	slices.SortFunc(processes, func(a, b Process) int {
+		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.Device, b.Device))
+	})
+	return processes, nil
+}
+
+type processKey struct {
+	pid    uint32
+	device string
+}
+
+// lists enters the processes of a device's lists, the later kinds over the
+// earlier ones.
+func (l *Library) lists(dev gonvml.Device, uuid string, inside []migDevice, found map[processKey]Process) error {
+	for _, list := range []struct {
+		kind ProcessKind
+		read func() ([]gonvml.ProcessInfo, gonvml.Return)
+	}{
+		{GraphicsProcess, dev.GetGraphicsRunningProcesses},
+		{ComputeProcess, dev.GetComputeRunningProcesses},
+		{MPSProcess, dev.GetMPSComputeRunningProcesses},
+	} {
+		infos, ret := list.read()
+		if absent(ret) && list.kind != ComputeProcess { // no graphics on it, or a driver older than the list
+			continue
+		}
+		if ret != gonvml.SUCCESS {
+			return wrap(ret, "%s", list.kind)
+		}
+		for _, info := range infos {
+			p := Process{PID: int(info.Pid), Name: l.processName(info.Pid), Device: uuid, Kind: list.kind}
+			if info.UsedGpuMemory != math.MaxUint64 { // NVML_VALUE_NOT_AVAILABLE
+				p.UsedBytes = &info.UsedGpuMemory
+			}
+			for _, m := range inside {
+				if info.GpuInstanceId != notApplicable && m.gi == int(info.GpuInstanceId) && m.ci == int(info.ComputeInstanceId) {
+					p.Device = m.uuid
+				}
+			}
+			key := processKey{info.Pid, p.Device}
+			if earlier, ok := found[key]; ok && later(earlier.Kind, p.Kind) {
+				p.Kind = earlier.Kind
+			}
+			found[key] = p
+		}
+	}
+	return nil
+}
+
+// later reports whether kind a stands after b in the list of [ProcessKind].
+func later(a, b ProcessKind) bool {
+	order := []ProcessKind{GraphicsProcess, ComputeProcess, MPSProcess}
+	return slices.Index(order, a) > slices.Index(order, b)
+}
+
+// processName reads the name of a process; it is empty for one that has ended or
+// is of another process namespace.
+func (l *Library) processName(pid uint32) string {
+	name, err := os.ReadFile(fmt.Sprintf("%s/%d/comm", l.proc, pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(name), "\n")
+}
+
+// migDevices lists the MIG devices of a GPU. Their indices have holes.
+func (l *Library) migDevices(dev gonvml.Device) ([]migDevice, error) {
+	mode, err := l.mode(dev)
+	if err != nil || !mode.Current {
+		return nil, err
+	}
+	n, ret := dev.GetMaxMigDeviceCount()
+	if ret != gonvml.SUCCESS {
+		return nil, wrap(ret, "count")
+	}
+	var devices []migDevice
+	for i := range n {
+		h, ret := dev.GetMigDeviceHandleByIndex(i)
+		if ret == gonvml.ERROR_NOT_FOUND {
+			continue
+		}
+		m := migDevice{handle: h}
+		if ret == gonvml.SUCCESS {
+			m.gi, ret = h.GetGpuInstanceId()
+		}
+		if ret == gonvml.SUCCESS {
+			m.ci, ret = h.GetComputeInstanceId()
+		}
+		if ret == gonvml.SUCCESS {
+			m.uuid, ret = h.GetUUID()
+		}
+		if ret != gonvml.SUCCESS {
+			return nil, wrap(ret, "MIG device %d", i)
+		}
+		devices = append(devices, m)
+	}
+	return devices, nil
+}

@@ -1,0 +1,110 @@
+//go:build cgo && linux
+
+package nvml
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	gonvml "github.com/NVIDIA/go-nvml/pkg/nvml"
+)
+
+// A Library is the real NVML as an [API]. Make it with [Open]. It holds no
+// handle between calls, as handles die when the layout changes: each call looks
+// its GPU up by UUID. It is safe for concurrent use, as NVML is.
+type Library struct {
+	lib gonvml.Interface
+	// The newer forms of the call for a profile. They are fields as go-nvml's
+	// are bound to its own devices, so that its mocks cannot answer them.
+	infoV2 func(gonvml.Device, int) (gonvml.GpuInstanceProfileInfo_v2, gonvml.Return)
+	infoV3 func(gonvml.Device, int) (gonvml.GpuInstanceProfileInfo_v3, gonvml.Return)
+	proc   string // /proc
+}
+
+var _ API = (*Library)(nil)
+
+// Open loads NVML and starts it. The error on a machine without a driver is
+// [ErrNoDriver], in one line. The caller closes the library.
+func Open() (*Library, error) { return open(gonvml.New()) }
+
+func open(lib gonvml.Interface) (*Library, error) {
+	switch ret := lib.Init(); ret {
+	case gonvml.SUCCESS:
+		return newLibrary(lib), nil
+	case gonvml.ERROR_LIBRARY_NOT_FOUND:
+		return nil, fmt.Errorf("%w: %w; install the NVIDIA driver, or give this container its libraries",
+			ErrNoDriver, Return(ret))
+	case gonvml.ERROR_DRIVER_NOT_LOADED:
+		return nil, fmt.Errorf("%w: libnvidia-ml.so.1 is there, but %w; load it (modprobe nvidia), or give this container the GPUs",
+			ErrNoDriver, Return(ret))
+	default:
+		return nil, fmt.Errorf("start NVML: %w", Return(ret))
+	}
+}
+
+func newLibrary(lib gonvml.Interface) *Library {
+	return &Library{
+		lib: lib,
+		infoV2: func(d gonvml.Device, profile int) (gonvml.GpuInstanceProfileInfo_v2, gonvml.Return) {
+			return d.GetGpuInstanceProfileInfoV(profile).V2()
+		},
+		infoV3: func(d gonvml.Device, profile int) (gonvml.GpuInstanceProfileInfo_v3, gonvml.Return) {
+			return d.GetGpuInstanceProfileInfoV(profile).V3()
+		},
+		proc: "/proc",
+	}
+}
+
+// Close ends the use of NVML; l is of no use after it.
+func (l *Library) Close() error { return wrap(l.lib.Shutdown(), "close NVML") }
+
+// has reports whether the driver's library has a call. To make one that it has
+// not ends the process: symbols are bound when they are first used.
+func (l *Library) has(symbol string) bool {
+	return l.lib.Extensions().LookupSymbol(symbol) == nil
+}
+
+// handle looks up a GPU or MIG device. A UUID that is none, or of an instance
+// that is gone, is ErrNotFound.
+func (l *Library) handle(uuid string) (gonvml.Device, Return) {
+	dev, ret := l.lib.DeviceGetHandleByUUID(uuid)
+	if ret == gonvml.ERROR_INVALID_ARGUMENT {
+		ret = gonvml.ERROR_NOT_FOUND
+	}
+	return dev, Return(ret)
+}
+
+// wrap makes a return an error that says what was being done, nil for success.
+func wrap[R gonvml.Return | Return](ret R, format string, args ...any) error {
+	if Return(ret) == Success {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, Return(ret))...)
+}
+
+// absent reports a return that says "not on this GPU" or "not in this driver".
+func absent(ret gonvml.Return) bool {
+	switch ret {
+	case gonvml.ERROR_NOT_SUPPORTED, gonvml.ERROR_INVALID_ARGUMENT, gonvml.ERROR_FUNCTION_NOT_FOUND:
+		return true
+	}
+	return false
+}
+
+// joinReturns is errors.Join for a fault and what undoing it met.
+func joinReturns(err error, undo gonvml.Return, what string) error {
+	return errors.Join(err, wrap(undo, "%s", what))
+}
+
+// text gives a C string.
+func text(chars []int8) string {
+	var b strings.Builder
+	for _, c := range chars {
+		if c == 0 {
+			break
+		}
+		b.WriteByte(byte(c))
+	}
+	return b.String()
+}
