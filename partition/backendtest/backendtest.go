@@ -4,9 +4,9 @@ package backendtest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/evabench/evabench/internal/device"
@@ -15,16 +15,23 @@ import (
 
 // Run tests a backend. Each call of make gives a new backend with the GPUs to
 // name, on which nothing runs; a backend that manages no GPU is tested for
-// refusing to.
+// refusing to. What a backend's GPUs do not have (compute instances, time slices)
+// and what it is not (a [partition.Traced], a [partition.Counter]) is left out.
 func Run(t *testing.T, make func(t *testing.T) (partition.Backend, []string)) {
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T, *bench)
 	}{
 		{"Inspect", testInspect},
+		{"Unknown", testUnknown},
 		{"Off", testOff},
 		{"Layouts", testLayouts},
+		{"Splits", testSplits},
+		{"TimeSlices", testTimeSlices},
 		{"RestoreMPS", testRestoreMPS},
+		{"RestoreHalf", testRestoreHalf},
+		{"Events", testEvents},
+		{"Count", testCount},
 		{"Impossible", testImpossible},
 		{"Stale", testStale},
 		{"Cancelled", testCancelled},
@@ -74,42 +81,90 @@ func (b *bench) apply(text string) []device.Device {
 	p := b.plan(b.inspect(), text)
 	devices, err := b.Apply(b.Context(), p)
 	if err != nil {
-		b.Fatalf("Apply %q: %v", text, err)
+		b.Fatalf("Apply %q, %q: %v", text, p.Steps(), err)
 	}
 	b.checkDevices(p, devices)
 	return devices
 }
 
+// A wanted is what a plan says of one device.
+type wanted struct {
+	name, gpu string
+	sharing   device.Sharing
+	instance  *device.Instance // without ids
+	sms       int              // 0 if the profile does not tell
+}
+
+// wants lists the devices of a plan, in order.
+func wants(p partition.Plan) []wanted {
+	var out []wanted
+	for _, t := range p.Targets {
+		if !t.MIG {
+			out = append(out, wanted{name: fmt.Sprintf("gpu%d", t.Index), gpu: t.UUID, sharing: t.Sharing})
+		}
+		for _, s := range t.Slots {
+			for _, at := range s.Compute {
+				w := wanted{
+					name: fmt.Sprintf("gpu%d/%s@%d", t.Index, s.Profile.Name, s.Placement.Start), gpu: t.UUID, sharing: s.Sharing,
+					instance: &device.Instance{
+						Profile: s.Profile.Name, Start: s.Placement.Start, Size: s.Placement.Size,
+						ComputeStart: at.Start, ComputeSize: at.Size,
+					},
+				}
+				if at.Size != s.Profile.Slices {
+					w.name += fmt.Sprintf("/%dc@%d", at.Size, at.Start)
+				}
+				for _, c := range s.Profile.Compute {
+					if c.Slices == at.Size {
+						w.sms = c.SMs
+					}
+				}
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
 // checkDevices compares devices with the plan's targets, in order.
 func (b *bench) checkDevices(p partition.Plan, devices []device.Device) {
 	b.Helper()
-	seen := map[string]bool{}
-	for _, t := range p.Targets {
-		wanted := t.Slots
-		if !t.MIG {
-			wanted = []partition.Slot{{Sharing: t.Sharing}}
-		}
-		for _, slot := range wanted {
-			if len(devices) == 0 {
-				b.Fatalf("layout %q gave too few devices", p.Layout)
-			}
-			d := devices[0]
-			devices = devices[1:]
-			name := fmt.Sprintf("gpu%d", t.Index)
-			if t.MIG {
-				name = fmt.Sprintf("gpu%d/%s@%d", t.Index, slot.Profile.Name, slot.Placement.Start)
-			}
-			if d.Name != name || d.GPU != t.UUID || d.Sharing != slot.Sharing || (d.Instance != nil) != t.MIG {
-				b.Errorf("layout %q: device %+v, want %s of %s shared %v", p.Layout, d, name, t.UUID, slot.Sharing)
-			}
-			if seen[d.UUID] || d.MemoryBytes == 0 || d.SMs == 0 || d.Env["CUDA_VISIBLE_DEVICES"] != d.UUID {
-				b.Errorf("layout %q: device %+v lacks an own UUID, memory, SMs or CUDA_VISIBLE_DEVICES", p.Layout, d)
-			}
-			seen[d.UUID] = true
-		}
+	want := wants(p)
+	if len(devices) != len(want) {
+		b.Fatalf("layout %q gave %d devices, want %d: %v", p.Layout, len(devices), len(want), devices)
 	}
-	if len(devices) > 0 {
-		b.Errorf("layout %q gave devices that it does not have: %v", p.Layout, devices)
+	seen := map[string]bool{}
+	for i, d := range devices {
+		w := want[i]
+		if d.Instance != nil && w.instance != nil {
+			w.instance.GI, w.instance.CI = d.Instance.GI, d.Instance.CI
+		}
+		if d.Name != w.name || d.GPU != w.gpu || d.Sharing != w.sharing || !reflect.DeepEqual(d.Instance, w.instance) {
+			b.Errorf("layout %q: device %+v (%+v), want %+v", p.Layout, d, d.Instance, w)
+		}
+		if seen[d.UUID] || d.Model == "" || d.MemoryBytes == 0 || d.SMs == 0 || d.Env["CUDA_VISIBLE_DEVICES"] != d.UUID {
+			b.Errorf("layout %q: device %+v lacks an own UUID, model, memory, SMs or CUDA_VISIBLE_DEVICES", p.Layout, d)
+		}
+		if w.sms != 0 && d.SMs != w.sms {
+			b.Errorf("layout %q: device %s has %d SMs, its profile says %d", p.Layout, d.Name, d.SMs, w.sms)
+		}
+		b.checkMPS(d)
+		seen[d.UUID] = true
+	}
+}
+
+// checkMPS compares a device's environment with its sharing.
+func (b *bench) checkMPS(d device.Device) {
+	b.Helper()
+	_, pipe := d.Env["CUDA_MPS_PIPE_DIRECTORY"]
+	percent := d.Env["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"]
+	_, memory := d.Env["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"]
+	want := ""
+	if d.Sharing.ThreadPercent > 0 {
+		want = fmt.Sprint(d.Sharing.ThreadPercent)
+	}
+	if pipe != d.Sharing.IsMPS() || percent != want || memory != (d.Sharing.MemoryLimitBytes > 0) {
+		b.Errorf("device %s is shared %q, but its environment is %v", d.Name, d.Sharing, d.Env)
 	}
 }
 
@@ -126,10 +181,22 @@ func (b *bench) restore() {
 
 func (b *bench) checkSame() {
 	b.Helper()
-	if d := b.before.Differences(b.inspect()); len(d) > 0 {
+	now := b.inspect()
+	if d := slices.Concat(b.before.Differences(now), now.Differences(b.before)); len(d) > 0 {
 		b.Errorf("the state differs: %q", d)
 	}
 }
+
+// checkUntouched checks that nothing was changed, ids and pids included.
+func (b *bench) checkUntouched(was partition.State) {
+	b.Helper()
+	if now := b.inspect(); !reflect.DeepEqual(now, was) {
+		b.Errorf("something that was refused changed the GPUs: %+v, was %+v", now, was)
+	}
+}
+
+// profile gives a profile of the first GPU that the empty card holds often.
+func (b *bench) profile() string { return b.before.GPUs[0].Profiles[0].Name }
 
 func testInspect(t *testing.T, b *bench) {
 	if again := b.inspect(); !reflect.DeepEqual(again, b.before) {
@@ -152,102 +219,12 @@ func testOff(t *testing.T, b *bench) {
 	b.restore()
 }
 
-// testLayouts goes through every profile, one layout after the other without
-// a restore between, and with MPS by turns.
-func testLayouts(t *testing.T, b *bench) {
-	if len(b.before.GPUs) == 0 {
-		for _, text := range []string{"1g.24gb", "off(mps)"} {
-			l, err := partition.ParseLayout(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := partition.MakePlan(b.before, l); err == nil {
-				t.Errorf("a backend without GPUs takes layout %q", text)
-			}
-		}
-		return
-	}
-	for i, p := range b.before.GPUs[0].Profiles {
-		sharing := [...]string{"(ts)", "(mps)", "(mps:50)"}[i%3]
-		for _, text := range []string{p.Name + sharing, "all-" + p.Name, "off" + sharing} {
-			b.apply(text)
-			if p := b.plan(b.inspect(), text); len(p.Needs()) > 0 && p.Needs()[0] != partition.AllowMPS {
-				t.Errorf("layout %q stands, but a plan for it says %q", text, p.Steps())
-			}
-		}
-	}
-	b.restore()
-}
-
-// testRestoreMPS finds layouts with MPS daemons, applies others, with and
-// without daemons, and wants those that it found back.
-func testRestoreMPS(t *testing.T, b *bench) {
-	if len(b.before.GPUs) == 0 {
-		return // a backend that manages no GPU has no daemon to bring back
-	}
-	profile := b.before.GPUs[0].Profiles[0].Name
-	for _, found := range []string{"off(mps)", "all-" + profile + "(mps)"} {
-		for _, other := range []string{"off", "off(mps)", profile, profile + "(mps)"} {
-			want := len(b.apply(found))
-			b.before = b.inspect()
-			if got := len(b.before.MPS); got != want {
-				t.Fatalf("layout %q has %d MPS daemons, want %d", found, got, want)
-			}
-			b.apply(other)
-			b.restore()
-			if t.Failed() {
-				t.Fatalf("from %q to %q and back", found, other)
-			}
-		}
-	}
-}
-
-func testImpossible(t *testing.T, b *bench) {
-	l, err := partition.ParseLayout("99x1g.1gb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = partition.MakePlan(b.before, l)
-	if _, ok := errors.AsType[*partition.ImpossibleError](err); !ok {
-		t.Errorf("layout %q gave %v, want an ImpossibleError", l, err)
-	}
-	b.checkSame()
-}
-
-// testStale applies a plan that was made before another was applied, or, if
-// the backend manages no GPU, one of another backend.
-func testStale(t *testing.T, b *bench) {
-	if len(b.before.GPUs) == 0 {
-		foreign := partition.State{GPUs: []partition.GPU{{UUID: "GPU-x"}}}
-		if _, err := b.Apply(t.Context(), b.plan(foreign, "off(mps)")); err == nil {
-			t.Error("Apply took a plan for GPUs that the backend does not manage")
-		}
-		if err := b.Restore(t.Context(), foreign); err == nil {
-			t.Error("Restore took a state of GPUs that the backend does not manage")
-		}
-		return
-	}
-	text := "all-" + b.before.GPUs[0].Profiles[0].Name
-	stale := b.plan(b.before, text)
-	b.apply(text)
-	now := b.inspect()
-	if _, err := b.Apply(t.Context(), stale); err == nil {
-		t.Error("Apply took a plan although the GPUs had changed")
-	}
-	if again := b.inspect(); !reflect.DeepEqual(again, now) {
-		t.Errorf("a refused plan changed the GPUs: %q", now.Differences(again))
-	}
-	b.restore()
-}
-
 func testCancelled(t *testing.T, b *bench) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := b.Inspect(ctx, b.gpus); !errors.Is(err, context.Canceled) {
-		t.Errorf("Inspect, cancelled, gave %v", err)
-	}
-	if _, err := b.Apply(ctx, b.plan(b.before, "off")); !errors.Is(err, context.Canceled) {
-		t.Errorf("Apply, cancelled, gave %v", err)
-	}
-	b.checkSame()
+	_, err := b.Inspect(ctx, b.gpus)
+	checkCancelled(t, "Inspect", err)
+	_, err = b.Apply(ctx, b.plan(b.before, "off"))
+	checkCancelled(t, "Apply", err)
+	b.checkUntouched(b.before)
 }

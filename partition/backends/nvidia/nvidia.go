@@ -1,140 +1,141 @@
-// Package nvidia is the partition backend for NVIDIA GPUs: MIG through NVML,
-// and one MPS control daemon per device.
+// Package nvidia is the partition backend for NVIDIA GPUs: MIG through NVML, one MPS
+// control daemon per device, and time slices, each change read back.
 package nvidia
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"os"
+	"path/filepath"
+	"sync"
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/partition"
 )
 
-// Config has no arguments.
-type Config struct{}
-
-// Kind is the backend as scenarios name it. In this version building it is an
-// error that says so: there is no adapter to the real library yet.
-var Kind = kind.New("nvidia", "MIG and MPS on NVIDIA GPUs", Config{},
-	func(Config) (partition.Backend, error) {
-		return nil, errors.New("this build has no NVML; NVIDIA cards come with a later version; use --sim SERVER or backend none")
-	})
-
-// MPS runs MPS control daemons, one per device, each with its own pipe folder.
-// It knows only daemons of this program.
-type MPS interface {
-	// Start starts a daemon and returns when it answers a query, with the
-	// environment that clients need to reach it.
-	Start(ctx context.Context, dev device.Device) (env map[string]string, err error)
-	// Stop ends the daemon of a device, which may be gone, and waits until
-	// it has ended. It refuses while clients are connected.
-	Stop(ctx context.Context, deviceUUID string) error
-	// Running lists the devices whose daemons run, also those that an earlier
-	// process of this program started.
-	Running(ctx context.Context) ([]string, error)
+// Config is the arguments of the backend.
+type Config struct {
+	// MPSDir is the folder for the pipes and logs of MPS daemons, one folder per
+	// device within. Pipes are sockets: the path must be short.
+	MPSDir string `yaml:"mps_dir" json:"mps_dir"`
 }
 
-// New makes a backend over a library and MPS daemons, which the caller keeps.
-func New(api nvml.API, mps MPS) partition.Backend {
-	return &backend{api: api, mps: mps}
+// Kind is the backend as scenarios name it. Building it asks nothing of the machine:
+// the driver's library is opened at the first use.
+var Kind = kind.New("nvidia", "MIG, MPS and time slices on NVIDIA GPUs", Config{MPSDir: "/run/evabench/mps"}, build)
+
+// Options are the parts that a backend works on, which the caller keeps.
+type Options struct {
+	API nvml.API
+	// MPS runs control daemons; nil where there are none, and then MPS is refused.
+	MPS MPS
+	// TimeSlices sets time slices; nil where nothing can, and then they are
+	// unknown and setting one is refused.
+	TimeSlices TimeSlices
+	// Host tells who holds and who manages GPUs; nil where nobody else is.
+	Host   Host
+	Limits Limits
 }
+
+// New makes a backend. It is [partition.Traced] and a [partition.Counter] too.
+func New(o Options) partition.Backend {
+	return &backend{
+		driver: &driver{api: o.API, limits: o.Limits.orDefaults(), stuck: map[string]int{}},
+		mps:    o.MPS, slices: o.TimeSlices, host: o.Host,
+		trace: func(partition.Event) {},
+	}
+}
+
+var (
+	_ partition.Backend = (*backend)(nil)
+	_ partition.Traced  = (*backend)(nil)
+	_ partition.Counter = (*backend)(nil)
+)
 
 type backend struct {
-	api nvml.API
-	mps MPS
+	driver *driver
+	mps    MPS
+	slices TimeSlices
+	host   Host
+	trace  func(partition.Event)
 }
 
-// Apply carries out the plan's steps one by one.
-func (b *backend) Apply(ctx context.Context, p partition.Plan) ([]device.Device, error) {
-	if err := b.checkUnchanged(ctx, p); err != nil {
-		return nil, err
-	}
-	for _, s := range p.Changes {
-		if s.Action == partition.StartMPS {
-			continue // below, on the devices that were read back
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if err := b.change(ctx, s); err != nil {
-			return nil, fmt.Errorf("%s: %w", s, err)
-		}
-	}
-	now, err := b.Inspect(ctx, uuids(p.Before))
-	if err != nil {
-		return nil, fmt.Errorf("read the layout back: %w", err)
-	}
-	if err := compare(p, now); err != nil {
-		return nil, err
-	}
-	devices, err := b.devices(p, now)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.startMPS(ctx, devices); err != nil {
-		return nil, err
-	}
-	if now, err = b.Inspect(ctx, uuids(p.Before)); err != nil {
-		return nil, fmt.Errorf("read back which MPS daemons run: %w", err)
-	}
-	return devices, compareMPS(devices, now.MPS)
-}
+// Trace sets who is told of every change that is tried.
+func (b *backend) Trace(f func(partition.Event)) { b.trace = f }
 
-// change carries out one step that concerns MIG or stops MPS.
-func (b *backend) change(ctx context.Context, s partition.Step) error {
-	switch s.Action {
-	case partition.StopMPS:
-		return b.mps.Stop(ctx, s.Device)
-	case partition.Destroy:
-		return b.destroy(s.GPU, *s.Instance)
-	case partition.SetMode:
-		return b.setMode(s.GPU, s.On)
-	case partition.Create:
-		return b.create(s.GPU, s.Slot.Profile, nvml.Placement(s.Slot.Placement),
-			[]nvml.Placement{{Start: 0, Size: s.Slot.Profile.Slices}})
-	}
-	return fmt.Errorf("unknown action %q", s.Action)
-}
+// maxMPSDir is the longest path of a folder for MPS daemons: the sockets in it have paths
+// of some 40 bytes more, and 107 are possible (unix(7)).
+const maxMPSDir = 64
 
-// startMPS starts the daemons of devices that share through MPS, and completes
-// the devices' environment.
-func (b *backend) startMPS(ctx context.Context, devices []device.Device) error {
-	for i, d := range devices {
-		if !d.Sharing.IsMPS() {
-			continue
-		}
-		env, err := b.mps.Start(ctx, d)
+// build makes the backend of this machine.
+func build(c Config) (partition.Backend, error) {
+	if !filepath.IsAbs(c.MPSDir) || len(c.MPSDir) > maxMPSDir {
+		return nil, fmt.Errorf("mps_dir %q is no absolute path of at most %d bytes", c.MPSDir, maxMPSDir)
+	}
+	return &lazy{open: sync.OnceValues(func() (*backend, error) {
+		api, err := nvml.Open()
 		if err != nil {
-			return fmt.Errorf("start the MPS daemon of %s: %w", d.Name, err)
+			return nil, fmt.Errorf("backend nvidia: %w", err)
 		}
-		for name, value := range env {
-			devices[i].Env[name] = value
-		}
-		// A client's own limit: the daemon's default is for future servers.
-		if d.Sharing.ThreadPercent > 0 {
-			devices[i].Env["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] = fmt.Sprint(d.Sharing.ThreadPercent)
-		}
-	}
-	return nil
+		b := New(Options{API: api, TimeSlices: SMI{}, Host: Proc{}}).(*backend)
+		b.mps = mps.New(mps.Control{}, mps.Options{Dir: c.MPSDir, UID: os.Geteuid(), Resolve: b.resolve})
+		return b, nil
+	})}, nil
 }
 
-// compareMPS checks that just the daemons run that a layout's devices need:
-// those that were stopped have stopped, those that were started have started.
-func compareMPS(devices []device.Device, running []string) error {
-	var want []string
-	for _, d := range devices {
-		if d.Sharing.IsMPS() {
-			want = append(want, d.UUID)
-		}
+// A lazy is a backend whose library is opened at its first use, so that a scenario for
+// a server can be checked on a laptop.
+type lazy struct {
+	open  func() (*backend, error)
+	trace func(partition.Event)
+}
+
+// Inspect reads the present state of the named GPUs.
+func (l *lazy) Inspect(ctx context.Context, gpus []string) (partition.State, error) {
+	b, err := l.open()
+	if err != nil {
+		return partition.State{}, err
 	}
-	slices.Sort(want)
-	if !slices.Equal(want, running) {
-		return fmt.Errorf("read back which MPS daemons run: [%s], wanted [%s]", strings.Join(running, ", "), strings.Join(want, ", "))
+	return b.Inspect(ctx, gpus)
+}
+
+// Apply carries out a plan.
+func (l *lazy) Apply(ctx context.Context, p partition.Plan) ([]device.Device, error) {
+	b, err := l.opened()
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return b.Apply(ctx, p)
+}
+
+// Restore brings the GPUs back to a state.
+func (l *lazy) Restore(ctx context.Context, s partition.State) error {
+	b, err := l.opened()
+	if err != nil {
+		return err
+	}
+	return b.Restore(ctx, s)
+}
+
+// Count tells who is on a device.
+func (l *lazy) Count(ctx context.Context, d device.Device) (partition.Clients, error) {
+	b, err := l.open()
+	if err != nil {
+		return partition.Clients{}, err
+	}
+	return b.Count(ctx, d)
+}
+
+// Trace sets who is told of every change that is tried.
+func (l *lazy) Trace(f func(partition.Event)) { l.trace = f }
+
+func (l *lazy) opened() (*backend, error) {
+	b, err := l.open()
+	if err == nil && l.trace != nil {
+		b.Trace(l.trace)
+	}
+	return b, err
 }

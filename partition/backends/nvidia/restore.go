@@ -6,115 +6,173 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/partition"
 )
 
-// Restore changes only what differs from s. It goes on with the other GPUs
-// when one fails, and reports every fault and what still differs.
+// Restore changes only what differs from s. It goes on with the other GPUs when one
+// fails, and reports every fault and what still differs.
 func (b *backend) Restore(ctx context.Context, s partition.State) error {
-	now, err := b.inspectPresent(ctx, s)
+	now, faults, err := b.present(ctx, s)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	if len(s.Differences(now)) == 0 {
+	if len(faults) == 0 && len(s.Differences(now)) == 0 {
 		return nil
 	}
-	errs := []error{b.stopMPS(ctx, s, now)}
-	if errs[0] == nil { // a daemon holds its device
-		for _, want := range s.GPUs {
-			if err := ctx.Err(); err != nil {
-				errs = append(errs, err)
-				break
-			}
-			k := slices.IndexFunc(now.GPUs, func(g partition.GPU) bool { return g.UUID == want.UUID })
-			if k < 0 {
-				continue // it is gone, as Differences tells below
-			}
-			if err := b.restoreGPU(want, now.GPUs[k]); err != nil {
-				errs = append(errs, fmt.Errorf("restore GPU %d: %w", want.Index, err))
-			}
+	r := &run{backend: b, doing: "restore", profiles: profilesOf(now)}
+	held := r.stopExtra(ctx, s, now)
+	for uuid, err := range held {
+		faults = append(faults, fmt.Errorf("restore %s: %w", gpuWords(uuid), err))
+	}
+	for _, want := range s.GPUs {
+		k := slices.IndexFunc(now.GPUs, func(g partition.GPU) bool { return g.UUID == want.UUID })
+		if k < 0 || held[want.UUID] != nil {
+			continue // gone, as Differences tells below, or a daemon is on it
+		}
+		if err := r.restoreGPU(ctx, want, now.GPUs[k]); err != nil {
+			faults = append(faults, fmt.Errorf("restore GPU %d: %w", want.Index, err))
 		}
 	}
-	if now, err = b.inspectPresent(ctx, s); err != nil {
-		return errors.Join(append(errs, fmt.Errorf("restore: read back: %w", err))...)
-	}
-	if err := b.restartMPS(ctx, s, now); err != nil {
-		errs = append(errs, err)
-	}
-	if now, err = b.inspectPresent(ctx, s); err != nil {
-		return errors.Join(append(errs, fmt.Errorf("restore: read back: %w", err))...)
-	}
-	if faults := s.Differences(now); len(faults) > 0 {
-		errs = append(errs, fmt.Errorf("not restored: %s", strings.Join(faults, "; ")))
-	}
-	return errors.Join(errs...)
-}
-
-// inspectPresent reads those GPUs of a state that are still there: one that has
-// dropped off the bus must not keep the others as they are.
-func (b *backend) inspectPresent(ctx context.Context, s partition.State) (partition.State, error) {
-	all, err := b.api.Devices()
+	faults = append(faults, r.restoreMPS(ctx, s)...)
+	now, more, err := b.present(ctx, s)
+	faults = append(faults, more...)
 	if err != nil {
-		return partition.State{}, fmt.Errorf("list GPUs: %w", err)
+		return errors.Join(append(faults, fmt.Errorf("restore: read back: %w", err))...)
 	}
-	var present []string
-	for _, uuid := range uuids(s) {
-		if slices.ContainsFunc(all, func(d nvml.Device) bool { return d.UUID == uuid }) {
-			present = append(present, uuid)
-		}
+	r.tellMoved(s, now)
+	if left := s.Differences(now); len(left) > 0 {
+		faults = append(faults, fmt.Errorf("not restored: %s", strings.Join(left, "; ")))
 	}
-	return b.Inspect(ctx, present)
+	return errors.Join(faults...)
 }
 
-// stopMPS stops the daemons that did not run before.
-func (b *backend) stopMPS(ctx context.Context, s, now partition.State) error {
-	var errs []error
-	for _, uuid := range now.MPS {
-		if slices.Contains(s.MPS, uuid) {
+// gpuWords names the GPU of a daemon that could not be stopped.
+func gpuWords(uuid string) string {
+	if uuid == "" {
+		return "devices that are gone"
+	}
+	return uuid
+}
+
+// present reads those GPUs of a state that are still there: one that has dropped off
+// the bus, or cannot be read, must not keep the others as they are.
+func (b *backend) present(ctx context.Context, s partition.State) (now partition.State, faults []error, err error) {
+	all, err := read(ctx, b.driver, "list GPUs", b.driver.api.Devices)
+	if err != nil {
+		return now, nil, err
+	}
+	var named, others []nvml.Device
+	for _, d := range all {
+		if slices.Contains(uuids(s), d.UUID) {
+			named = append(named, d)
+		} else {
+			others = append(others, d)
+		}
+	}
+	return b.inspect(ctx, named, others)
+}
+
+// stopExtra stops the daemons that did not run before, and gives by GPU why one could
+// not be stopped; that of one whose GPU is gone stands under the empty name.
+func (r *run) stopExtra(ctx context.Context, s, now partition.State) map[string]error {
+	held := map[string]error{}
+	for _, d := range s.ExtraMPS(now) {
+		step := partition.Step{Action: partition.StopMPS, Daemon: &d}
+		if g, ok := now.Owner(d.Device); ok {
+			step.GPU, step.Index = g.UUID, g.Index
+		}
+		if err := r.step(ctx, step); err != nil {
+			held[step.GPU] = errors.Join(held[step.GPU], err)
+		}
+	}
+	return held
+}
+
+// restoreMPS starts the daemons that ran before and were ended: on the device at the
+// same place, which may have another UUID now.
+func (r *run) restoreMPS(ctx context.Context, s partition.State) []error {
+	now, _, err := r.present(ctx, s)
+	if err != nil {
+		return []error{fmt.Errorf("restore MPS daemons: %w", err)}
+	}
+	var faults []error
+	started := map[int]bool{}
+	for _, d := range s.MissingMPS(now) {
+		if !d.Own && started[d.PID] {
+			continue // it serves several devices
+		}
+		started[d.PID] = true
+		g, _ := now.Owner(d.Device)
+		step := startStep(g, d)
+		if err := r.tell(ctx, step, func(*attempt) error { return r.startAgain(ctx, g, d) }); err != nil {
+			faults = append(faults, fmt.Errorf("restore: %w", err))
+		}
+	}
+	return faults
+}
+
+// startStep is the step that starts a daemon again.
+func startStep(g partition.GPU, d partition.Daemon) partition.Step {
+	step := partition.Step{Action: partition.StartMPS, GPU: g.UUID, Index: g.Index, Daemon: &d}
+	if d.Own {
+		step.Sharing = sharing(d)
+	}
+	for _, i := range g.Instances {
+		k := slices.IndexFunc(i.Compute, func(c partition.Compute) bool { return c.UUID == d.Device })
+		if k < 0 {
 			continue
 		}
-		if err := b.mps.Stop(ctx, uuid); err != nil {
-			errs = append(errs, fmt.Errorf("restore: stop the MPS daemon of %s: %w", uuid, err))
+		p := slices.IndexFunc(g.Profiles, func(p partition.Profile) bool { return p.Name == i.Profile })
+		step.Slot = &partition.Slot{Profile: g.Profiles[p], Placement: i.Placement}
+		step.Compute = &i.Compute[k].Placement
+		for _, c := range i.Compute {
+			step.Slot.Compute = append(step.Slot.Compute, c.Placement)
 		}
 	}
-	return errors.Join(errs...)
+	return step
 }
 
-// restartMPS starts daemons that ran before and were stopped: on the device at
-// the same place, which may have another UUID now.
-func (b *backend) restartMPS(ctx context.Context, s, now partition.State) error {
-	for _, uuid := range s.MPS {
-		at, ok := now.Again(s, uuid)
-		if !ok || slices.Contains(now.MPS, at) {
-			continue // Differences tells of a device that is gone
-		}
-		g, _ := now.Owner(at)
-		if _, err := b.mps.Start(ctx, device.Device{UUID: at, GPU: g.UUID, Name: at, Model: g.Name, Sharing: device.Sharing{Mode: device.MPS}}); err != nil {
-			return fmt.Errorf("restore: start the MPS daemon of %s again: %w", at, err)
-		}
+// startAgain starts a daemon as it was.
+func (r *run) startAgain(ctx context.Context, g partition.GPU, d partition.Daemon) error {
+	if d.Own {
+		_, err := r.start(ctx, device.Device{UUID: d.Device, GPU: g.UUID, Name: d.Device, Model: g.Name, Sharing: sharing(d)})
+		return err
 	}
-	return nil
+	if r.mps == nil {
+		return errors.New("there is no program to start it with")
+	}
+	return r.mps.Restart(ctx, again(d), "")
 }
 
 // restoreGPU brings one GPU from now to want.
-func (b *backend) restoreGPU(want, now partition.GPU) error {
-	wanted := func(i partition.Instance) bool { return slices.ContainsFunc(want.Instances, i.Same) }
+func (r *run) restoreGPU(ctx context.Context, want, now partition.GPU) error {
 	for _, i := range now.Instances {
-		if wanted(i) {
+		if slices.ContainsFunc(want.Instances, i.Same) {
 			continue
 		}
-		if err := b.destroy(now.UUID, i); err != nil {
+		if err := r.step(ctx, partition.Step{Action: partition.Destroy, GPU: now.UUID, Index: now.Index, Instance: &i}); err != nil {
 			return err
 		}
 	}
-	if now.MIG.Current != want.MIG.Current {
-		if err := b.setMode(now.UUID, want.MIG.Current); err != nil {
+	// A time slice is for whole GPUs: it is set while MIG is off. Read again after
+	// the mode, as a reset may lose it.
+	if !now.MIG.Current {
+		if err := r.restoreTimeSlice(ctx, want, now); err != nil {
 			return err
 		}
-	} else if err := b.takeBack(now.UUID); err != nil {
+	}
+	if err := r.restoreMode(ctx, want, now); err != nil {
+		return err
+	}
+	var err error
+	if now.TimeSlice, err = r.timeSlice(ctx, now.UUID); err != nil {
+		return err
+	}
+	if err := r.restoreTimeSlice(ctx, want, now); err != nil {
 		return err
 	}
 	for _, i := range want.Instances {
@@ -125,13 +183,42 @@ func (b *backend) restoreGPU(want, now partition.GPU) error {
 		if k < 0 {
 			return fmt.Errorf("the GPU has no profile %s any more", i.Profile)
 		}
-		var compute []nvml.Placement
+		slot := partition.Slot{Profile: now.Profiles[k], Placement: i.Placement}
 		for _, c := range i.Compute {
-			compute = append(compute, nvml.Placement(c.Placement))
+			slot.Compute = append(slot.Compute, c.Placement)
 		}
-		if err := b.create(now.UUID, now.Profiles[k], nvml.Placement(i.Placement), compute); err != nil {
+		if err := r.step(ctx, partition.Step{Action: partition.Create, GPU: now.UUID, Index: now.Index, Slot: &slot}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// restoreMode brings back the mode, or takes back a change that is pending.
+func (r *run) restoreMode(ctx context.Context, want, now partition.GPU) error {
+	step := partition.Step{Action: partition.SetMode, GPU: now.UUID, Index: now.Index, On: want.MIG.Current, Resets: now.MIG.Resets}
+	switch {
+	case now.MIG.Current != want.MIG.Current:
+		return r.step(ctx, step)
+	case now.MIG.Current != now.MIG.Pending:
+		step.Resets = false // the mode stays as it is
+		return r.tell(ctx, step, func(*attempt) error { return r.takeBack(ctx, now.UUID) })
+	}
+	return nil
+}
+
+// restoreTimeSlice sets the time slice that was, if that is known.
+func (r *run) restoreTimeSlice(ctx context.Context, want, now partition.GPU) error {
+	if want.TimeSlice == "" || now.TimeSlice == want.TimeSlice {
+		return nil
+	}
+	return r.step(ctx, partition.Step{Action: partition.SetTimeSlice, GPU: now.UUID, Index: now.Index, TimeSlice: want.TimeSlice})
+}
+
+// tellMoved tells of devices that have another UUID than before: others may have
+// stored the old one.
+func (r *run) tellMoved(s, now partition.State) {
+	for _, words := range s.Moved(now) {
+		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "a device has a new UUID", After: words, Tries: 1})
+	}
 }

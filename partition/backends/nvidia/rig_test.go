@@ -4,135 +4,223 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/partition"
 )
 
-// fakeMPS is daemons that are entries of a map. It is as strict as a control
-// daemon: none starts twice or stops twice.
-type fakeMPS map[string]bool
+const (
+	pro6000 = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
+	a100    = "NVIDIA A100 40GB"
+	a30     = "NVIDIA A30"
+)
 
-func (m fakeMPS) Start(_ context.Context, d device.Device) (map[string]string, error) {
-	if m[d.UUID] {
-		return nil, fmt.Errorf("a daemon of %s runs already", d.UUID)
-	}
-	m[d.UUID] = true
-	return map[string]string{"CUDA_MPS_PIPE_DIRECTORY": "/mps/" + d.UUID}, nil
-}
-
-func (m fakeMPS) Stop(_ context.Context, uuid string) error {
-	if !m[uuid] {
-		return fmt.Errorf("no daemon of %s runs", uuid)
-	}
-	delete(m, uuid)
-	return nil
-}
-
-func (m fakeMPS) Running(context.Context) ([]string, error) {
-	return slices.Sorted(maps.Keys(m)), nil
-}
-
-// A rig is a backend over a fake in a file.
+// A rig is a backend over a fake in a file, with MPS and time slices.
 type rig struct {
 	partition.Backend
-	fake *nvml.Fake
-	mps  fakeMPS
-	path string
+	t       testing.TB
+	fake    *nvml.Fake
+	program mps.Program
+	slices  TimeSlices
+	dir     string
 }
 
-// fatal is the part of testing.T and rapid.T that a rig needs.
-type fatal interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
-func newRig(t fatal, dir string, cards ...string) *rig {
+// newRig makes a server with cards.
+func newRig(t testing.TB, cards ...string) *rig {
 	t.Helper()
-	path := filepath.Join(dir, "cards.json")
-	if err := nvml.CreateFake(path, cards); err != nil {
-		t.Fatalf("%v", err)
+	dir := fastDir(t)
+	if err := nvml.CreateFake(filepath.Join(dir, "cards.json"), cards); err != nil {
+		t.Fatal(err)
 	}
-	fake, err := nvml.OpenFake(path)
+	return openRig(t, dir, newMemory())
+}
+
+// openRig takes up a server that lies in a folder.
+func openRig(t testing.TB, dir string, program mps.Program) *rig {
+	t.Helper()
+	fake, err := nvml.OpenFake(filepath.Join(dir, "cards.json"))
 	if err != nil {
-		t.Fatalf("%v", err)
+		t.Fatal(err)
 	}
-	mps := fakeMPS{}
-	return &rig{Backend: New(fake, mps), fake: fake, mps: mps, path: path}
+	r := &rig{t: t, fake: fake, program: program, slices: slicesFile{filepath.Join(dir, "slices.json")}, dir: dir}
+	r.Backend = r.over(Options{})
+	return r
 }
 
-func (r *rig) inspect(t fatal, gpus ...string) partition.State {
-	t.Helper()
+// over makes a fresh backend on the same server, with what is given in the place of the
+// server's own.
+func (r *rig) over(o Options) partition.Backend {
+	if o.API == nil {
+		o.API = r.fake
+	}
+	if o.MPS == nil {
+		o.MPS = r.daemons(r.program)
+	}
+	if o.TimeSlices == nil {
+		o.TimeSlices = r.slices
+	}
+	return New(o)
+}
+
+func (r *rig) daemons(p mps.Program) *mps.Daemons {
+	return mps.New(p, mps.Options{Dir: filepath.Join(r.dir, "mps"), UID: os.Geteuid()})
+}
+
+func (r *rig) inspect(gpus ...string) partition.State {
+	r.t.Helper()
 	s, err := r.Inspect(context.Background(), gpus)
 	if err != nil {
-		t.Fatalf("Inspect: %v", err)
+		r.t.Fatalf("Inspect: %v", err)
 	}
 	return s
 }
 
-func plan(t fatal, s partition.State, text string) partition.Plan {
+func plan(t testing.TB, s partition.State, text string) partition.Plan {
 	t.Helper()
-	l, err := partition.ParseLayout(text)
+	p, err := planOf(s, text)
 	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	p, err := partition.MakePlan(s, l)
-	if err != nil {
-		t.Fatalf("%v", err)
+		t.Fatal(err)
 	}
 	return p
 }
 
-func (r *rig) apply(t fatal, text string, gpus ...string) []device.Device {
-	t.Helper()
-	devices, err := r.Apply(context.Background(), plan(t, r.inspect(t, gpus...), text))
+func planOf(s partition.State, text string) (partition.Plan, error) {
+	l, err := partition.ParseLayout(text)
 	if err != nil {
-		t.Fatalf("Apply %q: %v", text, err)
+		return partition.Plan{}, err
+	}
+	return partition.MakePlan(s, l)
+}
+
+func (r *rig) apply(text string, gpus ...string) []device.Device {
+	r.t.Helper()
+	devices, err := r.Apply(context.Background(), plan(r.t, r.inspect(gpus...), text))
+	if err != nil {
+		r.t.Fatalf("Apply %q: %v", text, err)
 	}
 	return devices
 }
 
-// cards reads the file of cards, apart from the code under test, without what
-// a restore cannot bring back: ids, UUIDs, their counter, and order.
-func (r *rig) cards(t fatal) string {
-	t.Helper()
-	data, err := os.ReadFile(r.path)
+// restore restores and wants the server as all tells it.
+func (r *rig) restore(b partition.Backend, s partition.State, all string) {
+	r.t.Helper()
+	if err := b.Restore(context.Background(), s); err != nil {
+		r.t.Errorf("Restore: %v", err)
+	}
+	if now := r.all(); now != all {
+		r.t.Errorf("restored to\n%s, was\n%s", now, all)
+	}
+}
+
+// all tells of the whole server, apart from the code under test, without what a
+// restore cannot bring back (ids, UUIDs of instances, pids, order): the cards, the time
+// slices and the MPS daemons.
+func (r *rig) all() string {
+	r.t.Helper()
+	data, err := os.ReadFile(filepath.Join(r.dir, "cards.json"))
 	if err != nil {
-		t.Fatalf("%v", err)
+		r.t.Fatal(err)
 	}
 	var file struct {
 		Cards []struct {
-			Index int             `json:"index"`
-			UUID  string          `json:"uuid"`
-			Mode  json.RawMessage `json:"mig"`
-
+			Index     int             `json:"index"`
+			UUID      string          `json:"uuid"`
+			Mode      json.RawMessage `json:"mig"`
 			Instances []struct {
 				Profile   string         `json:"profile"`
 				Placement nvml.Placement `json:"placement"`
 				Compute   []struct {
 					Placement nvml.Placement `json:"placement"`
+					UUID      string         `json:"uuid"`
 				} `json:"compute"`
 			} `json:"instances"`
 		} `json:"cards"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
-		t.Fatalf("%v", err)
+		r.t.Fatal(err)
 	}
-	var text strings.Builder
+	places := map[string]string{} // by UUID
+	var lines []string
 	for _, c := range file.Cards {
-		fmt.Fprintf(&text, "%d %s %s\n", c.Index, c.UUID, strings.Join(strings.Fields(string(c.Mode)), ""))
-		var lines []string
-		for _, i := range c.Instances {
-			lines = append(lines, fmt.Sprintf("  %02d:%d %s %v\n", i.Placement.Start, i.Placement.Size, i.Profile, i.Compute))
+		slice, err := r.slices.TimeSlice(context.Background(), c.UUID)
+		if err != nil {
+			r.t.Fatal(err)
 		}
-		slices.Sort(lines)
-		text.WriteString(strings.Join(lines, ""))
+		lines = append(lines, fmt.Sprintf("%d %s %s %s", c.Index, c.UUID, strings.Join(strings.Fields(string(c.Mode)), ""), slice))
+		for _, i := range c.Instances {
+			line := fmt.Sprintf("%d %02d:%d %s", c.Index, i.Placement.Start, i.Placement.Size, i.Profile)
+			var compute []string
+			for _, k := range i.Compute {
+				compute = append(compute, fmt.Sprintf("%d:%d", k.Placement.Start, k.Placement.Size))
+				places[k.UUID] = line + " " + compute[len(compute)-1]
+			}
+			slices.Sort(compute)
+			lines = append(lines, line+" "+strings.Join(compute, " "))
+		}
 	}
-	return text.String()
+	lines = append(lines, r.daemonLines(places)...)
+	slices.Sort(lines)
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// daemonLines tells of the MPS daemons, their devices as places.
+func (r *rig) daemonLines(places map[string]string) []string {
+	r.t.Helper()
+	all, err := r.program.Find(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var lines []string
+	for _, p := range all {
+		pipe := p.Env[mps.PipeVariable]
+		if strings.HasPrefix(pipe, filepath.Join(r.dir, "mps")) {
+			pipe = "ours"
+		}
+		line := fmt.Sprintf("daemon of user %d at %s", p.UID, pipe)
+		for _, name := range []string{mps.DeviceVariable, "CUDA_MPS_FOO"} {
+			value := p.Env[name]
+			if place, ok := places[value]; ok {
+				value = place
+			}
+			line += fmt.Sprintf(" %s=%s", name, value)
+		}
+		for _, question := range []string{"get_default_active_thread_percentage", "get_default_device_pinned_mem_limit 0"} {
+			said, err := r.program.Ask(context.Background(), p.Env[mps.PipeVariable], question)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			line += " " + said
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// foreign starts a daemon that is not ours, with its own folders, environment and
+// settings.
+func (r *rig) foreign(uuid string) {
+	r.t.Helper()
+	home := filepath.Join(r.dir, "theirs")
+	env := []string{mps.PipeVariable + "=" + home + "/pipe", mps.LogVariable + "=" + home + "/log", "CUDA_MPS_FOO=bar", "SECRET=x", "PATH=" + os.Getenv("PATH")}
+	if uuid != "" {
+		env = append(env, mps.DeviceVariable+"="+uuid)
+	}
+	for _, dir := range []string{home + "/pipe", home + "/log"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if err := r.program.Start(context.Background(), env, os.Geteuid()); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := r.program.Ask(context.Background(), home+"/pipe", "set_default_active_thread_percentage 70"); err != nil {
+		r.t.Fatal(err)
+	}
 }
