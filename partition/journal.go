@@ -34,6 +34,8 @@ const journalVersion = 2
 type entry struct {
 	Version int `json:"version"`
 	holder
+	// Kept says that the change is to stay until somebody asks for a restore.
+	Kept  bool  `json:"kept,omitempty"`
 	State State `json:"state"`
 }
 
@@ -50,6 +52,9 @@ type Left struct {
 	// SameBoot reports whether that boot is this one. After a boot the instances
 	// are gone, and so are MPS daemons.
 	SameBoot bool
+	// Kept says that what was changed stands on purpose ([Journal.Keep]): nothing
+	// broke off.
+	Kept bool
 }
 
 // A LockedError says that another process holds the lock.
@@ -109,31 +114,40 @@ func (j *Journal) path() string { return filepath.Join(j.dir, "journal.json") }
 // Pending gives what a run that did not end left to be restored, and whether there
 // is something.
 func (j *Journal) Pending() (Left, bool, error) {
+	e, pending, err := j.read()
+	if err != nil || !pending {
+		return Left{}, false, err
+	}
+	return Left{
+		State: e.State, Begun: e.Since, PID: e.PID, User: e.User, Command: e.Command,
+		BootID: e.BootID, SameBoot: e.BootID != "" && e.BootID == bootID(),
+		Kept: e.Kept,
+	}, true, nil
+}
+
+// read gives the pending entry, and whether there is one.
+func (j *Journal) read() (e entry, pending bool, err error) {
 	data, err := os.ReadFile(j.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return Left{}, false, nil
+		return entry{}, false, nil
 	}
 	if err != nil {
-		return Left{}, false, fmt.Errorf("read journal: %w", err)
+		return entry{}, false, fmt.Errorf("read journal: %w", err)
 	}
 	// The version first: the state of another one may not decode.
 	var form struct {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(data, &form); err != nil {
-		return Left{}, false, fmt.Errorf("read journal %s: %w", j.path(), err)
+		return entry{}, false, fmt.Errorf("read journal %s: %w", j.path(), err)
 	}
 	if form.Version != journalVersion {
-		return Left{}, false, fmt.Errorf("read journal %s: version %d, want %d; restore with the evabench that wrote it", j.path(), form.Version, journalVersion)
+		return entry{}, false, fmt.Errorf("read journal %s: version %d, want %d; restore with the evabench that wrote it", j.path(), form.Version, journalVersion)
 	}
-	var e entry
 	if err := json.Unmarshal(data, &e); err != nil {
-		return Left{}, false, fmt.Errorf("read journal %s: %w", j.path(), err)
+		return entry{}, false, fmt.Errorf("read journal %s: %w", j.path(), err)
 	}
-	return Left{
-		State: e.State, Begun: e.Since, PID: e.PID, User: e.User, Command: e.Command,
-		BootID: e.BootID, SameBoot: e.BootID != "" && e.BootID == bootID(),
-	}, true, nil
+	return e, true, nil
 }
 
 // Begin writes the state and has it on disk when it returns; only then may
@@ -145,16 +159,41 @@ func (j *Journal) Begin(s State) error {
 		return fmt.Errorf("begin journal: %s holds the state of an earlier run that was not restored; evabench gpu restore puts it back", j.path())
 	}
 	e := entry{Version: journalVersion, holder: thisProcess(), State: s}
-	data, err := json.MarshalIndent(e, "", " ")
-	if err != nil {
-		return fmt.Errorf("begin journal: %w", err)
-	}
 	// The trace first: were it cut off here, nothing would be pending.
 	if err := j.beginTrace(e.holder); err != nil {
 		return fmt.Errorf("begin journal: %w", err)
 	}
-	if err := renameio.WriteFile(j.path(), append(data, '\n'), 0o644); err != nil {
+	if err := j.write(e); err != nil {
 		return fmt.Errorf("begin journal: %w", err)
+	}
+	return nil
+}
+
+// Keep marks the pending state as that of a change which is to stay until somebody
+// asks for a restore, and has that on disk when it returns.
+func (j *Journal) Keep() error {
+	e, pending, err := j.read()
+	if err == nil && !pending {
+		err = errors.New("no state is pending")
+	}
+	if err == nil {
+		e.Kept = true
+		err = j.write(e)
+	}
+	if err != nil {
+		return fmt.Errorf("keep in journal: %w", err)
+	}
+	return nil
+}
+
+// write puts an entry in the place of an earlier one, on disk.
+func (j *Journal) write(e entry) error {
+	data, err := json.MarshalIndent(e, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(j.path(), append(data, '\n'), 0o644); err != nil {
+		return err
 	}
 	return j.syncDir()
 }

@@ -200,3 +200,6 @@ func TestWithSharing(t *testing.T) {
 		t.Errorf("the zero layout is %q, %v", zero, err)
 	}
 }
+
+// noSlice reports whether a sharing goes with an instance.
+func noSlice(s device.Sharing) bool { return s.TimeSlice == "" }

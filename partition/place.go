@@ -41,15 +41,18 @@ func (s Slot) term() Term {
 // depend on nothing but the card and the terms, so that a layout is the same
 // wherever it comes from.
 func (g GPU) slots(terms []Term) ([]Slot, *ImpossibleError) {
-	var wanted []Slot
-	for i, t := range terms {
-		slot, err := g.slot(t)
-		if err != nil {
-			if len(terms) > 1 && err.Fits != "" {
-				err.Fits = g.fitting(terms, i, err.Fits)
-			}
-			return nil, err
+	if mended, why := g.mendAll(terms); why != "" {
+		impossible := &ImpossibleError{Reason: why, Fits: joinTerms(mended)}
+		if _, err := g.slots(mended); err != nil {
+			impossible.Fits = err.Fits
 		}
+		return nil, impossible
+	}
+	var wanted []Slot
+	for _, t := range terms {
+		p, _ := g.profile(t.Profile)
+		compute, _ := p.cut(t) // mendAll found nothing to mend
+		slot := Slot{Profile: p, Compute: compute, Sharing: t.Sharing}
 		if t.Count == AsMany {
 			wanted = g.most(slot)
 			break // it stands alone
@@ -62,33 +65,32 @@ func (g GPU) slots(terms []Term) ([]Slot, *ImpossibleError) {
 	return nil, g.whyNot(wanted)
 }
 
-// fitting gives terms with the i-th as it would fit, if all of them fit together,
-// else the i-th alone.
-func (g GPU) fitting(terms []Term, i int, fits string) string {
-	one, err := ParseLayout(fits)
-	if err != nil || len(one.GPUs) != 1 || len(one.GPUs[0].Terms) != 1 || one.GPUs[0].Terms[0].Count == AsMany {
-		return fits
+// mendAll gives terms whose profiles and splits the card has, and tells what the
+// first fault of these is; empty if there is none.
+func (g GPU) mendAll(terms []Term) (mended []Term, why string) {
+	for _, t := range terms {
+		fit, fault := g.mend(t)
+		mended = append(mended, fit)
+		why = cmp.Or(why, fault)
 	}
-	all := slices.Clone(terms)
-	all[i] = one.GPUs[0].Terms[0]
-	all = mergeTerms(all)
-	if _, err := g.slots(all); err != nil {
-		return fits
-	}
-	return joinTerms(all)
+	return mergeTerms(mended), why
 }
 
-// slot makes a slot of a term, without a place.
-func (g GPU) slot(t Term) (Slot, *ImpossibleError) {
+// mend gives the term that is most like t of those that the card has, and tells
+// what is wrong with t; empty if nothing is.
+func (g GPU) mend(t Term) (fit Term, why string) {
 	p, ok := g.profile(t.Profile)
 	if !ok {
-		return Slot{}, &ImpossibleError{
-			Reason: fmt.Sprintf("has no profile %s, only %s", t.Profile, strings.Join(g.profileNames(), ", ")),
-			Fits:   Term{Profile: g.nearest(t.Profile), Count: AsMany, Sharing: t.Sharing}.String(),
-		}
+		why = fmt.Sprintf("has no profile %s, only %s", t.Profile, strings.Join(g.profileNames(), ", "))
+		p = g.nearest(t.Profile)
 	}
-	compute, err := p.cut(t)
-	return Slot{Profile: p, Compute: compute, Sharing: t.Sharing}, err
+	t.Profile = p.Name
+	if _, ok := p.cut(t); ok {
+		return t, why
+	}
+	why = cmp.Or(why, p.whyNot(t.Split))
+	t.Split = p.mendSplit(t.Split)
+	return t, why
 }
 
 func (g GPU) profileNames() []string {
@@ -101,45 +103,51 @@ func (g GPU) profileNames() []string {
 
 // nearest is the profile of the card that is most like a name: of as many slices
 // if there is one, and plain.
-func (g GPU) nearest(name string) string {
+func (g GPU) nearest(name string) Profile {
 	apart := func(p Profile) int { return max(p.Slices-slicesOf(name), slicesOf(name)-p.Slices) }
 	return slices.MinFunc(g.Profiles, func(a, b Profile) int {
 		return cmp.Or(cmp.Compare(apart(a), apart(b)), cmp.Compare(len(a.Attributes), len(b.Attributes)), cmp.Compare(len(a.Name), len(b.Name)))
-	}).Name
+	})
 }
 
 // cut finds places for a term's compute instances within an instance of the
 // profile: in the order told, each at the lowest place after the one before. That
 // is exact, since equal compute instances are of one size.
-func (p Profile) cut(t Term) ([]Placement, *ImpossibleError) {
+func (p Profile) cut(t Term) ([]Placement, bool) {
 	if t.whole() == nil {
-		return []Placement{{Start: 0, Size: p.Slices}}, nil
+		return []Placement{{Start: 0, Size: p.Slices}}, true
 	}
-	if placed, ok := p.cutInOrder(t.Split); ok {
-		return placed, nil
-	}
-	// What would fit: the largest first, without those that have no place.
+	return p.cutInOrder(t.Split)
+}
+
+// mendSplit gives what of a split fits: the largest first, without those that have
+// no place.
+func (p Profile) mendSplit(split []int) []int {
 	var fits []int
-	sorted := slices.Clone(t.Split)
+	sorted := slices.Clone(split)
 	slices.SortFunc(sorted, func(a, b int) int { return cmp.Compare(b, a) })
 	for _, size := range sorted {
 		if _, ok := p.cutInOrder(append(slices.Clone(fits), size)); ok {
 			fits = append(fits, size)
 		}
 	}
+	return fits
+}
+
+// whyNot tells why the profile cannot be cut so.
+func (p Profile) whyNot(split []int) string {
+	why := fmt.Sprintf("cannot cut %s into %s", p.Name, strings.TrimPrefix(splitText(split), "/"))
+	if len(p.mendSplit(split)) == len(split) {
+		why += " in this order of places"
+	}
 	var sizes []string
 	for _, c := range p.Compute {
 		sizes = append(sizes, fmt.Sprintf("%dc at %s", c.Slices, starts(c.Placements)))
 	}
-	reason := fmt.Sprintf("cannot cut %s into %s", p.Name, strings.TrimPrefix(splitText(t.Split), "/"))
-	if len(fits) == len(t.Split) {
-		reason += " in this order of places"
-	}
 	if len(sizes) > 0 {
-		reason += fmt.Sprintf(": its compute instances are %s", strings.Join(sizes, ", "))
+		why += ": its compute instances are " + strings.Join(sizes, ", ")
 	}
-	t.Split = fits
-	return nil, &ImpossibleError{Reason: reason, Fits: joinTerms(mergeTerms([]Term{t}))}
+	return why
 }
 
 func (p Profile) cutInOrder(split []int) ([]Placement, bool) {

@@ -70,7 +70,10 @@ func (s Step) String() string {
 	case DrainMPS:
 		return fmt.Sprintf("%sdrain the MPS daemon of %s, which is not ours (user %d, pid %d, %s)", gpu, s.Daemon.Device, s.Daemon.UID, s.Daemon.PID, s.Daemon.Pipe)
 	case StopMPS:
-		return "stop the MPS daemon of " + s.Daemon.Device
+		if s.GPU == "" {
+			gpu = "" // its device is gone
+		}
+		return gpu + "stop the MPS daemon of " + s.Daemon.Device
 	case Destroy:
 		return gpu + "destroy " + s.Instance.String()
 	case SetMode:

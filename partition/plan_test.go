@@ -85,7 +85,7 @@ gpu0 (GPU-a): turn MIG off`, []Permission{AllowLayout, AllowMode}},
 		{"reset", State{GPUs: []GPU{reset}}, "4g.96gb", `gpu0 (GPU-a): turn MIG on, which resets the GPU
 gpu0 (GPU-a): create 4g.96gb at 0:12`, []Permission{AllowLayout, AllowMode, AllowReset}},
 		{"MPS last to start, first to stop", State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0), testGPU(1)}, MPS: []Daemon{{Device: "MIG-GPU-a-0:3", Own: true}}},
-			"gpu0: off(mps); gpu1: 4g.96gb(mps:50)", `stop the MPS daemon of MIG-GPU-a-0:3
+			"gpu0: off(mps); gpu1: 4g.96gb(mps:50)", `gpu0 (GPU-a): stop the MPS daemon of MIG-GPU-a-0:3
 gpu0 (GPU-a): destroy 1g.24gb at 0:3
 gpu0 (GPU-a): turn MIG off
 gpu1 (GPU-b): turn MIG on
@@ -138,11 +138,12 @@ func TestImpossible(t *testing.T) {
 		{one, "1g.24gb+me.all+1g.24gb", gpu + "has room for 0 of 1g.24gb beside 1g.24gb+me.all: beside +me.all, which takes all media engines, only -me instances fit", "1g.24gb+me.all"},
 		{one, "1g.24gb-me+1g.24gb+me.all+1g.24gb+1g.24gb-me", gpu + "has room for 0 of 1g.24gb beside 1g.24gb-me+1g.24gb+me.all+1g.24gb-me: beside +me.all, which takes all media engines, only -me instances fit", "1g.24gb-me+1g.24gb+me.all+1g.24gb-me"},
 		{one, "2x1g.24gb+me", gpu + "has room for 1 of 1g.24gb+me: only one +me instance fits on a GPU", "1g.24gb+me"},
-		{one, "1g.5gb", gpu + "has no profile 1g.5gb, only 1g.24gb, 1g.24gb+me, 1g.24gb+me.all, 1g.24gb-me, 2g.48gb, 4g.96gb", "all-1g.24gb"},
-		{one, "3g.71gb(mps)", gpu + "has no profile 3g.71gb, only 1g.24gb, 1g.24gb+me, 1g.24gb+me.all, 1g.24gb-me, 2g.48gb, 4g.96gb", "all-2g.48gb(mps)"},
+		{one, "1g.5gb", gpu + "has no profile 1g.5gb, only 1g.24gb, 1g.24gb+me, 1g.24gb+me.all, 1g.24gb-me, 2g.48gb, 4g.96gb", "1g.24gb"},
+		{one, "7x1g.5gb+me/2x1c", gpu + "has no profile 1g.5gb+me, only 1g.24gb, 1g.24gb+me, 1g.24gb+me.all, 1g.24gb-me, 2g.48gb, 4g.96gb", "4x1g.24gb"},
+		{one, "3g.71gb(mps)", gpu + "has no profile 3g.71gb, only 1g.24gb, 1g.24gb+me, 1g.24gb+me.all, 1g.24gb-me, 2g.48gb, 4g.96gb", "2g.48gb(mps)"},
 		{one, "2g.48gb/3x1c", gpu + "cannot cut 2g.48gb into 3x1c: its compute instances are 1c at 0 and 1, 2c at 0", "2g.48gb/2x1c"},
 		{one, "1g.24gb/2c", gpu + "cannot cut 1g.24gb into 2c", "1g.24gb"},
-		{one, "1g.24gb+4g.96gb/1c,2c,1c", gpu + "cannot cut 4g.96gb into 1c,2c,1c in this order of places: its compute instances are 1c at 0, 1, 2 and 3, 2c at 0 and 2, 4c at 0", "4g.96gb/2c,2x1c"},
+		{one, "1g.24gb+4g.96gb/1c,2c,1c", gpu + "cannot cut 4g.96gb into 1c,2c,1c in this order of places: its compute instances are 1c at 0, 1, 2 and 3, 2c at 0 and 2, 4c at 0", "1g.24gb"},
 		{one, "1g.24gb+2g.48gb/3x1c(mps)", gpu + "cannot cut 2g.48gb into 3x1c: its compute instances are 1c at 0 and 1, 2c at 0", "1g.24gb+2g.48gb/2x1c(mps)"},
 		{one, "4x1g.24gb(ts:long)", gpu + "cannot give its instances a time slice: it is one for a whole GPU with MIG off", "4x1g.24gb(ts)"},
 		{one, "5x1g.24gb(ts:long)", gpu + "cannot give its instances a time slice: it is one for a whole GPU with MIG off", "4x1g.24gb(ts)"},

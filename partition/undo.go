@@ -15,9 +15,12 @@ func (p Plan) Undo() []string {
 	}
 	each(StartMPS, func(gpu string, s Step) string { return gpu + "stop the MPS daemon of " + s.where() })
 	each(Create, func(gpu string, s Step) string { return gpu + "destroy " + s.Slot.Instance().String() })
-	each(SetMode, func(_ string, s Step) string {
-		s.On = !s.On
-		return s.String() + " again"
+	each(SetMode, func(gpu string, s Step) string {
+		text := gpu + "turn MIG " + onOff(!s.On) + " again"
+		if s.Resets {
+			text += ", which resets the GPU"
+		}
+		return text
 	})
 	each(Destroy, func(gpu string, s Step) string {
 		return gpu + "create " + s.Instance.String() + " again, perhaps with other UUIDs"
@@ -25,7 +28,12 @@ func (p Plan) Undo() []string {
 	each(SetTimeSlice, func(gpu string, s Step) string {
 		return gpu + "set the time slice to " + p.timeSlice(s.GPU) + " again"
 	})
-	each(StopMPS, func(_ string, s Step) string { return "start the MPS daemon of " + s.Daemon.Device + " again" })
+	each(StopMPS, func(gpu string, s Step) string {
+		if s.GPU == "" {
+			return "leave the MPS daemon of " + s.Daemon.Device + " stopped: its device was gone before"
+		}
+		return gpu + "start the MPS daemon of " + s.Daemon.Device + " again"
+	})
 	each(DrainMPS, func(gpu string, s Step) string {
 		return fmt.Sprintf("%sstart the MPS daemon of %s again, as user %d in %s", gpu, s.Daemon.Device, s.Daemon.UID, s.Daemon.Pipe)
 	})

@@ -1,0 +1,181 @@
+package partition
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestRefusals: each fault with its reason and remedy, and beside it what must not
+// be refused.
+func TestRefusals(t *testing.T) {
+	yes, no := true, false
+	others := Daemon{Device: "GPU-a", UID: 1000, PID: 77, Pipe: "/tmp/nvidia-mps", Clients: []int{}}
+	ours := Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e"}
+	gpu := func(change func(*GPU)) State {
+		g := testGPU(0)
+		change(&g)
+		return State{GPUs: []GPU{g}}
+	}
+	with := func(s State, d Daemon, clients []int) State {
+		d.Clients = clients
+		s.MPS = append(s.MPS, d)
+		return s
+	}
+	plain := gpu(func(*GPU) {})
+	used := gpu(func(g *GPU) {
+		g.Processes = []Process{{PID: 7, Name: "someone", Device: g.UUID}, {PID: 8, Device: g.UUID}}
+	})
+	served := gpu(func(g *GPU) {
+		g.Processes = []Process{{PID: 9, Name: "/usr/bin/nvidia-cuda-mps-server", Device: g.UUID}}
+	})
+	pending := gpu(func(g *GPU) { g.MIG.Pending = true })
+	display := gpu(func(g *GPU) { g.DisplayActive = &yes })
+	none := gpu(func(g *GPU) { g.Profiles, g.VBIOS = nil, "98.02.55" })
+	virtual := func(how string) State { return gpu(func(g *GPU) { g.Virtualization = how }) }
+	reset := func(change func(*GPU)) State {
+		return gpu(func(g *GPU) {
+			g.MIG.Resets = true
+			change(g)
+		})
+	}
+	owned := func(name string) State {
+		return State{GPUs: plain.GPUs, Owners: []Owner{{Name: name, PID: 5, Why: "its process runs"}}}
+	}
+	const gpu0 = "GPU 0 (RTX PRO 6000): "
+	for _, tt := range []struct {
+		name, layout string
+		state        State
+		want         []string // of the message; none: not refused
+	}{
+		{"process", "1g.24gb", used, []string{gpu0 + "runs process 7 (someone) on GPU-a and process 8 (name unknown) on GPU-a; ", "ps -p 7,8 shows", "never ends"}},
+		{"process, MPS", "off(mps)", used, []string{"process 7"}},
+		{"process, time slice", "off(ts:long)", used, []string{"process 7"}},
+		{"process, nothing to change", "off", used, nil},
+		{"server of a stranger", "1g.24gb", served, []string{"process 9"}},
+		{"server of ours", "1g.24gb", with(served, ours, nil), nil},
+		{"server of others, idle", "1g.24gb", with(served, others, []int{}), nil},
+		{"server of others, silent", "1g.24gb", with(served, others, nil), []string{"process 9", "does not tell its clients", "echo quit | CUDA_MPS_PIPE_DIRECTORY=/tmp/nvidia-mps nvidia-cuda-mps-control"}},
+		{"pending", "off", pending, []string{gpu0 + "has MIG off with a change to on pending", "nvidia-smi -i GPU-a -mig 0"}},
+		{"display", "1g.24gb", display, []string{"active display", "systemctl isolate multi-user.target", "DisplayModeSelector", "this program never runs it"}},
+		{"display, MPS only", "off(mps)", display, nil},
+		{"no display", "1g.24gb", gpu(func(g *GPU) { g.DisplayActive = &no }), nil},
+		{"no profiles", "1g.24gb", none, []string{gpu0 + "offers no MIG profiles (VBIOS 98.02.55)", "DisplayModeSelector", "or use layout off"}},
+		{"no profiles, off", "off(mps)", none, nil},
+		{"vGPU guest", "1g.24gb", virtual("vgpu-guest"), []string{"belongs to its host", "layout off"}},
+		{"vGPU guest, time slice", "off(ts:long)", virtual("vgpu-guest"), []string{"belongs to its host"}},
+		{"vGPU guest, MPS", "off(mps)", virtual("vgpu-guest"), nil},
+		{"vGPU host", "1g.24gb", virtual("vgpu-host"), []string{"virtual machines (vgpu-host)", "nvidia-smi vgpu"}},
+		{"vSGA host", "1g.24gb", virtual("vsga-host"), []string{"virtual machines (vsga-host)"}},
+		{"passed through", "1g.24gb", virtual("passthrough"), nil},
+		{"passed through, resets", "1g.24gb", reset(func(g *GPU) { g.Virtualization = "passthrough" }), []string{"stay pending", "nvidia-smi -i GPU-a -mig 1 and reboot"}},
+		{"held open", "1g.24gb", reset(func(g *GPU) {
+			g.Holders = []Holder{{PID: 4, Name: "nv-hostengine"}, {PID: 3, Name: "/usr/bin/nvidia-persistenced"}}
+		}),
+			[]string{"held open by process 4 (nv-hostengine), and", "systemctl stop nvidia-dcgm.service"}},
+		{"held open, no reset", "1g.24gb", gpu(func(g *GPU) { g.Holders = []Holder{{PID: 4, Name: "nv-hostengine"}} }), nil},
+		{"held by persistence", "1g.24gb", reset(func(g *GPU) { g.Holders = []Holder{{PID: 3, Name: "nvidia-persistenced"}} }), nil},
+		{"unknown time slice", "off(ts:long)", gpu(func(g *GPU) { g.TimeSlice = "" }), []string{"could not be put back", "nvidia-smi compute-policy -l -i GPU-a"}},
+		{"unknown time slice, as found", "off(ts)", gpu(func(g *GPU) { g.TimeSlice = "" }), nil},
+		{"mig-manager", "1g.24gb", owned("mig-manager"), []string{"mig-manager (pid 5) manages the GPUs of this host: its process runs; ", "systemctl stop nvidia-mig-manager.service"}},
+		{"dra-driver", "1g.24gb", owned("dra-driver"), []string{"kubectl drain"}},
+		{"slurm", "off(mps)", owned("slurm"), []string{"scontrol update NodeName="}},
+		{"vgpu-manager", "1g.24gb", owned("vgpu-manager"), []string{"systemctl stop nvidia-vgpu-mgr.service"}},
+		{"another owner", "1g.24gb", owned("what"), []string{"stop it first"}},
+		{"owner, nothing to change", "off", owned("slurm"), nil},
+		{"clients of others", "off(mps)", with(plain, others, []int{11, 12}), []string{gpu0 + "the MPS daemon of GPU-a (user 1000, pid 77, /tmp/nvidia-mps) has the clients pid 11, 12; ", "ps -p 11,12"}},
+		{"clients of others, left", "off", with(plain, others, []int{11}), nil},
+		{"clients of ours", "off", with(plain, ours, []int{11}), []string{"has the clients pid 11"}},
+		{"ours does not tell", "off", with(plain, ours, nil), nil},
+		{"stranger", "1g.24gb", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), []string{"pid 6, /x) serves a device that cannot be told", "CUDA_MPS_PIPE_DIRECTORY=/x"}},
+		{"stranger, nothing to change", "off", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), nil},
+	} {
+		_, err := MakePlan(tt.state, mustParse(t, tt.layout))
+		if tt.want == nil {
+			if err != nil {
+				t.Errorf("%s: %q is refused: %v", tt.name, tt.layout, err)
+			}
+			continue
+		}
+		refused, ok := errors.AsType[*RefusedError](err)
+		if !ok || !errors.Is(err, ErrBusy) || refused.Remedy == "" || refused.Reason == "" {
+			t.Errorf("%s: %q gives %v, want a refusal", tt.name, tt.layout, err)
+			continue
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q gives %v, want %q", tt.name, tt.layout, err, want)
+			}
+		}
+	}
+}
+
+// TestAllFaultsAtOnce: an impossible GPU does not hide a refusal of another.
+func TestAllFaultsAtOnce(t *testing.T) {
+	used, busy := testGPU(1), testGPU(2)
+	used.Processes = []Process{{PID: 7, Name: "someone", Device: used.UUID}}
+	busy.MIG.Pending = true
+	s := State{GPUs: []GPU{testGPU(0), used, busy}, Owners: []Owner{{Name: "slurm", Why: "w"}}}
+	_, err := MakePlan(s, mustParse(t, "gpu0: 5x1g.24gb; gpu1: 1g.24gb; gpu2: off"))
+	for _, want := range []string{"GPU 0 (RTX PRO 6000) has room for 4", "GPU 1 (RTX PRO 6000): runs process 7", "GPU 2 (RTX PRO 6000): has MIG off with", "slurm manages"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nwant %q too", err, want)
+		}
+	}
+}
+
+func TestManyProcesses(t *testing.T) {
+	g := testGPU(0)
+	for pid := range maxNamed + 2 {
+		g.Processes = append(g.Processes, Process{PID: 100 + pid, Name: "p", Device: g.UUID})
+	}
+	_, err := MakePlan(State{GPUs: []GPU{g}}, mustParse(t, "1g.24gb"))
+	if err == nil || !strings.Contains(err.Error(), "process 107 (p) on GPU-a and 2 more") || strings.Contains(err.Error(), "process 108") {
+		t.Errorf("got %v, want eight processes and 2 more", err)
+	}
+}
+
+// TestDrain: whose daemons have to go, and what is put back.
+func TestDrain(t *testing.T) {
+	others := func(device string) Daemon {
+		return Daemon{Device: device, UID: 1000, PID: 77, Pipe: "/tmp/m", Clients: []int{}}
+	}
+	off, on := testGPU(0), testGPU(0).with("1g.24gb", 0, 3)
+	for _, tt := range []struct {
+		gpu            GPU
+		device, layout string
+		drained        bool
+	}{
+		{off, "GPU-a", "off", false},
+		{off, "GPU-a", "off(mps)", true},
+		{off, "GPU-a", "off(ts)", true}, // its clients would share through MPS
+		{off, "GPU-a", "off(ts:long)", true},
+		{off, "GPU-a", "1g.24gb", true},
+		{off, "MIG-gone", "off(mps)", false},
+		{on, "MIG-GPU-a-0:3", "2x1g.24gb", false},
+		{on, "MIG-GPU-a-0:3", "1g.24gb(mps)+1g.24gb", true},
+		{on, "MIG-GPU-a-3:3", "1g.24gb(mps)+1g.24gb", false},
+		{on, "MIG-GPU-a-3:3", "1g.24gb", true},
+		{on, "MIG-GPU-a-3:3", "4x1g.24gb", false},
+		{on, "MIG-GPU-a-0:3", "off", true},
+		{on, "GPU-a", "3x1g.24gb(mps)", false}, // of a whole GPU that is cut up it serves nobody
+	} {
+		p, err := MakePlan(State{GPUs: []GPU{tt.gpu}, MPS: []Daemon{others(tt.device)}}, mustParse(t, tt.layout))
+		if err != nil {
+			t.Errorf("%q: %v", tt.layout, err)
+			continue
+		}
+		text, undo := strings.Join(p.Steps(), "\n"), strings.Join(p.Undo(), "\n")
+		want := "gpu0 (GPU-a): drain the MPS daemon of " + tt.device + ", which is not ours (user 1000, pid 77, /tmp/m)"
+		back := "gpu0 (GPU-a): start the MPS daemon of " + tt.device + " again, as user 1000 in /tmp/m"
+		if strings.HasPrefix(text, want) != tt.drained || strings.HasSuffix(undo, back) != tt.drained {
+			t.Errorf("%s, %q: drained is not %t:\n%s\nundo:\n%s", tt.device, tt.layout, tt.drained, text, undo)
+		}
+		if err := p.Allowed([]Permission{AllowLayout, AllowMode, AllowReset, AllowSlice, AllowMPS}); (err != nil) != tt.drained {
+			t.Errorf("%q: without drain it is %v", tt.layout, err)
+		}
+		if err := p.Allowed(Permissions()); err != nil {
+			t.Errorf("%q: %v", tt.layout, err)
+		}
+	}
+}
