@@ -1,0 +1,172 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/partition/migparted"
+)
+
+// kubernetes writes config maps for NVIDIA's GPU operator: one for its MIG
+// manager, and one for its device plugin where devices are shared.
+//
+// The plugin shares by copies of a resource that pods ask for, the same for all
+// GPUs of a node, either by MPS or by time slices; MPS for whole GPUs only.
+// (NVIDIA/k8s-device-plugin, README, shared access to GPUs.)
+func (e *export) kubernetes() error {
+	sharing, err := e.pluginSharing()
+	if err != nil {
+		return err
+	}
+	mig, capable := false, false
+	for i, t := range e.targets {
+		mig = mig || t.MIG
+		capable = capable || t.MIG || e.State.GPUs[i].MIG.Supported
+	}
+	strategy := "none"
+	if mig {
+		strategy = "mixed"
+	}
+	var config string
+	if capable {
+		data, warnings, err := migparted.Write(e.Name, e.State, e.Layout)
+		if err != nil {
+			return err
+		}
+		config = string(data)
+		e.lacks = append(e.lacks, slices.DeleteFunc(warnings, func(w string) bool { return strings.HasPrefix(w, "sharing ") })...)
+		e.undo = append(e.undo, "kubectl label node NODE nvidia.com/mig.config=all-disabled --overwrite")
+	}
+	if sharing != "" {
+		e.undo = append(e.undo, "kubectl label node NODE nvidia.com/device-plugin.config-")
+	}
+	if !capable && sharing == "" {
+		return errors.New("there is nothing to configure: the GPUs have no MIG, and nothing shares them; say --replicas for time-slicing")
+	}
+	if capable {
+		e.migConfigMap(config, strategy)
+	}
+	if sharing != "" {
+		e.pluginConfigMap(strategy, sharing)
+	}
+	return nil
+}
+
+// pluginSharing is the device plugin's sharing section; empty where each pod has
+// a device of its own.
+func (e *export) pluginSharing() (string, error) {
+	var whole, instances, wholeMPS, instanceMPS []unit
+	for _, u := range e.devices {
+		switch {
+		case u.profile == "" && u.sharing.IsMPS():
+			wholeMPS = append(wholeMPS, u)
+		case u.profile == "":
+			whole = append(whole, u)
+		case u.sharing.IsMPS():
+			instanceMPS = append(instanceMPS, u)
+		default:
+			instances = append(instances, u)
+		}
+		if u.cut {
+			e.lack("%s: the device plugin offers no part of an instance to pods", u.name)
+		}
+		if u.sharing.TimeSlice != "" {
+			e.lack("%s: the device plugin does not set the time slice %s", u.name, u.sharing.TimeSlice)
+		}
+		if u.profile != "" && u.sharing.IsMPS() {
+			e.lack("%s (%s): the device plugin does not support MPS on MIG devices; pods have the device without MPS, each alone", u.name, u.sharing)
+		}
+	}
+	if len(wholeMPS) > 0 {
+		if len(instances)+len(instanceMPS) > 0 {
+			return "", errors.New("one GPU of the node is shared by MPS and another one is cut by MIG, and the device plugin does not support MPS on a node with MIG; put the GPUs into different nodes, or export for systemd")
+		}
+		for _, u := range whole {
+			e.lack("%s: the device plugin shares all GPUs of the node alike, so this one by MPS as well", u.name)
+		}
+		return e.mpsSharing(wholeMPS)
+	}
+	if e.Replicas < 2 {
+		return "", nil
+	}
+	if len(instanceMPS) > 0 {
+		e.lack("the %d replicas of devices with MPS: time-slicing in their place would be another layout", e.Replicas)
+	}
+	var resources []string
+	for _, u := range append(whole, instances...) {
+		name := "nvidia.com/gpu"
+		if u.profile != "" {
+			name = "nvidia.com/mig-" + strings.ReplaceAll(u.profile, "+", ".")
+		}
+		if !u.cut && !slices.Contains(resources, name) {
+			resources = append(resources, name)
+		}
+	}
+	if len(resources) == 0 {
+		return "", nil
+	}
+	return section("timeSlicing", resources, e.Replicas), nil
+}
+
+// mpsSharing shares whole GPUs by MPS.
+func (e *export) mpsSharing(gpus []unit) (string, error) {
+	replicas := e.Replicas
+	for _, u := range gpus {
+		percent := u.sharing.ThreadPercent
+		if replicas == 0 && percent > 0 && 100%percent == 0 && percent < 100 {
+			replicas = 100 / percent
+		}
+	}
+	if replicas == 0 {
+		return "", fmt.Errorf("%s (%s) does not say how many pods share it; say --replicas", gpus[0].name, gpus[0].sharing)
+	}
+	for _, u := range gpus {
+		if u.sharing.ThreadPercent != 100/replicas {
+			e.lack("%s (%s): the device plugin limits each of %d clients to %d %% of the SMs", u.name, u.sharing, replicas, 100/replicas)
+		}
+		e.lack("%s (%s): the device plugin limits each of %d clients to that part of the memory", u.name, u.sharing, replicas)
+	}
+	return section("mps", []string{"nvidia.com/gpu"}, replicas), nil
+}
+
+func section(kind string, resources []string, replicas int) string {
+	text := fmt.Sprintf("sharing:\n  %s:\n    resources:\n", kind)
+	for _, name := range resources {
+		text += fmt.Sprintf("      - name: %s\n        replicas: %d\n", name, replicas)
+	}
+	return text
+}
+
+func (e *export) lack(format string, args ...any) {
+	e.lacks = append(e.lacks, fmt.Sprintf(format, args...))
+}
+
+// migConfigMap is for the MIG manager. It replaces the operator's own list of
+// configurations, of which nodes without a label use all-disabled.
+func (e *export) migConfigMap(config, strategy string) {
+	name := e.Name + "-mig-config"
+	config += "  # The operator's default, which this list must go on having.\n  \"all-disabled\":\n    - devices: all\n      mig-enabled: false\n"
+	e.add(name+".yaml", 0o644, []string{
+		"kubectl apply -f " + name + ".yaml",
+		fmt.Sprintf(`kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{"spec":{"mig":{"strategy":"%s"},"migManager":{"config":{"name":"%s"}}}}'`, strategy, name),
+		"kubectl label node NODE nvidia.com/mig.config=" + e.Name + " --overwrite",
+		"kubectl get node NODE -L nvidia.com/mig.config.state    # until it says success",
+		"The MIG manager stops the pods that use the node's GPUs first. Devices are GPU indices of that node.",
+	}, configMap(name, "config.yaml", config))
+}
+
+func (e *export) pluginConfigMap(strategy, sharing string) {
+	name := e.Name + "-device-plugin"
+	e.add(name+".yaml", 0o644, []string{
+		"kubectl apply -f " + name + ".yaml",
+		fmt.Sprintf(`kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{"spec":{"devicePlugin":{"config":{"name":"%s"}}}}'`, name),
+		"kubectl label node NODE nvidia.com/device-plugin.config=" + e.Name + " --overwrite",
+		"All GPUs of the node are shared alike.",
+	}, configMap(name, e.Name, "version: v1\nflags:\n  migStrategy: "+strategy+"\n"+sharing))
+}
+
+func configMap(name, key, text string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: gpu-operator\ndata:\n  %s: |\n%s", name, key, indent(text, "    "))
+}

@@ -1,0 +1,122 @@
+package export
+
+import (
+	"fmt"
+	"strings"
+)
+
+// systemd writes a unit that makes the layout at boot and holds its MPS daemons,
+// and a drop-in for the units of workers.
+//
+// Note: a unit of Type=forking for each MPS daemon was considered. It would need
+// the UUIDs of MIG devices in the file, which change; evabench looks them up when
+// it runs. With Type=oneshot and RemainAfterExit=yes the daemons that it leaves
+// belong to the unit's control group as long as the unit is active.
+func (e *export) systemd() error {
+	gpus, err := e.gpus()
+	if err != nil {
+		return err
+	}
+	allow, err := e.needs(e.Layout)
+	if err != nil {
+		return err
+	}
+	unit := e.Name + ".service"
+	e.lacks = append(e.afterBoot(), "what another program changes after boot: only a restart of the unit sets it again")
+	e.undo = []string{
+		"systemctl disable --now " + unit,
+		"evabench gpu apply off --gpus " + gpus + " --allow layout,mode   # MIG off, if that is wanted",
+	}
+	about := []string{
+		"copy to /etc/systemd/system/" + unit,
+		"systemctl daemon-reload && systemctl enable --now " + unit,
+		"Each device's environment is then in /run/" + e.Name + "/DEVICE.env:",
+	}
+	for _, u := range e.devices {
+		about = append(about, "  "+u.file()+".env")
+	}
+	e.add(unit, 0o644, about, e.unit(gpus, allow))
+	e.worker()
+	return nil
+}
+
+func (e *export) unit(gpus string, allow []string) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("[Unit]\nDescription=GPU layout %s", specifiers(e.Layout.String()))
+	line("# The driver must be up and stay loaded: MIG is lost when it unloads.")
+	line("Wants=nvidia-persistenced.service")
+	line("After=nvidia-persistenced.service nvidia-fabricmanager.service")
+	line("# What uses GPUs, or keeps them open, starts when they are as they shall be.")
+	line("Before=nvidia-dcgm.service docker.service containerd.service")
+	line("# Two programs must not set the same GPUs.\nConflicts=nvidia-mig-manager.service")
+	line("\n[Service]\nType=oneshot\nRemainAfterExit=yes")
+	line("# Gone when the unit stops, so that no worker starts with an old device.")
+	line("RuntimeDirectory=%s\nRuntimeDirectoryMode=0755", e.Name)
+	args := []string{e.Program, "gpu", "apply", e.Layout.String(), "--gpus", gpus}
+	if len(allow) > 0 {
+		args = append(args, "--allow", strings.Join(allow, ","))
+	}
+	args = append(args, "--yes", "--permanent")
+	line("ExecStart=%s", command(append(args, "--env-dir", "/run/"+e.Name)))
+	if e.mps() {
+		line("# Workers that require this unit have ended by now. The daemons are asked to")
+		line("# quit; the instances stay.")
+		line("ExecStop=%s", command([]string{e.Program, "gpu", "apply", e.withoutMPS().String(), "--gpus", gpus, "--allow", "mps", "--yes", "--permanent"}))
+	}
+	line("# Daemons that did not quit get SIGTERM, and SIGKILL after the timeout.")
+	line("KillMode=control-group\nTimeoutStartSec=600\nTimeoutStopSec=180")
+	line("# No PrivateTmp, no user: workers must see the daemons' pipes, and layouts need root.")
+	line("\n[Install]\nWantedBy=multi-user.target")
+	return b.String()
+}
+
+// worker writes the drop-in for a template unit of workers.
+func (e *export) worker() {
+	specifier, escaped := "%i", false
+	for _, u := range e.devices {
+		if strings.Contains(u.file(), "+") { // not allowed in a unit's name
+			specifier, escaped = "%I", true
+		}
+	}
+	about := []string{"an example: copy to /etc/systemd/system/worker@.service.d/, where worker@.service is your unit; then"}
+	for _, u := range e.devices {
+		instance := u.file()
+		if escaped {
+			instance = fmt.Sprintf("$(systemd-escape %s)", instance)
+		}
+		about = append(about, "  systemctl enable --now worker@"+instance+".service")
+	}
+	about = append(about, "For several workers of a device make copies of the template, such as worker-2@.service.")
+	if e.mps() {
+		about = append(about, "All workers of a device run as the same user: MPS serves one user at a time, others wait without an error.")
+	}
+	lacks, undo := e.lacks, e.undo
+	e.lacks, e.undo = nil, []string{"rm /etc/systemd/system/worker@.service.d/" + e.Name + ".conf && systemctl daemon-reload"}
+	e.add("worker@.service.d/"+e.Name+".conf", 0o644, about, fmt.Sprintf(`[Unit]
+# The worker starts after the layout stands, and ends before it is stopped.
+Requires=%[1]s.service
+After=%[1]s.service
+
+[Service]
+EnvironmentFile=/run/%[1]s/%[2]s.env
+# An end by force under MPS can hang the GPU: give the worker time.
+TimeoutStopSec=120
+PrivateTmp=no
+`, e.Name, specifier))
+	e.lacks, e.undo = lacks, undo
+}
+
+// command writes a command line as systemd reads it.
+func command(args []string) string {
+	for i, a := range args {
+		args[i] = specifiers(a)
+		if strings.ContainsAny(a, " ;\"'\\$()") {
+			args[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `$$`).Replace(args[i]) + `"`
+		}
+	}
+	return strings.Join(args, " ")
+}
+
+// specifiers doubles what systemd would replace.
+func specifiers(text string) string { return strings.ReplaceAll(text, "%", "%%") }
