@@ -85,6 +85,9 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	if err := r.during("ready", func() error { return r.ready(ctx, up) }); err != nil {
 		return err
 	}
+	if err := r.during("count", func() error { return r.observe(ctx, up) }); err != nil {
+		return err
+	}
 	for _, u := range up {
 		r.record.Instances = append(r.record.Instances, u.service.Info())
 	}

@@ -24,6 +24,7 @@ type running struct {
 	service  services.Service
 	endpoint loadgen.Endpoint
 	newLoop  func(results.Origin) (pace.Loop, error) // Bench's
+	device   string                                  // UUID of where it was placed; empty as found
 }
 
 // launch places and starts every instance, in order. What it started before a
@@ -41,7 +42,7 @@ func (r *cellRun) launch(ctx context.Context) ([]running, error) {
 			return up, fmt.Errorf("launch %s: %w", p.instance.Name, err)
 		}
 		endpoint, err := p.of.Dialer.Dial(s.Info().URL)
-		up = append(up, running{of: p.of, service: s, endpoint: endpoint, newLoop: r.bench.NewLoop})
+		up = append(up, running{of: p.of, service: s, endpoint: endpoint, newLoop: r.bench.NewLoop, device: p.instance.Device.UUID})
 		if err != nil {
 			return up, fmt.Errorf("endpoint of %s: %w", p.instance.Name, err)
 		}

@@ -31,7 +31,7 @@ type phase struct {
 }
 
 // ErrNotRestored says that the server could not be put back as it was.
-var ErrNotRestored = errors.New("the GPUs were not put back as they were")
+var ErrNotRestored = partition.ErrNotRestored
 
 // PlanOf gives the plan that turns a state into a configuration's layout, and
 // checks that the scenario allows it.
@@ -56,7 +56,7 @@ func PlanOf(s partition.State, c results.Config, allow []partition.Permission) (
 
 // withLayout applies a configuration's layout, calls f with it, and puts the
 // server back to before, whatever f did and however ctx ended.
-func (b *Bench) withLayout(ctx context.Context, before partition.State, c results.Config, f func(applied) error) (err error) {
+func (b *Bench) withLayout(ctx context.Context, before partition.State, c results.Config, f func(applied) error) error {
 	start := time.Now()
 	state, err := b.Backend.Inspect(ctx, b.gpus())
 	if err != nil {
@@ -70,51 +70,67 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 		return fmt.Errorf("plan %s: %w", c.Name, err)
 	}
 	planned := time.Now()
-	if b.Journal != nil {
-		if err := b.Journal.Begin(before); err != nil {
-			return fmt.Errorf("open journal: %w", err)
-		}
-	}
-	defer func() {
-		err = errors.Join(err, b.putBack(ctx, before, c, plan))
-	}()
-	if !plan.Empty() {
-		b.tell("layout %s, %s: applying %s", c.Layout, c.Sharing, units.Plural(len(plan.Steps()), "step"))
-	}
-	devices, err := b.Backend.Apply(ctx, plan)
-	if err != nil {
-		return fmt.Errorf("apply layout %s: %w", c.Layout, err)
-	}
-	if !plan.Empty() {
-		b.tell("layout %s, %s: applied and read back, %s", c.Layout, c.Sharing, units.Plural(len(devices), "device"))
-	}
-	return f(applied{
-		layout: results.Layout{
-			Asked: c.Layout, Applied: plan.Layout.String(), Verified: true,
-			Plan: plan.Steps(), Devices: devices,
-		},
-		devices: devices,
-		phases:  []phase{{"plan", start, planned}, {"apply", planned, time.Now()}},
+	told := &tellingBackend{Backend: b.Backend, bench: b, layout: fmt.Sprintf("layout %s, %s", c.Layout, c.Sharing), plan: plan}
+	session := partition.Session{Backend: told, Journal: b.Journal, RestoreWithin: restoreWithin}
+	err = partition.With(ctx, session, plan, func(devices []device.Device) error {
+		return f(applied{
+			layout: results.Layout{
+				Asked: c.Layout, Applied: plan.Layout.String(), Verified: true,
+				Plan: plan.Steps(), Devices: devices,
+			},
+			devices: devices,
+			phases:  []phase{{"plan", start, planned}, {"apply", planned, time.Now()}},
+		})
 	})
+	return errors.Join(err, errors.Join(told.faults...))
 }
 
-// putBack restores the state before, also when ctx has ended.
-func (b *Bench) putBack(ctx context.Context, before partition.State, c results.Config, p partition.Plan) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
-	defer cancel()
+// A tellingBackend tells of progress, and copies the trace of changes into the
+// run directory.
+type tellingBackend struct {
+	partition.Backend
+	bench  *Bench
+	layout string // in progress
+	plan   partition.Plan
+	faults []error // of the copy
+}
+
+// Apply carries out the plan.
+func (t *tellingBackend) Apply(ctx context.Context, p partition.Plan) ([]device.Device, error) {
+	if p.Empty() {
+		return t.Backend.Apply(ctx, p)
+	}
+	t.bench.tell("%s: applying %s", t.layout, units.Plural(len(p.Steps()), "step"))
+	devices, err := t.Backend.Apply(ctx, p)
+	if err == nil {
+		t.bench.tell("%s: applied and read back, %s", t.layout, units.Plural(len(devices), "device"))
+	}
+	return devices, err
+}
+
+// Restore puts the server back.
+func (t *tellingBackend) Restore(ctx context.Context, s partition.State) error {
 	start := time.Now()
-	if err := b.Backend.Restore(ctx, before); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotRestored, err)
+	err := t.Backend.Restore(ctx, s)
+	if err == nil && !t.plan.Empty() {
+		t.bench.tell("%s: put back and verified in %.1f s", t.layout, time.Since(start).Seconds())
 	}
-	if b.Journal != nil {
-		if err := b.Journal.End(); err != nil {
-			return fmt.Errorf("%w for certain: %w", ErrNotRestored, err)
+	return err
+}
+
+// Trace tells f of each change, and the run directory too.
+func (t *tellingBackend) Trace(f func(partition.Event)) {
+	traced, ok := t.Backend.(partition.Traced)
+	if !ok {
+		return
+	}
+	copied, _ := t.bench.Writer.(Journaler)
+	traced.Trace(func(e partition.Event) {
+		f(e)
+		if copied != nil {
+			t.faults = append(t.faults, copied.Journal(e))
 		}
-	}
-	if !p.Empty() {
-		b.tell("layout %s, %s: put back and verified in %.1f s", c.Layout, c.Sharing, time.Since(start).Seconds())
-	}
-	return nil
+	})
 }
 
 // unchanged refuses a server that somebody else has changed since before: what

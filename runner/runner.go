@@ -65,6 +65,12 @@ type Writer interface {
 	Cell(folder string) (CellWriter, error)
 }
 
+// A Journaler is a [Writer] that also keeps every change of the server that was
+// tried, as [results.Writer] does.
+type Journaler interface {
+	Journal(change any) error
+}
+
 // A CellWriter keeps the facts of one cell, as [results.CellWriter] does. It
 // is safe for concurrent use.
 type CellWriter interface {
@@ -90,6 +96,9 @@ func (d directory) Cell(folder string) (CellWriter, error) {
 	}
 	return c, nil
 }
+
+// Journal adds a change of the server to the run's journal.
+func (d directory) Journal(change any) error { return d.w.Journal(change) }
 
 // A Service is one service of the scenario with its kinds built.
 type Service struct {

@@ -24,6 +24,14 @@ func (w writer) Cell(folder string) (runner.CellWriter, error) {
 	return cellWriter{c, w.acceleration, w.plans, folder}, nil
 }
 
+// Journal keeps what was changed on the server, whose moments are of the clock.
+func (w writer) Journal(change any) error {
+	if j, ok := w.inner.(runner.Journaler); ok {
+		return j.Journal(change)
+	}
+	return nil
+}
+
 type cellWriter struct {
 	runner.CellWriter
 	acceleration Acceleration

@@ -6,15 +6,13 @@ import (
 	"net/http"
 )
 
-// control is the interface by which instances and MPS daemons are started and
-// stopped:
+// control is the interface by which instances are started and stopped:
 //
 //	POST   /instances         startRequest → results.Instance
 //	DELETE /instances/{name}
-//	POST   /mps/{device}      → environment of its clients
-//	DELETE /mps/{device}
-//	GET    /mps               → UUIDs of the devices with a daemon
 //	GET    /counts            → what the model has answered, by instance (counts)
+//
+// MPS daemons are processes of their own (package mpsfake).
 //
 // What cannot be done is 409 with the reason as text.
 func (s *server) control() http.Handler {
@@ -46,10 +44,7 @@ func (s *server) control() http.Handler {
 	handle("DELETE /instances/{name}", func(r *http.Request) (any, error) {
 		return nil, s.stop(r.PathValue("name"))
 	})
-	handle("POST /mps/{device}", func(r *http.Request) (any, error) { return s.startMPS(r.PathValue("device")) })
-	handle("DELETE /mps/{device}", func(r *http.Request) (any, error) { return nil, s.stopMPS(r.PathValue("device")) })
 	handle("GET /counts", func(*http.Request) (any, error) { return s.count() })
-	handle("GET /mps", func(*http.Request) (any, error) { return s.listMPS(), nil })
 	return mux
 }
 

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/results"
 )
 
@@ -70,24 +69,4 @@ func (c controlClient) launch(ctx context.Context, r startRequest) (i results.In
 
 func (c controlClient) stop(ctx context.Context, name string) error {
 	return c.call(ctx, http.MethodDelete, "/instances/"+url.PathEscape(name), nil, nil)
-}
-
-// controlMPS is the server's MPS daemons, as the nvidia backend wants them.
-type controlMPS struct{ controlClient }
-
-// Start starts the daemon of a device.
-func (c controlMPS) Start(ctx context.Context, dev device.Device) (env map[string]string, err error) {
-	err = c.call(ctx, http.MethodPost, "/mps/"+url.PathEscape(dev.UUID), nil, &env)
-	return env, err
-}
-
-// Stop ends the daemon of a device.
-func (c controlMPS) Stop(ctx context.Context, deviceUUID string) error {
-	return c.call(ctx, http.MethodDelete, "/mps/"+url.PathEscape(deviceUUID), nil, nil)
-}
-
-// Running names the devices that have a daemon.
-func (c controlMPS) Running(ctx context.Context) (uuids []string, err error) {
-	err = c.call(ctx, http.MethodGet, "/mps", nil, &uuids)
-	return uuids, err
 }

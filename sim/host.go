@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/partition"
 )
 
 // startTimeout bounds the start of a simulated server.
@@ -51,6 +52,8 @@ type Machine struct {
 	// GPUs is what a collector reads the cards through.
 	GPUs nvml.API
 
+	dir     string // of its state
+	backend partition.Backend
 	control controlClient
 	command *exec.Cmd
 	stdin   io.Closer
@@ -105,7 +108,7 @@ func checkServer(server string, scale float64) error {
 func (h *Host) start(server string, scale float64) (*Machine, error) {
 	dir := filepath.Join(h.dir, server)
 	token := rand.Text()
-	m := &Machine{Server: server, Scale: scale, done: make(chan struct{})}
+	m := &Machine{Server: server, Scale: scale, dir: dir, done: make(chan struct{})}
 	m.command = exec.Command(h.exe, "sim", server, "--state", dir, "--child",
 		"--scale", strconv.FormatFloat(scale, 'g', -1, 64))
 	m.command.Env = append(os.Environ(), TokenEnv+"="+token)
@@ -134,14 +137,16 @@ func (h *Host) start(server string, scale float64) (*Machine, error) {
 		close(m.done)
 	}()
 	ready, err := m.ready(stdout)
+	var gpus *GPUs
 	if err == nil {
-		m.GPUs, err = nvml.OpenFake(ready.Cards)
+		gpus, err = OpenGPUs(server, dir, h.exe)
 	}
 	if err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		return nil, errors.Join(err, m.close(ctx))
 	}
+	m.GPUs, m.backend = gpus.API, gpus.Backend
 	m.About, m.control = ready.About, newControlClient(ready.Control, token)
 	return m, nil
 }
@@ -193,14 +198,15 @@ func (m *Machine) close(ctx context.Context) error {
 	return errors.Join(fmt.Errorf("simulated server %s did not end and was killed: %w", m.Server, ctx.Err()), err)
 }
 
-// Close ends all servers and waits for them; when ctx ends it kills them. The
-// Host can be used again afterwards: the cards are as they were left.
+// Close ends all servers, and their MPS daemons, and waits for them; when ctx ends
+// it kills them. The Host can be used again afterwards: the cards are as they were
+// left.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
 	for _, m := range h.machines {
-		errs = append(errs, m.close(ctx))
+		errs = append(errs, m.close(ctx), EndDaemons(m.dir)) // a server that was killed ended none
 	}
 	clear(h.machines)
 	return errors.Join(errs...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
@@ -84,7 +85,7 @@ func TestLaunchOnHost(t *testing.T) {
 	}
 	s, err := l.Launch(t.Context(), services.Instance{
 		Service: "agent", Role: results.RoleAgent, Name: "agent-0",
-		Device: device.Device{UUID: gpus[0].UUID, Env: map[string]string{envDevices: gpus[0].UUID}},
+		Device: device.Device{UUID: gpus[0].UUID, Env: map[string]string{mps.DeviceVariable: gpus[0].UUID}},
 		Models: []services.Model{{Name: "qwen3-vl-8b", Workers: 1}},
 	})
 	if err != nil {

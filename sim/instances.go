@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evabench/evabench/internal/mps/mpsfake"
 	"github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
@@ -35,6 +36,7 @@ type gpu struct {
 	device      *model.Device
 	memoryBytes uint64 // in use by instances
 	instances   int
+	plain       int // instances that are no clients of MPS
 }
 
 // An instance is a running TorchServe or vLLM.
@@ -42,6 +44,7 @@ type instance struct {
 	name        string
 	device      *gpu
 	client      model.Client
+	mps         *mpsfake.Connection // nil without MPS
 	memoryBytes uint64
 	gone        chan struct{}
 	listeners   []*listener
@@ -71,13 +74,16 @@ func (s *server) launch(r startRequest) (info results.Instance, err error) {
 		return info, err
 	}
 	i := &instance{name: r.Name, gone: make(chan struct{})}
-	if i.client, err = s.client(r.Device, r.Env); err != nil {
+	if err := s.connect(i, r.Device, r.Env); err != nil {
 		return info, err
 	}
 	if i.device, err = s.occupy(r.Device, d); err != nil {
-		return info, err
+		return info, errors.Join(err, i.disconnect())
 	}
 	i.device.instances++
+	if i.mps == nil {
+		i.device.plain++
+	}
 	i.info = results.Instance{Service: r.Service, Name: r.Name, Device: r.Device}
 	switch r.Role {
 	case results.RoleVision:
@@ -113,6 +119,9 @@ func (s *server) launchVision(i *instance, r startRequest) error {
 			return fmt.Errorf("model %s: %d workers, want at least 1", m.Name, m.Workers)
 		}
 		memory += uint64(m.Workers) * detector.MemoryBytes
+		if err := i.checkLimit("a worker of "+m.Name, detector.MemoryBytes); err != nil {
+			return err
+		}
 	}
 	if err := s.allocate(i, memory); err != nil {
 		return err
@@ -185,6 +194,9 @@ func (s *server) launchAgent(i *instance, r startRequest) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Models[0].Name, err)
 	}
+	if err := i.checkLimit(r.Models[0].Name, budget.Bytes); err != nil {
+		return err
+	}
 	if err := s.allocate(i, budget.Bytes); err != nil {
 		return err
 	}
@@ -242,7 +254,7 @@ func readParams(params map[string]string, into map[string]any) error {
 // process is one, which owns what its instances use together.
 func (s *server) allocate(i *instance, bytes uint64) error {
 	d := i.device
-	if err := s.cardsFile.AddProcess(d.uuid, os.Getpid(), processName, d.memoryBytes+bytes); err != nil {
+	if err := s.enter(d, d.memoryBytes+bytes); err != nil {
 		if errors.Is(err, nvml.ErrInsufficientResources) {
 			m, merr := s.cardsFile.Memory(d.uuid)
 			return errors.Join(fmt.Errorf("CUDA out of memory: tried to allocate %s on %s, of which %s of %s are in use: %w",
@@ -253,4 +265,14 @@ func (s *server) allocate(i *instance, bytes uint64) error {
 	d.memoryBytes += bytes
 	i.memoryBytes = bytes
 	return nil
+}
+
+// enter shows this process on a device, with the memory of its instances there: as
+// a client of MPS if all of them are.
+func (s *server) enter(d *gpu, bytes uint64) error {
+	kind := nvml.ComputeProcess
+	if d.plain == 0 {
+		kind = nvml.MPSProcess
+	}
+	return s.cardsFile.AddProcessOf(nvml.Process{PID: os.Getpid(), Name: processName, Device: d.uuid, Kind: kind, UsedBytes: &bytes})
 }

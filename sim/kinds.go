@@ -9,7 +9,6 @@ import (
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/partition"
-	"github.com/evabench/evabench/partition/backends/nvidia"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 )
@@ -54,6 +53,7 @@ type lazyBackend struct {
 	host   *Host
 	server string
 	scale  float64
+	trace  func(partition.Event)
 }
 
 func (b *lazyBackend) open() (partition.Backend, error) {
@@ -61,7 +61,22 @@ func (b *lazyBackend) open() (partition.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nvidia.New(m.GPUs, controlMPS{m.control}), nil
+	if b.trace != nil {
+		m.backend.(partition.Traced).Trace(b.trace)
+	}
+	return m.backend, nil
+}
+
+// Trace sets who is told of every change that is tried.
+func (b *lazyBackend) Trace(f func(partition.Event)) { b.trace = f }
+
+// Count tells who is on a simulated device.
+func (b *lazyBackend) Count(ctx context.Context, d device.Device) (partition.Clients, error) {
+	real, err := b.open()
+	if err != nil {
+		return partition.Clients{}, err
+	}
+	return real.(partition.Counter).Count(ctx, d)
 }
 
 // Inspect reads the state of the simulated GPUs.

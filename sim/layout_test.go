@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
@@ -49,7 +50,7 @@ func TestLayoutsOnHost(t *testing.T) {
 			}
 			running := launchOn(t, h, devices)
 			for _, d := range devices {
-				if _, mps := d.Env[envPipe]; mps != test.client {
+				if _, client := d.Env[mps.PipeVariable]; client != test.client {
 					t.Errorf("%s: environment %v", d.Name, d.Env)
 				}
 			}

@@ -1,90 +1,77 @@
 package sim
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
+	"time"
 
+	"github.com/evabench/evabench/internal/mps"
+	"github.com/evabench/evabench/internal/mps/mpsfake"
 	"github.com/evabench/evabench/sim/model"
+	"github.com/evabench/evabench/sim/parameters"
 )
 
-// The variables by which a CUDA client finds its device and its MPS daemon.
-const (
-	envDevices = "CUDA_VISIBLE_DEVICES"
-	envPipe    = "CUDA_MPS_PIPE_DIRECTORY"
-	envLog     = "CUDA_MPS_LOG_DIRECTORY"
-	envPercent = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"
-)
+// connectWithin bounds how long an instance waits for its MPS daemon, which lets
+// clients of another user wait without a word.
+const connectWithin = 10 * time.Second
 
-// startMPS starts the control daemon of a device and gives what its clients
-// need. s.mu is held.
-func (s *server) startMPS(uuid string) (map[string]string, error) {
-	if _, err := s.find(uuid); err != nil {
-		return nil, fmt.Errorf("start MPS: %w", err)
+// connect makes an instance the client that its environment makes it, as CUDA
+// does while it initialises: of the daemon of its pipe folder, or if none answers
+// there, of none, without a word. A daemon that refuses is an error.
+//
+// Simplifications: without a pipe folder CUDA looks at the default one, where
+// a daemon of real GPUs may be; a simulated client does not. An instance is one
+// client, however many workers it has.
+func (s *server) connect(i *instance, uuid string, env map[string]string) error {
+	if visible, set := env[mps.DeviceVariable]; set && visible != uuid {
+		return fmt.Errorf("%s is %q, but the device is %s", mps.DeviceVariable, visible, uuid)
 	}
-	if _, runs := s.daemons[uuid]; runs {
-		return nil, fmt.Errorf("start MPS on %s: an instance of this daemon is already running", uuid)
+	i.client = model.Client{Share: 1}
+	pipe, set := env[mps.PipeVariable]
+	if !set {
+		return nil
 	}
-	env := map[string]string{
-		envPipe: filepath.Join(s.dir, "mps", uuid, "pipe"),
-		envLog:  filepath.Join(s.dir, "mps", uuid, "log"),
-	}
-	for _, dir := range env {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("start MPS on %s: %w", uuid, err)
+	c := mpsfake.Client{PID: os.Getpid(), UID: os.Geteuid(), Name: processName}
+	if text, set := env[mps.PercentVariable]; set {
+		percent, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(percent > 0 && percent <= 100) {
+			return fmt.Errorf("%s is %q, want a number above 0 and up to 100", mps.PercentVariable, text)
 		}
+		c.ThreadPercent = percent
 	}
-	s.daemons[uuid] = env[envPipe]
-	return env, nil
-}
-
-// stopMPS ends a daemon, which must have no client. s.mu is held.
-func (s *server) stopMPS(uuid string) error {
-	pipe, runs := s.daemons[uuid]
-	if !runs {
-		return fmt.Errorf("stop MPS on %s: no daemon runs", uuid)
+	ctx, cancel := context.WithTimeout(context.Background(), connectWithin)
+	defer cancel()
+	conn, err := mpsfake.Connect(ctx, pipe, c)
+	if errors.Is(err, mpsfake.ErrNoDaemon) {
+		return nil
 	}
-	for _, i := range s.instances {
-		if i.device.uuid == uuid && i.client.MPS {
-			return fmt.Errorf("stop MPS on %s: %s is still a client", uuid, i.name)
-		}
+	if err != nil {
+		return err
 	}
-	delete(s.daemons, uuid)
-	if err := os.RemoveAll(filepath.Dir(pipe)); err != nil {
-		return fmt.Errorf("stop MPS on %s: %w", uuid, err)
-	}
+	i.mps = conn
+	i.client.MPS = true
+	i.client.Share = conn.Limits().ThreadPercent / 100
 	return nil
 }
 
-// listMPS names the devices that have a daemon. s.mu is held.
-func (s *server) listMPS() []string {
-	return slices.AppendSeq([]string{}, maps.Keys(s.daemons))
+// disconnect takes an instance from its daemon, if it has one.
+func (i *instance) disconnect() error {
+	if i.mps == nil {
+		return nil
+	}
+	return i.mps.Close()
 }
 
-// client reads from an environment how a process uses the device. Without a
-// pipe directory it is a process like any other, whatever daemon runs.
-func (s *server) client(uuid string, env map[string]string) (model.Client, error) {
-	if visible, set := env[envDevices]; set && visible != uuid {
-		return model.Client{}, fmt.Errorf("%s is %q, but the device is %s", envDevices, visible, uuid)
+// checkLimit refuses memory beyond what the MPS daemon lets one process have.
+func (i *instance) checkLimit(what string, bytes uint64) error {
+	if i.mps == nil {
+		return nil
 	}
-	pipe, set := env[envPipe]
-	if !set {
-		return model.Client{Share: 1}, nil
+	if limit := i.mps.Limits().MemoryBytes; limit > 0 && bytes > limit {
+		return fmt.Errorf("CUDA out of memory: %s needs %s, and the MPS daemon allows %s to a client", what, parameters.GiB(bytes), parameters.GiB(limit))
 	}
-	if s.daemons[uuid] != pipe {
-		return model.Client{}, fmt.Errorf("MPS client failed to connect to the MPS control daemon of %s at %s", uuid, pipe)
-	}
-	c := model.Client{MPS: true, Share: 1}
-	if text, set := env[envPercent]; set {
-		percent, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(percent > 0 && percent <= 100) {
-			return model.Client{}, errors.New(envPercent + " is " + strconv.Quote(text) + ", want a number above 0 and up to 100")
-		}
-		c.Share = percent / 100
-	}
-	return c, nil
+	return nil
 }

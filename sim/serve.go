@@ -31,8 +31,9 @@ const processName = "evabench-sim"
 
 // Options are what [Serve] is told.
 type Options struct {
-	// Dir keeps the server's state: cards.json, MPS folders. It is made if it
-	// is missing; cards that are there are used as they are.
+	// Dir keeps the server's state: cards.json, MPS daemons ([OpenGPUs]). It is
+	// made if it is missing; cards that are there are used as they are. MPS daemons
+	// of it end with the server.
 	Dir string
 	// Control is the control interface's address, on loopback. Empty means
 	// any port.
@@ -86,7 +87,6 @@ type server struct {
 	cards     []string   // UUIDs of the GPUs, by index
 	gpus      map[string]*gpu
 	instances map[string]*instance
-	daemons   map[string]string // pipe directory by device
 }
 
 // Serve is a simulated server. It returns nil when ctx or the parent has
@@ -99,7 +99,7 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &server{name: name, parameters: parameters.Default(), gpus: make(map[string]*gpu),
-		instances: make(map[string]*instance), daemons: make(map[string]string)}
+		instances: make(map[string]*instance)}
 	if err := s.openDir(&o, info.Cards); err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 		control.close()
 		err = errors.Join(err, s.stopAll())
 	}()
-	ready := Ready{Server: name, About: info.About, Scale: s.driver.scale, Control: control.url, DCGM: s.dcgm.url, Cards: s.cardsPath(), PID: os.Getpid()}
+	ready := Ready{Server: name, About: info.About, Scale: s.driver.scale, Control: control.url, DCGM: s.dcgm.url, Cards: cardsPath(s.dir), PID: os.Getpid()}
 	if err := s.begin(ready, o); err != nil {
 		return err
 	}
@@ -159,8 +159,6 @@ func (s *server) begin(ready Ready, o Options) (err error) {
 	return nil
 }
 
-func (s *server) cardsPath() string { return filepath.Join(s.dir, "cards.json") }
-
 // openDir makes the state folder, opens the cards of it, and sees to a token.
 func (s *server) openDir(o *Options, cards []string) (err error) {
 	if s.dir, err = filepath.Abs(o.Dir); err != nil {
@@ -169,39 +167,21 @@ func (s *server) openDir(o *Options, cards []string) (err error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	if err := s.openCards(cards); err != nil {
-		return err
-	}
-	if o.Token == "" {
-		o.Token = rand.Text()
-		if err := os.WriteFile(filepath.Join(s.dir, "token"), []byte(o.Token), 0o600); err != nil {
-			return fmt.Errorf("write token: %w", err)
-		}
-	}
-	return nil
-}
-
-func (s *server) openCards(models []string) error {
-	if _, err := os.Stat(s.cardsPath()); errors.Is(err, os.ErrNotExist) {
-		if err := nvml.CreateFake(s.cardsPath(), models); err != nil {
-			return err
-		}
-	}
-	var err error
-	if s.cardsFile, err = nvml.OpenFake(s.cardsPath()); err != nil {
+	if s.cardsFile, err = openCards(s.name, s.dir, cards); err != nil {
 		return err
 	}
 	devices, err := s.cardsFile.Devices()
 	if err != nil {
 		return fmt.Errorf("read cards: %w", err)
 	}
-	var found []string
 	for _, d := range devices {
-		found = append(found, d.Name)
 		s.cards = append(s.cards, d.UUID)
 	}
-	if !slices.Equal(found, models) {
-		return fmt.Errorf("%s holds the cards %q, server %s has %q", s.cardsPath(), found, s.name, models)
+	if o.Token == "" {
+		o.Token = rand.Text()
+		if err := os.WriteFile(filepath.Join(s.dir, "token"), []byte(o.Token), 0o600); err != nil {
+			return fmt.Errorf("write token: %w", err)
+		}
 	}
 	return nil
 }
@@ -295,6 +275,9 @@ func (s *server) release(i *instance) error {
 	}
 	d := i.device
 	d.instances--
+	if i.mps == nil {
+		d.plain--
+	}
 	err := s.driver.do(func(w *model.World) {
 		if i.end != nil {
 			i.end()
@@ -313,9 +296,9 @@ func (s *server) release(i *instance) error {
 			err = errors.Join(err, e)
 		}
 	default:
-		err = errors.Join(err, s.cardsFile.AddProcess(d.uuid, os.Getpid(), processName, d.memoryBytes))
+		err = errors.Join(err, s.enter(d, d.memoryBytes))
 	}
-	return err
+	return errors.Join(err, i.disconnect())
 }
 
 func (s *server) stop(name string) error {
@@ -336,10 +319,7 @@ func (s *server) stopAll() (err error) {
 	for name := range s.instances {
 		err = errors.Join(err, s.stop(name))
 	}
-	for uuid := range s.daemons {
-		err = errors.Join(err, s.stopMPS(uuid))
-	}
-	return err
+	return errors.Join(err, EndDaemons(s.dir))
 }
 
 func (s *server) launchDefaults() (list []results.Instance, err error) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 )
@@ -61,7 +62,7 @@ func agentRequest(name string) startRequest {
 
 func TestControlNeedsToken(t *testing.T) {
 	_, ready := start(t, Options{})
-	resp, err := http.Get(ready.Control + "/mps")
+	resp, err := http.Get(ready.Control + "/counts")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +91,10 @@ func TestLaunchRefusals(t *testing.T) {
 		{"memory", visionRequest("a", 107), "out of memory"},
 		// 0.1 of 96 GiB are 9.6 GiB, less than weights and activations.
 		{"cache", with(agentRequest("a"), func(r *startRequest) { r.Params = map[string]string{"gpu_memory_utilization": "0.1"} }), "no available memory for the cache blocks"},
-		{"no daemon", with(visionRequest("a", 1), func(r *startRequest) { r.Env = map[string]string{envPipe: "/nowhere"} }), "MPS control daemon"},
-		{"other device", with(visionRequest("a", 1), func(r *startRequest) { r.Env = map[string]string{envDevices: "GPU-other"} }), envDevices},
+		{"percentage", with(visionRequest("a", 1), func(r *startRequest) {
+			r.Env = map[string]string{mps.PipeVariable: "/nowhere", mps.PercentVariable: "101"}
+		}), mps.PercentVariable},
+		{"other device", with(visionRequest("a", 1), func(r *startRequest) { r.Env = map[string]string{mps.DeviceVariable: "GPU-other"} }), mps.DeviceVariable},
 	} {
 		_, err := c.launch(t.Context(), test.r)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -114,47 +117,6 @@ func TestLaunchRefusals(t *testing.T) {
 	if _, err := c.launch(t.Context(), visionRequest("b", 106)); err != nil {
 		t.Errorf("after the first has ended: %v", err)
 	}
-}
-
-func TestMPSDaemon(t *testing.T) {
-	c, ready := start(t, Options{Instances: true})
-	mps := controlMPS{c}
-	uuid := ready.Instances[0].Device
-	env, err := c.startMPS(t, uuid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.startMPS(t, uuid); err == nil {
-		t.Error("a second daemon started")
-	}
-	if got, err := mps.Running(t.Context()); err != nil || len(got) != 1 || got[0] != uuid {
-		t.Errorf("running %v, %v", got, err)
-	}
-	r := visionRequest("client", 1)
-	r.Env = env
-	if _, err := c.launch(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	if err := mps.Stop(t.Context(), uuid); err == nil {
-		t.Error("the daemon ended under its client")
-	}
-	if err := c.stop(t.Context(), "client"); err != nil {
-		t.Fatal(err)
-	}
-	if err := mps.Stop(t.Context(), uuid); err != nil {
-		t.Error(err)
-	}
-	if err := mps.Stop(t.Context(), uuid); err == nil {
-		t.Error("a daemon that does not run could be stopped")
-	}
-	if got, err := mps.Running(t.Context()); err != nil || len(got) != 0 {
-		t.Errorf("running %v, %v", got, err)
-	}
-}
-
-func (c controlClient) startMPS(t *testing.T, uuid string) (env map[string]string, err error) {
-	err = c.call(t.Context(), http.MethodPost, "/mps/"+uuid, nil, &env)
-	return env, err
 }
 
 func TestServeRefusals(t *testing.T) {
@@ -200,7 +162,7 @@ func TestCheckAddress(t *testing.T) {
 func TestEveryAnswerIsMarked(t *testing.T) {
 	for scale, want := range map[float64]string{0: "1", 1: "1", 2.5: "2.5", 1000: "1000"} {
 		client, ready := start(t, Options{Instances: true, Scale: scale})
-		urls := []string{ready.DCGM, ready.Control + "/mps", ready.Instances[0].URL + "/ping", ready.Instances[1].URL + "/nothing-here"}
+		urls := []string{ready.DCGM, ready.Control + "/counts", ready.Instances[0].URL + "/ping", ready.Instances[1].URL + "/nothing-here"}
 		for _, url := range append(urls, ready.Instances[0].Scrapes[0].URL) {
 			resp, err := client.http.Get(url)
 			if err != nil {

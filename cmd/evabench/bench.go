@@ -196,21 +196,8 @@ func (b *bench) inspect(ctx context.Context, gpus []string, o openOptions, s str
 	if b.simulated.server != "" {
 		dir = b.dir
 	}
-	if b.journal, err = partition.OpenJournal(dir); err != nil {
+	if b.journal, err = openJournal(ctx, b.backend, dir, s); err != nil {
 		return err
-	}
-	left, pending, err := b.journal.Pending()
-	if err != nil {
-		return err
-	}
-	if pending {
-		fmt.Fprintln(s.err, "evabench: an earlier run did not put the GPUs back; doing it now")
-		if err := b.backend.Restore(ctx, left); err != nil {
-			return fmt.Errorf("%w, which an earlier run left: %w; its state is in %s", runner.ErrNotRestored, err, dir)
-		}
-		if err := b.journal.End(); err != nil {
-			return err
-		}
 	}
 	// Others may have changed the GPUs until the lock was ours.
 	if b.state, err = b.backend.Inspect(ctx, gpus); err != nil {

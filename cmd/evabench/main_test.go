@@ -17,10 +17,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/evabench/evabench/internal/mps/mpsfake"
 	"github.com/evabench/evabench/results"
 )
 
 func TestMain(m *testing.M) {
+	if mpsfake.Called() {
+		os.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+	}
 	testscript.Main(m, map[string]func(){"evabench": main})
 }
 

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evabench/evabench/internal/mps"
+	"github.com/evabench/evabench/sim"
 )
 
 // ownerFile is locked by the process that a scratch folder belongs to.
@@ -83,16 +86,28 @@ func removeUnheld(dir string) {
 	defer f.Close()
 	info, err := f.Stat()
 	if err == nil && info.Mode().IsRegular() && unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		endDaemons(dir)   // what cannot be ended is tried again by the next
 		os.RemoveAll(dir) // it is in nobody's way if this fails
 	}
 }
 
-// remove removes the folder. A nil scratch has none.
+// endDaemons ends the simulated MPS daemons of a scratch folder, which is a
+// server's state folder or holds some.
+func endDaemons(dir string) error {
+	within, _ := filepath.Glob(filepath.Join(dir, "*", mps.Name)) // the pattern is good
+	faults := []error{sim.EndDaemons(dir)}
+	for _, program := range within {
+		faults = append(faults, sim.EndDaemons(filepath.Dir(program)))
+	}
+	return errors.Join(faults...)
+}
+
+// remove ends what runs of the folder and removes it. A nil scratch has none.
 func (s *scratch) remove() error {
 	if s == nil {
 		return nil
 	}
-	err := os.RemoveAll(s.dir)
+	err := errors.Join(endDaemons(s.dir), os.RemoveAll(s.dir))
 	if s.owner != nil {
 		s.owner.Close() // lets the lock go
 	}

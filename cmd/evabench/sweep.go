@@ -38,7 +38,7 @@ type sweepOptions struct {
 func (o *sweepOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.out, "out", "", "write the run directory to `DIR` (default runs/SCENARIO-TIME)")
-	f.StringVar(&o.stateDir, "state-dir", "/var/lib/evabench", "keep the host lock and the journal in `DIR`; unused where no real GPU can be changed")
+	f.StringVar(&o.stateDir, "state-dir", defaultStateDir, "keep the host lock and the journal in `DIR`; unused where no real GPU can be changed")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before the server is changed")
 	f.BoolVar(&o.noSelftest, "no-selftest", false, "do not measure what the load generator can do on this machine (3 s, once a day)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be changed on the server, and do nothing")
@@ -100,7 +100,7 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 		dir = "runs/" + results.Folder(b.scenario.Name, time.Now())
 	}
 	if changes && !o.yes && b.simulated.server == "" {
-		if err := consent(ctx, s); err != nil {
+		if err := consent(ctx, s, "Change this server as above, and put it back afterwards?"); err != nil {
 			return err
 		}
 	}
@@ -179,11 +179,11 @@ func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 }
 
 // consent asks whether the server may be changed.
-func consent(ctx context.Context, s streams) error {
+func consent(ctx context.Context, s streams, question string) error {
 	if f, ok := s.in.(*os.File); !ok || !isTerminal(f) {
 		return &usageError{errors.New("the server would be changed, and there is no terminal to ask at; say --yes, or look with --dry-run")}
 	}
-	fmt.Fprint(s.err, "Change this server as above, and put it back afterwards? [y/N] ")
+	fmt.Fprint(s.err, question+" [y/N] ")
 	answered := make(chan string, 1)
 	go func() { // it may never be answered: the process ends then
 		answer, _ := bufio.NewReader(s.in).ReadString('\n') // an end without a line is no

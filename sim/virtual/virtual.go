@@ -16,6 +16,7 @@ import (
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/routers"
@@ -125,7 +126,7 @@ func (b *Bench) apply(c results.Config) (_ []device.Device, err error) {
 	if err := b.readProfiles(cards); err != nil {
 		return nil, err
 	}
-	backend := nvidia.New(cards, daemons{})
+	backend := nvidia.New(nvidia.Options{API: cards, MPS: daemons{runs: map[string]bool{}}})
 	state, err := backend.Inspect(context.Background(), b.Scenario.Server.GPUs)
 	if err != nil {
 		return nil, err
@@ -161,21 +162,23 @@ func (b *Bench) memoryShare(d device.Device) float64 {
 }
 
 // daemons stands for MPS daemons: the model needs to know only on which
-// devices they were asked for.
-type daemons map[string]bool
+// devices they were asked for. The rest of the interface is asked of nobody, as
+// no daemon is found and nothing is restored.
+type daemons struct {
+	nvidia.MPS
+	runs map[string]bool
+}
 
 func (m daemons) Start(_ context.Context, d device.Device) (map[string]string, error) {
-	m[d.UUID] = true
+	m.runs[d.UUID] = true
 	return nil, nil
 }
 
-func (m daemons) Stop(_ context.Context, uuid string) error {
-	delete(m, uuid)
-	return nil
-}
-
-func (m daemons) Running(context.Context) ([]string, error) {
-	return slices.Collect(maps.Keys(m)), nil
+func (m daemons) Daemons(context.Context) (all []mps.Found, err error) {
+	for _, uuid := range slices.Sorted(maps.Keys(m.runs)) {
+		all = append(all, mps.Found{Ours: true, Devices: []string{uuid}})
+	}
+	return all, nil
 }
 
 // assign places the services of a cell.

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/partition"
+	"github.com/evabench/evabench/partition/backends"
+	"github.com/evabench/evabench/partition/backends/nvidia"
+	"github.com/evabench/evabench/sim"
+)
+
+func newGPU(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "gpu",
+		Short: "Look at the GPUs of this server, share them out, and put them back",
+		Long: `Gpu shows how the GPUs of this server are shared out, plans and applies a layout,
+and puts back what was before. Inspect, profiles and plan change nothing.
+
+A layout says which MIG instances each GPU has and how processes share them:
+  off                  MIG off          4x1g.24gb            four instances
+  off(mps)             through MPS      2g.10gb/2x1c(mps)    cut in two, each with MPS
+  all-1g.24gb          as many as fit   gpu0: off; gpu1: ..  each GPU its own`,
+		Args: knownCommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newGPUInspect(s), newGPUProfiles(s), newGPUPlan(s), newGPUApply(s), newGPURestore(s))
+	return c
+}
+
+// gpuOptions say which GPUs are meant.
+type gpuOptions struct {
+	gpus     []string
+	sim      string
+	simDir   string
+	stateDir string
+}
+
+// defaultStateDir keeps the host lock and the journal.
+const defaultStateDir = "/var/lib/evabench"
+
+func (o *gpuOptions) flags(c *cobra.Command, gpus string) {
+	c.Flags().StringSliceVar(&o.gpus, "gpus", nil, gpus)
+	o.simFlags(c)
+}
+
+func (o *gpuOptions) simFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.sim, "sim", "", "take the GPUs of the simulated `SERVER`: "+strings.Join(serverNames(), ", "))
+	f.StringVar(&o.simDir, "sim-dir", "", "keep the simulated GPUs in `DIR`, so that the next command finds them as this one left them")
+}
+
+func (o *gpuOptions) stateFlag(c *cobra.Command) {
+	c.Flags().StringVar(&o.stateDir, "state-dir", defaultStateDir, "keep the host lock and the journal in `DIR`; with --sim they are in its --sim-dir")
+}
+
+// check refuses flags that say nothing.
+func (o *gpuOptions) check() error {
+	switch {
+	case o.sim == "" && o.simDir != "":
+		return errors.New("--sim-dir says nothing without --sim SERVER")
+	case o.sim != "" && !slices.Contains(serverNames(), o.sim):
+		return fmt.Errorf("unknown simulated server %q; known: %s", o.sim, strings.Join(serverNames(), ", "))
+	}
+	return nil
+}
+
+// journalDir is the folder of the host lock and the journal.
+func (o *gpuOptions) journalDir() string {
+	if o.sim != "" {
+		return o.simDir
+	}
+	return o.stateDir
+}
+
+// noDriver reports whether an error says that there is no NVIDIA driver here,
+// or that this build cannot ask it.
+func noDriver(err error) bool { return errors.Is(err, nvml.ErrNoDriver) }
+
+// A gpuSet is the GPUs that a command looks at or changes.
+type gpuSet struct {
+	api       nvml.API
+	backend   partition.Backend
+	simulated string // the server's name; empty for real ones
+	// assumed is what of simulated cards was never recorded, by product name.
+	assumed map[string]string
+	close   func() error
+}
+
+// open gives the GPUs of this server, or of a simulated one.
+func (o *gpuOptions) open() (*gpuSet, error) {
+	if o.sim != "" {
+		return o.openSimulated()
+	}
+	api, err := nvml.Open()
+	if err != nil {
+		return nil, err
+	}
+	backend, err := backends.Kinds.Build(kind.Spec{Name: nvidia.Kind.Name})
+	if err != nil {
+		return nil, err
+	}
+	return &gpuSet{api: api, backend: backend, close: func() error { return nil }}, nil
+}
+
+// openSimulated gives the GPUs that --sim-dir keeps, else new ones that end with
+// the command.
+func (o *gpuOptions) openSimulated() (g *gpuSet, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	g = &gpuSet{simulated: o.sim, assumed: make(map[string]string), close: func() error { return nil }}
+	dir := o.simDir
+	if dir == "" {
+		folder, err := newScratch(scratchPath())
+		if err != nil {
+			return nil, err
+		}
+		dir, g.close = folder.dir, folder.remove
+	}
+	simulated, err := sim.OpenGPUs(o.sim, dir, exe)
+	if err != nil {
+		return nil, joined(err, g.close())
+	}
+	g.api, g.backend = simulated.API, simulated.Backend
+	devices, err := g.api.Devices()
+	if err != nil {
+		return nil, joined(err, g.close())
+	}
+	for _, d := range devices {
+		if d.Assumed != "" {
+			g.assumed[d.Name] = d.Assumed
+		}
+	}
+	return g, nil
+}
+
+// mark begins whatever is said of simulated GPUs.
+func (g *gpuSet) mark() string {
+	if g.simulated == "" {
+		return ""
+	}
+	return "SIMULATED server " + g.simulated + ": "
+}
+
+// inspect reads the named GPUs, all if none is named.
+func (g *gpuSet) inspect(ctx context.Context, named []string) (partition.State, error) {
+	if len(named) == 0 {
+		all, err := g.api.Devices()
+		if err != nil {
+			return partition.State{}, fmt.Errorf("list GPUs: %w", err)
+		}
+		for _, d := range all {
+			named = append(named, d.UUID)
+		}
+		if len(named) == 0 {
+			return partition.State{}, errors.New("the driver shows no GPU on this server")
+		}
+	}
+	state, err := g.backend.Inspect(ctx, named)
+	switch {
+	case errors.Is(err, partition.ErrUnknownGPU):
+		return state, &usageError{fmt.Errorf("--gpus: %w", err)}
+	case err != nil:
+		return state, fmt.Errorf("inspect GPUs: %w", err)
+	}
+	return state, nil
+}
+
+// joined adds what went wrong at the end to what went wrong before.
+func joined(err, last error) error {
+	if last == nil {
+		return err
+	}
+	return errors.Join(err, last)
+}

@@ -1,0 +1,149 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/evabench/evabench/internal/mps"
+	"github.com/evabench/evabench/internal/mps/mpsfake"
+	"github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/partition"
+	"github.com/evabench/evabench/partition/backends/nvidia"
+)
+
+// GPUs are the GPUs of a simulated server as a folder keeps them: its cards, their
+// time slices, and MPS control daemons, which are processes of this machine.
+type GPUs struct {
+	// API reads and changes the cards.
+	API nvml.API
+	// Backend is the real backend's logic over them.
+	Backend partition.Backend
+}
+
+// OpenGPUs gives the GPUs of a server that dir keeps; both are made if dir holds
+// none. Exe is this program, which [mpsfake] runs in the place of
+// nvidia-cuda-mps-control. MPS daemons that the Backend starts outlive the
+// process, as real ones do, until it stops them or [EndDaemons] does.
+func OpenGPUs(server, dir, exe string) (*GPUs, error) {
+	info, err := findServer(server)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	cards, err := openCards(server, dir, info.Cards)
+	if err != nil {
+		return nil, err
+	}
+	program, err := install(dir, exe)
+	if err != nil {
+		return nil, err
+	}
+	daemons := mps.New(mps.Control{Path: program}, mps.Options{Dir: mpsFolder(dir), UID: os.Geteuid()})
+	return &GPUs{API: cards, Backend: nvidia.New(nvidia.Options{API: cards, MPS: daemons, TimeSlices: timeSlicesIn(dir)})}, nil
+}
+
+// install makes the control program of a folder. One that another build of
+// evabench made is replaced; daemons of it go on, and are known by its path.
+func install(dir, exe string) (string, error) {
+	link := filepath.Join(dir, mps.Name)
+	if to, err := os.Readlink(link); err == nil && to != exe {
+		if err := os.Remove(link); err != nil {
+			return "", fmt.Errorf("replace the simulated %s: %w", mps.Name, err)
+		}
+	}
+	return mpsfake.Install(dir, exe)
+}
+
+func cardsPath(dir string) string { return filepath.Join(dir, "cards.json") }
+
+// openCards opens the cards of a folder, made if there are none, and checks that
+// they are the server's.
+func openCards(server, dir string, models []string) (*nvml.Fake, error) {
+	path := cardsPath(dir)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := nvml.CreateFake(path, models); err != nil {
+			return nil, err
+		}
+	}
+	cards, err := nvml.OpenFake(path)
+	if err != nil {
+		return nil, err
+	}
+	devices, err := cards.Devices()
+	if err != nil {
+		return nil, fmt.Errorf("read cards: %w", err)
+	}
+	var found []string
+	for _, d := range devices {
+		found = append(found, d.Name)
+	}
+	if !slices.Equal(found, models) {
+		return nil, fmt.Errorf("%s holds the cards %q, server %s has %q", path, found, server, models)
+	}
+	return cards, nil
+}
+
+// longestMPSFolder leaves room for what daemons make below it: a socket's path has
+// at most 107 bytes.
+const longestMPSFolder = 64
+
+// mpsFolder is where the MPS daemons of a state folder have theirs: within it, or
+// if that path is too long for sockets, at a place of its own.
+func mpsFolder(dir string) string {
+	if path := filepath.Join(dir, "mps"); len(path) <= longestMPSFolder {
+		return path
+	}
+	sum := sha256.Sum256([]byte(dir))
+	return filepath.Join("/tmp", "evabench-mps-"+hex.EncodeToString(sum[:8]))
+}
+
+// endWithin bounds how long the end of MPS daemons is waited for.
+const endWithin = 10 * time.Second
+
+// EndDaemons ends the MPS daemons of simulated GPUs that a state folder keeps,
+// whoever started them, and removes their folders. It ends a process only if it
+// runs that folder's own program, and by its pid and start time.
+func EndDaemons(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("end simulated MPS daemons: %w", err)
+	}
+	program := mps.Control{Path: filepath.Join(dir, mps.Name)}
+	if _, err := os.Lstat(program.Path); errors.Is(err, os.ErrNotExist) {
+		return nil // none was ever started
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
+	defer cancel()
+	for {
+		running, err := program.Find(ctx)
+		if err != nil {
+			return fmt.Errorf("end simulated MPS daemons of %s: %w", dir, err)
+		}
+		if len(running) == 0 {
+			return os.RemoveAll(mpsFolder(dir))
+		}
+		for _, p := range running {
+			if err := program.Signal(ctx, p, syscall.SIGKILL); err != nil {
+				return fmt.Errorf("end simulated MPS daemons of %s: %w", dir, err)
+			}
+		}
+		select { // a killed process is gone within milliseconds
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("end simulated MPS daemons of %s: %w", dir, ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/mps"
+	"github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/partition"
+)
+
+// mpsServer is a server within the test, with a daemon on its one GPU.
+type mpsServer struct {
+	*testing.T
+	controlClient
+	dir    string
+	gpus   *GPUs
+	before partition.State
+	device device.Device
+}
+
+func startMPS(t *testing.T, layout string) *mpsServer {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &mpsServer{T: t, dir: t.TempDir()}
+	s.controlClient, _ = start(t, Options{Dir: s.dir})
+	if s.gpus, err = OpenGPUs("pro6000x1", s.dir, exe); err != nil {
+		t.Fatal(err)
+	}
+	if s.before, err = s.gpus.Backend.Inspect(t.Context(), []string{"0"}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := partition.ParseLayout(layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := partition.MakePlan(s.before, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	devices, err := s.gpus.Backend.Apply(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.device = devices[0]
+	return s
+}
+
+func (s *mpsServer) count() partition.Clients {
+	s.Helper()
+	c, err := s.gpus.Backend.(partition.Counter).Count(s.Context(), s.device)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return c
+}
+
+// start starts an instance with an environment.
+func (s *mpsServer) start(name string, env map[string]string) error {
+	r := visionRequest(name, 1)
+	r.Device, r.Env = s.device.UUID, env
+	_, err := s.launch(s.Context(), r)
+	return err
+}
+
+// An instance whose environment names the daemon's folder is its client while it
+// runs, in the daemon's list and in the GPU's, and holds the daemon.
+func TestInstanceIsClient(t *testing.T) {
+	s := startMPS(t, "off(mps:50)")
+	if err := s.start("a", s.device.Env); err != nil {
+		t.Fatal(err)
+	}
+	us := []int{os.Getpid()}
+	if c := s.count(); !slices.Equal(c.MPS, us) || !slices.Equal(c.Processes, us) {
+		t.Errorf("clients %+v, want this process %v as client of MPS", c, us)
+	}
+	processes, err := s.gpus.API.Processes(s.device.UUID)
+	if err != nil || len(processes) != 1 || processes[0].Kind != nvml.MPSProcess {
+		t.Errorf("processes %+v, %v; want one of kind mps", processes, err)
+	}
+	if err := s.gpus.Backend.Restore(t.Context(), s.before); err == nil {
+		t.Error("the daemon ended under its client")
+	}
+	if err := s.controlClient.stop(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.count(); len(c.MPS) != 0 || len(c.Processes) != 0 {
+		t.Errorf("after the stop: %+v", c)
+	}
+	if err := s.gpus.Backend.Restore(t.Context(), s.before); err != nil {
+		t.Error(err)
+	}
+}
+
+// Without a daemon at its pipe folder an instance runs all the same, as CUDA
+// does, and is no client: who counts sees it.
+func TestInstanceWithoutDaemonRunsWithoutMPS(t *testing.T) {
+	s := startMPS(t, "off(mps)")
+	env := maps.Clone(s.device.Env)
+	env[mps.PipeVariable] = filepath.Join(s.dir, "no-such")
+	if err := s.start("a", env); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.count(); len(c.MPS) != 0 || !slices.Equal(c.Processes, []int{os.Getpid()}) {
+		t.Errorf("%+v, want this process, and no client of MPS", c)
+	}
+}
+
+// A client gets no more memory than the daemon allows it.
+func TestClientMemoryLimit(t *testing.T) {
+	s := startMPS(t, "off(mps:512M)")
+	if err := s.start("a", s.device.Env); err == nil || !strings.Contains(err.Error(), "0.50 GiB") || !strings.Contains(err.Error(), "out of memory") {
+		t.Errorf("a worker of 0.9 GiB with 512 MiB allowed: %v", err)
+	}
+	if c := s.count(); len(c.MPS) != 0 {
+		t.Errorf("a client that failed is still one: %+v", c)
+	}
+}
+
+// No daemon outlives the server that it belongs to, and one of another folder is
+// left alone.
+func TestDaemonsEndWithTheirFolder(t *testing.T) {
+	one, other := startMPS(t, "2x2g.48gb(mps)"), startMPS(t, "off(mps)")
+	running := func(s *mpsServer) int {
+		found, err := mps.Control{Path: filepath.Join(s.dir, mps.Name)}.Find(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	if running(one) != 2 || running(other) != 1 {
+		t.Fatalf("%d and %d daemons, want 2 and 1", running(one), running(other))
+	}
+	for range 2 { // twice is as good as once
+		if err := EndDaemons(one.dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if running(one) != 0 || running(other) != 1 {
+		t.Errorf("%d and %d daemons, want 0 and 1", running(one), running(other))
+	}
+	if _, err := os.Stat(mpsFolder(one.dir)); !os.IsNotExist(err) {
+		t.Errorf("its folder: %v", err)
+	}
+}
