@@ -34,7 +34,8 @@ type Found struct {
 	// are.
 	Silent string `json:"silent,omitempty"`
 	// Settings are the defaults for servers to come that were set by command and
-	// that would be lost when it ends, by command word, as it answered.
+	// that would be lost when it ends, by command word, as it answered; nil if it
+	// did not tell.
 	Settings map[string]string `json:"settings,omitempty"`
 }
 
@@ -90,15 +91,27 @@ func (d *Daemons) question(ctx context.Context, f *Found) {
 		return
 	}
 	f.Clients = clients
-	if f.Ours {
-		return
-	}
-	f.Settings = map[string]string{}
+	f.Settings = d.settings(ctx, f.Pipe)
+}
+
+// settings reads what was set by command, nil if a daemon does not tell all of it:
+// what is not known cannot be made again.
+func (d *Daemons) settings(ctx context.Context, pipe string) map[string]string {
+	made := map[string]string{}
 	for _, name := range settings {
-		if said, err := d.ask(ctx, f.Pipe, "get_"+name); err == nil && said != "" {
-			f.Settings[name] = said
+		said, err := d.ask(ctx, pipe, "get_"+name)
+		if err != nil {
+			return nil
+		}
+		if said != "" {
+			made[name] = said
 		}
 	}
+	// There is always a percentage: a daemon that names none was not heard.
+	if _, err := parsePercent(made[settings[0]]); err != nil {
+		return nil
+	}
+	return made
 }
 
 // list reads processes only.

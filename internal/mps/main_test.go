@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -96,4 +97,15 @@ func stopAfter(t *testing.T, ds *mps.Daemons, uuid string) {
 			t.Errorf("stop after the test: %v", err)
 		}
 	})
+}
+
+// waitUntil tries until something is so; the test's own time limit ends it if never.
+func waitUntil(t *testing.T, so func() bool) {
+	t.Helper()
+	for !so() {
+		if t.Context().Err() != nil {
+			t.Fatal("the test is over")
+		}
+		runtime.Gosched()
+	}
 }

@@ -45,7 +45,8 @@ type Faulty struct {
 	At   int
 	Only func(command string) bool
 	Mode Mode
-	// Call is called, with the command, at the one of mode Call.
+	// Call is called, with the command, at the one of mode Call or Hang; nil is
+	// nothing. With Hang it is the place to end the context.
 	Call func(command string)
 
 	mu       sync.Mutex
@@ -98,6 +99,9 @@ func (f *Faulty) do(ctx context.Context, command string, run func() error) error
 		}
 		return nil
 	case Hang:
+		if f.Call != nil {
+			f.Call(command)
+		}
 		<-ctx.Done()
 		return fmt.Errorf("%w: %w", fault, ctx.Err())
 	}
