@@ -141,8 +141,12 @@ func count(daemons []Daemon, like func(Daemon) bool) int {
 
 // alike reports whether daemon d of s and daemon e of another state are alike in
 // all that a restore brings back. This program's folders are its own affair: they
-// may be named by a UUID that is another now.
+// may be named by a UUID that is another now. Settings that one of them did not tell
+// make no difference.
 func (s State) alike(d Daemon, other State, e Daemon) bool {
+	if d.Settings != nil && e.Settings != nil && !maps.Equal(d.Settings, e.Settings) {
+		return false
+	}
 	return d.Own == e.Own && d.UID == e.UID && maps.Equal(d.Env, e.Env) && s.place(d.Device) == other.place(e.Device) &&
 		(d.Own || d.Pipe == e.Pipe && d.Log == e.Log)
 }

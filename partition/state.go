@@ -70,6 +70,9 @@ type Daemon struct {
 	// Env are the other variables that it was started with and that a new one
 	// would need, by name.
 	Env map[string]string `json:"env,omitempty"`
+	// Settings are its defaults for clients that were set by command and that would
+	// be lost when it ends, by command word; nil if it did not tell them.
+	Settings map[string]string `json:"settings,omitzero"`
 	// Clients are the pids of its clients; nil if it did not tell.
 	Clients []int `json:"clients,omitzero"`
 }

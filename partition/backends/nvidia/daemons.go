@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -39,9 +40,6 @@ type MPS interface {
 // anew has another UUID.
 const servesThis = "the device"
 
-// settingPrefix marks, in a daemon's Env, what was set by command and not by variable.
-const settingPrefix = "set by command: "
-
 // kept are the variables of others' daemons, by how their names begin, that a new one
 // needs. What else is in their environment is not ours to write down.
 var kept = []string{"CUDA_", "NVIDIA_", "LD_", "PATH", "HOME", "TMPDIR"}
@@ -51,6 +49,8 @@ func (b *backend) found(ctx context.Context) ([]mps.Found, error) {
 	if b.mps == nil {
 		return nil, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.driver.limits.MPS)
+	defer cancel()
 	all, err := b.mps.Daemons(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list MPS daemons: %w", err)
@@ -151,24 +151,18 @@ func daemon(f mps.Found, uuid string) partition.Daemon {
 	if !f.Ours && strings.HasPrefix(uuid, "MIG-") && env[mps.DeviceVariable] == uuid {
 		env[mps.DeviceVariable] = servesThis
 	}
-	for name, value := range f.Settings {
-		env[settingPrefix+name] = value
-	}
 	if len(env) > 0 {
 		d.Env = env
 	}
+	d.Settings = maps.Clone(f.Settings)
 	return d
 }
 
 // again gives a daemon of others as it is to be started.
 func again(d partition.Daemon) mps.Found {
 	f := mps.Found{Process: mps.Process{PID: d.PID, UID: d.UID, Env: map[string]string{mps.PipeVariable: d.Pipe, mps.LogVariable: d.Log}},
-		Pipe: d.Pipe, Log: d.Log, Devices: []string{d.Device}, Settings: map[string]string{}}
+		Pipe: d.Pipe, Log: d.Log, Devices: []string{d.Device}, Settings: maps.Clone(d.Settings)}
 	for name, value := range d.Env {
-		if setting, ok := strings.CutPrefix(name, settingPrefix); ok {
-			f.Settings[setting] = value
-			continue
-		}
 		if value == servesThis {
 			value = d.Device
 		}
@@ -182,11 +176,11 @@ func again(d partition.Daemon) mps.Found {
 // sharing reads the limits that a daemon of ours has for its clients.
 func sharing(d partition.Daemon) device.Sharing {
 	s := device.Sharing{Mode: device.MPS}
-	percent, _ := strconv.ParseFloat(d.Env[settingPrefix+"default_active_thread_percentage"], 64)
+	percent, _ := strconv.ParseFloat(d.Settings["default_active_thread_percentage"], 64)
 	if percent < 100 {
 		s.ThreadPercent = int(percent)
 	}
-	limit := d.Env[settingPrefix+"default_device_pinned_mem_limit 0"]
+	limit := d.Settings["default_device_pinned_mem_limit 0"]
 	for suffix, shift := range map[string]uint{"G": 30, "M": 20} {
 		if number, ok := strings.CutSuffix(limit, suffix); ok {
 			n, _ := strconv.ParseUint(number, 10, 64)
@@ -201,6 +195,8 @@ func (b *backend) start(ctx context.Context, d device.Device) (map[string]string
 	if b.mps == nil {
 		return nil, mps.ErrNoProgram
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.driver.limits.MPS)
+	defer cancel()
 	return b.mps.Start(ctx, d)
 }
 
@@ -209,6 +205,8 @@ func (b *backend) stop(ctx context.Context, d partition.Daemon) error {
 	if b.mps == nil {
 		return mps.ErrNoProgram
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.driver.limits.MPS)
+	defer cancel()
 	return b.mps.Stop(ctx, d.Device)
 }
 
@@ -223,11 +221,15 @@ func (b *backend) drain(ctx context.Context, d partition.Daemon) error {
 		return nil
 	}
 	switch f := all[k]; {
+	case d.Settings == nil:
+		return fmt.Errorf("%s did not tell what was set by command, so that it could not be started again as it was", f)
 	case f.Silent != "":
 		return fmt.Errorf("%s does not tell its clients (%s), so that it may have some", f, f.Silent)
 	case len(f.Clients) > 0:
 		return fmt.Errorf("%s has clients: %v; end them, or wait until they end", f, f.Clients)
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.driver.limits.MPS)
+	defer cancel()
 	return b.mps.Drain(ctx, all[k])
 }
 

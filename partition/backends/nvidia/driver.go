@@ -10,7 +10,7 @@ import (
 	"github.com/evabench/evabench/internal/nvml"
 )
 
-// Limits bound what is asked of the driver. A zero field means its default.
+// Limits bound what is asked of the driver and of MPS daemons. A zero field means its default.
 type Limits struct {
 	// Read is the limit of one reading call, 30 s by default: a walk over all MIG
 	// devices of a busy host takes some 10 s (comments in
@@ -19,6 +19,9 @@ type Limits struct {
 	// Change is the limit of one changing call, 2 min by default: some cards
 	// reset for a mode change.
 	Change time.Duration
+	// MPS is the limit of one start, stop or listing of MPS daemons, 5 min by default:
+	// a daemon is asked to quit, then to quit within a time, then sent SIGTERM.
+	MPS time.Duration
 	// Tries is how often a change is tried that finds the GPU in use, 4 by
 	// default; the pauses between double.
 	Tries int
@@ -32,6 +35,9 @@ func (l Limits) orDefaults() Limits {
 	}
 	if l.Change == 0 {
 		l.Change = 2 * time.Minute
+	}
+	if l.MPS == 0 {
+		l.MPS = 5 * time.Minute
 	}
 	if l.Tries == 0 {
 		l.Tries = 4

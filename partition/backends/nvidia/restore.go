@@ -93,7 +93,8 @@ func (r *run) stopExtra(ctx context.Context, s, now partition.State) map[string]
 }
 
 // restoreMPS starts the daemons that ran before and were ended: on the device at the
-// same place, which may have another UUID now.
+// same place, which may have another UUID now. On a GPU that is not as it was yet, a
+// device at that place is not the one meant, and would be gone once it is.
 func (r *run) restoreMPS(ctx context.Context, s partition.State) []error {
 	now, _, err := r.present(ctx, s)
 	if err != nil {
@@ -102,17 +103,27 @@ func (r *run) restoreMPS(ctx context.Context, s partition.State) []error {
 	var faults []error
 	started := map[int]bool{}
 	for _, d := range s.MissingMPS(now) {
+		g, _ := now.Owner(d.Device)
+		if !stands(s, g) {
+			continue // the fault is told above
+		}
 		if !d.Own && started[d.PID] {
 			continue // it serves several devices
 		}
 		started[d.PID] = true
-		g, _ := now.Owner(d.Device)
 		step := startStep(g, d)
 		if err := r.tell(ctx, step, func(*attempt) error { return r.startAgain(ctx, g, d) }); err != nil {
 			faults = append(faults, fmt.Errorf("restore: %w", err))
 		}
 	}
 	return faults
+}
+
+// stands reports whether a GPU is as it was in s, but for daemons.
+func stands(s partition.State, now partition.GPU) bool {
+	k := slices.IndexFunc(s.GPUs, func(g partition.GPU) bool { return g.UUID == now.UUID })
+	was := partition.State{GPUs: s.GPUs[k : k+1]}
+	return len(was.Differences(partition.State{GPUs: []partition.GPU{now}})) == 0
 }
 
 // startStep is the step that starts a daemon again.
@@ -145,6 +156,8 @@ func (r *run) startAgain(ctx context.Context, g partition.GPU, d partition.Daemo
 	if r.mps == nil {
 		return errors.New("there is no program to start it with")
 	}
+	ctx, cancel := context.WithTimeout(ctx, r.driver.limits.MPS)
+	defer cancel()
 	return r.mps.Restart(ctx, again(d), "")
 }
 
