@@ -215,7 +215,8 @@ func TestPlansAgainstModel(t *testing.T) {
 }
 
 // checkOffer checks that what an impossible layout's error offers can be planned.
-func checkOffer(t *rapid.T, s State, err error) {
+func checkOffer(t rapid.TB, s State, err error) {
+	t.Helper()
 	impossible, ok := errors.AsType[*ImpossibleError](err)
 	if !ok || impossible.Fits == "" {
 		t.Fatalf("%v, want an ImpossibleError with what fits", err)
@@ -263,4 +264,23 @@ func checkMade(t *rapid.T, w *world, l Layout, wants []string, off bool) {
 	if !slices.Equal(got, wants) || daemons != len(w.mps) {
 		t.Fatalf("%q gives %q and %d daemons, want %q", l, got, len(w.mps), wants)
 	}
+}
+
+// FuzzMakePlan: whatever text is a layout, it is planned, or something else that
+// fits is offered.
+func FuzzMakePlan(f *testing.F) {
+	for _, text := range []string{"4g.20gb+2g.10gb/2x1c+1g.5gb", "all-1g.5gb(mps:50:20G)", "7g.40gb/3c,1c,3c", "99x1g.5gb+me+98x3g.20gb/2c,1c", "off(ts:long)", "1g.6gb(ts:short)"} {
+		f.Add(text)
+	}
+	g := card(f, "a100-40gb", 0)
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := ParseLayout(text)
+		if err != nil || l.GPUs[0].Index != AllGPUs {
+			return
+		}
+		s := State{GPUs: []GPU{g}}
+		if _, err := MakePlan(s, l); err != nil {
+			checkOffer(t, s, err)
+		}
+	})
 }

@@ -261,7 +261,7 @@ func (g GPU) place(terms []Term) ([]Slot, *ImpossibleError) {
 		return placed, err
 	}
 	if err != nil {
-		placed, err = g.slots(withoutSlice(terms))
+		_, err = g.slots(withoutSlice(terms))
 	}
 	impossible := &ImpossibleError{
 		Reason: "cannot give its instances a time slice: it is one for a whole GPU with MIG off",
