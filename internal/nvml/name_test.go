@@ -1,0 +1,81 @@
+package nvml
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// TestProfileName: the names that the cards of the table told when they were
+// recorded come out of slices, memory and attributes.
+func TestProfileName(t *testing.T) {
+	checked := 0
+	for _, name := range cardNames(t) {
+		card, profiles, err := TableCard(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range profiles {
+			// Drivers tell less than the nominal memory of a card: 143771 MiB of an
+			// H200 with 141 GiB, 183359 of a B200 with 180, about 0.5 %.
+			for _, part := range []float64{1, 0.9975, 0.9949} {
+				total := uint64(float64(card.Memory.TotalBytes) * part)
+				if total < p.MemoryBytes {
+					continue
+				}
+				if got := profileName("", p.Slices, p.MemoryBytes, total, p.Attributes); got != p.Name {
+					t.Errorf("%s with %d B of %d: %s, want %s", name, p.MemoryBytes, total, got, p.Name)
+				}
+				checked++
+			}
+		}
+	}
+	if checked < 150 {
+		t.Errorf("%d names were checked", checked)
+	}
+	for _, tt := range []struct{ told, want string }{
+		{"MIG 1g.24gb+me.all", "1g.24gb+me.all"}, {"1g.24gb-me", "1g.24gb-me"}, {"2g.48gb", "2g.48gb"},
+		{"NVIDIA H100", "3g.40gb+gfx"}, {"1g.24GB", "3g.40gb+gfx"}, {"", "3g.40gb+gfx"},
+	} {
+		if got := profileName(tt.told, 3, 39<<30, 80<<30, []string{"gfx"}); got != tt.want {
+			t.Errorf("told %q: %s, want %s", tt.told, got, tt.want)
+		}
+	}
+}
+
+// TestAttributes: the numbers of nvml.h, NVML_GPU_INSTANCE_PROFILE_1_SLICE = 0 to
+// 3_SLICE_GFX = 17.
+func TestAttributes(t *testing.T) {
+	want := []string{"", "", "", "", "", "", "", "me", "me", "", "gfx", "gfx", "gfx", "-me", "-me", "me.all", "me.all", "gfx"}
+	for n, w := range want {
+		if got := fmt.Sprint(profileAttributes(n)); got != "["+w+"]" {
+			t.Errorf("number %d: %s, want [%s]", n, got, w)
+		}
+	}
+}
+
+func TestTableCard(t *testing.T) {
+	d, profiles, err := TableCard(pro6000)
+	if err != nil || d.UUID != "" || d.Minor != -1 || d.SMs != 188 || !d.MIG.Supported || d.MIG.Resets || d.PCIDevice != 0x2BB510DE {
+		t.Errorf("TableCard() = %+v, %v", d, err)
+	}
+	k := slices.IndexFunc(profiles, func(p Profile) bool { return p.Name == "4g.96gb+gfx" })
+	if k < 0 || !slices.Equal(profiles[k].Attributes, []string{"gfx"}) || len(profiles[k].Compute) != 3 {
+		t.Fatalf("profiles %+v lack 4g.96gb+gfx with gfx and three kinds of compute instances", profiles)
+	}
+	// 188 SMs are not 4 times the 46 of a 1g: what a cut has is unknown.
+	if c := profiles[k].Compute; c[0].SMs != 0 || c[2].SMs != 188 || len(c[0].Placements) != 4 || len(c[1].Placements) != 2 {
+		t.Errorf("4g.96gb is cut into %+v", c)
+	}
+	if d, _, err := TableCard("NVIDIA A100 40GB"); err != nil || !d.MIG.Resets || d.ComputeCapability != "8.0" {
+		t.Errorf("TableCard(A100) = %+v, %v", d, err)
+	}
+	if d, p, err := TableCard("NVIDIA RTX PRO 5000 Blackwell 48GB"); err != nil || d.Assumed == "" || d.PCIDevice != 0 || !p[0].Assumed {
+		t.Errorf("TableCard of an assumed card = %+v, %v", d, err)
+	}
+	for _, name := range append(notPublic, "Voodoo 2") {
+		if _, p, err := TableCard(name); err == nil || p != nil {
+			t.Errorf("TableCard(%s) = %v, %v; want an error", name, p, err)
+		}
+	}
+}
