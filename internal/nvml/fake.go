@@ -25,7 +25,9 @@ import (
 // profiles was never recorded from hardware stands in [Device].Assumed. Invented
 // for all of them, within what a card can have, are the PCI bus id, the minor
 // number (the index), persistence and ECC (both on); the texts of driver,
-// library and VBIOS say that they are simulated.
+// library and VBIOS say that they are simulated. A compute instance that takes a
+// part of its GPU instance has that share of its SMs, which on cards other than
+// the Ampere ones is a guess.
 //
 // Note: processes are real. A simulated server is one process however many
 // instances of services it plays, and has one row on each device with their
