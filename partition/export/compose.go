@@ -11,8 +11,7 @@ import (
 // one, a block for the workers of each device, the file of variables with the
 // devices' UUIDs, and a script that refreshes it.
 func (e *export) compose() {
-	e.lacks = []string{"the instances themselves: containers cannot make them. After each boot, before docker compose up, run",
-		"  " + e.applyCommand(), "  ./" + e.envScript()}
+	e.lack("the GPUs' instances: containers cannot make them; see the command in %s", e.composeName())
 	missing := 0
 	for _, u := range e.devices {
 		if u.uuid == "" {
@@ -20,10 +19,13 @@ func (e *export) compose() {
 		}
 	}
 	if missing > 0 {
-		e.lacks = append(e.lacks, fmt.Sprintf("UUIDs of %d devices that do not stand now: their variables are empty until %s is run", missing, e.envScript()))
+		e.lack("UUIDs of %d devices that do not stand now: their variables are empty until %s is run", missing, e.envScript())
 	}
 	e.undo = []string{"docker compose --env-file " + e.envName() + " -f " + e.composeName() + " down --volumes"}
 	about := []string{
+		"After each boot, before docker compose up:",
+		"  " + e.applyCommand(),
+		"  ./" + e.envScript(),
 		"docker compose --env-file " + e.envName() + " -f " + e.composeName() + " --profile check up    # each device once, by nvidia-smi",
 		"Add your workers below services:, on the block of their device; see check-… there.",
 		"It needs the NVIDIA Container Toolkit and its runtime nvidia.",
@@ -61,11 +63,7 @@ func (e *export) envScript() string   { return e.Name + "-env.sh" }
 
 // applyCommand is the command that makes the layout, without its MPS daemons.
 func (e *export) applyCommand() string {
-	var uuids []string
-	for _, g := range e.State.GPUs {
-		uuids = append(uuids, orElse(g.UUID, fmt.Sprintf("UUID_OF_GPU_%d", g.Index)))
-	}
-	text := fmt.Sprintf("evabench gpu apply '%s' --gpus %s", e.withoutMPS(), strings.Join(uuids, ","))
+	text := fmt.Sprintf("evabench gpu apply '%s' --gpus %s", e.withoutMPS(), e.named())
 	if allow, err := e.needs(e.withoutMPS()); err == nil && len(allow) > 0 {
 		text += " --allow " + strings.Join(allow, ",")
 	}

@@ -142,6 +142,10 @@ func fresh(s partition.State, mig *bool) partition.State {
 	return out
 }
 
+func (e *export) lack(format string, args ...any) {
+	e.lacks = append(e.lacks, fmt.Sprintf(format, args...))
+}
+
 // add adds a file with its header.
 func (e *export) add(name string, mode fs.FileMode, about []string, body string) {
 	e.files = append(e.files, File{Name: name, Mode: mode, Data: []byte(e.header(about) + body)})

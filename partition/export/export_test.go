@@ -156,7 +156,7 @@ func TestYAML(t *testing.T) {
 			read++
 		}
 	})
-	if read < 9 {
+	if read < 8 {
 		t.Errorf("only %d YAML files were read", read)
 	}
 }
@@ -255,6 +255,7 @@ func TestExportRefuses(t *testing.T) {
 			layout("gpu0: 4x1g.24gb; gpu1: off(mps:50)")(i)
 		}), "does not support MPS on a node with MIG"},
 		{Kubernetes, with(func(i *Input) { i.State.GPUs[0].MIG = partition.Mode{}; layout("off")(i) }), "nothing to configure"},
+		{Kubernetes, with(layout("off")), "mig.config=all-disabled"},
 	} {
 		files, _, err := Export(c.to, c.in)
 		if err == nil || !strings.Contains(err.Error(), c.want) || files != nil {
@@ -274,8 +275,7 @@ func TestReplicas(t *testing.T) {
 		{"off(mps:25)", 0, "mps nvidia.com/gpu 4", "part of the memory"},
 		{"off(mps)", 3, "mps nvidia.com/gpu 3", "3 clients to 33 %"},
 		{"off(mps:50)", 4, "mps nvidia.com/gpu 4", "4 clients to 25 %"},
-		{"off(ts:short)", 2, "timeSlicing nvidia.com/gpu 2", "does not set the time slice short"},
-		{"off", 1, "", ""},
+		{"off(ts:short)", 2, "timeSlicing nvidia.com/gpu 2", "gpu0 (ts:short): the device plugin does not set time slices"},
 		{"1g.24gb+me", 2, "timeSlicing nvidia.com/mig-1g.24gb.me 2", "places"},
 		{"4x1g.24gb(mps)", 2, "", "time-slicing in their place"},
 		{"2g.48gb/2x1c", 2, "", "no part of an instance"},

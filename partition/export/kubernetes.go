@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/partition/migparted"
 )
 
@@ -20,39 +21,35 @@ func (e *export) kubernetes() error {
 	if err != nil {
 		return err
 	}
-	mig, capable := false, false
-	for i, t := range e.targets {
-		mig = mig || t.MIG
-		capable = capable || t.MIG || e.State.GPUs[i].MIG.Supported
-	}
-	strategy := "none"
-	if mig {
-		strategy = "mixed"
+	mig := slices.ContainsFunc(e.targets, func(t partition.Target) bool { return t.MIG })
+	if !mig && sharing == "" {
+		return fmt.Errorf("there is nothing to configure: nothing shares the GPUs (for time-slicing say --replicas), and MIG is turned off by: %s", labelOff)
 	}
 	var config string
-	if capable {
+	strategy := "none"
+	if mig {
 		data, warnings, err := migparted.Write(e.Name, e.State, e.Layout)
 		if err != nil {
 			return err
 		}
-		config = string(data)
+		config, strategy = string(data), "mixed"
 		e.lacks = append(e.lacks, slices.DeleteFunc(warnings, func(w string) bool { return strings.HasPrefix(w, "sharing ") })...)
-		e.undo = append(e.undo, "kubectl label node NODE nvidia.com/mig.config=all-disabled --overwrite")
+		e.undo = append(e.undo, labelOff)
 	}
 	if sharing != "" {
 		e.undo = append(e.undo, "kubectl label node NODE nvidia.com/device-plugin.config-")
 	}
-	if !capable && sharing == "" {
-		return errors.New("there is nothing to configure: the GPUs have no MIG, and nothing shares them; say --replicas for time-slicing")
-	}
-	if capable {
-		e.migConfigMap(config, strategy)
+	if mig {
+		e.migConfigMap(config)
 	}
 	if sharing != "" {
 		e.pluginConfigMap(strategy, sharing)
 	}
 	return nil
 }
+
+// labelOff turns MIG off on a node, by a configuration that every list has.
+const labelOff = "kubectl label node NODE nvidia.com/mig.config=all-disabled --overwrite"
 
 // pluginSharing is the device plugin's sharing section; empty where each pod has
 // a device of its own.
@@ -69,16 +66,11 @@ func (e *export) pluginSharing() (string, error) {
 		default:
 			instances = append(instances, u)
 		}
-		if u.cut {
-			e.lack("%s: the device plugin offers no part of an instance to pods", u.name)
-		}
-		if u.sharing.TimeSlice != "" {
-			e.lack("%s: the device plugin does not set the time slice %s", u.name, u.sharing.TimeSlice)
-		}
-		if u.profile != "" && u.sharing.IsMPS() {
-			e.lack("%s (%s): the device plugin does not support MPS on MIG devices; pods have the device without MPS, each alone", u.name, u.sharing)
-		}
 	}
+	e.lackOf("the device plugin offers no part of an instance to pods", func(u unit) bool { return u.cut })
+	e.lackOf("the device plugin does not set time slices", func(u unit) bool { return u.sharing.TimeSlice != "" })
+	e.lackOf("the device plugin does not support MPS on MIG devices; a pod has the device without MPS, and alone",
+		func(u unit) bool { return u.profile != "" && u.sharing.IsMPS() })
 	if len(wholeMPS) > 0 {
 		if len(instances)+len(instanceMPS) > 0 {
 			return "", errors.New("one GPU of the node is shared by MPS and another one is cut by MIG, and the device plugin does not support MPS on a node with MIG; put the GPUs into different nodes, or export for systemd")
@@ -131,6 +123,19 @@ func (e *export) mpsSharing(gpus []unit) (string, error) {
 	return section("mps", []string{"nvidia.com/gpu"}, replicas), nil
 }
 
+// lackOf tells what is not brought back of some of the devices.
+func (e *export) lackOf(what string, of func(unit) bool) {
+	var names []string
+	for _, u := range e.devices {
+		if of(u) {
+			names = append(names, fmt.Sprintf("%s (%s)", u.name, u.sharing))
+		}
+	}
+	if names != nil {
+		e.lack("%s: %s", strings.Join(names, ", "), what)
+	}
+}
+
 func section(kind string, resources []string, replicas int) string {
 	text := fmt.Sprintf("sharing:\n  %s:\n    resources:\n", kind)
 	for _, name := range resources {
@@ -139,18 +144,15 @@ func section(kind string, resources []string, replicas int) string {
 	return text
 }
 
-func (e *export) lack(format string, args ...any) {
-	e.lacks = append(e.lacks, fmt.Sprintf(format, args...))
-}
-
 // migConfigMap is for the MIG manager. It replaces the operator's own list of
 // configurations, of which nodes without a label use all-disabled.
-func (e *export) migConfigMap(config, strategy string) {
+func (e *export) migConfigMap(config string) {
 	name := e.Name + "-mig-config"
 	config += "  # The operator's default, which this list must go on having.\n  \"all-disabled\":\n    - devices: all\n      mig-enabled: false\n"
 	e.add(name+".yaml", 0o644, []string{
 		"kubectl apply -f " + name + ".yaml",
-		fmt.Sprintf(`kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{"spec":{"mig":{"strategy":"%s"},"migManager":{"config":{"name":"%s"}}}}'`, strategy, name),
+		fmt.Sprintf(`kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{"spec":{"mig":{"strategy":"mixed"},"migManager":{"config":{"name":"%s"}}}}'`, name),
+		"That is for the whole cluster: add the configurations that other nodes have in their label.",
 		"kubectl label node NODE nvidia.com/mig.config=" + e.Name + " --overwrite",
 		"kubectl get node NODE -L nvidia.com/mig.config.state    # until it says success",
 		"The MIG manager stops the pods that use the node's GPUs first. Devices are GPU indices of that node.",
@@ -159,12 +161,17 @@ func (e *export) migConfigMap(config, strategy string) {
 
 func (e *export) pluginConfigMap(strategy, sharing string) {
 	name := e.Name + "-device-plugin"
-	e.add(name+".yaml", 0o644, []string{
-		"kubectl apply -f " + name + ".yaml",
+	var first []string
+	if strategy == "none" && slices.ContainsFunc(e.State.GPUs, func(g partition.GPU) bool { return g.MIG.Supported }) {
+		first = []string{labelOff + "    # if MIG is on there"}
+	}
+	e.add(name+".yaml", 0o644, append(first,
+		"kubectl apply -f "+name+".yaml",
 		fmt.Sprintf(`kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{"spec":{"devicePlugin":{"config":{"name":"%s"}}}}'`, name),
-		"kubectl label node NODE nvidia.com/device-plugin.config=" + e.Name + " --overwrite",
+		"That is for the whole cluster: add the keys that other nodes have in their label.",
+		"kubectl label node NODE nvidia.com/device-plugin.config="+e.Name+" --overwrite",
 		"All GPUs of the node are shared alike.",
-	}, configMap(name, e.Name, "version: v1\nflags:\n  migStrategy: "+strategy+"\n"+sharing))
+	), configMap(name, e.Name, "version: v1\nflags:\n  migStrategy: "+strategy+"\n"+sharing))
 }
 
 func configMap(name, key, text string) string {

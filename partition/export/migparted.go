@@ -14,7 +14,9 @@ func (e *export) migParted() error {
 	}
 	file := e.Name + "-mig-parted.yaml"
 	e.lacks = append(warnings, e.afterBoot()...)
-	e.undo = []string{"evabench gpu apply off --gpus GPUS --allow layout,mode"}
+	if e.undo = e.turnOff(); e.undo == nil {
+		e.undo = []string{"MIG is off already; apply another configuration to turn it on"}
+	}
 	e.add(file, 0o644, []string{
 		"nvidia-mig-parted apply --config-file " + file + " --selected-config " + e.Name,
 		"At boot: let nvidia-mig-manager.service of mig-parted's deployments/systemd select it.",

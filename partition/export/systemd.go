@@ -22,14 +22,16 @@ func (e *export) systemd() error {
 		return err
 	}
 	unit := e.Name + ".service"
-	e.lacks = append(e.afterBoot(), "what another program changes after boot: only a restart of the unit sets it again")
-	e.undo = []string{
-		"systemctl disable --now " + unit,
-		"evabench gpu apply off --gpus " + gpus + " --allow layout,mode   # MIG off, if that is wanted",
+	for _, lack := range e.afterBoot() {
+		e.lack("%s; the devices' .env files have the new ones", lack)
 	}
+	e.lack("what another program changes after boot: a restart of the unit sets it again")
+	e.undo = append([]string{"systemctl disable --now " + unit}, e.turnOff()...)
 	about := []string{
+		"systemctl disable --now nvidia-mig-manager.service, if there is one: two programs must not set the same GPUs",
 		"copy to /etc/systemd/system/" + unit,
 		"systemctl daemon-reload && systemctl enable --now " + unit,
+		"MPS daemons, time slices and, but for the A100 and A30, MIG itself are gone after a boot: the unit makes them again.",
 		"Each device's environment is then in /run/" + e.Name + "/DEVICE.env:",
 	}
 	for _, u := range e.devices {
@@ -46,10 +48,9 @@ func (e *export) unit(gpus string, allow []string) string {
 	line("[Unit]\nDescription=GPU layout %s", specifiers(e.Layout.String()))
 	line("# The driver must be up and stay loaded: MIG is lost when it unloads.")
 	line("Wants=nvidia-persistenced.service")
-	line("After=nvidia-persistenced.service nvidia-fabricmanager.service")
+	line("After=nvidia-persistenced.service nvidia-fabricmanager.service nvidia-mig-manager.service")
 	line("# What uses GPUs, or keeps them open, starts when they are as they shall be.")
 	line("Before=nvidia-dcgm.service docker.service containerd.service")
-	line("# Two programs must not set the same GPUs.\nConflicts=nvidia-mig-manager.service")
 	line("\n[Service]\nType=oneshot\nRemainAfterExit=yes")
 	line("# Gone when the unit stops, so that no worker starts with an old device.")
 	line("RuntimeDirectory=%s\nRuntimeDirectoryMode=0755", e.Name)

@@ -117,14 +117,34 @@ func (e *export) needs(l partition.Layout) ([]string, error) {
 	return words, nil
 }
 
-// gpus lists the GPUs by UUID.
-func (e *export) gpus() (string, error) {
+// turnOff lists the command that turns MIG off again, if the layout turns it on.
+func (e *export) turnOff() []string {
+	if !slices.ContainsFunc(e.targets, func(t partition.Target) bool { return t.MIG }) {
+		return nil
+	}
+	off := partition.Layout{GPUs: []partition.GPULayout{{Index: partition.AllGPUs, Terms: []partition.Term{{Count: 1}}}}}
+	allow := []string{string(partition.AllowLayout)}
+	if more, err := e.needs(off); err == nil {
+		allow = append(allow, more...)
+	}
+	return []string{fmt.Sprintf("evabench gpu apply off --gpus %s --allow %s --permanent", e.named(), strings.Join(allow, ","))}
+}
+
+// named lists the GPUs by UUID, for commands that a person can still fill in.
+func (e *export) named() string {
 	var uuids []string
+	for _, g := range e.State.GPUs {
+		uuids = append(uuids, orElse(g.UUID, fmt.Sprintf("UUID_OF_GPU_%d", g.Index)))
+	}
+	return strings.Join(uuids, ",")
+}
+
+// gpus is named, and an error if a UUID is not known.
+func (e *export) gpus() (string, error) {
 	for _, g := range e.State.GPUs {
 		if g.UUID == "" {
 			return "", fmt.Errorf("GPU %d is a card of the built-in table and has no UUID; make the file on the server, with --gpus", g.Index)
 		}
-		uuids = append(uuids, g.UUID)
 	}
-	return strings.Join(uuids, ","), nil
+	return e.named(), nil
 }
