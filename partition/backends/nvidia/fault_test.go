@@ -117,7 +117,7 @@ func (d drill) start(t testing.TB, f fault, k int) *tried {
 func (d drill) run(t testing.TB, try *tried) (byJournal bool) {
 	t.Helper()
 	b := try.over(Options{API: try.nvml, MPS: try.daemons(try.mps), TimeSlices: try.slices})
-	err := d.sweep(t, b, try.dir)
+	err := d.sweep(t.Context(), b, try.dir)
 	close(try.back)
 	synctest.Wait()
 	byJournal, again := try.recover()

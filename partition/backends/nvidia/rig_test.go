@@ -3,6 +3,7 @@ package nvidia
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -220,7 +221,14 @@ func (r *rig) foreign(uuid string) {
 	if err := r.program.Start(context.Background(), env, os.Geteuid()); err != nil {
 		r.t.Fatal(err)
 	}
-	if _, err := r.program.Ask(context.Background(), home+"/pipe", "set_default_active_thread_percentage 70"); err != nil {
-		r.t.Fatal(err)
+	// It answers a moment after it was started.
+	for {
+		_, err := r.program.Ask(context.Background(), home+"/pipe", "set_default_active_thread_percentage 70")
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, mps.ErrNoDaemon) || r.t.Context().Err() != nil {
+			r.t.Fatal(err)
+		}
 	}
 }

@@ -1,10 +1,10 @@
 package nvidia
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"testing"
 	"time"
 
 	"github.com/evabench/evabench/internal/device"
@@ -41,14 +41,14 @@ func (d drill) prepare(r *rig) {
 
 // sweep goes through a drill's layers as a sweep does, each from what was found and
 // back, and stops at the first fault.
-func (d drill) sweep(t testing.TB, b partition.Backend, dir string) (err error) {
+func (d drill) sweep(ctx context.Context, b partition.Backend, dir string) (err error) {
 	j, err := partition.OpenJournal(filepath.Join(dir, "state"))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	for _, text := range d.layers {
-		s, err := b.Inspect(t.Context(), []string{"0"})
+		s, err := b.Inspect(ctx, []string{"0"})
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (d drill) sweep(t testing.TB, b partition.Backend, dir string) (err error) 
 			return fmt.Errorf("plan %s: %w", text, err)
 		}
 		session := partition.Session{Backend: b, Journal: j, RestoreWithin: time.Hour}
-		if err := partition.With(t.Context(), session, p, func([]device.Device) error { return nil }); err != nil {
+		if err := partition.With(ctx, session, p, func([]device.Device) error { return nil }); err != nil {
 			return err
 		}
 	}
