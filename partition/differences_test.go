@@ -115,6 +115,8 @@ func TestDifferencesOfDaemons(t *testing.T) {
 	others := Daemon{Device: "GPU-b", UID: 1000, PID: 2, Pipe: "/tmp/nvidia-mps", Log: "/var/log/nvidia-mps"}
 	restarted, elsewhere, user := others, others, others
 	restarted.PID, elsewhere.Pipe, user.UID = 3, "/tmp/other", 1001
+	told, changed := others, others
+	told.Settings, changed.Settings = map[string]string{"a": "1"}, map[string]string{"a": "2"}
 	gone, unknown := Daemon{Device: "MIG-gone", Own: true}, Daemon{PID: 8, Pipe: "/x"}
 	for _, tt := range []struct {
 		name           string
@@ -132,6 +134,8 @@ func TestDifferencesOfDaemons(t *testing.T) {
 		{"other limits", []Daemon{own}, []Daemon{limited}, []Daemon{own}, []Daemon{limited}, 2},
 		{"another folder", []Daemon{others}, []Daemon{elsewhere}, []Daemon{others}, nil, 1},
 		{"another user", []Daemon{others}, []Daemon{user}, []Daemon{others}, nil, 1},
+		{"settings not told", []Daemon{told}, []Daemon{others}, nil, nil, 0},
+		{"other settings", []Daemon{told}, []Daemon{changed}, []Daemon{told}, nil, 1},
 		{"one of two", []Daemon{own, own}, []Daemon{own}, []Daemon{own}, nil, 1},
 		{"two of one", []Daemon{own}, []Daemon{own, own}, nil, []Daemon{own}, 1},
 		{"its device was gone before", []Daemon{gone}, nil, nil, nil, 0},
@@ -178,7 +182,7 @@ func TestStateJSON(t *testing.T) {
 	g.DisplayActive, g.Processes, g.Holders = &yes, []Process{{PID: 1, UsedBytes: &used}, {PID: 2}}, []Holder{{PID: 3}}
 	for _, s := range []State{{}, {
 		System: System{Driver: "580", Simulated: true}, GPUs: []GPU{g}, Owners: []Owner{{Name: "slurm", Why: "slurmd runs"}},
-		MPS: []Daemon{{Device: "GPU-a", Own: true, Clients: []int{}}, {Clients: nil}, {Clients: []int{4}, Env: map[string]string{"A": "b"}}},
+		MPS: []Daemon{{Device: "GPU-a", Own: true, Clients: []int{}, Settings: map[string]string{}}, {Clients: nil}, {Clients: []int{4}, Env: map[string]string{"A": "b"}}},
 	}} {
 		data, err := json.Marshal(s)
 		if err != nil {

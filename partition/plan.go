@@ -55,7 +55,8 @@ type Step struct {
 	Slot *Slot `json:"slot,omitempty"`
 	// Compute says which compute instance of the slot StartMPS is for.
 	Compute *Placement `json:"compute,omitempty"`
-	// Daemon is what DrainMPS and StopMPS end.
+	// Daemon is what DrainMPS and StopMPS end; StartMPS in a restore: what is
+	// started again.
 	Daemon *Daemon `json:"daemon,omitempty"`
 	// TimeSlice is what SetTimeSlice sets.
 	TimeSlice string `json:"time_slice,omitempty"`
@@ -87,6 +88,9 @@ func (s Step) String() string {
 	case SetTimeSlice:
 		return gpu + "set the time slice to " + s.TimeSlice
 	case StartMPS:
+		if s.Daemon != nil && !s.Daemon.Own {
+			return fmt.Sprintf("%sstart the MPS daemon of %s again, which is not ours (user %d, %s)", gpu, s.where(), s.Daemon.UID, s.Daemon.Pipe)
+		}
 		text := gpu + "start an MPS daemon for " + s.where()
 		if limits := s.Sharing.String(); s.Sharing.IsMPS() && limits != device.MPS {
 			text += " (" + limits + ")"
@@ -292,8 +296,11 @@ func changes(s State, targets []Target) []Step {
 		case d.Own:
 			stops = append(stops, step)
 		case known && k >= 0 && targets[k].needs(g, d.Device):
-			step.Action = DrainMPS
-			drains = append(drains, step)
+			// One daemon may stand for several devices.
+			if !slices.ContainsFunc(drains, func(o Step) bool { return o.Daemon.PID == d.PID && o.Daemon.Pipe == d.Pipe }) {
+				step.Action = DrainMPS
+				drains = append(drains, step)
+			}
 		}
 	}
 	for _, t := range targets {

@@ -233,3 +233,21 @@ func TestPlaceOrder(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestAttributesRule: what a profile says of itself counts, not its name.
+func TestAttributesRule(t *testing.T) {
+	g := testGPU(0)
+	for i := range g.Profiles {
+		switch g.Profiles[i].Name {
+		case "1g.24gb": // a card that tells of media engines without a suffix
+			g.Profiles[i].Attributes = []string{"me"}
+		case "1g.24gb+me":
+			g.Profiles[i].Attributes = []string{"gfx"}
+		}
+	}
+	for layout, fits := range map[string]bool{"1g.24gb": true, "2x1g.24gb": false, "4x1g.24gb+me": true, "1g.24gb+3x1g.24gb+me": true} {
+		if _, err := MakePlan(State{GPUs: []GPU{g}}, mustParse(t, layout)); (err == nil) != fits {
+			t.Errorf("%q: %v, want that it fits to be %t", layout, err, fits)
+		}
+	}
+}

@@ -66,8 +66,8 @@ func strangerRefusals(s State) []error {
 			continue
 		}
 		errs = append(errs, &RefusedError{
-			Reason: fmt.Sprintf("an MPS daemon that is not ours (user %d, pid %d, %s) serves a device that cannot be told", d.UID, d.PID, d.Pipe),
-			Remedy: "run this as root, who may read its environment, or stop it as its user: " + quit(d),
+			Reason: fmt.Sprintf("an MPS daemon that is not ours (user %d, pid %d, %s) serves devices that cannot be told, or GPUs that are not named too", d.UID, d.PID, d.Pipe),
+			Remedy: "run this as root, who may read its environment, and name all its GPUs; or stop it as its user: " + quit(d),
 		})
 	}
 	return errs
@@ -83,19 +83,27 @@ func daemonRefusals(s State, steps []Step) []error {
 	var errs []error
 	for _, st := range steps {
 		d := st.Daemon
-		if d == nil || (d.Own && len(d.Clients) == 0) || (!d.Own && d.Clients != nil && len(d.Clients) == 0) {
+		if d == nil {
 			continue
 		}
 		r := &RefusedError{Reason: fmt.Sprintf("the MPS daemon of %s (user %d, pid %d, %s) ", d.Device, d.UID, d.PID, d.Pipe)}
 		if g, ok := s.Owner(d.Device); ok {
 			r.GPU = g.label()
 		}
-		if d.Clients == nil {
-			r.Reason += "is not ours and does not tell its clients"
-			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
-		} else {
+		switch {
+		case len(d.Clients) > 0:
 			r.Reason += "has the clients " + pids(d.Clients)
 			r.Remedy = fmt.Sprintf("end them, or wait until they have ended (ps -p %s shows them)", commas(d.Clients))
+		case d.Own:
+			continue
+		case d.Clients == nil:
+			r.Reason += "is not ours and does not tell its clients"
+			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
+		case d.Settings == nil:
+			r.Reason += "is not ours and does not tell what was set by command, so that it could not be started again as it was"
+			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
+		default:
+			continue
 		}
 		errs = append(errs, r)
 	}
@@ -232,13 +240,17 @@ func (g GPU) modeRefusals(st Step) []*RefusedError {
 	var holders []string
 	for _, h := range g.Holders {
 		// The persistence daemon lets go of the GPU by itself.
-		if path.Base(h.Name) != "nvidia-persistenced" {
-			holders = append(holders, fmt.Sprintf("%d (%s)", h.PID, h.Name))
+		switch {
+		case path.Base(h.Name) == "nvidia-persistenced":
+		case h.PID == 0: // it stands for what could not be looked into
+			holders = append(holders, h.Name)
+		default:
+			holders = append(holders, fmt.Sprintf("process %d (%s)", h.PID, h.Name))
 		}
 	}
 	if len(holders) > 0 {
 		out = append(out, &RefusedError{
-			Reason: "is held open by process " + join(holders) + ", and a change of its MIG mode resets it",
+			Reason: "is held open by " + join(holders) + ", and a change of its MIG mode resets it",
 			Remedy: "stop what watches it first, such as: systemctl stop nvidia-dcgm.service nvsm.service (NVIDIA MIG User Guide, Enable MIG Mode)",
 		})
 	}

@@ -10,7 +10,7 @@ import (
 // be refused.
 func TestRefusals(t *testing.T) {
 	yes, no := true, false
-	others := Daemon{Device: "GPU-a", UID: 1000, PID: 77, Pipe: "/tmp/nvidia-mps", Clients: []int{}}
+	others := Daemon{Device: "GPU-a", UID: 1000, PID: 77, Pipe: "/tmp/nvidia-mps", Clients: []int{}, Settings: map[string]string{}}
 	ours := Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e"}
 	gpu := func(change func(*GPU)) State {
 		g := testGPU(0)
@@ -72,7 +72,10 @@ func TestRefusals(t *testing.T) {
 		{"held open", "1g.24gb", reset(func(g *GPU) {
 			g.Holders = []Holder{{PID: 4, Name: "nv-hostengine"}, {PID: 3, Name: "/usr/bin/nvidia-persistenced"}}
 		}),
-			[]string{"held open by process 4 (nv-hostengine), and", "systemctl stop nvidia-dcgm.service"}},
+			[]string{"is held open by process 4 (nv-hostengine), and", "systemctl stop nvidia-dcgm.service"}},
+		{"held open, unknown", "1g.24gb", reset(func(g *GPU) { g.Holders = []Holder{{PID: 4, Name: "a"}, {Name: "unknown: two"}} }),
+			[]string{"is held open by process 4 (a) and unknown: two, and"}},
+		{"settings of others", "off(mps)", with(plain, Daemon{Device: "GPU-a", PID: 77, Pipe: "/p"}, []int{}), []string{"does not tell what was set by command", "echo quit"}},
 		{"held open, no reset", "1g.24gb", gpu(func(g *GPU) { g.Holders = []Holder{{PID: 4, Name: "nv-hostengine"}} }), nil},
 		{"held by persistence", "1g.24gb", reset(func(g *GPU) { g.Holders = []Holder{{PID: 3, Name: "nvidia-persistenced"}} }), nil},
 		{"unknown time slice", "off(ts:long)", gpu(func(g *GPU) { g.TimeSlice = "" }), []string{"could not be put back", "nvidia-smi compute-policy -l -i GPU-a"}},
@@ -87,7 +90,7 @@ func TestRefusals(t *testing.T) {
 		{"clients of others, left", "off", with(plain, others, []int{11}), nil},
 		{"clients of ours", "off", with(plain, ours, []int{11}), []string{"has the clients pid 11"}},
 		{"ours does not tell", "off", with(plain, ours, nil), nil},
-		{"stranger", "1g.24gb", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), []string{"pid 6, /x) serves a device that cannot be told", "CUDA_MPS_PIPE_DIRECTORY=/x"}},
+		{"stranger", "1g.24gb", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), []string{"pid 6, /x) serves devices that cannot be told", "CUDA_MPS_PIPE_DIRECTORY=/x"}},
 		{"stranger, nothing to change", "off", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), nil},
 	} {
 		_, err := MakePlan(tt.state, mustParse(t, tt.layout))
@@ -138,7 +141,7 @@ func TestManyProcesses(t *testing.T) {
 // TestDrain: whose daemons have to go, and what is put back.
 func TestDrain(t *testing.T) {
 	others := func(device string) Daemon {
-		return Daemon{Device: device, UID: 1000, PID: 77, Pipe: "/tmp/m", Clients: []int{}}
+		return Daemon{Device: device, UID: 1000, PID: 77, Pipe: "/tmp/m", Clients: []int{}, Settings: map[string]string{}}
 	}
 	off, on := testGPU(0), testGPU(0).with("1g.24gb", 0, 3)
 	for _, tt := range []struct {
@@ -177,5 +180,40 @@ func TestDrain(t *testing.T) {
 		if err := p.Allowed(Permissions()); err != nil {
 			t.Errorf("%q: %v", tt.layout, err)
 		}
+	}
+}
+
+// TestDrainOnce: a daemon of several GPUs is drained once, and for one GPU too.
+func TestDrainOnce(t *testing.T) {
+	one := Daemon{Device: "GPU-a", UID: 1000, PID: 77, Pipe: "/tmp/m", Clients: []int{}, Settings: map[string]string{}}
+	two, other := one, one
+	two.Device, other.Device = "GPU-b", "GPU-b"
+	other.PID = 78
+	for _, tt := range []struct {
+		daemons []Daemon
+		layout  string
+		drained int
+	}{
+		{[]Daemon{one, two}, "off(mps)", 1},
+		{[]Daemon{one, two}, "gpu0: off; gpu1: off(mps)", 1},
+		{[]Daemon{one, other}, "off(mps)", 2},
+		{[]Daemon{one, two}, "off", 0},
+	} {
+		p, err := MakePlan(State{GPUs: []GPU{testGPU(0), testGPU(1)}, MPS: tt.daemons}, mustParse(t, tt.layout))
+		if got := strings.Count(strings.Join(p.Steps(), "\n"), "drain"); err != nil || got != tt.drained {
+			t.Errorf("%q: %d drained, %v; want %d:\n%s", tt.layout, got, err, tt.drained, strings.Join(p.Steps(), "\n"))
+		}
+	}
+}
+
+// TestStartAgainString: a restore tells whose daemon it starts.
+func TestStartAgainString(t *testing.T) {
+	s := Step{Action: StartMPS, GPU: "GPU-a", Daemon: &Daemon{UID: 7, Pipe: "/p"}}
+	if got, want := s.String(), "gpu0 (GPU-a): start the MPS daemon of the whole GPU again, which is not ours (user 7, /p)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	s.Daemon = &Daemon{Own: true}
+	if got, want := s.String(), "gpu0 (GPU-a): start an MPS daemon for the whole GPU"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -77,7 +77,8 @@ type Daemon struct {
 	Clients []int `json:"clients,omitzero"`
 }
 
-// A Holder is a process that has a GPU open.
+// A Holder is a process that has a GPU open. PID 0 stands for processes that could
+// not be looked into, of which Name tells.
 type Holder struct {
 	PID  int    `json:"pid"`
 	Name string `json:"name"`
