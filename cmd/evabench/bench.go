@@ -120,6 +120,8 @@ type openOptions struct {
 	// change the server: the lock is taken and what a crash left is undone.
 	// Empty: the bench only looks.
 	stateDir string
+	// text lets the scenario's text be checked alone where no GPU can be asked.
+	text bool
 }
 
 // open reads a scenario and checks all that can be checked before a change:
@@ -163,16 +165,21 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	if b.backend, err = b.kinds.backends.Build(first.Server.Backend); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: backend: %w", file, err)}
 	}
-	if err := b.inspect(ctx, first.Server.GPUs, o, s); err != nil {
+	state, possible := &b.state, b.possible
+	switch err := b.inspect(ctx, first.Server.GPUs, o, s); {
+	case err != nil && o.text && noDriver(err):
+		fmt.Fprintf(s.err, "evabench: layouts were checked as text alone, as there are no GPUs to ask: %v\n", err)
+		state, possible = nil, nil
+	case err != nil:
 		return nil, err
 	}
-	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(o.sim, &b.state)); err != nil {
+	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(o.sim, state)); err != nil {
 		return nil, &usageError{err}
 	}
 	if err := b.checkSteps(); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: %w", file, err)}
 	}
-	b.cells, b.impossible = b.scenario.Cells(b.possible)
+	b.cells, b.impossible = b.scenario.Cells(possible)
 	if len(b.cells) == 0 {
 		return nil, &usageError{fmt.Errorf("%s: no point of the matrix is possible; the first: %s", file, b.impossible[0].Reason)}
 	}
@@ -196,7 +203,7 @@ func (b *bench) inspect(ctx context.Context, gpus []string, o openOptions, s str
 	if b.simulated.server != "" {
 		dir = b.dir
 	}
-	if b.journal, err = openJournal(ctx, b.backend, dir, s); err != nil {
+	if b.journal, err = openJournal(ctx, b.backend, dir, false, s); err != nil {
 		return err
 	}
 	// Others may have changed the GPUs until the lock was ours.

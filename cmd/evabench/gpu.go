@@ -32,7 +32,7 @@ A layout says which MIG instances each GPU has and how processes share them:
 		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newGPUInspect(s), newGPUProfiles(s), newGPUPlan(s), newGPUApply(s), newGPURestore(s))
+	c.AddCommand(newGPUInspect(s), newGPUProfiles(s), newGPUPlan(s), newGPUApply(s), newGPURestore(s), newGPUExport(s))
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/evabench/evabench/internal/device"
@@ -86,7 +87,7 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	if o.dryRun {
-		plan, mark, err := o.plan(ctx, s)
+		plan, mark, err := o.plan(ctx)
 		if err == nil {
 			printGPUPlan(s.out, mark, plan)
 			err = notAllowed(plan, allow)
@@ -101,7 +102,7 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 	if _, err := g.inspect(ctx, o.gpus); err != nil {
 		return err // before the state folder is made
 	}
-	journal, err := openJournal(ctx, g.backend, o.journalDir(), s)
+	journal, err := openJournal(ctx, g.backend, o.journalDir(), o.permanent, s)
 	if err != nil {
 		return err
 	}
@@ -137,6 +138,13 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 // carryOut applies a plan and leaves it, with how the GPUs were in the journal;
 // what fails is put back.
 func (o *applyOptions) carryOut(ctx context.Context, backend partition.Backend, j *partition.Journal, p partition.Plan) ([]device.Device, error) {
+	if left, pending, err := j.Pending(); err != nil {
+		return nil, err
+	} else if pending && left.Kept && o.permanent { // of an earlier apply, which nothing undoes now
+		if err := j.End(); err != nil {
+			return nil, err
+		}
+	}
 	if p.Empty() {
 		return backend.Apply(ctx, p) // reads the devices
 	}
@@ -204,20 +212,19 @@ func (o *applyOptions) told(s streams, g *gpuSet, devices []device.Device, plan 
 	}
 	for _, d := range devices {
 		path := filepath.Join(o.envDir, envFile(d))
-		err := writeFile(path, func(w io.Writer) error {
-			_, err := io.WriteString(w, strings.Join(d.Environ(), "\n")+"\n")
-			return err
-		})
-		if err != nil {
-			return err
+		if err := renameio.WriteFile(path, []byte(strings.Join(d.Environ(), "\n")+"\n"), 0o644); err != nil {
+			return fmt.Errorf("write environment: %w", err)
 		}
 		fmt.Fprintln(s.err, "wrote "+path)
 	}
 	return nil
 }
 
-// envFile names a device's file: gpu0-2g.10gb@4-1c@1.env.
-func envFile(d device.Device) string { return strings.ReplaceAll(d.Name, "/", "-") + ".env" }
+// envFile names a device's file, gpu0-2g.10gb-4-1c-1.env, as what export writes
+// does: systemd takes @ for something else.
+func envFile(d device.Device) string {
+	return strings.NewReplacer("/", "-", "@", "-").Replace(d.Name) + ".env"
+}
 
 func printDevices(w io.Writer, mark string, devices []device.Device) {
 	for _, d := range devices {

@@ -95,7 +95,7 @@ or a GPU that is not free, is status 2, with what would fit or what to do.`,
 		Example: "  evabench gpu plan 4x1g.24gb --gpus 0\n  evabench gpu plan \"gpu0: 4g.20gb(mps)+2g.10gb/2x1c+1g.5gb; gpu1: off\" --gpus 0,1\n  evabench gpu plan all-1g.5gb --card \"NVIDIA A100-SXM4-40GB\"",
 		Args:    o.args,
 		RunE: func(c *cobra.Command, _ []string) error {
-			plan, mark, err := o.plan(c.Context(), s)
+			plan, mark, err := o.plan(c.Context())
 			if err != nil {
 				return err
 			}
@@ -117,37 +117,41 @@ or a GPU that is not free, is status 2, with what would fit or what to do.`,
 }
 
 // plan makes the plan from the GPUs as they are, or from the table.
-func (o *layoutOptions) plan(ctx context.Context, s streams) (p partition.Plan, mark string, err error) {
-	if err := o.check(); err != nil {
-		return p, "", &usageError{err}
-	}
-	if err := o.checkLayout(); err != nil {
-		return p, "", err
-	}
-	var state partition.State
-	if len(o.cards) > 0 {
-		mark = "PLANNED FROM THE BUILT-IN TABLE, no card was asked: "
-		state, err = tableState(o.cards)
-		if err != nil {
-			return p, "", &usageError{err}
-		}
-	} else {
-		g, err := o.open()
-		if err != nil {
-			return p, "", err
-		}
-		defer func() { err = joined(err, g.close()) }()
-		mark = g.mark()
-		if state, err = g.inspect(ctx, o.gpus); err != nil {
-			return p, "", err
-		}
-	}
-	layout, err := o.layout(state)
+func (o *layoutOptions) plan(ctx context.Context) (p partition.Plan, mark string, err error) {
+	state, layout, mark, err := o.read(ctx)
 	if err != nil {
 		return p, "", err
 	}
 	p, err = partition.MakePlan(state, layout)
 	return p, mark, planFault(err)
+}
+
+// read gives the GPUs, the layout for them, and what to say before either.
+func (o *layoutOptions) read(ctx context.Context) (s partition.State, l partition.Layout, mark string, err error) {
+	if err := o.check(); err != nil {
+		return s, l, "", &usageError{err}
+	}
+	if err := o.checkLayout(); err != nil {
+		return s, l, "", err
+	}
+	if len(o.cards) > 0 {
+		mark = "FROM THE BUILT-IN TABLE, no card was asked: "
+		if s, err = tableState(o.cards); err != nil {
+			return s, l, "", &usageError{err}
+		}
+	} else {
+		g, err := o.open()
+		if err != nil {
+			return s, l, "", err
+		}
+		mark = g.mark()
+		s, err = g.inspect(ctx, o.gpus)
+		if err := joined(err, g.close()); err != nil {
+			return s, l, "", err
+		}
+	}
+	l, err = o.layout(s)
+	return s, l, mark, err
 }
 
 // planFault makes what a plan refuses a usage error: it is in what was asked

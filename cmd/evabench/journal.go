@@ -13,9 +13,10 @@ import (
 const restoreWithin = 10 * time.Minute
 
 // openJournal takes the host's lock, and puts back what an earlier run left
-// behind. A layout that "gpu apply" left on purpose is refused: it is for its
-// owner to say whether it goes.
-func openJournal(ctx context.Context, backend partition.Backend, dir string, s streams) (_ *partition.Journal, err error) {
+// behind. A layout that "gpu apply" left on purpose is refused, but where over
+// says that what comes is to be the new normal: it is for its owner to say whether
+// it goes.
+func openJournal(ctx context.Context, backend partition.Backend, dir string, over bool, s streams) (_ *partition.Journal, err error) {
 	j, err := partition.OpenJournal(dir)
 	if err != nil {
 		return nil, err
@@ -26,7 +27,7 @@ func openJournal(ctx context.Context, backend partition.Backend, dir string, s s
 		}
 	}()
 	left, pending, err := j.Pending()
-	if err != nil || !pending {
+	if err != nil || !pending || left.Kept && over {
 		return j, err
 	}
 	if left.Kept {

@@ -45,9 +45,10 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(filepath.Join(e.WorkDir, ".tmp"), 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": exitStatus,
-			"empty":  empty,
-			"window": window,
+			"status":  exitStatus,
+			"empty":   empty,
+			"oneline": oneLine,
+			"window":  window,
 		},
 	})
 }
@@ -88,6 +89,14 @@ func empty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if neg == (len(entries) == 0) {
 		ts.Fatalf("%s holds %v", args[0], entries)
+	}
+}
+
+// oneLine asks that a file has one line.
+func oneLine(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if neg || strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
+		ts.Fatalf("%s is not one line:\n%s", args[0], text)
 	}
 }
 

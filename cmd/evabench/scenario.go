@@ -69,12 +69,12 @@ func newCheck(s streams) *cobra.Command {
 		Use:   "check SCENARIO",
 		Short: "Check a scenario against this program and its server's GPUs; change nothing",
 		Long: `Check reads a scenario strictly, builds everything that it names, and plans every
-layout on the GPUs as they are now. It opens no connection to a service and
-changes nothing. Faults are told all at once, with file, line and column.`,
+layout on the GPUs as they are now; without an NVIDIA driver, it checks their text
+alone, and says so. It opens no connection to a service and changes nothing. Faults are told all at once, with file, line and column.`,
 		Example: "  evabench scenario check mine.yaml\n  evabench scenario check mine.yaml --sim pro6000x1",
 		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			b, err := open(c.Context(), args[0], openOptions{sim: on}, s)
+			b, err := open(c.Context(), args[0], openOptions{sim: on, text: true}, s)
 			if err != nil {
 				return err
 			}
