@@ -29,7 +29,7 @@ func (r *cellRun) observe(ctx context.Context, up []running) error {
 			continue
 		}
 		r.layout.layout.Observed = append(r.layout.layout.Observed, results.Observed{
-			Device: d.UUID, Processes: slices.Concat([]int{}, c.Processes), MPS: slices.Concat([]int{}, c.MPS),
+			Device: d.UUID, Processes: append([]int{}, c.Processes...), MPS: append([]int{}, c.MPS...),
 		})
 		expected := slices.ContainsFunc(up, func(u running) bool { return u.device == d.UUID })
 		faults = append(faults, checkShared(d, c, expected))
