@@ -95,7 +95,7 @@ func (s State) ExtraMPS(now State) []Daemon {
 	var extra []Daemon
 	for k, d := range now.MPS {
 		before := count(now.MPS[:k], func(e Daemon) bool { return now.alike(e, now, d) })
-		if d.Own && before >= count(s.MPS, func(e Daemon) bool { return s.alike(e, now, d) }) {
+		if d.Own && before >= count(s.MPS, func(e Daemon) bool { return s.alike(e, now, d) && e.asSet(d) }) {
 			extra = append(extra, d)
 		}
 	}
@@ -122,7 +122,7 @@ func (s State) missing(now State) []Daemon {
 	var missing []Daemon
 	for k, d := range s.MPS {
 		before := count(s.MPS[:k], func(e Daemon) bool { return s.alike(e, s, d) })
-		if _, known := s.Owner(d.Device); known && before >= count(now.MPS, func(e Daemon) bool { return now.alike(e, s, d) }) {
+		if _, known := s.Owner(d.Device); known && before >= count(now.MPS, func(e Daemon) bool { return now.alike(e, s, d) && d.asSet(e) }) {
 			missing = append(missing, d)
 		}
 	}
@@ -141,14 +141,17 @@ func count(daemons []Daemon, like func(Daemon) bool) int {
 
 // alike reports whether daemon d of s and daemon e of another state are alike in
 // all that a restore brings back. This program's folders are its own affair: they
-// may be named by a UUID that is another now. Settings that one of them did not tell
-// make no difference.
+// may be named by a UUID that is another now.
 func (s State) alike(d Daemon, other State, e Daemon) bool {
-	if d.Settings != nil && e.Settings != nil && !maps.Equal(d.Settings, e.Settings) {
-		return false
-	}
 	return d.Own == e.Own && d.UID == e.UID && maps.Equal(d.Env, e.Env) && s.place(d.Device) == other.place(e.Device) &&
 		(d.Own || d.Pipe == e.Pipe && d.Log == e.Log)
+}
+
+// asSet reports whether another daemon has the settings of d. One that does not tell
+// its own has not, as it may have been started and not yet set; what d did not tell
+// makes no difference.
+func (d Daemon) asSet(e Daemon) bool {
+	return d.Settings == nil || maps.Equal(d.Settings, e.Settings)
 }
 
 // daemon names a daemon in messages.

@@ -134,7 +134,8 @@ func TestDifferencesOfDaemons(t *testing.T) {
 		{"other limits", []Daemon{own}, []Daemon{limited}, []Daemon{own}, []Daemon{limited}, 2},
 		{"another folder", []Daemon{others}, []Daemon{elsewhere}, []Daemon{others}, nil, 1},
 		{"another user", []Daemon{others}, []Daemon{user}, []Daemon{others}, nil, 1},
-		{"settings not told", []Daemon{told}, []Daemon{others}, nil, nil, 0},
+		{"settings were not told", []Daemon{others}, []Daemon{told}, nil, nil, 0},
+		{"settings are not told", []Daemon{told}, []Daemon{others}, []Daemon{told}, nil, 1}, // started, and not yet set
 		{"other settings", []Daemon{told}, []Daemon{changed}, []Daemon{told}, nil, 1},
 		{"one of two", []Daemon{own, own}, []Daemon{own}, []Daemon{own}, nil, 1},
 		{"two of one", []Daemon{own}, []Daemon{own, own}, nil, []Daemon{own}, 1},

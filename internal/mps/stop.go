@@ -102,21 +102,29 @@ func (d *Daemons) endOne(ctx context.Context, f Found, unused bool) error {
 // stopped listening, still has none.
 func (d *Daemons) idle(ctx context.Context, f Found, emptied bool) (gone bool, err error) {
 	pids, err := d.clients(ctx, f.Pipe)
-	switch {
-	case err == nil && len(pids) > 0:
-		return false, &ClientsError{Daemon: f, PIDs: pids}
-	case err == nil:
-		return false, nil
-	}
 	if errors.Is(err, ErrNoDaemon) && emptied {
 		return false, nil
 	}
-	// One that has stopped listening is about to end, or its sockets were removed
-	// from under it.
-	if errors.Is(err, ErrNoDaemon) && d.waitGone(ctx, f) == nil {
-		return true, nil
+	if errors.Is(err, ErrNoDaemon) {
+		// One that does not listen is about to end, or its sockets were removed from
+		// under it, or somebody who has died since had just started it.
+		err = until(ctx, d.options.End, func(ctx context.Context) (bool, error) {
+			if gone, err = d.isGone(ctx, f); err != nil || gone {
+				return true, err
+			}
+			pids, err = d.clients(ctx, f.Pipe)
+			return err == nil, err
+		})
 	}
-	return false, fmt.Errorf("whether %s has clients cannot be told, so it is left: %w", f, err)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("whether %s has clients cannot be told, so it is left: %w", f, err)
+	case gone:
+		return true, nil
+	case len(pids) > 0:
+		return false, &ClientsError{Daemon: f, PIDs: pids}
+	}
+	return false, nil
 }
 
 // quit asks a daemon to end. It answers when it has, so it has the time of a step.

@@ -14,8 +14,8 @@ import (
 	"github.com/evabench/evabench/internal/nvml/nvmltest"
 )
 
-// long has the tests of faults and layouts go through all of their cases.
-var long = flag.Bool("long", false, "try every fault at every call, and every layout, instead of a fixed share")
+// long has the tests of faults and kills go through all of their cases.
+var long = flag.Bool("long", false, "try every fault and every kill at every call, instead of a fixed share")
 
 // A fault is one way in which a sweep can go wrong.
 type fault struct {
