@@ -67,7 +67,7 @@ func (e *export) applyCommand() string {
 	if allow, err := e.needs(e.withoutMPS()); err == nil && len(allow) > 0 {
 		text += " --allow " + strings.Join(allow, ",")
 	}
-	return text + " --yes --permanent --env-dir /run/" + e.Name
+	return text + " --yes --permanent --env-dir " + e.envDir()
 }
 
 // block is what the workers of a device have in common.
@@ -147,9 +147,9 @@ func (e *export) variables() {
 	head := "#!/bin/sh\n"
 	body := e.header([]string{
 		"./" + e.envScript() + " [DIR]: write " + e.envName() + " anew from the files that",
-		"gpu apply --env-dir DIR wrote; DIR is /run/" + e.Name + " unless given",
+		"gpu apply --env-dir DIR wrote; DIR is " + e.envDir() + " unless given",
 	}) + fmt.Sprintf(`set -eu
-from=${1:-/run/%[1]s}
+from=${1:-%[1]s}
 to=$(dirname "$0")/%[2]s
 : >"$to.new"
 while read -r variable device; do
@@ -162,7 +162,7 @@ while read -r variable device; do
 done <<'END'
 %[3]sEND
 mv "$to.new" "$to"
-`, e.Name, e.envName(), names.String())
+`, e.envDir(), e.envName(), names.String())
 	e.files = append(e.files, File{Name: e.envScript(), Mode: 0o755, Data: []byte(head + body)})
 	e.lacks = lacks
 }

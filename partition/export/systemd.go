@@ -32,7 +32,7 @@ func (e *export) systemd() error {
 		"copy to /etc/systemd/system/" + unit,
 		"systemctl daemon-reload && systemctl enable --now " + unit,
 		"MPS daemons, time slices and, but for the A100 and A30, MIG itself are gone after a boot: the unit makes them again.",
-		"Each device's environment is then in /run/" + e.Name + "/DEVICE.env:",
+		"Each device's environment is then in " + e.envDir() + "/DEVICE.env:",
 	}
 	for _, u := range e.devices {
 		about = append(about, "  "+u.file()+".env")
@@ -53,13 +53,13 @@ func (e *export) unit(gpus string, allow []string) string {
 	line("Before=nvidia-dcgm.service docker.service containerd.service")
 	line("\n[Service]\nType=oneshot\nRemainAfterExit=yes")
 	line("# Gone when the unit stops, so that no worker starts with an old device.")
-	line("RuntimeDirectory=%s\nRuntimeDirectoryMode=0755", e.Name)
+	line("RuntimeDirectory=%s\nRuntimeDirectoryMode=0755", strings.TrimPrefix(e.envDir(), "/run/"))
 	args := []string{e.Program, "gpu", "apply", e.Layout.String(), "--gpus", gpus}
 	if len(allow) > 0 {
 		args = append(args, "--allow", strings.Join(allow, ","))
 	}
 	args = append(args, "--yes", "--permanent")
-	line("ExecStart=%s", command(append(args, "--env-dir", "/run/"+e.Name)))
+	line("ExecStart=%s", command(append(args, "--env-dir", e.envDir())))
 	if e.mps() {
 		line("# Workers that require this unit have ended by now. The daemons are asked to")
 		line("# quit; the instances stay.")
@@ -100,11 +100,11 @@ Requires=%[1]s.service
 After=%[1]s.service
 
 [Service]
-EnvironmentFile=/run/%[1]s/%[2]s.env
+EnvironmentFile=%[3]s/%[2]s.env
 # An end by force under MPS can hang the GPU: give the worker time.
 TimeoutStopSec=120
 PrivateTmp=no
-`, e.Name, specifier))
+`, e.Name, specifier, e.envDir()))
 	e.lacks, e.undo = lacks, undo
 }
 

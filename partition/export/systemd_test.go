@@ -77,7 +77,7 @@ func TestPermissions(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(files[0].Data)
-		if !strings.Contains(text, "--allow "+c.want+" --yes --permanent --env-dir /run/evabench\n") {
+		if !strings.Contains(text, "--allow "+c.want+" --yes --permanent --env-dir /run/evabench/devices\n") {
 			t.Errorf("%s on %s: want --allow %s in\n%s", c.layout, c.card, c.want, text)
 		}
 		if strings.Contains(text, "ExecStop=") != strings.Contains(c.layout, "mps") {
@@ -108,7 +108,7 @@ func TestWorkerInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(files[1].Data)
-	for _, want := range []string{"EnvironmentFile=/run/evabench/%I.env", "worker@$(systemd-escape gpu0-1g.24gb+me-"} {
+	for _, want := range []string{"EnvironmentFile=/run/evabench/devices/%I.env", "worker@$(systemd-escape gpu0-1g.24gb+me-"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the drop-in does not say %q:\n%s", want, text)
 		}

@@ -77,6 +77,10 @@ func standing(g partition.GPU, slot partition.Slot, at partition.Placement) stri
 	return ""
 }
 
+// envDir is where gpu apply writes the devices' environments. The folder above
+// it is not systemd's to remove: MPS daemons have theirs there, too.
+func (e *export) envDir() string { return "/run/" + e.Name + "/devices" }
+
 // mps tells whether any device is shared through MPS.
 func (e *export) mps() bool {
 	return slices.ContainsFunc(e.devices, func(u unit) bool { return u.sharing.IsMPS() })
