@@ -89,6 +89,9 @@ func TestFaultAtEveryCommand(t *testing.T) {
 func TestFailedStart(t *testing.T) {
 	failed := 0
 	for k := 1; ; k++ {
+		if k > 100 {
+			t.Fatal("Start has no end of commands")
+		}
 		dir := shortDir(t)
 		faulty := &mpstest.Faulty{Program: mps.Control{Path: program}, At: k, Mode: mpstest.After}
 		ds := mps.New(faulty, quick(dir))
@@ -172,5 +175,27 @@ func TestClientSlipsIn(t *testing.T) {
 	}
 	if slices.Contains(faulty.Commands(), "quit -t 2") {
 		t.Errorf("it was forced: %q", faulty.Commands())
+	}
+}
+
+// TestStopOfUnready: a daemon whose starter died before it listened is ended too.
+func TestStopOfUnready(t *testing.T) {
+	dir := shortDir(t)
+	c := mps.Control{Path: program}
+	ds := mps.New(c, options(dir))
+	env, err := ds.Start(t.Context(), limited(gpuA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopAfter(t, ds, gpuA)
+	lines := []string{mps.DeviceVariable + "=" + gpuA, mps.PipeVariable + "=" + env[mps.PipeVariable], mps.LogVariable + "=" + env[mps.LogVariable]}
+	for range 5 {
+		if err := ds.Stop(t.Context(), gpuA); err != nil {
+			t.Fatal(err)
+		}
+		clean(t, dir)
+		if err := errors.Join(os.MkdirAll(env[mps.PipeVariable], 0o700), os.MkdirAll(env[mps.LogVariable], 0o700), c.Start(t.Context(), lines, os.Geteuid())); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

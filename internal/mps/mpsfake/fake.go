@@ -118,7 +118,9 @@ func (f folders) socket() string { return filepath.Join(f.pipe, "control") }
 func (f folders) pid() string    { return filepath.Join(f.pipe, mps.Name+".pid") }
 
 // errRunning is what the real program says.
-var errRunning = errors.New("An instance of this daemon is already running") //nolint:staticcheck // its very words
+//
+//lint:ignore ST1005 these are its very words
+var errRunning = errors.New("An instance of this daemon is already running")
 
 // lock takes the place of the one daemon of a pipe folder.
 func (f folders) lock() (*os.File, error) {

@@ -94,6 +94,7 @@ func (d *daemon) admit(c Client, gone <-chan struct{}) (*client, *server, error)
 	defer d.mu.Unlock()
 	one := &client{Client: c, faulted: make(chan struct{}), ended: make(chan struct{})}
 	d.queue = append(d.queue, one)
+	told := false
 	defer func() {
 		d.queue = slices.DeleteFunc(d.queue, func(other *client) bool { return other == one })
 		d.change()
@@ -106,6 +107,10 @@ func (d *daemon) admit(c Client, gone <-chan struct{}) (*client, *server, error)
 			return nil, nil, ErrWrongUser
 		}
 		if s := d.server; d.queue[0] != one || s != nil && len(s.clients) > 0 && (s.closing || s.uid != c.UID) {
+			if !told {
+				d.log.Printf("Client %d of user %d waits", c.PID, c.UID)
+				told = true
+			}
 			if !d.wait(gone) {
 				return nil, nil, ErrNotReady
 			}
