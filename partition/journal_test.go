@@ -125,6 +125,38 @@ func TestJournalCrash(t *testing.T) {
 	}
 }
 
+// TestJournalKeep: a change that is to stay is still pending, and said to be kept.
+func TestJournalKeep(t *testing.T) {
+	j := open(t, t.TempDir())
+	if err := j.Keep(); err == nil {
+		t.Error("Keep of nothing gave no error")
+	}
+	want := State{GPUs: []GPU{testGPU(0)}}
+	if err := j.Begin(want); err != nil {
+		t.Fatal(err)
+	}
+	before, _, err := j.Pending()
+	if err != nil || before.Kept {
+		t.Errorf("before Keep: %+v, %v", before, err)
+	}
+	if err := j.Keep(); err != nil {
+		t.Fatal(err)
+	}
+	after, pending, err := j.Pending()
+	if err != nil || !pending || !after.Kept {
+		t.Errorf("after Keep: %+v, %t, %v", after, pending, err)
+	}
+	if after.Kept = false; !reflect.DeepEqual(after, before) {
+		t.Errorf("Keep changed more than it should: %+v, was %+v", after, before)
+	}
+	if err := j.Begin(want); err == nil {
+		t.Error("Begin wrote over what is kept")
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestJournalOfOthers: what another version or boot wrote is told as such.
 func TestJournalOfOthers(t *testing.T) {
 	j := open(t, t.TempDir())
