@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -237,4 +238,52 @@ func FuzzFakeFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFakeComputePlaces: each place of a compute instance is taken exactly where
+// the MIG User Guide has it; all others of the grid are refused.
+func TestFakeComputePlaces(t *testing.T) {
+	f, gpu := newFake(t, "NVIDIA A100 40GB")
+	mustMode(t, f, gpu, true)
+	for _, tt := range []struct {
+		profile string
+		at      Placement
+		allowed []Placement
+	}{
+		{"3g.20gb", Placement{4, 4}, []Placement{{0, 1}, {1, 1}, {2, 1}, {0, 2}, {0, 3}}},
+		{"4g.20gb", Placement{0, 4}, []Placement{{0, 1}, {1, 1}, {2, 1}, {3, 1}, {0, 2}, {2, 2}, {0, 4}}},
+	} {
+		gi, err := f.CreateGPUInstance(gpu, f.id(t, gpu, tt.profile), tt.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := 0
+		for start := -1; start <= 8; start++ {
+			for size := 0; size <= 8; size++ {
+				at := Placement{start, size}
+				ci, err := f.CreateComputeInstance(gpu, gi.ID, at)
+				want := ErrInvalidArgument.Err()
+				if slices.Contains(tt.allowed, at) {
+					want = nil
+				}
+				if !errors.Is(err, want) {
+					t.Errorf("%s: a compute instance at %v gave %v, want %v", tt.profile, at, err, want)
+				}
+				if err != nil {
+					continue
+				}
+				made++
+				if err := f.DestroyComputeInstance(gpu, gi.ID, ci.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if made != len(tt.allowed) {
+			t.Errorf("%s: %d places could be taken, want %d", tt.profile, made, len(tt.allowed))
+		}
+		// The GPU instance without its compute instances is a state that stays.
+		if i, err := f.Instances(gpu); err != nil || !slices.ContainsFunc(i, func(g GPUInstance) bool { return g.ID == gi.ID && len(g.Compute) == 0 }) {
+			t.Errorf("%s: Instances() = %+v, %v; want it there, and empty", tt.profile, i, err)
+		}
+	}
 }

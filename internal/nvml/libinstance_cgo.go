@@ -92,8 +92,9 @@ func readGPUInstance(h gonvml.GpuInstance) (GPUInstance, error) {
 	return i, nil
 }
 
-// readComputeInstance reads a compute instance of a profile. Its UUID comes from
-// its own handle: to walk all MIG devices for it can take seconds.
+// readComputeInstance reads a compute instance of a profile, which tells its
+// size in compute slices. Its UUID comes from its own handle: to walk all MIG
+// devices for it can take seconds.
 func readComputeInstance(c gonvml.ComputeInstance, p gonvml.ComputeInstanceProfileInfo) (ComputeInstance, error) {
 	info, ret := c.GetInfo()
 	if ret != gonvml.SUCCESS {
@@ -102,7 +103,7 @@ func readComputeInstance(c gonvml.ComputeInstance, p gonvml.ComputeInstanceProfi
 	uuid, ret := info.Device.GetUUID()
 	return ComputeInstance{
 		ID: int(info.Id), UUID: uuid, SMs: int(p.MultiprocessorCount),
-		Placement: Placement{int(info.Placement.Start), int(info.Placement.Size)},
+		Placement: Placement{int(info.Placement.Start), int(p.SliceCount)},
 	}, wrap(ret, "read its UUID")
 }
 
@@ -183,8 +184,15 @@ func (l *Library) makeCompute(h gonvml.GpuInstance, p gonvml.ComputeInstanceProf
 	if !l.has("nvmlGpuInstanceCreateComputeInstanceWithPlacement") {
 		return h.CreateComputeInstance(&p)
 	}
-	return h.CreateComputeInstanceWithPlacement(&p,
-		&gonvml.ComputeInstancePlacement{Start: uint32(at.Start), Size: uint32(at.Size)})
+	place := gonvml.ComputeInstancePlacement{Start: uint32(at.Start), Size: uint32(at.Size)}
+	if l.has("nvmlGpuInstanceGetComputeInstancePossiblePlacements") {
+		// The driver's own size, should it not count compute slices.
+		places, _ := h.GetComputeInstancePossiblePlacements(&p)
+		if k := slices.IndexFunc(places, func(q gonvml.ComputeInstancePlacement) bool { return q.Start == place.Start }); k >= 0 {
+			place = places[k]
+		}
+	}
+	return h.CreateComputeInstanceWithPlacement(&p, &place)
 }
 
 func (l *Library) gpuInstance(gpu string, gi int) (gonvml.GpuInstance, error) {

@@ -167,6 +167,22 @@ func TestLibraryComputeSecondNumber(t *testing.T) {
 	if ci, err := r.CreateComputeInstance(r.gpu, gi.ID, Placement{0, 1}); err != nil || !reflect.DeepEqual(asked, []uint32{0, 7}) {
 		t.Errorf("made %+v, %v after asking for %v; want profiles 0 and 7", ci, err, asked)
 	}
+	// A driver whose sizes are no compute slices is asked in its own.
+	for ci := range inside.ComputeInstances {
+		ci.Destroy()
+	}
+	inside.GetComputeInstancePossiblePlacementsFunc = func(*gonvml.ComputeInstanceProfileInfo) ([]gonvml.ComputeInstancePlacement, gonvml.Return) {
+		return []gonvml.ComputeInstancePlacement{{Start: 0, Size: 2}}, gonvml.SUCCESS
+	}
+	inside.CreateComputeInstanceWithPlacementFunc = func(p *gonvml.ComputeInstanceProfileInfo, at *gonvml.ComputeInstancePlacement) (gonvml.ComputeInstance, gonvml.Return) {
+		if at.Size != 2 {
+			return nil, gonvml.ERROR_INVALID_ARGUMENT
+		}
+		return create(p, at)
+	}
+	if ci, err := r.CreateComputeInstance(r.gpu, gi.ID, Placement{0, 1}); err != nil || ci.Placement != (Placement{0, 1}) {
+		t.Errorf("made %+v, %v; want it at 0:1", ci, err)
+	}
 	// What is no matter of the profile ends the search.
 	asked = nil
 	inside.CreateComputeInstanceWithPlacementFunc = func(p *gonvml.ComputeInstanceProfileInfo, _ *gonvml.ComputeInstancePlacement) (gonvml.ComputeInstance, gonvml.Return) {

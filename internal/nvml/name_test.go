@@ -33,6 +33,9 @@ func TestProfileName(t *testing.T) {
 	if checked < 150 {
 		t.Errorf("%d names were checked", checked)
 	}
+	if got := profileName("", 1, 11<<30, 80<<30, nil); got != "1g.20gb" { // 1.1 eighths are two
+		t.Errorf("11 of 80 GiB: %s, want 1g.20gb", got)
+	}
 	for _, tt := range []struct{ told, want string }{
 		{"MIG 1g.24gb+me.all", "1g.24gb+me.all"}, {"1g.24gb-me", "1g.24gb-me"}, {"2g.48gb", "2g.48gb"},
 		{"NVIDIA H100", "3g.40gb+gfx"}, {"1g.24GB", "3g.40gb+gfx"}, {"", "3g.40gb+gfx"},
