@@ -132,6 +132,16 @@ func (l *lazy) Count(ctx context.Context, d device.Device) (partition.Clients, e
 // Trace sets who is told of every change that is tried.
 func (l *lazy) Trace(f func(partition.Event)) { l.trace = f }
 
+// NVML gives the library that the backend works on, opened if need be, for whoever
+// reads the same GPUs: a process opens it once.
+func (l *lazy) NVML() (nvml.API, error) {
+	b, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	return b.driver.api, nil
+}
+
 func (l *lazy) opened() (*backend, error) {
 	b, err := l.open()
 	if err == nil && l.trace != nil {
