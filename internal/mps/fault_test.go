@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -197,5 +199,56 @@ func TestStopOfUnready(t *testing.T) {
 		if err := errors.Join(os.MkdirAll(env[mps.PipeVariable], 0o700), os.MkdirAll(env[mps.LogVariable], 0o700), c.Start(t.Context(), lines, os.Geteuid())); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// mute takes quit, and stops listening, but does not end by it.
+type mute struct{ mpstest.Faulty }
+
+func (m *mute) Ask(ctx context.Context, pipe, command string) (string, error) {
+	if command == "quit" {
+		return "", os.Remove(filepath.Join(pipe, "control"))
+	}
+	return m.Faulty.Ask(ctx, pipe, command)
+}
+
+// TestStopsListening: one that took quit without clients and stopped listening can
+// have none, and gets the signal; one whose sockets were only removed may have
+// clients, and is left.
+func TestStopsListening(t *testing.T) {
+	c := mps.Control{Path: program}
+	for _, quits := range []bool{true, false} {
+		dir := shortDir(t)
+		o := options(dir)
+		o.End = 300 * time.Millisecond
+		ds := mps.New(&mute{mpstest.Faulty{Program: c}}, o)
+		env, err := ds.Start(t.Context(), limited(gpuA))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !quits {
+			if err := os.Remove(filepath.Join(env[mps.PipeVariable], "control")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err = ds.Stop(t.Context(), gpuA)
+		if quits {
+			if err != nil {
+				t.Error(err)
+			}
+			clean(t, dir)
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "cannot be told, so it is left") {
+			t.Errorf("stop of one that cannot be asked: %v", err)
+		}
+		found, findErr := c.Find(t.Context())
+		if findErr != nil || len(found) != 1 {
+			t.Fatalf("found %v, %v; want the one that was left", found, findErr)
+		}
+		if err := c.Signal(t.Context(), found[0], syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		waitUntil(t, func() bool { left, err := c.Find(t.Context()); return err == nil && len(left) == 0 })
 	}
 }
