@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sources/client"
@@ -22,18 +24,28 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 	}
 	wanted := []deviceJob{{client.Kind.Name, own, results.Subject{Kind: results.SubjectClient, ID: "evabench"}}}
 	var jobs []collectors.Job
-	if b.simulated.server != "" {
+	var library gpus.Reader
+	server := b.simulated.server
+	if server != "" {
 		machine, err := b.host.Open(b.simulated.server, b.simulated.scale)
 		if err != nil {
 			return nil, err
 		}
 		jobs = append(jobs, machine.Counts())
-		if len(devices) > 0 {
-			wanted = append(wanted, deviceJob{
-				nvml.Name, nvml.New(nvmlDevices{machine.GPUs, devices}),
-				results.Subject{Kind: results.SubjectHost, ID: b.simulated.server},
-			})
+		library = machine.GPUs
+	} else if real, ok := b.backend.(librarian); ok && len(devices) > 0 {
+		if library, err = real.NVML(); err != nil {
+			return nil, err
 		}
+		if server, err = os.Hostname(); err != nil {
+			server = "localhost"
+		}
+	}
+	if library != nil && len(devices) > 0 {
+		wanted = append(wanted, deviceJob{
+			nvml.Name, nvml.New(nvmlDevices{library, devices}),
+			results.Subject{Kind: results.SubjectHost, ID: server},
+		})
 	}
 	for _, w := range wanted {
 		c, err := w.source.Collector(collectors.Target{Subject: w.subject})
@@ -74,7 +86,7 @@ func (n nvmlDevices) Read() ([]nvml.Device, error) {
 		if p, err := n.api.Processes(d.UUID); err != nil {
 			faults = append(faults, fmt.Errorf("processes of %s: %w", d.Name, err))
 		} else {
-			count := len(p)
+			count := len(slices.DeleteFunc(p, func(p gpus.Process) bool { return p.Kind == gpus.GraphicsProcess }))
 			read.Processes = &count
 		}
 		all = append(all, read)

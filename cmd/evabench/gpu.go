@@ -100,16 +100,19 @@ func (o *gpuOptions) open() (*gpuSet, error) {
 	if o.sim != "" {
 		return o.openSimulated()
 	}
-	api, err := nvml.Open()
+	backend, err := backends.Kinds.Build(kind.Spec{Name: nvidia.Kind.Name})
 	if err != nil {
 		return nil, err
 	}
-	backend, err := backends.Kinds.Build(kind.Spec{Name: nvidia.Kind.Name})
+	api, err := backend.(librarian).NVML()
 	if err != nil {
 		return nil, err
 	}
 	return &gpuSet{api: api, backend: backend, close: func() error { return nil }}, nil
 }
+
+// A librarian is a backend over real GPUs, which gives the library that it opened.
+type librarian interface{ NVML() (nvml.API, error) }
 
 // openSimulated gives the GPUs that --sim-dir keeps, else new ones that end with
 // the command.

@@ -213,6 +213,7 @@ func (b *bench) environment() results.Environment {
 		Started: time.Now().UTC(), Simulated: b.simulated.server, SimulatedAbout: b.simulated.about(), SimulatedScale: b.simulated.scale, Command: os.Args[1:],
 		Host: machine, Impossible: b.impossible, Warnings: warnings,
 	}
+	env.Warnings = append(env.Warnings, b.assumed()...)
 	for _, c := range b.cells {
 		env.Planned = append(env.Planned, c.Folder)
 	}
@@ -222,6 +223,30 @@ func (b *bench) environment() results.Environment {
 		})
 	}
 	return env
+}
+
+// assumed tells what of the simulated cards was never recorded from hardware.
+func (b *bench) assumed() []results.Warning {
+	if b.simulated.server == "" || len(b.state.GPUs) == 0 {
+		return nil
+	}
+	machine, err := b.host.Open(b.simulated.server, b.simulated.scale)
+	if err != nil {
+		return nil // it is told at the first cell
+	}
+	devices, err := machine.GPUs.Devices()
+	if err != nil {
+		return nil // likewise
+	}
+	var all []results.Warning
+	for _, d := range devices {
+		named := slices.ContainsFunc(b.state.GPUs, func(g partition.GPU) bool { return g.UUID == d.UUID })
+		known := slices.ContainsFunc(all, func(w results.Warning) bool { return w.Subject == d.Name })
+		if named && d.Assumed != "" && !known {
+			all = append(all, results.Warning{Code: "card-assumed", Subject: d.Name, Text: d.Assumed, Count: 1})
+		}
+	}
+	return all
 }
 
 // probe asks, before anything is changed or written, whether the services that
