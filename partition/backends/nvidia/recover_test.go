@@ -281,3 +281,25 @@ func (u unreadableGPU) Instances(gpu string) ([]nvml.GPUInstance, error) {
 	}
 	return u.API.Instances(gpu)
 }
+
+// TestMovedTold: a device that a restore made anew has another UUID, which is told.
+func TestMovedTold(t *testing.T) {
+	r := newRig(t, pro6000)
+	was := r.apply("2g.48gb", "0")[0].UUID
+	before := r.inspect("0")
+	r.apply("off", "0")
+	var told []string
+	r.Backend.(partition.Traced).Trace(func(e partition.Event) { told = append(told, e.Step+": "+e.After) })
+	if err := r.Restore(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	now := r.inspect("0").GPUs[0].Instances[0].Compute[0].UUID
+	last := told[len(told)-1]
+	if now == was || !strings.Contains(last, was) || !strings.Contains(last, now) {
+		t.Errorf("a device was %s and is %s, told was %q", was, now, told)
+	}
+	told = nil
+	if err := r.Restore(t.Context(), before); err != nil || len(told) > 0 {
+		t.Errorf("a second restore gave %v and told %q", err, told)
+	}
+}
