@@ -108,22 +108,30 @@ func (f *Fake) locked(use func(fakeFile) error) (err error) {
 	if err != nil {
 		return err
 	}
-	var file fakeFile
-	if err := json.Unmarshal(data, &file); err != nil {
+	file, err := parseFake(data, f.alive)
+	if err != nil {
 		return fmt.Errorf("read %s: %w", f.path, err)
 	}
+	return use(file)
+}
+
+// parseFake reads a file of cards, and refuses one that no call could have left.
+func parseFake(data []byte, alive func(pid int) bool) (file fakeFile, err error) {
+	if err := json.Unmarshal(data, &file); err != nil {
+		return file, err
+	}
 	if file.Version != fakeVersion {
-		return fmt.Errorf("read %s: version %d, want %d", f.path, file.Version, fakeVersion)
+		return file, fmt.Errorf("version %d, want %d", file.Version, fakeVersion)
 	}
 	for _, c := range file.Cards {
 		if c == nil {
-			return fmt.Errorf("read %s: a card is null", f.path)
+			return file, errors.New("a card is null")
 		}
-		if err := c.complete(f.alive); err != nil {
-			return fmt.Errorf("read %s: %w", f.path, err)
+		if err := c.complete(alive); err != nil {
+			return file, err
 		}
 	}
-	return use(file)
+	return file, nil
 }
 
 // writeFake replaces the file in one step.

@@ -175,7 +175,7 @@ func TestFakeReboot(t *testing.T) {
 	}
 }
 
-// FuzzFakeFile: a file is refused, or its cards answer everything.
+// FuzzFakeFile: a file is refused, or its cards can be told of.
 func FuzzFakeFile(f *testing.F) {
 	dir := f.TempDir()
 	path := filepath.Join(dir, "seed.json")
@@ -208,33 +208,34 @@ func FuzzFakeFile(f *testing.F) {
 		f.Fatal(err)
 	}
 	add()
+	f.Add([]byte(`{"version": 1, "cards": [null]}`))
+	f.Add([]byte(`{"version": 2}`))
+	nobody := func(int) bool { return false }
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "cards.json")
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		cards, err := OpenFake(path)
+		file, err := parseFake(data, nobody)
 		if err != nil {
 			return
 		}
-		devices, err := cards.Devices()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range devices {
-			instances, err := cards.Instances(d.UUID)
-			if err != nil {
-				t.Errorf("Instances() of an accepted file: %v", err)
+		for _, c := range file.Cards {
+			if d := c.device(); d.Name != c.Model || d.MIG.Current != c.Mode.Current {
+				t.Errorf("card %+v is told as %+v", c, d)
 			}
-			for _, i := range instances {
-				for _, c := range i.Compute {
-					if m, err := cards.Memory(c.UUID); err != nil || m.TotalBytes == 0 {
-						t.Errorf("Memory(%s) of an accepted file: %v, %v", c.UUID, m, err)
+			for _, i := range c.Instances {
+				p, err := c.profile(i.Profile)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := i.read(p); got.Placement != i.Placement || len(got.Compute) != len(i.Compute) {
+					t.Errorf("instance %+v is told as %+v", i, got)
+				}
+				for _, k := range i.Compute {
+					if _, total, err := findDevice(file.Cards, k.UUID); err != nil || total == 0 {
+						t.Errorf("device %q of an accepted file: %d B, %v", k.UUID, total, err)
 					}
 				}
 			}
-			if _, err := cards.Processes(d.UUID); err != nil {
-				t.Errorf("Processes() of an accepted file: %v", err)
+			if p := c.Processes; slices.ContainsFunc(p, func(p fakeProcess) bool { return !p.Foreign }) {
+				t.Errorf("processes %+v outlive themselves", p)
 			}
 		}
 	})

@@ -76,6 +76,27 @@ func CardNames() ([]string, error) {
 	return names, nil
 }
 
+// A RefusedCard is a GPU model of the table that [TableCard] refuses.
+type RefusedCard struct {
+	Name   string
+	Reason string // one line
+}
+
+// RefusedCards lists the GPU models of the table of which too little was published.
+func RefusedCards() ([]RefusedCard, error) {
+	all, err := cards()
+	if err != nil {
+		return nil, err
+	}
+	var refused []RefusedCard
+	for _, c := range all {
+		if _, err := c.profiles(); err != nil {
+			refused = append(refused, RefusedCard{c.GPU, err.Error()})
+		}
+	}
+	return refused, nil
+}
+
 // TableCard gives a GPU model of the table, as one with MIG off would tell of
 // itself, and its profiles, for plans without a GPU. Index, UUID and what else
 // belongs to one piece of hardware is not set, and Minor is -1. A model whose

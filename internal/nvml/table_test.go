@@ -264,3 +264,24 @@ func TestAssumed(t *testing.T) {
 		}
 	}
 }
+
+// A card of the table is known or refused with a reason, not both.
+func TestRefusedCards(t *testing.T) {
+	known, err := CardNames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused, err := RefusedCards()
+	if err != nil || len(refused) == 0 {
+		t.Fatalf("RefusedCards() = %v, %v", refused, err)
+	}
+	for _, c := range refused {
+		_, _, err := TableCard(c.Name)
+		if err == nil || err.Error() != c.Reason || slices.Contains(known, c.Name) {
+			t.Errorf("%s is refused for %q, and TableCard gives %v", c.Name, c.Reason, err)
+		}
+	}
+	if all, err := cards(); err != nil || len(all) != len(known)+len(refused) {
+		t.Errorf("%d cards, of which %d are known and %d refused; %v", len(all), len(known), len(refused), err)
+	}
+}
