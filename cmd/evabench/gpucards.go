@@ -82,10 +82,17 @@ func printCards(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%-42s %s\n", name, strings.Join(uniform(card.GPU), ", "))
+		fmt.Fprintf(w, "%s\n  %s\n", name, strings.Join(uniform(card.GPU), ", "))
 		if card.assumed != "" {
-			fmt.Fprintf(w, "%-42s   assumed: %s\n", "", card.assumed)
+			fmt.Fprintln(w, "  assumed: "+card.assumed)
 		}
+	}
+	refused, err := nvml.RefusedCards()
+	if err != nil {
+		return err
+	}
+	for _, c := range refused {
+		fmt.Fprintf(w, "%s\n  left out: %s\n", c.Name, c.Reason)
 	}
 	return nil
 }

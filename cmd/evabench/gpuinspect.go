@@ -218,6 +218,9 @@ func standing(s partition.State) map[string][]string {
 		for _, p := range g.Profiles {
 			layouts = append(layouts, p.Name)
 		}
+		if len(g.Profiles) == 0 {
+			layouts = append(layouts, "1g.5gb") // any tells why there are none
+		}
 		reasons := []string{}
 		for _, text := range layouts {
 			layout, err := partition.ParseLayout(text)

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/partition"
+)
+
+// command runs one command line in the process.
+func command(t *testing.T, args ...string) (code int, out, talk string) {
+	t.Helper()
+	var o, e strings.Builder
+	code = status(run(t.Context(), args, strings.NewReader(""), &o, &e), &e)
+	return code, o.String(), e.String()
+}
+
+// What is on a GPU is shown, with whether it stands in the way of a change and what
+// to do; and a plan against it is refused with the same words.
+func TestInspectTellsWhatStandsInTheWay(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		bring func(*nvml.Fake, nvml.Device) error
+		want  []string // of inspect; those with "refused: " are in the plan's error, too
+	}{
+		{"process", func(f *nvml.Fake, d nvml.Device) error {
+			return f.AddForeign(nvml.Process{PID: 4242, Name: "train", Device: d.UUID, Kind: nvml.ComputeProcess})
+		}, []string{"process 4242 (train), compute, unknown on GPU-", "refused: ", "4242"}},
+		{"display", func(f *nvml.Fake, d nvml.Device) error {
+			return f.SetState(d.UUID, nvml.FakeState{DisplayActive: true})
+		}, []string{"display active", "refused: ", "display"}},
+		{"display mode", func(f *nvml.Fake, d nvml.Device) error {
+			return f.SetState(d.UUID, nvml.FakeState{DisplayMode: true})
+		}, []string{"refused: ", "DisplayModeSelector"}},
+		{"guest", func(f *nvml.Fake, d nvml.Device) error {
+			return f.SetState(d.UUID, nvml.FakeState{Virtualization: nvml.VirtualizationGuest})
+		}, []string{"virtualization vgpu-guest", "refused: "}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			on := []string{"--sim", "pro6000x1", "--sim-dir", dir}
+			look := append([]string{"gpu", "inspect"}, on...)
+			if code, out, talk := command(t, look...); code != exitDone || !strings.Contains(out, "nothing stands in the way") {
+				t.Fatalf("status %d\n%s%s", code, out, talk)
+			}
+			fake, err := nvml.OpenFake(filepath.Join(dir, "cards.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := fake.Devices()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.bring(fake, all[0]); err != nil {
+				t.Fatal(err)
+			}
+			code, out, talk := command(t, look...)
+			for _, want := range c.want {
+				if code != exitDone || !strings.Contains(out, want) {
+					t.Errorf("status %d, and %q is not in\n%s%s", code, want, out, talk)
+				}
+			}
+			code, out, talk = command(t, append([]string{"gpu", "plan", "2x2g.48gb", "--gpus", "0"}, on...)...)
+			if last := c.want[len(c.want)-1]; code != exitUsage || last != "refused: " && !strings.Contains(talk, last) {
+				t.Errorf("plan: status %d, want %d and %q\n%s%s", code, exitUsage, last, out, talk)
+			}
+		})
+	}
+}
+
+// A faultyBackend fails to apply, and perhaps to restore.
+type faultyBackend struct {
+	partition.Backend
+	applying, restoring error
+	restored            int
+}
+
+func (b *faultyBackend) Apply(context.Context, partition.Plan) ([]device.Device, error) {
+	return nil, b.applying
+}
+
+func (b *faultyBackend) Restore(ctx context.Context, _ partition.State) error {
+	b.restored++
+	return errors.Join(b.restoring, ctx.Err())
+}
+
+// What cannot be applied is put back, also when the command was interrupted; what
+// cannot be put back stays in the journal, and is tried again at the next start.
+func TestApplyPutsBackWhatFails(t *testing.T) {
+	fault, worse := errors.New("no such slot"), errors.New("GPU is lost")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	plan := partition.Plan{Before: partition.State{GPUs: []partition.GPU{{UUID: "GPU-1"}}}, Changes: []partition.Step{{Action: partition.SetMode}}}
+	dir := t.TempDir()
+	for _, c := range []struct {
+		restoring error
+		pending   bool
+		want      []error
+	}{{nil, false, []error{fault}}, {worse, true, []error{fault, worse, partition.ErrNotRestored}}} {
+		j, err := partition.OpenJournal(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &faultyBackend{applying: fault, restoring: c.restoring}
+		_, err = (&applyOptions{}).carryOut(ctx, b, j, plan)
+		for _, want := range c.want {
+			if !errors.Is(err, want) {
+				t.Errorf("carryOut() = %v, want %v in it", err, want)
+			}
+		}
+		left, pending, err := j.Pending()
+		if err != nil || pending != c.pending || left.Kept || b.restored != 1 {
+			t.Errorf("pending %v (kept %v), want %v; restored %d times; %v", pending, left.Kept, c.pending, b.restored, err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := &faultyBackend{}
+	var talk strings.Builder
+	j, err := openJournal(t.Context(), again, dir, false, streams{nil, io.Discard, &talk})
+	if err != nil || again.restored != 1 || !strings.Contains(talk.String(), "did not put the GPUs back") {
+		t.Fatalf("next start: %v, restored %d times, said %q", err, again.restored, talk.String())
+	}
+	if _, pending, err := j.Pending(); pending || err != nil {
+		t.Errorf("pending %v, %v", pending, err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A layout that stands on purpose is left alone by whoever comes next, unless it is
+// to be the new normal.
+func TestKeptLayoutIsNotUndone(t *testing.T) {
+	dir := t.TempDir()
+	j, err := partition.OpenJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.Begin(partition.State{}), j.Keep(), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b, s := &faultyBackend{}, streams{nil, io.Discard, io.Discard}
+	if _, err := openJournal(t.Context(), b, dir, false, s); err == nil || !strings.Contains(err.Error(), "evabench gpu restore") || b.restored != 0 {
+		t.Errorf("openJournal() = %v, restored %d times; want a refusal", err, b.restored)
+	}
+	if j, err = openJournal(t.Context(), b, dir, true, s); err != nil || b.restored != 0 {
+		t.Fatalf("openJournal() for good = %v, restored %d times", err, b.restored)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every word that a plan can need can be said.
+func TestPermissionsOf(t *testing.T) {
+	var words []string
+	for _, p := range partition.Permissions() {
+		words = append(words, string(p))
+	}
+	got, err := permissionsOf(words)
+	if err != nil || !slices.Equal(got, partition.Permissions()) {
+		t.Errorf("permissionsOf(%q) = %v, %v", words, got, err)
+	}
+}
