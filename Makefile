@@ -15,6 +15,10 @@ FUZZTIME ?= 50000x
 # Where test-real keeps the software and the models that it needs.
 REAL ?= .real
 
+# go-nvml's header has some thirty functions that are deprecated, and cgo warns of
+# each. The first two flags are cgo's own default.
+export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
+
 # The race detector's check of pointers turns a panic of the Parquet library on a
 # damaged file, which we recover from, into the process's end.
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0

@@ -73,7 +73,7 @@ var imports = map[string][]string{
 	"report/formats/*":        {"report", "internal/units"},
 	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind", "internal/units"},
 	"sim/parameters":          {"sim/model"},
-	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/nvml"},
+	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/mps", "internal/nvml"},
 	"sim/fit":                 {"sim/virtual", "sim/parameters", "scenarios", "results"},
 	"sim":                     {"sim/model", "sim/parameters", "runner", "scenarios", "loadgen", "collectors", "partition", "partition/backends/nvidia", "services", "results", "internal/device", "internal/kind", "internal/mps", "internal/mps/*", "internal/nvml"},
 	"internal/host":           {"results"},
