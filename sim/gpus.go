@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"context"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
+	"strconv"
 	"time"
 
 	"github.com/evabench/evabench/internal/mps"
@@ -114,36 +114,67 @@ func mpsFolder(dir string) string {
 const endWithin = 10 * time.Second
 
 // EndDaemons ends the MPS daemons of simulated GPUs that a state folder keeps,
-// whoever started them, and removes their folders. It ends a process only if it
-// runs that folder's own program, and by its pid and start time.
+// whoever started them, and removes their folders. It ends a process only if it was
+// started as a daemon by that folder's own program.
 func EndDaemons(dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("end simulated MPS daemons: %w", err)
 	}
-	program := mps.Control{Path: filepath.Join(dir, mps.Name)}
-	if _, err := os.Lstat(program.Path); errors.Is(err, os.ErrNotExist) {
+	program := filepath.Join(dir, mps.Name)
+	if _, err := os.Lstat(program); errors.Is(err, os.ErrNotExist) {
 		return nil // none was ever started
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
-	defer cancel()
-	for {
-		running, err := program.Find(ctx)
-		if err != nil {
+	for until := time.Now().Add(endWithin); ; {
+		n, err := killDaemons(program)
+		switch {
+		case err != nil:
 			return fmt.Errorf("end simulated MPS daemons of %s: %w", dir, err)
-		}
-		if len(running) == 0 {
+		case n == 0:
 			return os.RemoveAll(mpsFolder(dir))
+		case time.Now().After(until):
+			return fmt.Errorf("end simulated MPS daemons of %s: %d were killed and are still there", dir, n)
 		}
-		for _, p := range running {
-			if err := program.Signal(ctx, p, syscall.SIGKILL); err != nil {
-				return fmt.Errorf("end simulated MPS daemons of %s: %w", dir, err)
-			}
+		time.Sleep(5 * time.Millisecond) // a killed process is gone within milliseconds
+	}
+}
+
+// killDaemons kills the daemons of a program and gives how many there were.
+//
+// Note: [mps.Control] finds them too, but while the executable of the program is
+// there: of one that was built anew meanwhile it knows nothing, and would show
+// the daemons of real GPUs.
+func killDaemons(program string) (n int, err error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || !isDaemonOf(program, pid) {
+			continue
 		}
-		select { // a killed process is gone within milliseconds
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("end simulated MPS daemons of %s: %w", dir, ctx.Err())
+		// The handle first, then the look: whoever gets the number later is not
+		// meant.
+		handle, err := os.FindProcess(pid)
+		if err != nil {
+			return n, err
+		}
+		if isDaemonOf(program, pid) {
+			n++
+			err = handle.Kill()
+		}
+		handle.Release()
+		if err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return n, fmt.Errorf("end process %d: %w", pid, err)
 		}
 	}
+	return n, nil
+}
+
+// isDaemonOf reports whether a process was called by the path of a program to be a
+// daemon. One that has ended and only waits to be collected was not.
+func isDaemonOf(program string, pid int) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && bytes.HasPrefix(line, []byte(program+"\x00-d\x00"))
 }

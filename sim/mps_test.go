@@ -125,8 +125,8 @@ func TestClientMemoryLimit(t *testing.T) {
 	}
 }
 
-// No daemon outlives the server that it belongs to, and one of another folder is
-// left alone.
+// No daemon outlives the server that it belongs to, not even if evabench's file is
+// another by now, and one of another folder is left alone.
 func TestDaemonsEndWithTheirFolder(t *testing.T) {
 	one, other := startMPS(t, "2x2g.48gb(mps)"), startMPS(t, "off(mps)")
 	running := func(s *mpsServer) int {
@@ -139,13 +139,20 @@ func TestDaemonsEndWithTheirFolder(t *testing.T) {
 	if running(one) != 2 || running(other) != 1 {
 		t.Fatalf("%d and %d daemons, want 2 and 1", running(one), running(other))
 	}
+	link := filepath.Join(one.dir, mps.Name)
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(one.dir, "built-anew"), link); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 { // twice is as good as once
 		if err := EndDaemons(one.dir); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if running(one) != 0 || running(other) != 1 {
-		t.Errorf("%d and %d daemons, want 0 and 1", running(one), running(other))
+	if left, err := killDaemons(link); left != 0 || err != nil || running(other) != 1 {
+		t.Errorf("%d and %d daemons, want 0 and 1; %v", left, running(other), err)
 	}
 	if _, err := os.Stat(mpsFolder(one.dir)); !os.IsNotExist(err) {
 		t.Errorf("its folder: %v", err)
