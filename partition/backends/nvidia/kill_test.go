@@ -24,7 +24,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if mpsfake.Called() {
-		os.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+		// Not os.Exit: under the race detector that takes a second, at every command.
+		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
 	os.Exit(m.Run())
 }
@@ -188,11 +189,11 @@ func TestKillEverywhere(t *testing.T) {
 		share = fmt.Sprintf("one in %d; -long tries all", killShare)
 		todo = slices.DeleteFunc(todo, func(k killing) bool { return (k.Call+len(k.Which))%killShare != 0 })
 	}
-	var tried, restored, left atomic.Int64
+	var tried, restored, left, missed atomic.Int64
 	t.Cleanup(func() {
-		t.Logf("%d NVML calls, %d MPS commands, %d places to die at; kills tried %d, restored %d, of them %d by the journal (%s)",
-			calls.NVML, calls.MPS, possible, tried.Load(), restored.Load(), left.Load(), share)
-		if tried.Load() < 10 || tried.Load() != restored.Load() || left.Load() == 0 {
+		t.Logf("%d NVML calls, %d MPS commands, %d places to die at; kills tried %d, restored %d, of them %d by the journal (%s); %d came too late, after the sweep's end",
+			calls.NVML, calls.MPS, possible, tried.Load(), restored.Load(), left.Load(), share, missed.Load())
+		if tried.Load() < 10 || missed.Load() > tried.Load()/10 || tried.Load() != restored.Load() || left.Load() == 0 {
 			t.Error("that is too few")
 		}
 	})
@@ -205,10 +206,13 @@ func TestKillEverywhere(t *testing.T) {
 			for i := n; i < len(todo) && !t.Failed(); i += killers {
 				k := todo[i]
 				k.Dir = r.dir
-				tried.Add(1)
 				if !k.run(t) {
-					t.Errorf("%s call %d: the sweep was not killed", k.Which, k.Call)
+					// How often a daemon is asked until it answers is its affair: this
+					// sweep had fewer commands than the one that was counted.
+					missed.Add(1)
+					continue
 				}
+				tried.Add(1)
 				byJournal, err := openRig(t, r.dir, r.program).recover()
 				if err != nil {
 					t.Errorf("killed at %s call %d: %v", k.Which, k.Call, err)
