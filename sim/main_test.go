@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -16,7 +17,8 @@ import (
 // the test binary stands for evabench.
 func TestMain(m *testing.M) {
 	if mpsfake.Called() {
-		os.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+		// Not os.Exit: under the race detector that takes a second, at every command.
+		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
 	if len(os.Args) == 8 && os.Args[1] == "sim" && os.Args[3] == "--state" && os.Args[5] == "--child" && os.Args[6] == "--scale" {
 		scale, err := strconv.ParseFloat(os.Args[7], 64)
