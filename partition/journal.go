@@ -1,14 +1,13 @@
 package partition
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -35,8 +34,12 @@ type entry struct {
 	Version int `json:"version"`
 	holder
 	// Kept says that the change is to stay until somebody asks for a restore.
-	Kept  bool  `json:"kept,omitempty"`
+	Kept bool `json:"kept,omitempty"`
+	// State is what to restore next.
 	State State `json:"state"`
+	// Earlier is the entry of an earlier change that was kept, to be undone after
+	// this one; nil if there is none.
+	Earlier *entry `json:"earlier,omitempty"`
 }
 
 // A Left is what a run that did not end left to be restored.
@@ -55,18 +58,9 @@ type Left struct {
 	// Kept says that what was changed stands on purpose ([Journal.Keep]): nothing
 	// broke off.
 	Kept bool
-}
-
-// A LockedError says that another process holds the lock.
-type LockedError struct {
-	Dir string
-	// Holder says who, as "pid 123 (evabench sweep x.yaml) of root since 12:03:04".
-	Holder string
-}
-
-// Error names the holder.
-func (e *LockedError) Error() string {
-	return fmt.Sprintf("the state folder %s is locked by another evabench, %s; wait until it ends", e.Dir, e.Holder)
+	// Earlier says that beneath it lies what an earlier change left on purpose:
+	// [Journal.End] makes that pending.
+	Earlier bool
 }
 
 // OpenJournal takes the lock of a state folder, which it makes if need be, or
@@ -76,37 +70,15 @@ func OpenJournal(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	path := filepath.Join(dir, "lock")
-	lock := flock.New(path)
-	held, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("open journal: lock %s: %w", path, err)
-	}
-	if !held {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("open journal: read who holds %s: %w", path, err)
-		}
-		return nil, &LockedError{Dir: dir, Holder: readHolder(text, time.Now())}
-	}
-	text, err := json.Marshal(thisProcess())
-	if err == nil {
-		// Not renamed into place: the lock is on this very file.
-		err = os.WriteFile(path, append(text, '\n'), 0o644)
+	lock, err := lockFile(filepath.Join(dir, "lock"), 0o644)
+	if locked, ok := errors.AsType[*LockedError](err); ok {
+		locked.Dir = dir
+		return nil, locked
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open journal: %w", err), lock.Unlock())
+		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	return &Journal{dir: dir, lock: lock}, nil
-}
-
-// readHolder gives what a lock file says in words.
-func readHolder(text []byte, now time.Time) string {
-	var h holder
-	if err := json.Unmarshal(text, &h); err != nil || h.PID == 0 {
-		return cmp.Or(strings.TrimSpace(string(text)), "pid not yet written")
-	}
-	return h.String(now)
 }
 
 func (j *Journal) path() string { return filepath.Join(j.dir, "journal.json") }
@@ -121,7 +93,7 @@ func (j *Journal) Pending() (Left, bool, error) {
 	return Left{
 		State: e.State, Begun: e.Since, PID: e.PID, User: e.User, Command: e.Command,
 		BootID: e.BootID, SameBoot: e.BootID != "" && e.BootID == bootID(),
-		Kept: e.Kept,
+		Kept: e.Kept, Earlier: e.Earlier != nil,
 	}, true, nil
 }
 
@@ -151,26 +123,48 @@ func (j *Journal) read() (e entry, pending bool, err error) {
 }
 
 // Begin writes the state and has it on disk when it returns; only then may
-// anything be changed. It refuses while an earlier state is pending.
+// anything be changed. It refuses while the state of a change that broke off is
+// pending. What an earlier change left to be undone ([Journal.Keep]) stays beneath
+// the new state; it is refused if that holds a GPU which s does not.
 func (j *Journal) Begin(s State) error {
-	if _, pending, err := j.Pending(); err != nil {
-		return fmt.Errorf("begin journal: %w", err)
-	} else if pending {
-		return fmt.Errorf("begin journal: %s holds the state of an earlier run that was not restored; evabench gpu restore puts it back", j.path())
+	e, pending, err := j.read()
+	switch {
+	case err != nil:
+	case pending && !e.Kept:
+		err = fmt.Errorf("%s holds the state of an earlier run that was not restored; evabench gpu restore puts it back", j.path())
+	case pending:
+		err = e.covered(s)
 	}
-	e := entry{Version: journalVersion, holder: thisProcess(), State: s}
-	// The trace first: were it cut off here, nothing would be pending.
-	if err := j.beginTrace(e.holder); err != nil {
+	if err != nil {
 		return fmt.Errorf("begin journal: %w", err)
 	}
-	if err := j.write(e); err != nil {
+	begun := entry{Version: journalVersion, holder: thisProcess(), State: s}
+	if pending {
+		begun.Earlier = &e
+	}
+	// The trace first: were it cut off here, nothing new would be pending.
+	if err := j.beginTrace(begun.holder); err != nil {
+		return fmt.Errorf("begin journal: %w", err)
+	}
+	if err := j.write(begun); err != nil {
 		return fmt.Errorf("begin journal: %w", err)
 	}
 	return nil
 }
 
-// Keep marks the pending state as that of a change which is to stay until somebody
-// asks for a restore, and has that on disk when it returns.
+// covered gives an error if a kept entry holds a GPU that s does not.
+func (e entry) covered(s State) error {
+	for _, g := range e.State.GPUs {
+		if !s.has(g.UUID) {
+			return fmt.Errorf("%q changed %s (%s) too, which is not named now; put it back first with evabench gpu restore, or name it too", e.Command, g.label(), g.UUID)
+		}
+	}
+	return nil
+}
+
+// Keep marks the pending change as one that is to stay until somebody asks for a
+// restore, and has that on disk when it returns. What is then to be restored is how
+// each GPU was before the first of the changes that were kept.
 func (j *Journal) Keep() error {
 	e, pending, err := j.read()
 	if err == nil && !pending {
@@ -178,12 +172,37 @@ func (j *Journal) Keep() error {
 	}
 	if err == nil {
 		e.Kept = true
+		if e.Earlier != nil {
+			e.State, e.Earlier = e.Earlier.State.and(e.State), nil
+		}
 		err = j.write(e)
 	}
 	if err != nil {
 		return fmt.Errorf("keep in journal: %w", err)
 	}
 	return nil
+}
+
+// and gives s with the GPUs of another state that s has not, and their daemons.
+func (s State) and(other State) State {
+	all := s
+	all.GPUs, all.MPS = slices.Clone(s.GPUs), slices.Clone(s.MPS)
+	for _, g := range other.GPUs {
+		if !s.has(g.UUID) {
+			all.GPUs = append(all.GPUs, g)
+		}
+	}
+	for _, d := range other.MPS {
+		if g, known := other.Owner(d.Device); known && !s.has(g.UUID) {
+			all.MPS = append(all.MPS, d)
+		}
+	}
+	return all
+}
+
+// has reports whether the state holds a GPU.
+func (s State) has(uuid string) bool {
+	return slices.ContainsFunc(s.GPUs, func(g GPU) bool { return g.UUID == uuid })
 }
 
 // write puts an entry in the place of an earlier one, on disk.
@@ -198,10 +217,35 @@ func (j *Journal) write(e entry) error {
 	return j.syncDir()
 }
 
-// End removes the state, after it was restored.
+// End removes the state, after it was restored. What an earlier change left to be
+// undone is pending then.
 func (j *Journal) End() error {
-	if err := os.Remove(j.path()); err != nil {
+	e, _, err := j.read()
+	switch {
+	case err != nil:
+	case e.Earlier != nil:
+		err = j.write(*e.Earlier)
+	default:
+		err = j.remove()
+	}
+	if err != nil {
 		return fmt.Errorf("end journal: %w", err)
+	}
+	return nil
+}
+
+// Forget removes all that is pending, also what was kept: the GPUs as they are now
+// are the new normal, and nothing will undo it.
+func (j *Journal) Forget() error {
+	if err := j.remove(); err != nil {
+		return fmt.Errorf("forget in journal: %w", err)
+	}
+	return nil
+}
+
+func (j *Journal) remove() error {
+	if err := os.Remove(j.path()); err != nil {
+		return err
 	}
 	return j.syncDir()
 }

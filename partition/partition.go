@@ -21,8 +21,10 @@ type Backend interface {
 	Inspect(ctx context.Context, gpus []string) (State, error)
 	// Apply carries out a plan, reads the result back, compares it with the
 	// layout and gives the devices, by GPU index and then by placement. It
-	// refuses if the GPUs changed since the plan was made. On an error the
-	// server may be half changed: Restore puts it back.
+	// refuses if the GPUs changed since the plan was made. An error wraps
+	// [ErrNothingChanged] if it refused before its first change: then Restore
+	// must not be called, as it would undo what others made since the plan. On
+	// any other error the server may be half changed: Restore puts it back.
 	Apply(ctx context.Context, p Plan) ([]device.Device, error)
 	// Restore brings the GPUs back to a state that Inspect gave, from whatever
 	// state they are in, and verifies it by [State.Differences]. Instances
@@ -34,9 +36,11 @@ type Backend interface {
 // Apply or Restore; f is called from within them, by one goroutine at a time.
 type Traced interface{ Trace(f func(Event)) }
 
-// An Event is one change that was tried, for the journal.
+// An Event is one change that was tried, for the journal: one that is Begun is
+// told before the change, and one that is not tells its outcome.
 type Event struct {
-	At     time.Time     `json:"at"`               // when it ended
+	At     time.Time     `json:"at"`               // when it began, or ended
+	Begun  bool          `json:"begun,omitempty"`  // the outcome is not known yet
 	Doing  string        `json:"doing"`            // "apply" or "restore"
 	Step   string        `json:"step"`             // as [Step.String]
 	GPU    string        `json:"gpu,omitempty"`    // UUID
@@ -62,6 +66,10 @@ type Clients struct {
 	// NVML's word or the daemon's.
 	MPS []int `json:"mps"`
 }
+
+// ErrNothingChanged is what Apply's error wraps if it refused before its first
+// change.
+var ErrNothingChanged = errors.New("nothing was changed")
 
 // ErrUnknownGPU is what Inspect's error wraps if a name names no GPU here.
 var ErrUnknownGPU = errors.New("there is no GPU")

@@ -17,6 +17,24 @@ type State struct {
 	MPS []Daemon `json:"mps,omitempty"`
 	// Owners are programs that manage the GPUs of this host by themselves.
 	Owners []Owner `json:"owners,omitempty"`
+	// Blind tells why processes of the host cannot be seen, such as an own PID
+	// namespace; empty if they can.
+	Blind string `json:"blind,omitempty"`
+}
+
+// Idle gives a copy without what stands in the way of a change now but says
+// nothing of where a layout may go: processes, holders, daemons, owners, blindness,
+// displays, virtual machines, compute modes, and changes that wait for a reset.
+func (s State) Idle() State {
+	idle := State{System: s.System}
+	for _, g := range s.GPUs {
+		g.Processes, g.Holders = nil, nil
+		g.DisplayActive, g.Virtualization, g.ComputeMode = nil, "", ""
+		g.MIG.Pending, g.ECCPending = g.MIG.Current, g.ECC
+		g.PowerLimitWatts = g.PowerDefaultWatts
+		idle.GPUs = append(idle.GPUs, g)
+	}
+	return idle
 }
 
 // A System is the software that manages the GPUs. Empty means unknown.
@@ -36,9 +54,12 @@ type GPU struct {
 	SMs         int    `json:"sms"` // with MIG off; 0 if unknown
 	MIG         Mode   `json:"mig"`
 	// Profiles is what the card can make, empty without MIG.
-	Profiles  []Profile  `json:"profiles,omitempty"`
-	Instances []Instance `json:"instances,omitempty"` // by placement start
-	Processes []Process  `json:"processes,omitempty"`
+	Profiles []Profile `json:"profiles,omitempty"`
+	// NoProfiles tells why the profiles could not be read, though there may be
+	// some; empty if they were read.
+	NoProfiles string     `json:"no_profiles,omitempty"`
+	Instances  []Instance `json:"instances,omitempty"` // by placement start
+	Processes  []Process  `json:"processes,omitempty"`
 	// Holders are processes that have the GPU's device file open and are none of
 	// the Processes: monitors, persistence daemons, X servers.
 	Holders []Holder `json:"holders,omitempty"`
@@ -52,6 +73,11 @@ type GPU struct {
 	DisplayActive     *bool  `json:"display_active,omitempty"`
 	Persistence       *bool  `json:"persistence,omitempty"`
 	ECC               *bool  `json:"ecc,omitempty"`
+	ECCPending        *bool  `json:"ecc_pending,omitempty"` // after a reset
+	// PowerLimitWatts is the power limit as set, PowerDefaultWatts that after a
+	// reset.
+	PowerLimitWatts   *float64 `json:"power_limit_watts,omitempty"`
+	PowerDefaultWatts *float64 `json:"power_default_watts,omitempty"`
 	// TimeSlice is the compute policy's: default, short, medium or long.
 	TimeSlice string `json:"time_slice,omitempty"`
 }
@@ -88,8 +114,8 @@ type Holder struct {
 // An Owner is a program that manages GPUs by itself: it would undo, or be
 // confused by, what others change.
 type Owner struct {
-	// Name is what people call it: "mig-manager", "dra-driver", "slurm",
-	// "vgpu-manager".
+	// Name is what people call it: "mig-manager", "dra-driver", "device-plugin",
+	// "slurm", "vgpu-manager".
 	Name string `json:"name"`
 	PID  int    `json:"pid,omitempty"`
 	Why  string `json:"why"` // what shows it
