@@ -24,8 +24,8 @@ import (
 // The cards are those of the table that [CardNames] names. What of their
 // profiles was never recorded from hardware stands in [Device].Assumed. Invented
 // for all of them, within what a card can have, are the PCI bus id, the minor
-// number (the index), persistence and ECC (both on); the texts of driver,
-// library and VBIOS say that they are simulated. A compute instance that takes a
+// number (the index), persistence and ECC (both on) and the power limit (300 W);
+// the texts of driver, library and VBIOS say that they are simulated. A compute instance that takes a
 // part of its GPU instance has that share of its SMs, which on cards other than
 // the Ampere ones is a guess.
 //

@@ -17,11 +17,27 @@ func (f *Fake) System() (System, error) {
 func (f *Fake) Devices() (devices []Device, err error) {
 	err = f.read(func(cards []*fakeCard) error {
 		for _, c := range cards {
+			if c.State.Lost {
+				devices = append(devices, Device{Index: c.Index, Minor: -1, Fault: ErrGPUIsLost})
+				continue
+			}
 			devices = append(devices, c.device())
 		}
 		return nil
 	})
 	return devices, err
+}
+
+// Mode tells the mode of a card.
+func (f *Fake) Mode(gpu string) (m MIGMode, err error) {
+	err = f.read(func(cards []*fakeCard) error {
+		c, err := findGPU(cards, gpu)
+		if err == nil {
+			m = c.device().MIG
+		}
+		return err
+	})
+	return m, err
 }
 
 // Memory tells what the processes entered use.

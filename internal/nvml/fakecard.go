@@ -124,6 +124,9 @@ func (i fakeInstance) valid(p Profile) error {
 	return nil
 }
 
+// fakePowerWatts is the default power limit of every simulated card.
+const fakePowerWatts = 300
+
 func (c *fakeCard) resets() bool { return c.card.ModeChange == "gpu-reset" }
 
 func (c *fakeCard) totalBytes() uint64 { return uint64(c.card.MemoryGB) << 30 }
@@ -137,6 +140,10 @@ func (c *fakeCard) device() Device {
 	d.MIG.Current, d.MIG.Pending = c.Mode.Current, c.Mode.Pending
 	d.PCI, d.VBIOS = fmt.Sprintf("00000000:%02X:00.0", c.Index+1), "simulated"
 	d.Persistence, d.ECC = &yes, &yes
+	pending := !c.State.ECCPendingOff
+	d.ECCPending = &pending
+	limit, usual := cmp.Or(c.State.PowerLimitWatts, fakePowerWatts), float64(fakePowerWatts)
+	d.PowerLimitWatts, d.PowerDefaultWatts = &limit, &usual
 	d.DisplayActive = &c.State.DisplayActive
 	d.ComputeMode = cmp.Or(c.State.ComputeMode, ComputeDefault)
 	d.Virtualization = cmp.Or(c.State.Virtualization, VirtualizationNone)
@@ -226,17 +233,18 @@ func (c *fakeCard) mediaLeft(profile string) bool {
 	return true
 }
 
-// findDevice gives the card and the memory in bytes of a GPU or MIG device.
+// findDevice gives the card and the memory in bytes of a GPU or MIG device. One of
+// a card that is lost is ErrGPUIsLost.
 func findDevice(cards []*fakeCard, uuid string) (*fakeCard, uint64, error) {
 	for _, c := range cards {
 		if c.UUID == uuid {
-			return c, c.totalBytes(), nil
+			return c, c.totalBytes(), c.lost()
 		}
 		for _, i := range c.Instances {
 			for _, k := range i.Compute {
 				if k.UUID == uuid {
 					p, err := c.profile(i.Profile)
-					return c, p.MemoryBytes, err
+					return c, p.MemoryBytes, cmp.Or(c.lost(), err)
 				}
 			}
 		}
@@ -244,7 +252,24 @@ func findDevice(cards []*fakeCard, uuid string) (*fakeCard, uint64, error) {
 	return nil, 0, ErrNotFound
 }
 
+func (c *fakeCard) lost() error {
+	if c.State.Lost {
+		return ErrGPUIsLost
+	}
+	return nil
+}
+
+// findGPU gives a card. One that is lost is ErrGPUIsLost.
 func findGPU(cards []*fakeCard, uuid string) (*fakeCard, error) {
+	c, err := findCardOf(cards, uuid)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.lost()
+}
+
+// findCardOf gives a card, lost or not.
+func findCardOf(cards []*fakeCard, uuid string) (*fakeCard, error) {
 	for _, c := range cards {
 		if c.UUID == uuid {
 			return c, nil

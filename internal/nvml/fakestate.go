@@ -4,7 +4,7 @@ import "fmt"
 
 // A FakeState is what a card can be found in and no call of the API brings
 // about. The zero value is a card as a server has it: no display, no
-// virtualization, compute mode default.
+// virtualization, compute mode default, ECC and the power limit as they come.
 type FakeState struct {
 	DisplayActive bool `json:"display_active,omitempty"`
 	// DisplayMode is a board that drives displays, as RTX PRO workstation cards
@@ -16,12 +16,19 @@ type FakeState struct {
 	// Held: something that no list of processes shows holds the GPU, so that
 	// each change of the MIG mode stays pending.
 	Held bool `json:"held,omitempty"`
+	// Lost: the GPU has dropped off the bus. It has no UUID any more, and each call
+	// for the one that it had, or for a device of it, gives ErrGPUIsLost.
+	Lost bool `json:"lost,omitempty"`
+	// ECCPendingOff: ECC is on and a reset will switch it off.
+	ECCPendingOff bool `json:"ecc_pending_off,omitempty"`
+	// PowerLimitWatts is a power limit that somebody set; 0: the default.
+	PowerLimitWatts float64 `json:"power_limit_watts,omitempty"`
 }
 
 // SetState puts a card in a state.
 func (f *Fake) SetState(gpu string, s FakeState) error {
 	return f.change(func(cards []*fakeCard) error {
-		c, err := findGPU(cards, gpu)
+		c, err := findCardOf(cards, gpu)
 		if err != nil {
 			return fmt.Errorf("set the state of simulated GPU %s: %w", gpu, err)
 		}
@@ -33,7 +40,7 @@ func (f *Fake) SetState(gpu string, s FakeState) error {
 // State tells the state of a card.
 func (f *Fake) State(gpu string) (s FakeState, err error) {
 	err = f.read(func(cards []*fakeCard) error {
-		c, err := findGPU(cards, gpu)
+		c, err := findCardOf(cards, gpu)
 		if err != nil {
 			return fmt.Errorf("read the state of simulated GPU %s: %w", gpu, err)
 		}

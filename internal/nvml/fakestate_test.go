@@ -288,3 +288,69 @@ func TestFakeComputePlaces(t *testing.T) {
 		}
 	}
 }
+
+// TestFakeLost: a card that dropped off the bus answers no call for it or for its
+// devices, as the driver would, and the others go on.
+func TestFakeLost(t *testing.T) {
+	f, gpu := newFake(t, pro6000, pro6000)
+	devices, err := f.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := devices[1]
+	f.SetMIGMode(gpu, true)
+	gi, err := f.CreateGPUInstance(gpu, 14, Placement{0, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ci, err := f.CreateComputeInstance(gpu, gi.ID, Placement{0, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustState(t, f, gpu, FakeState{Lost: true})
+	if devices, err = f.Devices(); err != nil || len(devices) != 2 {
+		t.Fatalf("Devices() = %+v, %v", devices, err)
+	}
+	if d := devices[0]; !errors.Is(d.Fault, ErrGPUIsLost) || d.UUID != "" || d.Index != 0 {
+		t.Errorf("the lost one is %+v", d)
+	}
+	if devices[1].Fault != nil || devices[1].UUID != other.UUID {
+		t.Errorf("the other is %+v", devices[1])
+	}
+	calls := map[string]error{}
+	_, calls["Mode"] = f.Mode(gpu)
+	_, calls["Memory"] = f.Memory(gpu)
+	_, calls["Memory of its MIG device"] = f.Memory(ci.UUID)
+	_, calls["Processes"] = f.Processes(gpu)
+	_, calls["Profiles"] = f.Profiles(gpu)
+	_, calls["Instances"] = f.Instances(gpu)
+	_, calls["CreateGPUInstance"] = f.CreateGPUInstance(gpu, 14, Placement{3, 3})
+	_, calls["CreateComputeInstance"] = f.CreateComputeInstance(gpu, gi.ID, Placement{1, 1})
+	calls["DestroyComputeInstance"] = f.DestroyComputeInstance(gpu, gi.ID, ci.ID)
+	calls["DestroyGPUInstance"] = f.DestroyGPUInstance(gpu, gi.ID)
+	_, calls["SetMIGMode"] = f.SetMIGMode(gpu, false)
+	for what, err := range calls {
+		if !errors.Is(err, ErrGPUIsLost) {
+			t.Errorf("%s of a lost card gave %v", what, err)
+		}
+	}
+	if mode, err := f.Mode(other.UUID); err != nil || mode.Current {
+		t.Errorf("Mode of the other = %+v, %v", mode, err)
+	}
+	mustState(t, f, gpu, FakeState{})
+	if list, err := f.Instances(gpu); err != nil || len(list) != 1 || len(list[0].Compute) != 1 {
+		t.Errorf("back on the bus it has %+v, %v", list, err)
+	}
+}
+
+// TestFakeSettings: ECC and the power limit as somebody set them.
+func TestFakeSettings(t *testing.T) {
+	f, gpu := newFake(t, pro6000)
+	if d := firstDevice(t, f); !*d.ECC || !*d.ECCPending || *d.PowerLimitWatts != *d.PowerDefaultWatts || *d.PowerDefaultWatts <= 0 {
+		t.Errorf("a card as it comes is %+v", d)
+	}
+	mustState(t, f, gpu, FakeState{ECCPendingOff: true, PowerLimitWatts: 150})
+	if d := firstDevice(t, f); !*d.ECC || *d.ECCPending || *d.PowerLimitWatts != 150 || *d.PowerDefaultWatts == 150 {
+		t.Errorf("a card with settings is %+v", d)
+	}
+}

@@ -24,8 +24,8 @@ func (l *Library) System() (s System, err error) {
 	return s, nil
 }
 
-// Devices asks each GPU in the order of indices. One that does not answer for
-// itself is an error, as layouts count on all.
+// Devices asks each GPU in the order of indices. The driver counts those too that
+// are lost, or that the caller may not talk to.
 func (l *Library) Devices() ([]Device, error) {
 	n, ret := l.lib.DeviceGetCount()
 	if ret != gonvml.SUCCESS {
@@ -35,11 +35,12 @@ func (l *Library) Devices() ([]Device, error) {
 	for i := range n {
 		dev, ret := l.lib.DeviceGetHandleByIndex(i)
 		if ret != gonvml.SUCCESS {
-			return nil, wrap(ret, "find GPU %d of %d", i, n)
+			devices = append(devices, Device{Index: i, Minor: -1, Fault: wrap(ret, "find GPU %d of %d", i, n)})
+			continue
 		}
 		d, err := l.device(dev, i)
 		if err != nil {
-			return nil, fmt.Errorf("read GPU %d: %w", i, err)
+			d = Device{Index: i, UUID: d.UUID, Minor: -1, Fault: fmt.Errorf("read GPU %d: %w", i, err)}
 		}
 		devices = append(devices, d)
 	}
@@ -52,7 +53,7 @@ func (l *Library) device(dev gonvml.Device, index int) (d Device, err error) {
 	d = Device{Index: index, Minor: -1}
 	var ret gonvml.Return
 	if d.UUID, ret = dev.GetUUID(); ret != gonvml.SUCCESS {
-		return d, wrap(ret, "UUID")
+		return Device{}, wrap(ret, "UUID")
 	}
 	if d.Name, ret = dev.GetName(); ret != gonvml.SUCCESS {
 		return d, wrap(ret, "name")
@@ -93,9 +94,11 @@ func (l *Library) settings(dev gonvml.Device, d *Device) {
 	}
 	d.Persistence = enabled(dev.GetPersistenceMode())
 	d.DisplayActive = enabled(dev.GetDisplayActive())
-	if now, _, ret := dev.GetEccMode(); ret == gonvml.SUCCESS {
-		d.ECC = enabled(now, ret)
+	if now, next, ret := dev.GetEccMode(); ret == gonvml.SUCCESS {
+		d.ECC, d.ECCPending = enabled(now, ret), enabled(next, ret)
 	}
+	d.PowerLimitWatts = watts(dev.GetPowerManagementLimit())
+	d.PowerDefaultWatts = watts(dev.GetPowerManagementDefaultLimit())
 	if v, ret := dev.GetVirtualizationMode(); ret == gonvml.SUCCESS {
 		d.Virtualization = map[gonvml.GpuVirtualizationMode]Virtualization{
 			gonvml.GPU_VIRTUALIZATION_MODE_NONE:        VirtualizationNone,
@@ -115,6 +118,15 @@ func enabled(s gonvml.EnableState, ret gonvml.Return) *bool {
 	return &on
 }
 
+// watts turns mW into W, nil if they are not told.
+func watts(mw uint32, ret gonvml.Return) *float64 {
+	if ret != gonvml.SUCCESS {
+		return nil
+	}
+	w := float64(mw) / 1000
+	return &w
+}
+
 // sms counts SMs from the cores: NVML tells those alone. Cores of an SM by
 // compute capability: CUDA C++ Programming Guide, Compute Capabilities.
 func (l *Library) sms(dev gonvml.Device, major, minor int) int {
@@ -131,6 +143,16 @@ func (l *Library) sms(dev gonvml.Device, major, minor int) int {
 		return cores / 128
 	}
 	return 0
+}
+
+// Mode asks one GPU.
+func (l *Library) Mode(gpu string) (MIGMode, error) {
+	dev, ret := l.handle(gpu)
+	if ret != Success {
+		return MIGMode{}, wrap(ret, "find %s", gpu)
+	}
+	mode, err := l.mode(dev)
+	return mode, wrapErr(err, "read %s", gpu)
 }
 
 // mode reads the MIG mode. A GPU or driver that does not know the question has

@@ -37,7 +37,7 @@ func (l *Library) Instances(gpu string) ([]GPUInstance, error) {
 			return nil, wrap(ret, "list the instances of %s with profile id %d", gpu, p.info.Id)
 		}
 		for _, h := range handles {
-			i, err := readGPUInstance(h)
+			i, err := l.readGPUInstance(h)
 			if err != nil {
 				return nil, wrapErr(err, "read an instance of %s with profile id %d", gpu, p.info.Id)
 			}
@@ -57,7 +57,7 @@ func wrapErr(err error, format string, args ...any) error {
 	return fmt.Errorf(format+": %w", append(args, err)...)
 }
 
-func readGPUInstance(h gonvml.GpuInstance) (GPUInstance, error) {
+func (l *Library) readGPUInstance(h gonvml.GpuInstance) (GPUInstance, error) {
 	info, ret := h.GetInfo()
 	if ret != gonvml.SUCCESS {
 		return GPUInstance{}, wrap(ret, "GPU instance")
@@ -84,12 +84,30 @@ func readGPUInstance(h gonvml.GpuInstance) (GPUInstance, error) {
 				return GPUInstance{}, wrapErr(err, "compute instance of GPU instance %d", i.ID)
 			}
 			if !slices.ContainsFunc(i.Compute, func(other ComputeInstance) bool { return other.ID == k.ID }) {
+				k.Special = l.special(h, infos, p)
 				i.Compute = append(i.Compute, k)
 			}
 		}
 	}
 	slices.SortFunc(i.Compute, func(a, b ComputeInstance) int { return cmp.Compare(a.Placement.Start, b.Placement.Start) })
 	return i, nil
+}
+
+// special tells whether another profile of so many slices comes before p and has
+// places in the instance: nvml.h has 1_SLICE and 1_SLICE_REV1, 7_SLICE and 7_SLICE_NVL.
+//
+// Note: a profile that is listed may still be none of this instance, and then the
+// driver tells no places for it; a driver without the call is not suspected.
+func (l *Library) special(gi gonvml.GpuInstance, infos []gonvml.ComputeInstanceProfileInfo, p gonvml.ComputeInstanceProfileInfo) string {
+	k := slices.IndexFunc(infos, func(o gonvml.ComputeInstanceProfileInfo) bool { return o.SliceCount == p.SliceCount })
+	first := infos[k]
+	if first.Id == p.Id || !l.has("nvmlGpuInstanceGetComputeInstancePossiblePlacements") {
+		return ""
+	}
+	if places, ret := gi.GetComputeInstancePossiblePlacements(&first); ret != gonvml.SUCCESS || len(places) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("it is of the compute profile with id %d, and one of %d slices is made of that with id %d", p.Id, p.SliceCount, first.Id)
 }
 
 // readComputeInstance reads a compute instance of a profile, which tells its
@@ -102,7 +120,7 @@ func readComputeInstance(c gonvml.ComputeInstance, p gonvml.ComputeInstanceProfi
 	}
 	uuid, ret := info.Device.GetUUID()
 	return ComputeInstance{
-		ID: int(info.Id), UUID: uuid, SMs: int(p.MultiprocessorCount),
+		ID: int(info.Id), UUID: uuid, SMs: int(p.MultiprocessorCount), ProfileID: int(p.Id),
 		Placement: Placement{int(info.Placement.Start), int(p.SliceCount)},
 	}, wrap(ret, "read its UUID")
 }
@@ -127,7 +145,7 @@ func (l *Library) CreateGPUInstance(gpu string, profileID int, at Placement) (GP
 	if cret != gonvml.SUCCESS {
 		return GPUInstance{}, wrap(cret, "create an instance of profile id %d at %v on %s", profileID, at, gpu)
 	}
-	i, err := readGPUInstance(made)
+	i, err := l.readGPUInstance(made)
 	if err == nil && (i.Placement != at || i.ProfileID != profileID) {
 		err = fmt.Errorf("it has profile id %d at %v, not %d at %v: %w", i.ProfileID, i.Placement, profileID, at, ErrUnknown)
 	}

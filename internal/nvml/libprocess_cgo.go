@@ -4,6 +4,7 @@ package nvml
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -32,22 +33,58 @@ func (l *Library) Processes(uuid string) ([]Process, error) {
 	if ret != Success {
 		return nil, wrap(ret, "find %s", uuid)
 	}
-	var inside []migDevice
-	if !strings.HasPrefix(uuid, "MIG-") {
-		var err error
-		if inside, err = l.migDevices(dev); err != nil {
-			return nil, wrapErr(err, "find the MIG devices of %s", uuid)
-		}
+	if strings.HasPrefix(uuid, "MIG-") {
+		return l.migProcesses(dev, uuid)
+	}
+	inside, err := l.migDevices(dev)
+	if err != nil {
+		return nil, wrapErr(err, "find the MIG devices of %s", uuid)
 	}
 	found := make(map[processKey]Process)
 	if err := l.lists(dev, uuid, inside, found); err != nil {
 		return nil, wrapErr(err, "list the processes of %s", uuid)
 	}
 	for _, m := range inside {
-		if err := l.lists(m.handle, m.uuid, nil, found); err != nil {
+		err := l.lists(m.handle, m.uuid, nil, found)
+		if err != nil && !(errors.Is(err, ErrNotSupported) && isHost(dev)) {
 			return nil, wrapErr(err, "list the processes of %s", m.uuid)
 		}
 	}
+	return sorted(found), nil
+}
+
+// isHost reports whether a GPU is shared out to virtual machines. With MIG on it then
+// has no lists of single instances, only its own, which names the instance of each
+// process (nvml.h, nvmlDeviceGetComputeRunningProcesses).
+func isHost(dev gonvml.Device) bool {
+	mode, ret := dev.GetVirtualizationMode()
+	return ret == gonvml.SUCCESS && (mode == gonvml.GPU_VIRTUALIZATION_MODE_HOST_VGPU || mode == gonvml.GPU_VIRTUALIZATION_MODE_HOST_VSGA)
+}
+
+// migProcesses lists the processes of a MIG device, from the GPU's list where it has
+// none.
+func (l *Library) migProcesses(dev gonvml.Device, uuid string) ([]Process, error) {
+	found := make(map[processKey]Process)
+	err := l.lists(dev, uuid, nil, found)
+	if errors.Is(err, ErrNotSupported) {
+		gpu, ret := dev.GetDeviceHandleFromMigDeviceHandle()
+		if ret != gonvml.SUCCESS {
+			return nil, wrap(ret, "find the GPU of %s", uuid)
+		}
+		if isHost(gpu) {
+			whole, ret := gpu.GetUUID()
+			if ret != gonvml.SUCCESS {
+				return nil, wrap(ret, "find the GPU of %s", uuid)
+			}
+			all, err := l.Processes(whole)
+			return slices.DeleteFunc(all, func(p Process) bool { return p.Device != uuid }), err
+		}
+	}
+	return sorted(found), wrapErr(err, "list the processes of %s", uuid)
+}
+
+// sorted lists processes by pid.
+func sorted(found map[processKey]Process) []Process {
 	processes := make([]Process, 0, len(found))
 	for _, p := range found {
 		processes = append(processes, p)
@@ -55,7 +92,7 @@ func (l *Library) Processes(uuid string) ([]Process, error) {
 	slices.SortFunc(processes, func(a, b Process) int {
 		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.Device, b.Device))
 	})
-	return processes, nil
+	return processes
 }
 
 type processKey struct {

@@ -67,12 +67,50 @@ func (l *Library) has(symbol string) bool {
 
 // handle looks up a GPU or MIG device. A UUID that is none, or of an instance
 // that is gone, is ErrNotFound.
+//
+// Note: the driver's search may touch other GPUs on its way and fail for one that is
+// lost (NVML API reference, nvmlDeviceGetHandleByUUID: "if any GPU has fallen off the
+// bus"). So after another failure each GPU that can be read is asked for its UUID.
 func (l *Library) handle(uuid string) (gonvml.Device, Return) {
 	dev, ret := l.lib.DeviceGetHandleByUUID(uuid)
-	if ret == gonvml.ERROR_INVALID_ARGUMENT {
-		ret = gonvml.ERROR_NOT_FOUND
+	switch ret {
+	case gonvml.SUCCESS:
+		return dev, Success
+	case gonvml.ERROR_INVALID_ARGUMENT, gonvml.ERROR_NOT_FOUND:
+		return nil, ErrNotFound
 	}
-	return dev, Return(ret)
+	n, counted := l.lib.DeviceGetCount()
+	if counted != gonvml.SUCCESS {
+		return nil, Return(ret)
+	}
+	for i := range n {
+		if dev, found := l.lib.DeviceGetHandleByIndex(i); found == gonvml.SUCCESS {
+			if h, ok := l.among(dev, uuid); ok {
+				return h, Success
+			}
+		}
+	}
+	return nil, Return(ret)
+}
+
+// among finds a device that is a GPU or is on it.
+func (l *Library) among(dev gonvml.Device, uuid string) (gonvml.Device, bool) {
+	if own, ret := dev.GetUUID(); ret == gonvml.SUCCESS && own == uuid {
+		return dev, true
+	}
+	if !strings.HasPrefix(uuid, "MIG-") {
+		return nil, false
+	}
+	inside, err := l.migDevices(dev)
+	if err != nil {
+		return nil, false
+	}
+	for _, m := range inside {
+		if m.uuid == uuid {
+			return m.handle, true
+		}
+	}
+	return nil, false
 }
 
 // wrap makes a return an error that says what was being done, nil for success.

@@ -63,11 +63,12 @@ func TestLibraryDevices(t *testing.T) {
 		t.Fatalf("Devices() = %v, %v; want 2", devices, err)
 	}
 	yes, no := true, false
+	limit, usual := 250.5, 400.0
 	want := Device{
 		UUID: r.gpu, Name: "Mock NVIDIA A100-SXM4-40GB", SMs: 108, Memory: Memory{TotalBytes: 40960 << 20},
 		MIG: MIGMode{Supported: true, Resets: true}, PCI: "00000000:07:00.0", PCIDevice: 0x20B010DE, VBIOS: "92.00.19.00.01",
-		ComputeCapability: "8.0", ComputeMode: ComputeDefault, Persistence: &yes, ECC: &yes, DisplayActive: &no,
-		Virtualization: VirtualizationNone,
+		ComputeCapability: "8.0", ComputeMode: ComputeDefault, Persistence: &yes, ECC: &yes, ECCPending: &no, DisplayActive: &no,
+		Virtualization: VirtualizationNone, PowerLimitWatts: &limit, PowerDefaultWatts: &usual,
 	}
 	if !reflect.DeepEqual(devices[0], want) {
 		t.Errorf("device 0 is\n%+v, want\n%+v", devices[0], want)
@@ -82,8 +83,12 @@ func TestLibraryDevices(t *testing.T) {
 	}
 	r.first.GetMinorNumberFunc = func() (int, gonvml.Return) { return 0, gonvml.ERROR_NO_PERMISSION }
 	r.first.GetMigModeFunc = func() (int, int, gonvml.Return) { return 0, 0, gonvml.ERROR_NOT_SUPPORTED }
+	r.first.GetPowerManagementLimitFunc = func() (uint32, gonvml.Return) { return 7, gonvml.ERROR_NOT_SUPPORTED }
 	r.missing["nvmlDeviceGetNumGpuCores"] = true
 	devices, err = r.Devices()
+	if devices[0].PowerLimitWatts != nil {
+		t.Errorf("a power limit that is not told is %g W, want it unknown", *devices[0].PowerLimitWatts)
+	}
 	if err != nil || devices[0].DisplayActive != nil || devices[0].Minor != -1 || devices[0].MIG != (MIGMode{}) || devices[0].SMs != 0 {
 		t.Errorf("Devices() = %+v, %v; want display, minor and SMs unknown, no MIG", devices, err)
 	}
@@ -91,8 +96,9 @@ func TestLibraryDevices(t *testing.T) {
 		t.Errorf("Profiles() without MIG = %v, want %v", err, ErrNotSupported)
 	}
 	r.first.GetMigModeFunc = func() (int, int, gonvml.Return) { return 0, 0, gonvml.ERROR_GPU_IS_LOST }
-	if _, err := r.Devices(); !errors.Is(err, ErrGPUIsLost) || !strings.Contains(err.Error(), "GPU 0") {
-		t.Errorf("Devices() with a lost GPU = %v", err)
+	devices, err = r.Devices()
+	if fault := devices[0].Fault; err != nil || len(devices) != 2 || !errors.Is(fault, ErrGPUIsLost) || !strings.Contains(fault.Error(), "GPU 0") || devices[0].UUID != r.gpu || devices[0].Name != "" {
+		t.Errorf("Devices() with a GPU that was lost meanwhile = %+v, %v; want its UUID and the fault", devices[0], err)
 	}
 	if _, err := r.Memory("GPU-none"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Memory of an unknown UUID = %v, want %v", err, ErrNotFound)

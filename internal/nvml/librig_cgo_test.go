@@ -79,6 +79,8 @@ func (r *libraryRig) complete(d *server.Device) {
 	d.GetEccModeFunc = func() (gonvml.EnableState, gonvml.EnableState, gonvml.Return) {
 		return gonvml.FEATURE_ENABLED, gonvml.FEATURE_DISABLED, gonvml.SUCCESS
 	}
+	d.GetPowerManagementLimitFunc = func() (uint32, gonvml.Return) { return 250500, gonvml.SUCCESS }
+	d.GetPowerManagementDefaultLimitFunc = func() (uint32, gonvml.Return) { return 400000, gonvml.SUCCESS }
 	d.GetVirtualizationModeFunc = func() (gonvml.GpuVirtualizationMode, gonvml.Return) {
 		return gonvml.GPU_VIRTUALIZATION_MODE_NONE, gonvml.SUCCESS
 	}

@@ -19,8 +19,11 @@ type API interface {
 type Reader interface {
 	// System tells the versions of what answers.
 	System() (System, error)
-	// Devices lists the GPUs by index.
+	// Devices lists the GPUs by index. One that cannot be read stands there with
+	// its index and why, see [Device.Fault], and hides no other.
 	Devices() ([]Device, error)
+	// Mode reads the MIG mode of one GPU, and no other.
+	Mode(gpu string) (MIGMode, error)
 	// Memory tells the memory of a GPU or of a MIG device.
 	Memory(uuid string) (Memory, error)
 	// Processes lists the processes of a GPU, those inside its MIG devices
@@ -46,8 +49,9 @@ type InstanceChanger interface {
 	// CreateGPUInstance makes a GPU instance of a profile id at a placement.
 	// ErrInsufficientResources also means that the place is taken.
 	CreateGPUInstance(gpu string, profileID int, at Placement) (GPUInstance, error)
-	// CreateComputeInstance makes a compute instance inside GPU instance gi;
-	// at counts compute slices within that instance.
+	// CreateComputeInstance makes a compute instance inside GPU instance gi, of the
+	// first profile of so many slices that the instance can have; at counts compute
+	// slices within it.
 	CreateComputeInstance(gpu string, gi int, at Placement) (ComputeInstance, error)
 	// DestroyComputeInstance gives ErrInUse while a process is inside.
 	DestroyComputeInstance(gpu string, gi, ci int) error
@@ -59,7 +63,7 @@ type InstanceChanger interface {
 type ModeChanger interface {
 	// SetMIGMode asks for a mode and gives the activation status and, apart
 	// from it, the return of the call. The mode has changed only if both are
-	// Success and Devices then shows it as current and pending: an activation
+	// Success and Mode then shows it as current and pending: an activation
 	// of ErrInUse leaves the change pending on cards that reset for it.
 	SetMIGMode(gpu string, on bool) (activation, ret Return)
 }
@@ -76,7 +80,11 @@ type System struct {
 // A Device is a physical GPU. What NVML does not tell is empty, or nil.
 type Device struct {
 	Index int    // changes between boots; UUID does not
-	UUID  string // "GPU-…"
+	UUID  string // "GPU-…"; empty only with a Fault
+	// Fault is why the GPU cannot be read, such as [ErrGPUIsLost] or
+	// [ErrNoPermission]; nil if it can. With it only Index holds, and UUID if that
+	// is not empty.
+	Fault error
 	Name  string // product name
 	// SMs is the number of streaming multiprocessors with MIG off; 0 if unknown
 	// (NVML tells the cores of a GPU only, and profiles their SMs).
@@ -95,7 +103,12 @@ type Device struct {
 	ComputeMode       ComputeMode
 	Persistence       *bool
 	ECC               *bool // in force now
+	ECCPending        *bool // after the next reset
 	DisplayActive     *bool // a display is initialised on it
+	// PowerLimitWatts is the limit that was set and PowerDefaultWatts the card's
+	// own, both to mW; nil if unknown.
+	PowerLimitWatts   *float64
+	PowerDefaultWatts *float64
 	Virtualization    Virtualization
 }
 
@@ -187,6 +200,11 @@ type ComputeInstance struct {
 	Placement Placement // in compute slices
 	UUID      string    // "MIG-…"
 	SMs       int
+	// ProfileID is the driver's id of its profile, of no meaning elsewhere.
+	ProfileID int
+	// Special tells in words why one that CreateComputeInstance made in its place
+	// would be of another profile; empty if it would be of the same.
+	Special string
 }
 
 // MemorySlices is the number of memory slices of a card, in the units of a GPU

@@ -126,6 +126,11 @@ func (f *Faulty) System() (nvml.System, error) { return through(f, "System", f.a
 // Devices is the API's.
 func (f *Faulty) Devices() ([]nvml.Device, error) { return through(f, "Devices", f.api.Devices) }
 
+// Mode is the API's.
+func (f *Faulty) Mode(gpu string) (nvml.MIGMode, error) {
+	return through(f, "Mode", func() (nvml.MIGMode, error) { return f.api.Mode(gpu) })
+}
+
 // Memory is the API's.
 func (f *Faulty) Memory(uuid string) (nvml.Memory, error) {
 	return through(f, "Memory", func() (nvml.Memory, error) { return f.api.Memory(uuid) })
