@@ -10,7 +10,15 @@ import (
 // compose writes a Compose file with one MPS daemon for each device that has
 // one, a block for the workers of each device, the file of variables with the
 // devices' UUIDs, and a script that refreshes it.
-func (e *export) compose() {
+//
+// Note: restart: unless-stopped was tried. Docker then starts the containers at
+// boot with the UUIDs of the last one, before the layout stands. on-failure does
+// the same after a host that went down hard (moby/moby issue 47846).
+func (e *export) compose() error {
+	apply, err := e.applyCommand()
+	if err != nil {
+		return err
+	}
 	e.lack("the GPUs' instances: containers cannot make them; see the command in %s", e.composeName())
 	missing := 0
 	for _, u := range e.devices {
@@ -22,11 +30,18 @@ func (e *export) compose() {
 		e.lack("UUIDs of %d devices that do not stand now: their variables are empty until %s is run", missing, e.envScript())
 	}
 	e.undo = []string{"docker compose --env-file " + e.envName() + " -f " + e.composeName() + " down --volumes"}
+	up := "docker compose --env-file " + e.envName() + " -f " + e.composeName()
 	about := []string{
-		"After each boot, before docker compose up:",
-		"  " + e.applyCommand(),
-		"  ./" + e.envScript(),
-		"docker compose --env-file " + e.envName() + " -f " + e.composeName() + " --profile check up    # each device once, by nvidia-smi",
+		"After each boot, in this order:",
+		"  1. the layout, before anything starts on the GPUs: by hand",
+		"     " + apply,
+		"     or by a unit that stands before docker.service (it says Before=docker.service), made by",
+		fmt.Sprintf("     evabench gpu export '%s' --to systemd --gpus %s --name %s --out DIR", e.withoutMPS(), e.named(), e.Name),
+		"  2. ./" + e.envScript() + "    # UUIDs of MIG devices may be others now",
+		"  3. " + up + " --profile check up    # each device once, by nvidia-smi; then",
+		"     " + up + " up -d",
+		"Docker starts nothing of it by itself (restart: \"no\"): at boot that would be with the last boot's UUIDs.",
+		"Leave restart out for your workers, too.",
 		"Add your workers below services:, on the block of their device; see check-… there.",
 		"It needs the NVIDIA Container Toolkit and its runtime nvidia.",
 	}
@@ -55,6 +70,7 @@ func (e *export) compose() {
 	}
 	e.add(e.composeName(), 0o644, about, b.String())
 	e.variables()
+	return nil
 }
 
 func (e *export) composeName() string { return e.Name + "-compose.yaml" }
@@ -62,12 +78,16 @@ func (e *export) envName() string     { return e.Name + ".env" }
 func (e *export) envScript() string   { return e.Name + "-env.sh" }
 
 // applyCommand is the command that makes the layout, without its MPS daemons.
-func (e *export) applyCommand() string {
+func (e *export) applyCommand() (string, error) {
+	allow, err := e.needs(e.withoutMPS())
+	if err != nil {
+		return "", err
+	}
 	text := fmt.Sprintf("evabench gpu apply '%s' --gpus %s", e.withoutMPS(), e.named())
-	if allow, err := e.needs(e.withoutMPS()); err == nil && len(allow) > 0 {
+	if len(allow) > 0 {
 		text += " --allow " + strings.Join(allow, ",")
 	}
-	return text + " --yes --permanent --env-dir " + e.envDir()
+	return text + " --yes --permanent --env-dir " + e.envDir(), nil
 }
 
 // block is what the workers of a device have in common.
@@ -112,7 +132,8 @@ func (u unit) daemon() string {
     runtime: nvidia
     init: true
     ipc: shareable
-    restart: unless-stopped
+    # Workers of a daemon that ended must begin anew as well: up -d --force-recreate.
+    restart: "no"
     environment:
       NVIDIA_VISIBLE_DEVICES: %[2]s
       NVIDIA_DRIVER_CAPABILITIES: compute,utility

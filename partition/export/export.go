@@ -71,7 +71,7 @@ func Export(to Target, in Input) (files []File, warnings []string, err error) {
 	case Systemd:
 		err = e.systemd()
 	case DockerCompose:
-		e.compose()
+		err = e.compose()
 	case Kubernetes:
 		err = e.kubernetes()
 	}

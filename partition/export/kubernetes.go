@@ -23,7 +23,7 @@ func (e *export) kubernetes() error {
 	}
 	mig := slices.ContainsFunc(e.targets, func(t partition.Target) bool { return t.MIG })
 	if !mig && sharing == "" {
-		return fmt.Errorf("there is nothing to configure: nothing shares the GPUs (for time-slicing say --replicas), and MIG is turned off by: %s", labelOff)
+		return fmt.Errorf("there is nothing to configure: nothing shares the GPUs (for time-slicing say --replicas), and MIG is turned off by %s, which removes every instance on the node", labelOff)
 	}
 	var config string
 	strategy := "none"
@@ -34,10 +34,6 @@ func (e *export) kubernetes() error {
 		}
 		config, strategy = string(data), "mixed"
 		e.lacks = append(e.lacks, slices.DeleteFunc(warnings, func(w string) bool { return strings.HasPrefix(w, "sharing ") })...)
-		e.undo = append(e.undo, labelOff)
-	}
-	if sharing != "" {
-		e.undo = append(e.undo, "kubectl label node NODE nvidia.com/device-plugin.config-")
 	}
 	if mig {
 		e.migConfigMap(config)
@@ -148,30 +144,84 @@ func section(kind string, resources []string, replicas int) string {
 // configurations, of which nodes without a label use all-disabled.
 func (e *export) migConfigMap(config string) {
 	name := e.Name + "-mig-config"
-	config += "  # The operator's default, which this list must go on having.\n  \"all-disabled\":\n    - devices: all\n      mig-enabled: false\n"
+	config += "  # The operator's default, which this list must go on having. It removes every\n  # instance on a node.\n  \"all-disabled\":\n    - devices: all\n      mig-enabled: false\n"
+	e.undo = []string{
+		patch(`{"mig":{"strategy":"OLD_STRATEGY"},"migManager":{"config":{"name":"OLD_MIG_CONFIG_MAP"}}}`),
+		"What was empty is null there, without quotes.",
+		label("mig.config", "OLD_MIG_CONFIG"),
+		ifEmptyOff,
+		"Cordon the node and end the pods on its GPUs for that, too.",
+	}
 	e.add(name+".yaml", 0o644, []string{
+		note("mig.config", "OLD_MIG_CONFIG"),
+		notePolicy("OLD_STRATEGY", ".spec.mig.strategy"),
+		notePolicy("OLD_MIG_CONFIG_MAP", ".spec.migManager.config.name"),
+		"Note what these print; undo puts it back. Words in capitals are yours to fill in.",
+		"kubectl cordon NODE, and end the pods that use its GPUs: the MIG manager stops the operator's own pods only.",
 		"kubectl apply -f " + name + ".yaml",
-		fmt.Sprintf(`kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{"spec":{"mig":{"strategy":"mixed"},"migManager":{"config":{"name":"%s"}}}}'`, name),
-		"That is for the whole cluster: add the configurations that other nodes have in their label.",
-		"kubectl label node NODE nvidia.com/mig.config=" + e.Name + " --overwrite",
+		"The next command is for the whole cluster, whose other nodes lose the configurations that this file does",
+		"not have: add those that they have in their label nvidia.com/mig.config, from the map OLD_MIG_CONFIG_MAP.",
+		patch(fmt.Sprintf(`{"mig":{"strategy":"mixed"},"migManager":{"config":{"name":"%s"}}}`, name)),
+		label("mig.config", e.Name),
 		"kubectl get node NODE -L nvidia.com/mig.config.state    # until it says success",
-		"The MIG manager stops the pods that use the node's GPUs first. Devices are GPU indices of that node.",
+		"kubectl uncordon NODE",
+		"Devices are GPU indices of that node.",
 	}, configMap(name, "config.yaml", config))
 }
 
+// pluginConfigMap is for the device plugin. Where the layout needs MIG off and a
+// card could have it on, it says how.
 func (e *export) pluginConfigMap(strategy, sharing string) {
 	name := e.Name + "-device-plugin"
-	var first []string
-	if strategy == "none" && slices.ContainsFunc(e.State.GPUs, func(g partition.GPU) bool { return g.MIG.Supported }) {
-		first = []string{labelOff + "    # if MIG is on there"}
+	about := []string{
+		note("device-plugin.config", "OLD_PLUGIN_CONFIG"),
+		notePolicy("OLD_PLUGIN_CONFIG_MAP", ".spec.devicePlugin.config.name"),
 	}
-	e.add(name+".yaml", 0o644, append(first,
+	e.undo = []string{
+		patch(`{"devicePlugin":{"config":{"name":"OLD_PLUGIN_CONFIG_MAP"}}}`),
+		"What was empty is null there, without quotes.",
+		label("device-plugin.config", "OLD_PLUGIN_CONFIG"),
+		"kubectl label node NODE nvidia.com/device-plugin.config-    # instead, if OLD_PLUGIN_CONFIG was empty",
+	}
+	const noted = "Note what these print; undo puts it back. Words in capitals are yours to fill in."
+	if strategy == "none" && slices.ContainsFunc(e.State.GPUs, func(g partition.GPU) bool { return g.MIG.Supported }) {
+		about = append(about, note("mig.config", "OLD_MIG_CONFIG"), noted,
+			"Only if MIG is on there: kubectl cordon NODE, end the pods that use its GPUs, and after the next command kubectl uncordon NODE.",
+			labelOff+"    # removes every instance on the node")
+		e.undo = append(e.undo, label("mig.config", "OLD_MIG_CONFIG")+"    # if it was set to another value", ifEmptyOff)
+	} else {
+		about = append(about, noted)
+	}
+	e.add(name+".yaml", 0o644, append(about,
 		"kubectl apply -f "+name+".yaml",
-		fmt.Sprintf(`kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{"spec":{"devicePlugin":{"config":{"name":"%s"}}}}'`, name),
-		"That is for the whole cluster: add the keys that other nodes have in their label.",
-		"kubectl label node NODE nvidia.com/device-plugin.config="+e.Name+" --overwrite",
+		"The next command is for the whole cluster, whose other nodes lose the keys that this file does not have:",
+		"add those that they have in their label nvidia.com/device-plugin.config, from the map OLD_PLUGIN_CONFIG_MAP.",
+		patch(fmt.Sprintf(`{"devicePlugin":{"config":{"name":"%s"}}}`, name)),
+		label("device-plugin.config", e.Name),
 		"All GPUs of the node are shared alike.",
 	), configMap(name, e.Name, "version: v1\nflags:\n  migStrategy: "+strategy+"\n"+sharing))
+}
+
+// ifEmptyOff is what the operator itself does with a node without a label.
+const ifEmptyOff = labelOff + "    # instead, if OLD_MIG_CONFIG was empty: the operator's default, which removes every instance on the node"
+
+// note is the command that prints a label of the node, to be noted as a word.
+func note(key, as string) string {
+	return fmt.Sprintf(`kubectl get node NODE -o jsonpath='{.metadata.labels.nvidia\.com/%s}{"\n"}'    # %s`, strings.ReplaceAll(key, ".", `\.`), as)
+}
+
+// notePolicy is the command that prints a field of the operator's settings.
+func notePolicy(as, field string) string {
+	return fmt.Sprintf(`kubectl get clusterpolicies.nvidia.com/cluster-policy -o jsonpath='{%s}{"\n"}'    # %s`, field, as)
+}
+
+func label(key, value string) string {
+	return fmt.Sprintf("kubectl label node NODE nvidia.com/%s=%s --overwrite", key, value)
+}
+
+// patch is the command that changes the operator's settings.
+func patch(spec string) string {
+	return fmt.Sprintf(`kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{"spec":%s}'`, spec)
 }
 
 func configMap(name, key, text string) string {

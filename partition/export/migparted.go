@@ -14,7 +14,10 @@ func (e *export) migParted() error {
 	}
 	file := e.Name + "-mig-parted.yaml"
 	e.lacks = append(warnings, e.afterBoot()...)
-	if e.undo = e.turnOff(); e.undo == nil {
+	if e.undo, err = e.turnOff(); err != nil {
+		return err
+	}
+	if e.undo == nil {
 		e.undo = []string{"MIG is off already; apply another configuration to turn it on"}
 	}
 	e.add(file, 0o644, []string{

@@ -3,6 +3,8 @@ package export
 import (
 	"fmt"
 	"strings"
+
+	"github.com/evabench/evabench/partition"
 )
 
 // systemd writes a unit that makes the layout at boot and holds its MPS daemons,
@@ -12,6 +14,12 @@ import (
 // the UUIDs of MIG devices in the file, which change; evabench looks them up when
 // it runs. With Type=oneshot and RemainAfterExit=yes the daemons that it leaves
 // belong to the unit's control group as long as the unit is active.
+//
+// Note: KillMode=control-group, systemd's default, was tried. A stop that refuses
+// because clients live is then followed by SIGTERM and SIGKILL to the daemons and
+// their servers, under those clients. With KillMode=process what ExecStop leaves
+// stays, and a restart goes on in spite of it; with control-group or mixed and
+// SendSIGKILL=no it would not. (systemd.kill(5).)
 func (e *export) systemd() error {
 	gpus, err := e.gpus()
 	if err != nil {
@@ -26,7 +34,15 @@ func (e *export) systemd() error {
 		e.lack("%s; the devices' .env files have the new ones", lack)
 	}
 	e.lack("what another program changes after boot: a restart of the unit sets it again")
-	e.undo = append([]string{"systemctl disable --now " + unit}, e.turnOff()...)
+	off, err := e.turnOff()
+	if err != nil {
+		return err
+	}
+	stop := "systemctl disable --now " + unit
+	if e.mps() {
+		stop += fmt.Sprintf("    # refused while MPS clients live: end them, then systemctl start %[1]s && systemctl stop %[1]s", unit)
+	}
+	e.undo = append([]string{stop}, off...)
 	about := []string{
 		"systemctl disable --now nvidia-mig-manager.service, if there is one: two programs must not set the same GPUs",
 		"copy to /etc/systemd/system/" + unit,
@@ -61,12 +77,16 @@ func (e *export) unit(gpus string, allow []string) string {
 	args = append(args, "--yes", "--permanent")
 	line("ExecStart=%s", command(append(args, "--env-dir", e.envDir())))
 	if e.mps() {
-		line("# Workers that require this unit have ended by now. The daemons are asked to")
-		line("# quit; the instances stay.")
-		line("ExecStop=%s", command([]string{e.Program, "gpu", "apply", e.withoutMPS().String(), "--gpus", gpus, "--allow", "mps", "--yes", "--permanent"}))
+		line("# A stop asks the daemons to quit and leaves the instances. Workers that require")
+		line("# this unit have ended by now. While other clients live it is refused, systemctl")
+		line("# status names them, and the daemons stay, also at a restart.")
+		line("ExecStop=%s", command([]string{e.Program, "gpu", "apply", e.withoutMPS().String(), "--gpus", gpus, "--allow", string(partition.AllowMPS), "--yes", "--permanent"}))
+		line("# No daemon is sent a signal: an MPS server killed with clients can hang the GPU.")
+		line("# A shutdown kills what is left all the same: end other clients before one.")
+	} else {
+		line("# Nothing is killed: a change of the GPUs that is cut short leaves them halfway.")
 	}
-	line("# Daemons that did not quit get SIGTERM, and SIGKILL after the timeout.")
-	line("KillMode=control-group\nTimeoutStartSec=600\nTimeoutStopSec=180")
+	line("KillMode=process\nSendSIGKILL=no\nTimeoutStartSec=600\nTimeoutStopSec=180")
 	line("# No PrivateTmp, no user: workers must see the daemons' pipes, and layouts need root.")
 	line("\n[Install]\nWantedBy=multi-user.target")
 	return b.String()

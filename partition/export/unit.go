@@ -122,16 +122,18 @@ func (e *export) needs(l partition.Layout) ([]string, error) {
 }
 
 // turnOff lists the command that turns MIG off again, if the layout turns it on.
-func (e *export) turnOff() []string {
+func (e *export) turnOff() ([]string, error) {
 	if !slices.ContainsFunc(e.targets, func(t partition.Target) bool { return t.MIG }) {
-		return nil
+		return nil, nil
 	}
 	off := partition.Layout{GPUs: []partition.GPULayout{{Index: partition.AllGPUs, Terms: []partition.Term{{Count: 1}}}}}
-	allow := []string{string(partition.AllowLayout)}
-	if more, err := e.needs(off); err == nil {
-		allow = append(allow, more...)
+	more, err := e.needs(off)
+	if err != nil {
+		return nil, err
 	}
-	return []string{fmt.Sprintf("evabench gpu apply off --gpus %s --allow %s --permanent", e.named(), strings.Join(allow, ","))}
+	allow := append([]string{string(partition.AllowLayout)}, more...)
+	return []string{fmt.Sprintf("evabench gpu apply off --gpus %s --allow %s --permanent    # removes every instance there; where another layout stood before, apply that one",
+		e.named(), strings.Join(allow, ","))}, nil
 }
 
 // named lists the GPUs by UUID, for commands that a person can still fill in.
