@@ -131,7 +131,7 @@ func checkRunning(t *testing.T, m *Machine, info results.Instance, gpu string) {
 		t.Errorf("memory %+v, %v; want nine tenths in use", memory, err)
 	}
 	processes, err := m.GPUs.Processes(gpu)
-	if err != nil || len(processes) != 1 || processes[0].PID != m.command.Process.Pid {
+	if err != nil || len(processes) != 1 || !ofServer(m.command.Process.Pid, processes[0].PID) {
 		t.Errorf("processes %v, %v", processes, err)
 	}
 }

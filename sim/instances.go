@@ -31,21 +31,20 @@ type startRequest struct {
 
 // A gpu is a device on which instances run.
 type gpu struct {
-	uuid        string
-	card        string // product name
-	device      *model.Device
-	memoryBytes uint64 // in use by instances
-	instances   int
-	plain       int // instances that are no clients of MPS
+	uuid      string
+	card      string // product name
+	device    *model.Device
+	instances int
 }
 
 // An instance is a running TorchServe or vLLM.
 type instance struct {
 	name        string
 	device      *gpu
+	process     *process
 	client      model.Client
 	mps         *mpsfake.Connection // nil without MPS
-	memoryBytes uint64
+	memoryBytes uint64              // of the device
 	gone        chan struct{}
 	listeners   []*listener
 	end         func() // takes it out of the World
@@ -73,17 +72,14 @@ func (s *server) launch(r startRequest) (info results.Instance, err error) {
 	if err != nil {
 		return info, err
 	}
-	i := &instance{name: r.Name, gone: make(chan struct{})}
+	i := &instance{name: r.Name, process: startProcess(), gone: make(chan struct{})}
 	if err := s.connect(i, r.Device, r.Env); err != nil {
-		return info, err
+		return info, errors.Join(err, i.disconnect())
 	}
 	if i.device, err = s.occupy(r.Device, d); err != nil {
 		return info, errors.Join(err, i.disconnect())
 	}
 	i.device.instances++
-	if i.mps == nil {
-		i.device.plain++
-	}
 	i.info = results.Instance{Service: r.Service, Name: r.Name, Device: r.Device}
 	switch r.Role {
 	case results.RoleVision:
@@ -250,29 +246,27 @@ func readParams(params map[string]string, into map[string]any) error {
 	return nil
 }
 
-// allocate takes device memory for an instance. To the driver this whole
-// process is one, which owns what its instances use together.
+// allocate takes device memory for an instance.
 func (s *server) allocate(i *instance, bytes uint64) error {
-	d := i.device
-	if err := s.enter(d, d.memoryBytes+bytes); err != nil {
-		if errors.Is(err, nvml.ErrInsufficientResources) {
-			m, merr := s.cardsFile.Memory(d.uuid)
-			return errors.Join(fmt.Errorf("CUDA out of memory: tried to allocate %s on %s, of which %s of %s are in use: %w",
-				parameters.GiB(bytes), d.uuid, parameters.GiB(m.UsedBytes), parameters.GiB(m.TotalBytes), err), merr)
-		}
+	err := s.enter(i, bytes)
+	if !errors.Is(err, nvml.ErrInsufficientResources) {
 		return err
 	}
-	d.memoryBytes += bytes
-	i.memoryBytes = bytes
-	return nil
+	d := i.device
+	m, merr := s.cardsFile.Memory(d.uuid)
+	return errors.Join(fmt.Errorf("CUDA out of memory: tried to allocate %s on %s, of which %s of %s are in use: %w",
+		parameters.GiB(bytes), d.uuid, parameters.GiB(m.UsedBytes), parameters.GiB(m.TotalBytes), err), merr)
 }
 
-// enter shows this process on a device, with the memory of its instances there: as
-// a client of MPS if all of them are.
-func (s *server) enter(d *gpu, bytes uint64) error {
+// enter shows an instance's process on its device, with so much memory in all.
+func (s *server) enter(i *instance, bytes uint64) error {
 	kind := nvml.ComputeProcess
-	if d.plain == 0 {
+	if i.mps != nil {
 		kind = nvml.MPSProcess
 	}
-	return s.cardsFile.AddProcessOf(nvml.Process{PID: os.Getpid(), Name: processName, Device: d.uuid, Kind: kind, UsedBytes: &bytes})
+	err := s.cardsFile.AddProcessOf(nvml.Process{PID: i.process.pid, Name: processName, Device: i.device.uuid, Kind: kind, UsedBytes: &bytes})
+	if err == nil {
+		i.memoryBytes = bytes
+	}
+	return err
 }

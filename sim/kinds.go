@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
@@ -29,6 +31,10 @@ type LauncherConfig struct {
 	// Scale is as in [BackendConfig]; without Server, it is the backend's and
 	// not told here.
 	Scale float64 `yaml:"scale" json:"scale"`
+	// WithoutMPS plays a mistake: instances are started without the pipe folder of
+	// their device, as by a start script of before the layout stood. They then run
+	// beside the device's MPS daemon, and say nothing.
+	WithoutMPS bool `yaml:"without_mps" json:"without_mps,omitempty"`
 }
 
 // BackendKind is the partition backend sim: the real backend's logic over the
@@ -118,14 +124,15 @@ func (h *Host) LauncherKind() kind.Kind[services.Launcher] {
 		case c.Scale != MinScale:
 			return nil, errors.New("launcher sim: a scale is told with its server: here, or at the backend for both")
 		}
-		return &launcher{host: h, server: c.Server, scale: c.Scale}, nil
+		return &launcher{host: h, server: c.Server, scale: c.Scale, withoutMPS: c.WithoutMPS}, nil
 	})
 }
 
 type launcher struct {
-	host   *Host
-	server string
-	scale  float64
+	host       *Host
+	server     string
+	scale      float64
+	withoutMPS bool
 }
 
 // Launch starts an instance; it answers at once when Launch returns.
@@ -138,9 +145,14 @@ func (l *launcher) Launch(ctx context.Context, i services.Instance) (services.Se
 	if err != nil {
 		return nil, err
 	}
+	env := i.Device.Env
+	if l.withoutMPS {
+		env = maps.Clone(env)
+		delete(env, mps.PipeVariable)
+	}
 	info, err := m.control.launch(ctx, startRequest{
 		Service: i.Service, Role: i.Role, Name: i.Name, Device: i.Device.UUID,
-		Env: i.Device.Env, Models: i.Models, Params: i.Params,
+		Env: env, Models: i.Models, Params: i.Params,
 	})
 	if err == nil {
 		return &service{machine: m, info: info}, nil

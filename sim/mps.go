@@ -34,7 +34,7 @@ func (s *server) connect(i *instance, uuid string, env map[string]string) error 
 	if !set {
 		return nil
 	}
-	c := mpsfake.Client{PID: os.Getpid(), UID: os.Geteuid(), Name: processName}
+	c := mpsfake.Client{PID: i.process.pid, UID: os.Geteuid(), Name: processName}
 	if text, set := env[mps.PercentVariable]; set {
 		percent, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(percent > 0 && percent <= 100) {
@@ -57,8 +57,10 @@ func (s *server) connect(i *instance, uuid string, env map[string]string) error 
 	return nil
 }
 
-// disconnect takes an instance from its daemon, if it has one.
+// disconnect ends an instance's process, and takes it from its daemon, if it has
+// one.
 func (i *instance) disconnect() error {
+	i.process.stop()
 	if i.mps == nil {
 		return nil
 	}

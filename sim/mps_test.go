@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -78,9 +79,8 @@ func TestInstanceIsClient(t *testing.T) {
 	if err := s.start("a", s.device.Env); err != nil {
 		t.Fatal(err)
 	}
-	us := []int{os.Getpid()}
-	if c := s.count(); !slices.Equal(c.MPS, us) || !slices.Equal(c.Processes, us) {
-		t.Errorf("clients %+v, want this process %v as client of MPS", c, us)
+	if c := s.count(); len(c.MPS) != 1 || !slices.Equal(c.Processes, c.MPS) || !ofServer(os.Getpid(), c.MPS[0]) {
+		t.Errorf("clients %+v, want one, of this server", c)
 	}
 	processes, err := s.gpus.API.Processes(s.device.UUID)
 	if err != nil || len(processes) != 1 || processes[0].Kind != nvml.MPSProcess {
@@ -109,9 +109,30 @@ func TestInstanceWithoutDaemonRunsWithoutMPS(t *testing.T) {
 	if err := s.start("a", env); err != nil {
 		t.Fatal(err)
 	}
-	if c := s.count(); len(c.MPS) != 0 || !slices.Equal(c.Processes, []int{os.Getpid()}) {
-		t.Errorf("%+v, want this process, and no client of MPS", c)
+	alone := s.count()
+	if len(alone.MPS) != 0 || len(alone.Processes) != 1 || !ofServer(os.Getpid(), alone.Processes[0]) {
+		t.Fatalf("%+v, want one process of this server, and no client of MPS", alone)
 	}
+	// Beside one that is a client, it is told from that.
+	if err := s.start("b", s.device.Env); err != nil {
+		t.Fatal(err)
+	}
+	both := s.count()
+	if len(both.MPS) != 1 || len(both.Processes) != 2 || slices.Contains(both.MPS, alone.Processes[0]) {
+		t.Errorf("%+v, want another process as client of MPS beside %d", both, alone.Processes[0])
+	}
+	if err := s.controlClient.stop(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.count(); len(c.MPS) != 0 || !slices.Equal(c.Processes, alone.Processes) {
+		t.Errorf("after the client's end: %+v, want %+v", c, alone)
+	}
+}
+
+// ofServer reports whether an instance's number is one of a server process's.
+func ofServer(server, number int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", server, number))
+	return err == nil
 }
 
 // A client gets no more memory than the daemon allows it.

@@ -275,9 +275,6 @@ func (s *server) release(i *instance) error {
 	}
 	d := i.device
 	d.instances--
-	if i.mps == nil {
-		d.plain--
-	}
 	err := s.driver.do(func(w *model.World) {
 		if i.end != nil {
 			i.end()
@@ -287,16 +284,12 @@ func (s *server) release(i *instance) error {
 			w.RemoveDevice(d.device)
 		}
 	})
-	d.memoryBytes -= i.memoryBytes
-	switch {
-	case d.instances == 0:
+	if d.instances == 0 {
 		delete(s.gpus, d.uuid)
-		// A process that never got memory is not in the file.
-		if e := s.cardsFile.RemoveProcess(d.uuid, os.Getpid()); !errors.Is(e, nvml.ErrNotFound) {
-			err = errors.Join(err, e)
-		}
-	default:
-		err = errors.Join(err, s.enter(d, d.memoryBytes))
+	}
+	// A process that never got memory is not in the file.
+	if e := s.cardsFile.RemoveProcess(d.uuid, i.process.pid); !errors.Is(e, nvml.ErrNotFound) {
+		err = errors.Join(err, e)
 	}
 	return errors.Join(err, i.disconnect())
 }

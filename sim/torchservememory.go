@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -20,14 +19,10 @@ func (s *server) resizer(i *instance) func(workers int, m *torchModel) error {
 			}
 		}
 		defer s.mu.Unlock()
-		d := i.device
-		more := int64(workers) * int64(m.workerBytes)
-		bytes := int64(d.memoryBytes) + more
-		if err := s.cardsFile.AddProcess(d.uuid, os.Getpid(), processName, uint64(bytes)); err != nil {
+		bytes := int64(i.memoryBytes) + int64(workers)*int64(m.workerBytes)
+		if err := s.enter(i, uint64(bytes)); err != nil {
 			return fmt.Errorf("CUDA out of memory: %d more workers of %s: %w", workers, m.name, err)
 		}
-		d.memoryBytes = uint64(bytes)
-		i.memoryBytes = uint64(int64(i.memoryBytes) + more)
 		return nil
 	}
 }

@@ -66,18 +66,26 @@ func (o *simOptions) rewrite(s *scenarios.Scenario) {
 			return nil
 		}}
 	}
+	onBackend := s.Server.Backend.Name == simKind
 	for i := range s.Services {
 		l := &s.Services[i].Launcher
-		switch {
-		case s.Server.Backend.Name == simKind && (o.server != "" || l.Name == simKind):
-			*l = kind.Spec{Name: simKind} // on the backend's server
-		case l.Name == simKind:
-			*l = kind.Spec{Name: simKind, Decode: func(into any) error {
-				c := into.(*sim.LauncherConfig)
-				c.Server, c.Scale = now.server, now.scale
-				return nil
-			}}
+		if l.Name != simKind && !(onBackend && o.server != "") {
+			continue
 		}
+		was := kind.Spec{Name: simKind}
+		if l.Name == simKind {
+			was = *l
+		}
+		*l = kind.Spec{Name: simKind, Decode: func(into any) error {
+			c := into.(*sim.LauncherConfig)
+			if err := decode(was, c); err != nil {
+				return err
+			}
+			if c.Server, c.Scale = now.server, now.scale; onBackend {
+				c.Server, c.Scale = "", sim.MinScale // the backend's
+			}
+			return nil
+		}}
 	}
 }
 

@@ -1,0 +1,6 @@
+package sim
+
+import "syscall"
+
+// threadID is the number of the calling thread.
+func threadID() int { return syscall.Gettid() }
