@@ -20,6 +20,10 @@ func (e *export) compose() error {
 		return err
 	}
 	e.lack("the GPUs' instances: containers cannot make them; see the command in %s", e.composeName())
+	off, err := e.turnOff()
+	if err != nil {
+		return err
+	}
 	missing := 0
 	for _, u := range e.devices {
 		if u.uuid == "" {
@@ -29,8 +33,33 @@ func (e *export) compose() error {
 	if missing > 0 {
 		e.lack("UUIDs of %d devices that do not stand now: their variables are empty until %s is run", missing, e.envScript())
 	}
-	e.undo = []string{"docker compose --env-file " + e.envName() + " -f " + e.composeName() + " down --volumes"}
 	up := "docker compose --env-file " + e.envName() + " -f " + e.composeName()
+	e.undo = append([]string{up + " down --volumes"}, off...)
+	var b strings.Builder
+	fmt.Fprintf(&b, "name: %s\n", e.Name)
+	for _, u := range e.devices {
+		b.WriteString(u.block())
+	}
+	b.WriteString("\nservices:\n")
+	volumes := ""
+	for _, u := range e.devices {
+		if u.sharing.IsMPS() {
+			b.WriteString(u.daemon())
+			volumes += fmt.Sprintf("  mps-%s:\n", u.slug())
+		}
+		fmt.Fprintf(&b, "  check-%[1]s:\n    <<: *%[1]s\n    image: ${EVABENCH_IMAGE:-ubuntu:24.04}\n    profiles: [check]\n    command: [nvidia-smi, -L]\n", u.slug())
+	}
+	if volumes != "" {
+		b.WriteString("\nvolumes:\n" + volumes)
+	}
+	e.add(e.composeName(), 0o644, e.composeUse(apply, up), b.String())
+	e.variables()
+	return nil
+}
+
+// composeUse tells how to use the file; apply makes the layout, and up is Docker's
+// command line without its verb.
+func (e *export) composeUse(apply, up string) []string {
 	about := []string{
 		"After each boot, in this order:",
 		"  1. the layout, before anything starts on the GPUs: by hand",
@@ -51,26 +80,7 @@ func (e *export) compose() error {
 			"They share /dev/shm with their daemon (ipc), and the GPUs keep compute mode default.",
 			"The daemons run here alone: do not apply the layout with (mps) on the host as well.")
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "name: %s\n", e.Name)
-	for _, u := range e.devices {
-		b.WriteString(u.block())
-	}
-	b.WriteString("\nservices:\n")
-	volumes := ""
-	for _, u := range e.devices {
-		if u.sharing.IsMPS() {
-			b.WriteString(u.daemon())
-			volumes += fmt.Sprintf("  mps-%s:\n", u.slug())
-		}
-		fmt.Fprintf(&b, "  check-%[1]s:\n    <<: *%[1]s\n    image: ${EVABENCH_IMAGE:-ubuntu:24.04}\n    profiles: [check]\n    command: [nvidia-smi, -L]\n", u.slug())
-	}
-	if volumes != "" {
-		b.WriteString("\nvolumes:\n" + volumes)
-	}
-	e.add(e.composeName(), 0o644, about, b.String())
-	e.variables()
-	return nil
+	return about
 }
 
 func (e *export) composeName() string { return e.Name + "-compose.yaml" }

@@ -126,18 +126,17 @@ func newExport(to Target, in Input) (*export, error) {
 	return e, nil
 }
 
-// fresh is the state without what runs on it, which says nothing of where a
-// layout may go; and with MIG as given and no instances, as after a boot, unless
-// mig is nil.
+// fresh is the state without what stands in the way of a change only now; and with
+// MIG as given and no instances, as after a boot, unless mig is nil.
 func fresh(s partition.State, mig *bool) partition.State {
-	out := partition.State{System: s.System}
-	for _, g := range s.GPUs {
-		g.Processes, g.Holders, g.DisplayActive, g.Virtualization = nil, nil, nil, ""
-		if mig != nil {
-			g.MIG.Current, g.Instances = *mig && g.MIG.Supported, nil
-		}
+	out := s.Idle()
+	if mig == nil {
+		return out
+	}
+	for i := range out.GPUs {
+		g := &out.GPUs[i]
+		g.MIG.Current, g.Instances = *mig && g.MIG.Supported, nil
 		g.MIG.Pending = g.MIG.Current
-		out.GPUs = append(out.GPUs, g)
 	}
 	return out
 }

@@ -375,35 +375,3 @@ func TestEnvScript(t *testing.T) {
 		t.Errorf("the variables are %q, %v; want %q", got, err, want)
 	}
 }
-
-// TestStanding: what stands already gives its UUIDs, each compute instance its
-// own, on the right GPU; what stands otherwise gives none.
-func TestStanding(t *testing.T) {
-	a, b := readCard(t, "a100-40gb"), readCard(t, "a30")
-	b.Index = 1
-	a.MIG.Current, a.MIG.Pending = true, true
-	a.Instances = []partition.Instance{
-		{Profile: "2g.10gb", Placement: partition.Placement{Start: 4, Size: 2}, Compute: []partition.Compute{
-			{UUID: "MIG-a", Placement: partition.Placement{Start: 0, Size: 1}}, {UUID: "MIG-b", Placement: partition.Placement{Start: 1, Size: 1}},
-		}},
-		{Profile: "1g.5gb", Placement: partition.Placement{Start: 0, Size: 1}, Compute: []partition.Compute{{UUID: "MIG-elsewhere", Placement: partition.Placement{Size: 1}}}},
-	}
-	l, err := partition.ParseLayout("gpu0: 4g.20gb+2g.10gb/2x1c+1g.5gb; gpu1: off(mps)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, _, err := Export(DockerCompose, Input{Layout: l, State: partition.State{GPUs: []partition.GPU{a, b}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for line := range strings.Lines(string(files[1].Data)) {
-		if strings.HasPrefix(line, "DEVICE_") {
-			got = append(got, strings.TrimSpace(line))
-		}
-	}
-	want := []string{"DEVICE_GPU0_4G_20GB_0=", "DEVICE_GPU0_2G_10GB_4_1C_0=MIG-a", "DEVICE_GPU0_2G_10GB_4_1C_1=MIG-b", "DEVICE_GPU0_1G_5GB_6=", "DEVICE_GPU1=" + b.UUID}
-	if !slices.Equal(got, want) {
-		t.Errorf("the variables are %q, want %q", got, want)
-	}
-}

@@ -146,11 +146,12 @@ func (e *export) migConfigMap(config string) {
 	name := e.Name + "-mig-config"
 	config += "  # The operator's default, which this list must go on having. It removes every\n  # instance on a node.\n  \"all-disabled\":\n    - devices: all\n      mig-enabled: false\n"
 	e.undo = []string{
+		"kubectl cordon NODE, and end the pods that use its GPUs",
 		patch(`{"mig":{"strategy":"OLD_STRATEGY"},"migManager":{"config":{"name":"OLD_MIG_CONFIG_MAP"}}}`),
 		"What was empty is null there, without quotes.",
 		label("mig.config", "OLD_MIG_CONFIG"),
 		ifEmptyOff,
-		"Cordon the node and end the pods on its GPUs for that, too.",
+		"kubectl uncordon NODE    # when the state is success",
 	}
 	e.add(name+".yaml", 0o644, []string{
 		note("mig.config", "OLD_MIG_CONFIG"),
@@ -158,9 +159,9 @@ func (e *export) migConfigMap(config string) {
 		notePolicy("OLD_MIG_CONFIG_MAP", ".spec.migManager.config.name"),
 		"Note what these print; undo puts it back. Words in capitals are yours to fill in.",
 		"kubectl cordon NODE, and end the pods that use its GPUs: the MIG manager stops the operator's own pods only.",
+		"The next two commands are for the whole cluster, whose other nodes lose the configurations that this file",
+		"does not have: first add those that they have in their label nvidia.com/mig.config, from OLD_MIG_CONFIG_MAP.",
 		"kubectl apply -f " + name + ".yaml",
-		"The next command is for the whole cluster, whose other nodes lose the configurations that this file does",
-		"not have: add those that they have in their label nvidia.com/mig.config, from the map OLD_MIG_CONFIG_MAP.",
 		patch(fmt.Sprintf(`{"mig":{"strategy":"mixed"},"migManager":{"config":{"name":"%s"}}}`, name)),
 		label("mig.config", e.Name),
 		"kubectl get node NODE -L nvidia.com/mig.config.state    # until it says success",
@@ -188,14 +189,16 @@ func (e *export) pluginConfigMap(strategy, sharing string) {
 		about = append(about, note("mig.config", "OLD_MIG_CONFIG"), noted,
 			"Only if MIG is on there: kubectl cordon NODE, end the pods that use its GPUs, and after the next command kubectl uncordon NODE.",
 			labelOff+"    # removes every instance on the node")
-		e.undo = append(e.undo, label("mig.config", "OLD_MIG_CONFIG")+"    # if it was set to another value", ifEmptyOff)
+		e.undo = append(e.undo,
+			"If the label mig.config was changed: kubectl cordon NODE, end the pods that use its GPUs, and after this kubectl uncordon NODE:",
+			label("mig.config", "OLD_MIG_CONFIG"), ifEmptyOff)
 	} else {
 		about = append(about, noted)
 	}
 	e.add(name+".yaml", 0o644, append(about,
+		"The next two commands are for the whole cluster, whose other nodes lose the keys that this file does not",
+		"have: first add those that they have in their label nvidia.com/device-plugin.config, from OLD_PLUGIN_CONFIG_MAP.",
 		"kubectl apply -f "+name+".yaml",
-		"The next command is for the whole cluster, whose other nodes lose the keys that this file does not have:",
-		"add those that they have in their label nvidia.com/device-plugin.config, from the map OLD_PLUGIN_CONFIG_MAP.",
 		patch(fmt.Sprintf(`{"devicePlugin":{"config":{"name":"%s"}}}`, name)),
 		label("device-plugin.config", e.Name),
 		"All GPUs of the node are shared alike.",

@@ -26,7 +26,7 @@ func Write(name string, s partition.State, l partition.Layout) (data []byte, war
 	if !nameRE.MatchString(name) {
 		return nil, nil, fmt.Errorf("the configuration name %q is not letters, digits, dots, hyphens and underscores, at most 63 of them", name)
 	}
-	p, err := partition.MakePlan(idle(s), l)
+	p, err := partition.MakePlan(s.Idle(), l)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,18 +36,6 @@ func Write(name string, s partition.State, l partition.Layout) (data []byte, war
 		e.write(&b)
 	}
 	return []byte(b.String()), unsaid(s, p.Targets), nil
-}
-
-// idle is the state without what runs on it, which says nothing of where a
-// layout may go.
-func idle(s partition.State) partition.State {
-	out := partition.State{System: s.System}
-	for _, g := range s.GPUs {
-		g.Processes, g.Holders, g.DisplayActive, g.Virtualization = nil, nil, nil, ""
-		g.MIG.Pending = g.MIG.Current
-		out.GPUs = append(out.GPUs, g)
-	}
-	return out
 }
 
 // entries makes one entry for all GPUs of the same card with the same devices.
