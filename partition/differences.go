@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,11 +18,11 @@ func (s State) Owner(uuid string) (GPU, bool) {
 }
 
 // Differences tells in words how now differs from s in what a restore brings
-// back: the GPUs, their MIG modes, time slices and instances with placements, and
-// MPS daemons. Ids and UUIDs of instances, GPU indices, processes and the pids of
-// daemons are not compared, nor a time slice that s does not know, nor daemons of
-// others that came since: those are not ours to end. None means that now is s
-// again.
+// back: the GPUs, their MIG modes, time slices, compute modes, persistence and
+// instances with placements, and MPS daemons. Ids and UUIDs of instances, GPU
+// indices, processes and the pids of daemons are not compared, nor what s does not
+// know, nor daemons of others that came since: those are not ours to end. None means
+// that now is s again.
 func (s State) Differences(now State) []string {
 	var out []string
 	for _, want := range s.GPUs {
@@ -43,7 +44,8 @@ func (s State) Differences(now State) []string {
 
 func (g GPU) differences(now GPU) []string {
 	var out []string
-	if now.MIG != g.MIG {
+	// Not whether it is supported, and resets: a new driver may tell otherwise.
+	if now.MIG.Current != g.MIG.Current || now.MIG.Pending != g.MIG.Pending {
 		out = append(out, fmt.Sprintf("%s: MIG is %s, not %s", g.label(), now.MIG, g.MIG))
 	}
 	for _, i := range g.Instances {
@@ -56,14 +58,23 @@ func (g GPU) differences(now GPU) []string {
 			out = append(out, fmt.Sprintf("%s: %s is extra", g.label(), i))
 		}
 	}
-	if g.TimeSlice != "" && now.TimeSlice != g.TimeSlice {
-		is := now.TimeSlice
-		if is == "" {
-			is = "unknown"
+	compare := func(what, now, was string) {
+		if was != "" && now != was {
+			out = append(out, fmt.Sprintf("%s: %s is %s, not %s", g.label(), what, cmp.Or(now, "unknown"), was))
 		}
-		out = append(out, fmt.Sprintf("%s: the time slice is %s, not %s", g.label(), is, g.TimeSlice))
 	}
+	compare("the time slice", now.TimeSlice, g.TimeSlice)
+	compare("the compute mode", now.ComputeMode, g.ComputeMode)
+	compare("persistence", mayBeOn(now.Persistence), mayBeOn(g.Persistence))
 	return out
+}
+
+// mayBeOn writes a switch in words; empty if it is unknown.
+func mayBeOn(on *bool) string {
+	if on == nil {
+		return ""
+	}
+	return onOff(*on)
 }
 
 // Moved lists the devices of s that stand at the same place now but have another

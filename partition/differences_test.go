@@ -106,6 +106,69 @@ func TestDifferencesOfTimeSlices(t *testing.T) {
 	}
 }
 
+// TestDifferencesOfSettings: compute mode and persistence are compared where they
+// were known; whether MIG is supported and resets, which a driver update may tell
+// otherwise, is not.
+func TestDifferencesOfSettings(t *testing.T) {
+	yes, no := true, false
+	of := func(change func(*GPU)) State {
+		g := testGPU(0)
+		change(&g)
+		return State{GPUs: []GPU{g}}
+	}
+	mode := func(m string) State { return of(func(g *GPU) { g.ComputeMode = m }) }
+	persistent := func(p *bool) State { return of(func(g *GPU) { g.Persistence = p }) }
+	for _, tt := range []struct {
+		before, now State
+		want        string
+	}{
+		{mode("default"), mode("default"), ""},
+		{mode(""), mode("default"), ""},
+		{mode("default"), mode("prohibited"), "the compute mode is prohibited, not default"},
+		{mode("exclusive-process"), mode(""), "the compute mode is unknown, not exclusive-process"},
+		{persistent(&yes), persistent(&yes), ""},
+		{persistent(nil), persistent(&no), ""},
+		{persistent(&yes), persistent(&no), "persistence is off, not on"},
+		{persistent(&no), persistent(&yes), "persistence is on, not off"},
+		{persistent(&yes), persistent(nil), "persistence is unknown, not on"},
+		{mode(""), of(func(g *GPU) { g.MIG.Resets = true }), ""},
+		{mode(""), of(func(g *GPU) { g.MIG.Supported = false }), ""},
+		{mode(""), of(func(g *GPU) { g.MIG.Pending = true }), "MIG is off with a change to on pending, not off"},
+	} {
+		got := strings.Join(tt.before.Differences(tt.now), "; ")
+		if (tt.want == "") != (got == "") || !strings.HasSuffix(got, tt.want) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestIdle: nothing that stands in the way now is left, all that says where a layout
+// may go is, and the state itself stays as it was.
+func TestIdle(t *testing.T) {
+	yes, no, watts, most := true, false, 250.0, 400.0
+	g := testGPU(0).with("1g.24gb", 0)
+	g.MIG.Resets, g.NoProfiles = true, "why"
+	g.ECC, g.PowerDefaultWatts = &no, &most
+	want := g
+	want.ECCPending, want.PowerLimitWatts = &no, &most
+	g.MIG.Pending, g.ECCPending, g.PowerLimitWatts = false, &yes, &watts
+	g.ComputeMode, g.Virtualization, g.DisplayActive = "prohibited", "vgpu-host", &yes
+	g.Processes, g.Holders = []Process{{PID: 1}}, []Holder{{PID: 2}}
+	s := State{
+		System: System{Driver: "580", Simulated: true}, GPUs: []GPU{g}, Blind: "why",
+		MPS: []Daemon{{Device: "GPU-a"}}, Owners: []Owner{{Name: "slurm"}},
+	}
+	if got := (State{System: s.System, GPUs: []GPU{want}}); !reflect.DeepEqual(s.Idle(), got) {
+		t.Errorf("Idle() = %+v\nwant %+v", s.Idle(), got)
+	}
+	if !reflect.DeepEqual(s.GPUs[0], g) {
+		t.Error("Idle changed the state itself")
+	}
+	if _, err := MakePlan(s.Idle(), mustParse(t, "off")); err != nil {
+		t.Errorf("the idle state is refused: %v", err)
+	}
+}
+
 // TestDifferencesOfDaemons: what a restore has to stop and to start.
 func TestDifferencesOfDaemons(t *testing.T) {
 	gpus := []GPU{testGPU(0), testGPU(1)}
@@ -180,9 +243,11 @@ func TestMissingMPSOfNewDevice(t *testing.T) {
 func TestStateJSON(t *testing.T) {
 	yes, used := true, uint64(5)
 	g := testGPU(0).with("2g.48gb", 0).cut(Placement{0, 1}, Placement{1, 1})
+	watts := 300.5
+	g.ECCPending, g.PowerLimitWatts, g.PowerDefaultWatts, g.NoProfiles = &yes, &watts, &watts, "why"
 	g.DisplayActive, g.Processes, g.Holders = &yes, []Process{{PID: 1, UsedBytes: &used}, {PID: 2}}, []Holder{{PID: 3}}
 	for _, s := range []State{{}, {
-		System: System{Driver: "580", Simulated: true}, GPUs: []GPU{g}, Owners: []Owner{{Name: "slurm", Why: "slurmd runs"}},
+		System: System{Driver: "580", Simulated: true}, GPUs: []GPU{g}, Owners: []Owner{{Name: "slurm", Why: "slurmd runs"}}, Blind: "why",
 		MPS: []Daemon{{Device: "GPU-a", Own: true, Clients: []int{}, Settings: map[string]string{}}, {Clients: nil}, {Clients: []int{4}, Env: map[string]string{"A": "b"}}},
 	}} {
 		data, err := json.Marshal(s)

@@ -149,11 +149,158 @@ func TestJournalKeep(t *testing.T) {
 	if after.Kept = false; !reflect.DeepEqual(after, before) {
 		t.Errorf("Keep changed more than it should: %+v, was %+v", after, before)
 	}
-	if err := j.Begin(want); err == nil {
-		t.Error("Begin wrote over what is kept")
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// names lists the GPUs of a state, with their time slices.
+func names(s State) string {
+	var all []string
+	for _, g := range s.GPUs {
+		all = append(all, g.UUID+" "+g.TimeSlice)
+	}
+	return strings.Join(all, ", ")
+}
+
+// TestJournalAnew: what an earlier change left to be undone stays, whatever a new one
+// does and wherever it is killed.
+func TestJournalAnew(t *testing.T) {
+	of := func(slice string, indices ...int) State {
+		var s State
+		for _, i := range indices {
+			g := testGPU(i)
+			g.TimeSlice = slice
+			s.GPUs = append(s.GPUs, g)
+			s.MPS = append(s.MPS, Daemon{Device: g.UUID, Env: map[string]string{"S": slice}})
+		}
+		return s
+	}
+	step := func(do string, j *Journal) error {
+		switch do {
+		case "keep":
+			return j.Keep()
+		case "end":
+			return j.End()
+		case "forget":
+			return j.Forget()
+		}
+		slice, gpus, _ := strings.Cut(do, " ")
+		return j.Begin(of(slice, map[string][]int{"a": {0}, "b": {1}, "ab": {0, 1}}[gpus]...))
+	}
+	for _, tt := range []struct {
+		do   string // the steps, each by a process of its own
+		want string // the state that is pending, with its mark; or an error
+	}{
+		{"was a", "GPU-a was"},
+		{"was a,keep", "GPU-a was kept"},
+		{"was a,keep,now a", "GPU-a now over"},
+		{"was a,keep,now a,end", "GPU-a was kept"},
+		{"was a,keep,now a,end,end", "none"},
+		{"was a,keep,now a,keep", "GPU-a was kept"},
+		{"was a,keep,now a,keep,end", "none"},
+		{"was a,keep,now a,forget", "none"},
+		{"was a,keep,forget", "none"},
+		{"was a,keep,now a,keep,third a", "GPU-a third over"},
+		{"was a,keep,now a,end,third a,keep", "GPU-a was kept"},
+		{"was a,keep,now ab", "GPU-a now, GPU-b now over"},
+		{"was a,keep,now ab,end", "GPU-a was kept"},
+		{"was a,keep,now ab,keep", "GPU-a was, GPU-b now kept"},
+		{"was a,keep,now ab,keep,third ab,end", "GPU-a was, GPU-b now kept"},
+		{"was a,keep,now ab,keep,third ab,keep", "GPU-a was, GPU-b now kept"},
+		{"was a,keep,now b", "GPU 0 (RTX PRO 6000) (GPU-a) too, which is not named now; put it back first with evabench gpu restore, or name it too"},
+		{"was ab,keep,now a", "GPU-b) too, which is not named now"},
+		{"was a,keep,now a,third a", "was not restored"},
+		{"was a,now a", "was not restored"},
+		{"end", "end journal"},
+		{"forget", "forget in journal"},
+	} {
+		dir := t.TempDir()
+		got, refused := "", false
+		for do := range strings.SplitSeq(tt.do, ",") {
+			j := open(t, dir) // as after kill -9
+			err := step(do, j)
+			refused = err != nil
+			left, pending, fault := j.Pending()
+			switch {
+			case err != nil:
+				got = err.Error()
+			case !pending:
+				got = "none"
+			default:
+				got = names(left.State)
+				if left.Kept {
+					got += " kept"
+				}
+				if left.Earlier {
+					got += " over"
+				}
+				for k, g := range left.State.GPUs { // each has the daemon of the same time
+					if d := left.State.MPS; len(d) != len(left.State.GPUs) || d[k].Device != g.UUID || d[k].Env["S"] != g.TimeSlice {
+						t.Errorf("%s: daemons %+v of %s", tt.do, d, got)
+					}
+				}
+			}
+			if err := errors.Join(fault, j.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got != tt.want && !(refused && strings.Contains(got, tt.want)) {
+			t.Errorf("%s: pending is %s; want %s", tt.do, got, tt.want)
+		}
+	}
+}
+
+// TestJournalRefusedAnew: a refused Begin leaves the kept entry and the trace.
+func TestJournalRefusedAnew(t *testing.T) {
+	j := open(t, t.TempDir())
+	begin(t, j)
+	record(t, j, "a")
+	if err := j.write(entry{Version: journalVersion, Kept: true, State: State{GPUs: []GPU{testGPU(0)}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Begin(State{GPUs: []GPU{testGPU(1)}}); err == nil {
+		t.Error("Begin without a GPU that is kept gave no error")
+	}
+	left, pending, err := j.Pending()
+	if err != nil || !pending || !left.Kept || names(left.State) != "GPU-a default" || fmt.Sprint(steps(t, j)) != "[a]" {
+		t.Errorf("after it: %+v, %t, %v, events %q", left, pending, err, steps(t, j))
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestLockHost(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lock", "evabench.lock")
+	release, err := LockHost(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o666 {
+		t.Errorf("the lock file is %v, %v; want one for all users", info.Mode(), err)
+	}
+	_, err = LockHost(file)
+	locked, ok := errors.AsType[*LockedError](err)
+	want := fmt.Sprintf("the GPUs of this host are locked (%s) by another evabench, pid %d (partition.test ", file, os.Getpid())
+	if !ok || locked.File != file || !strings.Contains(err.Error(), want) {
+		t.Errorf("a second lock gave %v, want %q", err, want)
+	}
+	// A folder's lock is another, even in the same folder.
+	j := open(t, filepath.Dir(file))
+	if err := errors.Join(j.Close(), release()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := LockHost(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LockHost(filepath.Join(file, "below")); err == nil {
+		t.Error("a lock below a file gave no error")
 	}
 }
 

@@ -8,10 +8,17 @@ import (
 )
 
 // refusals lists why steps must not be made now. Where nothing is to be changed,
-// only a pending change of the mode is in the way.
+// only a pending change of the mode is in the way, or a compute mode in which nobody
+// can use the GPU.
 func refusals(s State, steps []Step) []error {
 	var errs []error
 	if len(steps) > 0 {
+		if s.Blind != "" {
+			errs = append(errs, &RefusedError{
+				Reason: "processes of this host, which may use the GPUs, cannot be seen: " + s.Blind,
+				Remedy: "run on the host as root, or in a container with --pid=host",
+			})
+		}
 		errs = append(errs, ownerRefusals(s)...)
 		errs = append(errs, strangerRefusals(s)...)
 	}
@@ -27,33 +34,6 @@ func refusals(s State, steps []Step) []error {
 			r.GPU = g.label()
 			errs = append(errs, r)
 		}
-	}
-	return errs
-}
-
-// ownerRemedies are what to do about programs that manage GPUs by themselves.
-var ownerRemedies = map[string]string{
-	"mig-manager": "take the node out of its hands first: systemctl stop nvidia-mig-manager.service, " +
-		"or on Kubernetes: kubectl label node NODE nvidia.com/gpu.deploy.mig-manager=false --overwrite",
-	"dra-driver": "take the node out of its hands first: kubectl drain NODE --ignore-daemonsets, " +
-		"and keep the DRA driver's kubelet plugin off the node",
-	"slurm": "take the node out of its hands first: scontrol update NodeName=NODE State=DRAIN Reason=evabench, " +
-		"and when its jobs have ended: systemctl stop slurmd.service",
-	"vgpu-manager": "shut down the virtual machines on its GPUs (nvidia-smi vgpu lists them), then: systemctl stop nvidia-vgpu-mgr.service",
-}
-
-func ownerRefusals(s State) []error {
-	var errs []error
-	for _, o := range s.Owners {
-		who := o.Name
-		if o.PID != 0 {
-			who += fmt.Sprintf(" (pid %d)", o.PID)
-		}
-		remedy, ok := ownerRemedies[o.Name]
-		if !ok {
-			remedy = "stop it first, and start it again afterwards"
-		}
-		errs = append(errs, &RefusedError{Reason: fmt.Sprintf("%s manages the GPUs of this host: %s", who, o.Why), Remedy: remedy})
 	}
 	return errs
 }
@@ -94,11 +74,14 @@ func daemonRefusals(s State, steps []Step) []error {
 		case len(d.Clients) > 0:
 			r.Reason += "has the clients " + pids(d.Clients)
 			r.Remedy = fmt.Sprintf("end them, or wait until they have ended (ps -p %s shows them)", commas(d.Clients))
+		case d.Clients == nil:
+			if !d.Own {
+				r.Reason += "is not ours and "
+			}
+			r.Reason += "does not tell its clients"
+			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
 		case d.Own:
 			continue
-		case d.Clients == nil:
-			r.Reason += "is not ours and does not tell its clients"
-			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
 		case d.Settings == nil:
 			r.Reason += "is not ours and does not tell what was set by command, so that it could not be started again as it was"
 			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
@@ -124,6 +107,12 @@ func (g GPU) refusals(s State, steps []Step) []*RefusedError {
 		out = append(out, &RefusedError{
 			Reason: fmt.Sprintf("has MIG %s", g.MIG),
 			Remedy: fmt.Sprintf("take the change back with nvidia-smi -i %s -mig %d, or let a reset or reboot make it", g.UUID, digit(g.MIG.Current)),
+		})
+	}
+	if g.ComputeMode == computeProhibited {
+		out = append(out, &RefusedError{
+			Reason: "has compute mode prohibited, in which no process can use it",
+			Remedy: g.computeModeRemedy(),
 		})
 	}
 	if len(steps) == 0 {
@@ -197,7 +186,7 @@ func (g GPU) idleServer(s State, p Process) bool {
 		return false
 	}
 	return slices.ContainsFunc(s.MPS, func(d Daemon) bool {
-		idle := len(d.Clients) == 0 && (d.Own || d.Clients != nil)
+		idle := d.Clients != nil && len(d.Clients) == 0
 		return idle && (d.Device == p.Device || p.Device == g.UUID && slices.Contains(g.devices(), d.Device))
 	})
 }
@@ -223,13 +212,57 @@ func (g GPU) virtualRefusal() *RefusedError {
 func (g GPU) modeRefusals(st Step) []*RefusedError {
 	var out []*RefusedError
 	if g.DisplayActive != nil && *g.DisplayActive && st.On {
+		remedy := "stop the display server on it (systemctl isolate multi-user.target)"
+		if g.hasDisplays() {
+			remedy += "; " + displayMode
+		}
+		out = append(out, &RefusedError{Reason: "has an active display, and MIG needs a GPU without one", Remedy: remedy})
+	}
+	switch g.ComputeMode {
+	case "", computeDefault, computeProhibited: // unknown, fine, and refused for any layout
+	default:
 		out = append(out, &RefusedError{
-			Reason: "has an active display, and MIG needs a GPU without one",
-			Remedy: "stop the display server on it (systemctl isolate multi-user.target); " + displayMode,
+			Reason: "has compute mode " + g.ComputeMode + ", which MIG does not know",
+			Remedy: g.computeModeRemedy(),
 		})
 	}
-	if !st.Resets {
-		return out
+	if st.Resets {
+		out = append(out, g.resetRefusals(st)...)
+	}
+	return out
+}
+
+// The compute modes that matter, as package internal/nvml writes them.
+const (
+	computeDefault    = "default"
+	computeExclusive  = "exclusive-process"
+	computeProhibited = "prohibited"
+)
+
+// computeModeRemedy tells how to set the default compute mode, and back.
+func (g GPU) computeModeRemedy() string {
+	word := strings.ToUpper(g.ComputeMode)
+	if g.ComputeMode == computeExclusive {
+		word = "EXCLUSIVE_PROCESS"
+	}
+	return fmt.Sprintf("before: nvidia-smi -i %s -c DEFAULT, and afterwards, if it was meant: nvidia-smi -i %s -c %s", g.UUID, g.UUID, word)
+}
+
+// resetRefusals tells why the GPU cannot be reset now: what stands in the way, what
+// would be lost, and what would be changed with it.
+func (g GPU) resetRefusals(st Step) []*RefusedError {
+	var out []*RefusedError
+	if was, will := g.ECC, g.ECCPending; was != nil && will != nil && *was != *will {
+		out = append(out, &RefusedError{
+			Reason: fmt.Sprintf("has ECC %s with a change to %s pending, which a change of its MIG mode would make too, as that resets it", onOff(*was), onOff(*will)),
+			Remedy: fmt.Sprintf("take the change back with nvidia-smi -i %s -e %d, or let a reset or reboot make it", g.UUID, digit(*was)),
+		})
+	}
+	if is, after := g.PowerLimitWatts, g.PowerDefaultWatts; is != nil && after != nil && *is != *after {
+		out = append(out, &RefusedError{
+			Reason: fmt.Sprintf("has a power limit of %g W, which is %g W after a change of its MIG mode, as that resets it", *is, *after),
+			Remedy: fmt.Sprintf("before: nvidia-smi -i %s -pl %g, and afterwards: nvidia-smi -i %s -pl %g", g.UUID, *after, g.UUID, *is),
+		})
 	}
 	if g.Virtualization == "passthrough" {
 		out = append(out, &RefusedError{
@@ -257,22 +290,42 @@ func (g GPU) modeRefusals(st Step) []*RefusedError {
 	return out
 }
 
+// hasDisplays reports whether the GPU may be a card with display outputs of a kind
+// that offers MIG, but only with these turned off.
+func (g GPU) hasDisplays() bool {
+	return strings.Contains(g.Name, "RTX PRO") && !strings.Contains(g.Name, "Server Edition")
+}
+
 // displayMode tells of what this program never does.
-const displayMode = "an RTX PRO workstation card offers MIG only in compute display mode, which NVIDIA's DisplayModeSelector sets " +
-	"(displaymodeselector --gpumode; it turns the display outputs off and needs a reboot, and this program never runs it)"
+// (NVIDIA MIG User Guide, Supported GPUs, for the oldest VBIOS.)
+const displayMode = "an RTX PRO workstation card offers MIG only in compute display mode, with a VBIOS from 98.02.55.00.00 on (Max-Q 98.02.6A.00.00, " +
+	"RTX PRO 5000 98.02.73.00.00); NVIDIA's DisplayModeSelector sets it: displaymodeselector --gpumode physical_display_disabled -i N, where N is its own number of the card. " +
+	"It writes the board's firmware, turns the display outputs off and needs a reboot; without -i it asks for every card; " +
+	"read NVIDIA's guide to it first, also on how to undo it; evabench never runs it"
+
+// minVersions tells a card without displays what offers MIG.
+// (NVIDIA MIG User Guide, Supported GPUs.)
+const minVersions = "install a driver from 575.51.03 on and the newest VBIOS of the server's maker (NVIDIA names no oldest one for this card)"
 
 // noProfiles refuses MIG on a card that may have it, but not as it is set up; nil
 // for one that has none.
 func noProfiles(g GPU) error {
-	if !strings.Contains(g.Name, "RTX PRO") {
-		return nil
-	}
 	vbios := g.VBIOS
 	if vbios == "" {
 		vbios = "unknown"
 	}
-	return &RefusedError{
-		GPU: g.label(), Reason: fmt.Sprintf("offers no MIG profiles (VBIOS %s)", vbios),
-		Remedy: displayMode + "; or use layout off",
+	r := &RefusedError{GPU: g.label(), Reason: fmt.Sprintf("offers no MIG profiles (VBIOS %s)", vbios)}
+	switch {
+	case g.NoProfiles != "":
+		r.Reason = "does not tell its MIG profiles: " + g.NoProfiles
+		r.Remedy = fmt.Sprintf("install a newer driver, or run this as root, or turn MIG on by hand first (nvidia-smi -i %s -mig 1)", g.UUID)
+	case g.hasDisplays():
+		r.Remedy = displayMode
+	case strings.Contains(g.Name, "RTX PRO"):
+		r.Remedy = minVersions
+	default:
+		return nil
 	}
+	r.Remedy += "; or use layout off"
+	return r
 }

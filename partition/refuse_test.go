@@ -42,25 +42,60 @@ func TestRefusals(t *testing.T) {
 	owned := func(name string) State {
 		return State{GPUs: plain.GPUs, Owners: []Owner{{Name: name, PID: 5, Why: "its process runs"}}}
 	}
+	server := func(change func(*GPU)) State {
+		return gpu(func(g *GPU) {
+			g.Name += " Blackwell Server Edition"
+			change(g)
+		})
+	}
+	power := func(is, after float64) func(*GPU) {
+		return func(g *GPU) { g.PowerLimitWatts, g.PowerDefaultWatts = &is, &after }
+	}
+	watts := 250.0
+	blind := State{GPUs: plain.GPUs, Blind: "its own PID namespace"}
+	exclusive := gpu(func(g *GPU) { g.ComputeMode = "exclusive-process" })
+	prohibited := gpu(func(g *GPU) { g.ComputeMode = "prohibited" })
 	const gpu0 = "GPU 0 (RTX PRO 6000): "
 	for _, tt := range []struct {
 		name, layout string
 		state        State
-		want         []string // of the message; none: not refused
+		want         []string // of the message, or not in it after "!"; none: not refused
 	}{
 		{"process", "1g.24gb", used, []string{gpu0 + "runs process 7 (someone) on GPU-a and process 8 (name unknown) on GPU-a; ", "ps -p 7,8 shows", "never ends"}},
 		{"process, MPS", "off(mps)", used, []string{"process 7"}},
 		{"process, time slice", "off(ts:long)", used, []string{"process 7"}},
 		{"process, nothing to change", "off", used, nil},
 		{"server of a stranger", "1g.24gb", served, []string{"process 9"}},
-		{"server of ours", "1g.24gb", with(served, ours, nil), nil},
+		{"server of ours", "1g.24gb", with(served, ours, []int{}), nil},
+		{"server of ours, silent", "1g.24gb", with(served, ours, nil), []string{"process 9", "/run/e) does not tell its clients; "}},
 		{"server of others, idle", "1g.24gb", with(served, others, []int{}), nil},
 		{"server of others, silent", "1g.24gb", with(served, others, nil), []string{"process 9", "does not tell its clients", "echo quit | CUDA_MPS_PIPE_DIRECTORY=/tmp/nvidia-mps nvidia-cuda-mps-control"}},
 		{"pending", "off", pending, []string{gpu0 + "has MIG off with a change to on pending", "nvidia-smi -i GPU-a -mig 0"}},
-		{"display", "1g.24gb", display, []string{"active display", "systemctl isolate multi-user.target", "DisplayModeSelector", "this program never runs it"}},
+		{"display", "1g.24gb", display, []string{"active display", "systemctl isolate multi-user.target", "DisplayModeSelector", "evabench never runs it"}},
+		{"display, Server Edition", "1g.24gb", server(func(g *GPU) { g.DisplayActive = &yes }), []string{"active display", "systemctl isolate multi-user.target", "!DisplayModeSelector"}},
 		{"display, MPS only", "off(mps)", display, nil},
 		{"no display", "1g.24gb", gpu(func(g *GPU) { g.DisplayActive = &no }), nil},
-		{"no profiles", "1g.24gb", none, []string{gpu0 + "offers no MIG profiles (VBIOS 98.02.55)", "DisplayModeSelector", "or use layout off"}},
+		{"no profiles", "1g.24gb", none, []string{gpu0 + "offers no MIG profiles (VBIOS 98.02.55)",
+			"displaymodeselector --gpumode physical_display_disabled -i N", "the board's firmware", "without -i it asks for every card", "guide to it first", "evabench never runs it", "or use layout off"}},
+		{"no profiles, Server Edition", "1g.24gb", server(func(g *GPU) { g.Profiles = nil }), []string{"driver from 575.51.03", "VBIOS", "or use layout off", "!displaymodeselector"}},
+		{"profiles not told", "1g.24gb", gpu(func(g *GPU) { g.Profiles, g.NoProfiles = nil, "no permission" }),
+			[]string{"does not tell its MIG profiles: no permission; ", "newer driver", "as root", "nvidia-smi -i GPU-a -mig 1", "!offers no"}},
+		{"profiles not told, off", "off(mps)", gpu(func(g *GPU) { g.Profiles, g.NoProfiles = nil, "no permission" }), nil},
+		{"blind", "off(mps)", blind, []string{"cannot be seen: its own PID namespace; ", "on the host as root", "--pid=host"}},
+		{"blind, nothing to change", "off", blind, nil},
+		{"compute mode default", "1g.24gb", gpu(func(g *GPU) { g.ComputeMode = "default" }), nil},
+		{"compute mode exclusive", "1g.24gb", exclusive, []string{gpu0 + "has compute mode exclusive-process", "nvidia-smi -i GPU-a -c DEFAULT", "nvidia-smi -i GPU-a -c EXCLUSIVE_PROCESS"}},
+		{"compute mode exclusive, MIG stays off", "off(mps)", exclusive, nil},
+		{"compute mode prohibited", "off", prohibited, []string{gpu0 + "has compute mode prohibited", "-c DEFAULT", "-c PROHIBITED"}},
+		{"compute mode prohibited, MIG", "1g.24gb", prohibited, []string{gpu0 + "has compute mode prohibited"}},
+		{"ECC pending, resets", "1g.24gb", reset(func(g *GPU) { g.ECC, g.ECCPending = &yes, &no }), []string{gpu0 + "has ECC on with a change to off pending", "nvidia-smi -i GPU-a -e 1"}},
+		{"ECC pending, no reset", "1g.24gb", gpu(func(g *GPU) { g.ECC, g.ECCPending = &yes, &no }), nil},
+		{"ECC as it is", "1g.24gb", reset(func(g *GPU) { g.ECC, g.ECCPending = &yes, &yes }), nil},
+		{"ECC unknown", "1g.24gb", reset(func(g *GPU) { g.ECCPending = &no }), nil},
+		{"power limit, resets", "1g.24gb", reset(power(250, 400)), []string{gpu0 + "has a power limit of 250 W, which is 400 W after", "nvidia-smi -i GPU-a -pl 400, ", "nvidia-smi -i GPU-a -pl 250"}},
+		{"power limit, no reset", "1g.24gb", gpu(power(250, 400)), nil},
+		{"power limit, as default", "1g.24gb", reset(power(400, 400)), nil},
+		{"power limit, default unknown", "1g.24gb", reset(func(g *GPU) { g.PowerLimitWatts = &watts }), nil},
 		{"no profiles, off", "off(mps)", none, nil},
 		{"vGPU guest", "1g.24gb", virtual("vgpu-guest"), []string{"belongs to its host", "layout off"}},
 		{"vGPU guest, time slice", "off(ts:long)", virtual("vgpu-guest"), []string{"belongs to its host"}},
@@ -80,16 +115,19 @@ func TestRefusals(t *testing.T) {
 		{"held by persistence", "1g.24gb", reset(func(g *GPU) { g.Holders = []Holder{{PID: 3, Name: "nvidia-persistenced"}} }), nil},
 		{"unknown time slice", "off(ts:long)", gpu(func(g *GPU) { g.TimeSlice = "" }), []string{"could not be put back", "nvidia-smi compute-policy -l -i GPU-a"}},
 		{"unknown time slice, as found", "off(ts)", gpu(func(g *GPU) { g.TimeSlice = "" }), nil},
-		{"mig-manager", "1g.24gb", owned("mig-manager"), []string{"mig-manager (pid 5) manages the GPUs of this host: its process runs; ", "systemctl stop nvidia-mig-manager.service"}},
-		{"dra-driver", "1g.24gb", owned("dra-driver"), []string{"kubectl drain"}},
-		{"slurm", "off(mps)", owned("slurm"), []string{"scontrol update NodeName="}},
-		{"vgpu-manager", "1g.24gb", owned("vgpu-manager"), []string{"systemctl stop nvidia-vgpu-mgr.service"}},
+		{"mig-manager", "1g.24gb", owned("mig-manager"), []string{"mig-manager (pid 5) manages the GPUs of this host: its process runs; ", "systemctl stop nvidia-mig-manager.service",
+			"nvidia.com/gpu.deploy.mig-manager=false", "afterwards: systemctl start nvidia-mig-manager.service", "nvidia.com/gpu.deploy.mig-manager=true"}},
+		{"dra-driver", "1g.24gb", owned("dra-driver"), []string{"kubectl drain NODE --ignore-daemonsets leaves its kubelet plugin", "kubeletPlugin.nodeSelector", "nvidia-dra-;", "afterwards: kubectl label node NODE nvidia-dra=on", "kubectl uncordon"}},
+		{"device-plugin", "1g.24gb", owned("device-plugin"), []string{"kubectl cordon NODE", "gpu.deploy.device-plugin=false", "gpu.deploy.device-plugin=true", "kubectl uncordon"}},
+		{"slurm", "off(mps)", owned("slurm"), []string{"scontrol update NodeName=NODE State=DRAIN", "scontrol update NodeName=NODE State=RESUME"}},
+		{"vgpu-manager", "1g.24gb", owned("vgpu-manager"), []string{"systemctl stop nvidia-vgpu-mgr.service", "systemctl start nvidia-vgpu-mgr.service"}},
 		{"another owner", "1g.24gb", owned("what"), []string{"stop it first"}},
 		{"owner, nothing to change", "off", owned("slurm"), nil},
 		{"clients of others", "off(mps)", with(plain, others, []int{11, 12}), []string{gpu0 + "the MPS daemon of GPU-a (user 1000, pid 77, /tmp/nvidia-mps) has the clients pid 11, 12; ", "ps -p 11,12"}},
 		{"clients of others, left", "off", with(plain, others, []int{11}), nil},
 		{"clients of ours", "off", with(plain, ours, []int{11}), []string{"has the clients pid 11"}},
-		{"ours does not tell", "off", with(plain, ours, nil), nil},
+		{"ours is idle", "off", with(plain, ours, []int{}), nil},
+		{"ours does not tell", "off", with(plain, ours, nil), []string{"pid 78, /run/e) does not tell its clients; ", "echo quit | CUDA_MPS_PIPE_DIRECTORY=/run/e"}},
 		{"stranger", "1g.24gb", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), []string{"pid 6, /x) serves devices that cannot be told", "CUDA_MPS_PIPE_DIRECTORY=/x"}},
 		{"stranger, nothing to change", "off", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), nil},
 	} {
@@ -106,7 +144,7 @@ func TestRefusals(t *testing.T) {
 			continue
 		}
 		for _, want := range tt.want {
-			if !strings.Contains(err.Error(), want) {
+			if text, not := strings.CutPrefix(want, "!"); strings.Contains(err.Error(), text) == not {
 				t.Errorf("%s: %q gives %v, want %q", tt.name, tt.layout, err, want)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,24 @@ func TestTrace(t *testing.T) {
 	record(t, j, "c")
 	if got := fmt.Sprint(steps(t, j)); got != "[c]" {
 		t.Errorf("after a new Begin: events %s, want [c]", got)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTraceBegun: what was begun and has no outcome yet is told as such.
+func TestTraceBegun(t *testing.T) {
+	j := open(t, t.TempDir())
+	begin(t, j)
+	want := []Event{{Begun: true, Doing: "apply", Step: "a"}, {Doing: "apply", Step: "a", Tries: 1}, {Begun: true, Doing: "apply", Step: "b"}}
+	for _, e := range want {
+		if err := j.Record(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := j.Events(); err != nil || !slices.Equal(got, want) {
+		t.Errorf("events %+v, %v; want %+v", got, err, want)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)

@@ -26,6 +26,8 @@ type Session struct {
 // state on disk from before the first change until the server is back, and every
 // change that a [Traced] backend tries. The error joins what went wrong, and wraps
 // [ErrNotRestored] if the server is not as it was: then the journal keeps the state.
+// Where Apply says [ErrNothingChanged], nothing is put back, and what others made
+// since the plan stays.
 func With(ctx context.Context, s Session, p Plan, f func([]device.Device) error) (err error) {
 	if s.RestoreWithin <= 0 {
 		return errors.New("apply a plan: there is no time to put the server back")
@@ -42,12 +44,18 @@ func With(ctx context.Context, s Session, p Plan, f func([]device.Device) error)
 			t.Trace(func(e Event) { faults = append(faults, s.Journal.Record(e)) })
 		}
 	}
+	untouched := false
 	defer func() {
-		err = errors.Join(err, s.restore(ctx, p.Before))
+		if untouched {
+			err = errors.Join(err, s.end())
+		} else {
+			err = errors.Join(err, s.restore(ctx, p.Before))
+		}
 		err = errors.Join(append(faults, err)...) // the restore's too
 	}()
 	devices, err := s.Backend.Apply(ctx, p)
 	if err != nil {
+		untouched = errors.Is(err, ErrNothingChanged)
 		return fmt.Errorf("apply layout %s: %w", p.Layout, err)
 	}
 	return f(devices)
@@ -60,11 +68,16 @@ func (s Session) restore(ctx context.Context, before State) error {
 	if err := s.Backend.Restore(ctx, before); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRestored, err)
 	}
-	if s.Journal == nil {
-		return nil
-	}
-	if err := s.Journal.End(); err != nil {
+	if err := s.end(); err != nil {
 		return fmt.Errorf("%w for certain: %w", ErrNotRestored, err)
 	}
 	return nil
+}
+
+// end ends the journal's entry.
+func (s Session) end() error {
+	if s.Journal == nil {
+		return nil
+	}
+	return s.Journal.End()
 }

@@ -3,6 +3,7 @@ package partition
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,7 @@ func TestWith(t *testing.T) {
 		{name: "failure", f: fault, did: "apply, f, restore GPU-a", is: []error{fault}},
 		{name: "interrupt", f: context.Canceled, cancel: true, did: "apply, f, restore GPU-a", is: []error{context.Canceled}},
 		{name: "half applied", apply: fault, did: "apply, restore GPU-a", is: []error{fault}},
+		{name: "refused", apply: fmt.Errorf("busy: %w", errors.Join(fault, ErrNothingChanged)), did: "apply", is: []error{fault, ErrNothingChanged}},
 		{name: "not restored", restore: bad, did: "apply, f, restore GPU-a", is: []error{bad, ErrNotRestored}, pending: true},
 		{name: "both", apply: fault, restore: bad, did: "apply, restore GPU-a", is: []error{fault, bad, ErrNotRestored}, pending: true},
 	} {
