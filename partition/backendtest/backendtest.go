@@ -226,5 +226,6 @@ func testCancelled(t *testing.T, b *bench) {
 	checkCancelled(t, "Inspect", err)
 	_, err = b.Apply(ctx, b.plan(b.before, "off"))
 	checkCancelled(t, "Apply", err)
+	checkNothingChanged(t, "Apply, cancelled,", err)
 	b.checkUntouched(b.before)
 }

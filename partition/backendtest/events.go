@@ -39,8 +39,28 @@ func (b *bench) traced() (events *[]partition.Event, ok bool) {
 	return events, true
 }
 
-// testEvents wants each change of a plan told of once and in order, and what a
-// restore does too.
+// outcomes checks that each change was told as begun before its outcome, and gives
+// the outcomes. What is told of and is no change has no beginning.
+func (b *bench) outcomes(events []partition.Event) []partition.Event {
+	b.Helper()
+	var out []partition.Event
+	for i, e := range events {
+		if !e.Begun {
+			out = append(out, e)
+			continue
+		}
+		if i+1 == len(events) || events[i+1].Begun || events[i+1].Step != e.Step || events[i+1].GPU != e.GPU {
+			b.Errorf("%q was begun, and its outcome did not follow: %+v", e.Step, events)
+		}
+		if e.At.IsZero() || e.After != "" || e.Took != 0 || e.Error != "" {
+			b.Errorf("the begun event %+v tells of an outcome", e)
+		}
+	}
+	return out
+}
+
+// testEvents wants each change of a plan told of as begun and then once, in order, and
+// what a restore does too.
 func testEvents(t *testing.T, b *bench) {
 	events, ok := b.traced()
 	if !ok || len(b.before.GPUs) == 0 {
@@ -53,8 +73,11 @@ func testEvents(t *testing.T, b *bench) {
 		if _, err := b.Apply(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
+		if 2*len(p.Changes) != len(*events) {
+			t.Errorf("layout %q: %d changes have %d events, want each begun and ended", text, len(p.Changes), len(*events))
+		}
 		var told []string
-		for _, e := range *events {
+		for _, e := range b.outcomes(*events) {
 			told = append(told, e.Step)
 			if e.Doing != "apply" || e.At.IsZero() || e.Tries != 1 || e.Error != "" || e.Before == "" || e.After == "" || e.Before == e.After {
 				t.Errorf("layout %q: event %+v, want one that succeeded with what was before and after", text, e)
@@ -69,7 +92,7 @@ func testEvents(t *testing.T, b *bench) {
 	if len(*events) == 0 {
 		t.Error("a restore that changed something told of nothing")
 	}
-	for _, e := range *events {
+	for _, e := range b.outcomes(*events) {
 		if e.Doing != "restore" || e.Step == "" || e.Error != "" {
 			t.Errorf("Restore told %+v", e)
 		}
@@ -109,7 +132,10 @@ func (b *bench) breakOff(text string, changes int) {
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	made := 0
-	b.Backend.(partition.Traced).Trace(func(partition.Event) {
+	b.Backend.(partition.Traced).Trace(func(e partition.Event) {
+		if e.Begun {
+			return
+		}
 		if made++; made == changes {
 			cancel()
 		}

@@ -15,6 +15,15 @@ func checkCancelled(t *testing.T, what string, err error) {
 	}
 }
 
+// checkNothingChanged wants an error of Apply to say that it refused before its first
+// change.
+func checkNothingChanged(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, partition.ErrNothingChanged) {
+		t.Errorf("%s gave %v, want ErrNothingChanged", what, err)
+	}
+}
+
 // testUnknown names a GPU that is not there.
 func testUnknown(t *testing.T, b *bench) {
 	if len(b.before.GPUs) == 0 {
@@ -163,9 +172,8 @@ func testImpossible(t *testing.T, b *bench) {
 func testStale(t *testing.T, b *bench) {
 	if len(b.before.GPUs) == 0 {
 		foreign := partition.State{GPUs: []partition.GPU{{UUID: "GPU-x"}}}
-		if _, err := b.Apply(t.Context(), b.plan(foreign, "off(mps)")); err == nil {
-			t.Error("Apply took a plan for GPUs that the backend does not manage")
-		}
+		_, err := b.Apply(t.Context(), b.plan(foreign, "off(mps)"))
+		checkNothingChanged(t, "Apply of a plan for GPUs that the backend does not manage", err)
 		if err := b.Restore(t.Context(), foreign); err == nil {
 			t.Error("Restore took a state of GPUs that the backend does not manage")
 		}
@@ -186,8 +194,10 @@ func testStale(t *testing.T, b *bench) {
 func (b *bench) checkStale(p partition.Plan) {
 	b.Helper()
 	was := b.inspect()
-	if _, err := b.Apply(b.Context(), p); !errors.Is(err, partition.ErrBusy) {
+	_, err := b.Apply(b.Context(), p)
+	if !errors.Is(err, partition.ErrBusy) {
 		b.Errorf("Apply of a plan for GPUs that have changed gave %v, want ErrBusy", err)
 	}
+	checkNothingChanged(b.T, "Apply of a plan for GPUs that have changed", err)
 	b.checkUntouched(was)
 }

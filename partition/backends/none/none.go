@@ -5,6 +5,7 @@ package none
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
@@ -31,9 +32,12 @@ func (Backend) Inspect(ctx context.Context, _ []string) (partition.State, error)
 // plan of the empty state does.
 func (Backend) Apply(ctx context.Context, p partition.Plan) ([]device.Device, error) {
 	if !p.Empty() || len(p.Before.GPUs) > 0 {
-		return nil, errors.New("backend none cannot change GPUs: the plan was made for another backend")
+		return nil, fmt.Errorf("%w: backend none cannot change GPUs: the plan was made for another backend", partition.ErrNothingChanged)
 	}
-	return nil, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", partition.ErrNothingChanged, err)
+	}
+	return nil, nil
 }
 
 // Restore has nothing to do. It refuses the state of another backend.

@@ -13,10 +13,19 @@ import (
 
 // Apply carries out the plan's steps one by one.
 func (b *backend) Apply(ctx context.Context, p partition.Plan) ([]device.Device, error) {
-	if err := b.checkUnchanged(ctx, p); err != nil {
+	r := &run{backend: b, doing: "apply", profiles: profilesOf(p.Before)}
+	devices, err := r.apply(ctx, p)
+	if err != nil && !r.touched {
+		err = fmt.Errorf("%w: %w", partition.ErrNothingChanged, err)
+	}
+	return devices, err
+}
+
+func (run *run) apply(ctx context.Context, p partition.Plan) ([]device.Device, error) {
+	if err := run.checkUnchanged(ctx, p); err != nil {
 		return nil, err
 	}
-	run := &run{backend: b, doing: "apply", profiles: profilesOf(p.Before)}
+	run.tellUnread()
 	var starts []partition.Step
 	for _, s := range p.Changes {
 		if s.Action == partition.StartMPS {
@@ -27,21 +36,21 @@ func (b *backend) Apply(ctx context.Context, p partition.Plan) ([]device.Device,
 			return nil, err
 		}
 	}
-	now, err := b.Inspect(ctx, uuids(p.Before))
+	now, err := run.Inspect(ctx, uuids(p.Before))
 	if err != nil {
 		return nil, fmt.Errorf("read the layout back: %w", err)
 	}
 	if err := compare(p, now); err != nil {
 		return nil, err
 	}
-	devices, err := b.devices(ctx, p, now)
+	devices, err := run.devices(ctx, p, now)
 	if err != nil {
 		return nil, err
 	}
 	if err := run.startMPS(ctx, starts, devices); err != nil {
 		return nil, err
 	}
-	daemons, err := b.found(ctx)
+	daemons, err := run.found(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +63,8 @@ type run struct {
 	doing string // "apply" or "restore"
 	// profiles are the names of profiles by GPU and id.
 	profiles map[string]map[int]string
+	// touched says that a changing call was made, whatever came of it.
+	touched bool
 }
 
 func profilesOf(s partition.State) map[string]map[int]string {
@@ -72,16 +83,20 @@ func (r *run) step(ctx context.Context, s partition.Step) error {
 	return r.tell(ctx, s, func(n *attempt) error { return r.change(ctx, n, s) })
 }
 
-// tell calls do and tells of it as step s, with what was there before and after.
+// tell calls do and tells of it as step s: before, as begun, and after, with what was
+// there before and after.
 func (r *run) tell(ctx context.Context, s partition.Step, do func(*attempt) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	e := partition.Event{Doing: r.doing, Step: s.String(), GPU: s.GPU, Before: r.words(ctx, s)}
 	began := time.Now()
+	e.At, e.Begun = began.UTC(), true
+	r.trace(e)
 	n := attempt{tries: 1}
 	err := do(&n)
-	e.Took, e.Tries = time.Since(began), n.tries
+	r.touched = r.touched || n.touched
+	e.Begun, e.Took, e.Tries = false, time.Since(began), n.tries
 	if err != nil {
 		err = fmt.Errorf("%s: %w", s, err)
 		e.Error = err.Error()
@@ -96,8 +111,9 @@ func (r *run) tell(ctx context.Context, s partition.Step, do func(*attempt) erro
 func (r *run) change(ctx context.Context, n *attempt, s partition.Step) error {
 	switch s.Action {
 	case partition.DrainMPS:
-		return r.drain(ctx, *s.Daemon)
+		return r.drain(ctx, n, *s.Daemon)
 	case partition.StopMPS:
+		n.touched = true
 		return r.stop(ctx, *s.Daemon)
 	case partition.Destroy:
 		return r.destroy(ctx, n, s.GPU, *s.Instance)
@@ -106,6 +122,7 @@ func (r *run) change(ctx context.Context, n *attempt, s partition.Step) error {
 	case partition.Create:
 		return r.create(ctx, n, s.GPU, s.Slot.Profile.ID, s.Slot.Placement, s.Slot.Compute)
 	case partition.SetTimeSlice:
+		n.touched = true
 		return r.setTimeSlice(ctx, s.GPU, s.TimeSlice)
 	}
 	return fmt.Errorf("unknown action %q", s.Action)
@@ -152,7 +169,8 @@ func (r *run) startMPS(ctx context.Context, steps []partition.Step, devices []de
 		if i < 0 {
 			return fmt.Errorf("%s: the layout that was read back has no such device", s)
 		}
-		err := r.tell(ctx, s, func(*attempt) error {
+		err := r.tell(ctx, s, func(n *attempt) error {
+			n.touched = true
 			env, err := r.start(ctx, devices[i])
 			for name, value := range env {
 				devices[i].Env[name] = value

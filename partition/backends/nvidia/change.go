@@ -16,7 +16,7 @@ import (
 func (b *backend) setMode(ctx context.Context, n *attempt, gpu string, on bool) error {
 	pause := b.driver.limits.Pause
 	for try := 1; ; try++ {
-		n.tries = try
+		n.tries, n.touched = try, true
 		err := b.tryMode(ctx, gpu, on)
 		if err == nil {
 			return nil
@@ -91,31 +91,7 @@ func (b *backend) takeBack(ctx context.Context, gpu string) error {
 
 // mode reads the MIG mode of a GPU.
 func (b *backend) mode(ctx context.Context, gpu string) (nvml.MIGMode, error) {
-	devices, err := read(ctx, b.driver, "read the MIG mode", b.driver.api.Devices)
-	if err != nil {
-		return nvml.MIGMode{}, err
-	}
-	for _, d := range devices {
-		if d.UUID == gpu {
-			return d.MIG, nil
-		}
-	}
-	return nvml.MIGMode{}, fmt.Errorf("read the MIG mode of %s: %w", gpu, nvml.ErrNotFound)
-}
-
-// destroy removes an instance and what is in it.
-func (b *backend) destroy(ctx context.Context, n *attempt, gpu string, i partition.Instance) error {
-	for _, c := range i.Compute {
-		what := fmt.Sprintf("destroy compute instance %d of GPU instance %d", c.CI, i.GI)
-		if err := b.driver.change(ctx, n, what, func() error {
-			return b.driver.api.DestroyComputeInstance(gpu, i.GI, c.CI)
-		}); err != nil {
-			return err
-		}
-	}
-	return b.driver.change(ctx, n, fmt.Sprintf("destroy GPU instance %d", i.GI), func() error {
-		return b.driver.api.DestroyGPUInstance(gpu, i.GI)
-	})
+	return read(ctx, b.driver, "read the MIG mode", func() (nvml.MIGMode, error) { return b.driver.api.Mode(gpu) })
 }
 
 // create makes an instance with compute instances at places within it.
@@ -129,13 +105,18 @@ func (b *backend) create(ctx context.Context, n *attempt, gpu string, profile in
 		return err
 	}
 	for _, c := range compute {
-		what := fmt.Sprintf("create the compute instance at %s of GPU instance %d", c, gi)
-		if err := b.driver.change(ctx, n, what, func() error {
-			_, err := b.driver.api.CreateComputeInstance(gpu, gi, nvml.Placement(c))
-			return err
-		}); err != nil {
+		if err := b.createCompute(ctx, n, gpu, gi, c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// createCompute makes a compute instance at a place within an instance.
+func (b *backend) createCompute(ctx context.Context, n *attempt, gpu string, gi int, at partition.Placement) error {
+	what := fmt.Sprintf("create the compute instance at %s of GPU instance %d", at, gi)
+	return b.driver.change(ctx, n, what, func() error {
+		_, err := b.driver.api.CreateComputeInstance(gpu, gi, nvml.Placement(at))
+		return err
+	})
 }

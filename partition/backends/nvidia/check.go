@@ -29,6 +29,9 @@ func (b *backend) checkUnchanged(ctx context.Context, p partition.Plan) error {
 		if !touches(p, was.UUID) {
 			continue
 		}
+		if unknownInstances(is) {
+			faults = append(faults, fmt.Sprintf("GPU %d: %s", is.Index, is.NoProfiles))
+		}
 		for _, pr := range is.Processes {
 			if !isServer(pr.Name) && !slices.ContainsFunc(was.Processes, func(o partition.Process) bool { return o.PID == pr.PID && o.Device == pr.Device }) {
 				faults = append(faults, fmt.Sprintf("process %d (%s) runs on GPU %d", pr.PID, pr.Name, is.Index))
@@ -44,7 +47,7 @@ func (b *backend) checkUnchanged(ctx context.Context, p partition.Plan) error {
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: it changed since the plan was made: %s; make a new plan", partition.ErrBusy, strings.Join(faults, "; "))
 	}
-	return nil
+	return b.special(ctx, p)
 }
 
 // since tells which daemons and managers of the GPUs have come, or were started anew.

@@ -65,17 +65,29 @@ func (b *backend) daemonsOf(ctx context.Context, named, others []nvml.Device, gp
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	foreign, err := b.devicesOf(ctx, others)
+	foreign, blind, err := b.devicesOf(ctx, others)
 	if err != nil {
 		return nil, err
 	}
+	own := map[string]bool{"": true}
 	for _, d := range named { // a GPU that could not be read is not another's
 		delete(foreign, d.UUID)
+		own[d.UUID] = true
+	}
+	for _, g := range gpus {
+		for _, i := range g.Instances {
+			for _, c := range i.Compute {
+				own[c.UUID] = true
+			}
+		}
 	}
 	var out []partition.Daemon
 	for _, f := range all {
 		for _, uuid := range served(f, gpus, foreign) {
-			out = append(out, daemon(f, uuid))
+			// A device that nobody knows may be that of a GPU that cannot be read.
+			if !blind || own[uuid] {
+				out = append(out, daemon(f, uuid))
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b partition.Daemon) int {
@@ -84,19 +96,23 @@ func (b *backend) daemonsOf(ctx context.Context, named, others []nvml.Device, gp
 	return out, nil
 }
 
-// devicesOf lists the UUIDs of GPUs and of their MIG devices.
-func (b *backend) devicesOf(ctx context.Context, gpus []nvml.Device) (map[string]bool, error) {
-	uuids := map[string]bool{}
+// devicesOf lists the UUIDs of GPUs and of their MIG devices. It is blind if one of
+// them cannot be read, and may have more.
+func (b *backend) devicesOf(ctx context.Context, gpus []nvml.Device) (uuids map[string]bool, blind bool, err error) {
+	uuids = map[string]bool{}
 	for _, d := range gpus {
-		uuids[d.UUID] = true
-		if !d.MIG.Supported {
+		uuids[cmp.Or(d.UUID, fmt.Sprintf("GPU %d", d.Index))] = true
+		blind = blind || d.Fault != nil
+		if !d.MIG.Supported || d.Fault != nil {
 			continue
 		}
 		list, err := read(ctx, b.driver, fmt.Sprintf("list the instances of GPU %d", d.Index), func() ([]nvml.GPUInstance, error) {
 			return b.driver.api.Instances(d.UUID)
 		})
-		if err != nil && !errors.Is(err, nvml.ErrNotSupported) {
-			return nil, err
+		if ofOneGPU(err) {
+			blind = true
+		} else if err != nil && !errors.Is(err, nvml.ErrNotSupported) {
+			return nil, blind, err
 		}
 		for _, i := range list {
 			for _, c := range i.Compute {
@@ -104,7 +120,12 @@ func (b *backend) devicesOf(ctx context.Context, gpus []nvml.Device) (map[string
 			}
 		}
 	}
-	return uuids, nil
+	return uuids, blind, nil
+}
+
+// ofOneGPU reports whether an error is about a GPU and not about the driver.
+func ofOneGPU(err error) bool {
+	return errors.Is(err, nvml.ErrGPUIsLost) || errors.Is(err, nvml.ErrNoPermission) || errors.Is(err, nvml.ErrResetRequired)
 }
 
 // served lists the devices for which a daemon stands in a state. The empty one stands
@@ -211,7 +232,7 @@ func (b *backend) stop(ctx context.Context, d partition.Daemon) error {
 }
 
 // drain ends an idle daemon of others, once if it stands for several devices.
-func (b *backend) drain(ctx context.Context, d partition.Daemon) error {
+func (b *backend) drain(ctx context.Context, n *attempt, d partition.Daemon) error {
 	all, err := b.found(ctx)
 	if err != nil {
 		return err
@@ -230,6 +251,7 @@ func (b *backend) drain(ctx context.Context, d partition.Daemon) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.driver.limits.MPS)
 	defer cancel()
+	n.touched = true
 	return b.mps.Drain(ctx, all[k])
 }
 

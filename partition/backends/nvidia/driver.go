@@ -130,11 +130,19 @@ func read[T any](ctx context.Context, d *driver, what string, call func() (T, er
 }
 
 // An attempt counts how often changes were tried, for the journal.
-type attempt struct{ tries int }
+type attempt struct {
+	tries   int
+	touched bool // a changing call was made
+}
 
-// change makes a changing call, again while the GPU is in use, with growing pauses.
-// Nothing else is tried again: what it did is not known.
+// change makes a changing call, again while the GPU is in use.
 func (d *driver) change(ctx context.Context, n *attempt, what string, call func() error) error {
+	return d.again(ctx, n, what, func() error { n.touched = true; return call() })
+}
+
+// again makes a call, again while the GPU is in use, with growing pauses.
+// Nothing else is tried again: what it did is not known.
+func (d *driver) again(ctx context.Context, n *attempt, what string, call func() error) error {
 	pause := d.limits.Pause
 	for try := 1; ; try++ {
 		if err := ctx.Err(); err != nil {

@@ -25,12 +25,17 @@ type Host interface {
 	Holders() (map[int][]partition.Holder, error)
 	// Owners lists the programs that manage GPUs by themselves.
 	Owners() ([]partition.Owner, error)
+	// Blind tells why processes of this host cannot be seen, so that the others
+	// miss some; empty if they can.
+	Blind() string
 }
 
 // Proc is the Host that /proc and /etc tell of.
 type Proc struct {
 	// Root is the folder that they are in; empty means "/".
 	Root string
+
+	stat func(path string) (fs.FileInfo, error) // nil: os.Stat
 }
 
 func (p Proc) path(name string) string { return filepath.Join(cmp.Or(p.Root, "/"), name) }
@@ -86,40 +91,13 @@ func (p Proc) status(pid int, key string) (int, bool) {
 	return 0, false
 }
 
-var (
-	gpuNode  = regexp.MustCompile(`^/dev/nvidia([0-9]+)$`)
-	capNode  = regexp.MustCompile(`^/dev/nvidia-caps/nvidia-cap([0-9]+)$`)
-	capMinor = regexp.MustCompile(`^gpu([0-9]+)/\S+ ([0-9]+)$`)
-)
-
-// caps gives, by the minor of a capability's node, the minor of its GPU, as
-// /proc/driver/nvidia-caps/mig-minors says. (NVIDIA MIG User Guide, Device Nodes.)
-func (p Proc) caps() (map[int]int, error) {
-	data, err := os.ReadFile(p.path("proc/driver/nvidia-caps/mig-minors"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read which capability is which GPU's: %w", err)
-	}
-	gpus := map[int]int{}
-	for line := range strings.Lines(string(data)) {
-		if m := capMinor.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
-			gpu, _ := strconv.Atoi(m[1])
-			node, _ := strconv.Atoi(m[2])
-			gpus[node] = gpu
-		}
-	}
-	return gpus, nil
-}
-
 // Holders looks at every process's open files, this one's left out.
 func (p Proc) Holders() (map[int][]partition.Holder, error) {
 	all, err := p.processes()
 	if err != nil {
 		return nil, err
 	}
-	caps, err := p.caps()
+	nodes, err := p.nodes()
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +107,7 @@ func (p Proc) Holders() (map[int][]partition.Holder, error) {
 		if pr.pid == os.Getpid() && cmp.Or(p.Root, "/") == "/" {
 			continue // our own library has them open
 		}
-		minors, err := p.opened(pr.pid, caps)
+		minors, err := p.opened(pr.pid, nodes)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it has ended
 		}
@@ -155,7 +133,7 @@ func (p Proc) Holders() (map[int][]partition.Holder, error) {
 const unreadable = -1
 
 // opened lists the minors of the GPUs that a process has open, sorted.
-func (p Proc) opened(pid int, caps map[int]int) ([]int, error) {
+func (p Proc) opened(pid int, nodes nodes) ([]int, error) {
 	dir := p.path(fmt.Sprintf("proc/%d/fd", pid))
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -164,7 +142,8 @@ func (p Proc) opened(pid int, caps map[int]int) ([]int, error) {
 	var minors []int
 	var failed error
 	for _, e := range entries {
-		target, err := os.Readlink(filepath.Join(dir, e.Name()))
+		file := filepath.Join(dir, e.Name())
+		target, err := os.Readlink(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // closed meanwhile
 		}
@@ -172,15 +151,8 @@ func (p Proc) opened(pid int, caps map[int]int) ([]int, error) {
 			failed = err
 			continue
 		}
-		if m := gpuNode.FindStringSubmatch(target); m != nil {
-			minor, _ := strconv.Atoi(m[1])
+		if minor, ok := nodes.gpu(file, target); ok {
 			minors = append(minors, minor)
-		}
-		if m := capNode.FindStringSubmatch(target); m != nil {
-			node, _ := strconv.Atoi(m[1])
-			if gpu, ok := caps[node]; ok {
-				minors = append(minors, gpu)
-			}
 		}
 	}
 	slices.Sort(minors)
@@ -189,14 +161,15 @@ func (p Proc) opened(pid int, caps map[int]int) ([]int, error) {
 
 // owners are the programs that manage GPUs, by the name of their process.
 var owners = map[string]partition.Owner{
-	"nvidia-mig-manager": {Name: "mig-manager", Why: "it sets the MIG layout that the node's label nvidia.com/mig.config names"},
-	"mig-manager":        {Name: "mig-manager", Why: "it sets the MIG layout that the node's label nvidia.com/mig.config names"},
-	"gpu-kubelet-plugin": {Name: "dra-driver", Why: "NVIDIA's DRA driver makes and removes MIG devices by itself"},
-	"nvidia-vgpu-mgr":    {Name: "vgpu-manager", Why: "it shares the GPUs out to virtual machines"},
+	"nvidia-mig-manager":   {Name: "mig-manager", Why: "it sets the MIG layout that the node's label nvidia.com/mig.config names"},
+	"mig-manager":          {Name: "mig-manager", Why: "it sets the MIG layout that the node's label nvidia.com/mig.config names"},
+	"gpu-kubelet-plugin":   {Name: "dra-driver", Why: "NVIDIA's DRA driver makes and removes MIG devices by itself"},
+	"nvidia-vgpu-mgr":      {Name: "vgpu-manager", Why: "it shares the GPUs out to virtual machines"},
+	"nvidia-device-plugin": {Name: "device-plugin", Why: "NVIDIA's device plugin of Kubernetes hands pods the devices that it found when it started"},
 }
 
 // Owners looks for the processes of known managers. Slurm's counts where its gres.conf
-// speaks of MIG or lets NVML find the devices.
+// has GPUs or MIG devices, or lets NVML find them.
 func (p Proc) Owners() ([]partition.Owner, error) {
 	all, err := p.processes()
 	if err != nil {
@@ -221,12 +194,12 @@ func (p Proc) Owners() ([]partition.Owner, error) {
 // the one that a controller sent (Slurm, Configless).
 var slurmFiles = []string{"etc/slurm/gres.conf", "etc/slurm-llnl/gres.conf", "run/slurm/conf/gres.conf", "var/spool/slurmd/conf-cache/gres.conf"}
 
-// slurmMIG finds a line of gres.conf by which Slurm hands MIG devices out. (Slurm,
-// gres.conf: AutoDetect=nvml finds them by itself, MultipleFiles names them; a type is
-// called after its profile.)
-var slurmMIG = regexp.MustCompile(`(?i)\bAutoDetect\s*=\s*nvml\b|\bMultipleFiles\s*=|\bMIG\b|nvidia-cap[0-9]|\b[0-9]g\.[0-9]+gb`)
+// slurmGPU finds a line of gres.conf by which Slurm hands GPUs or MIG devices out:
+// its jobs would start on what a layout takes. (Slurm, gres.conf: AutoDetect=nvml finds
+// them by itself, MultipleFiles names MIG devices; a type is called after its profile.)
+var slurmGPU = regexp.MustCompile(`(?i)\bName\s*=\s*gpu\b|\bAutoDetect\s*=\s*nv(ml|idia)\b|\bMultipleFiles\s*=|\bMIG\b|nvidia-cap[0-9]|\b[0-9]g\.[0-9]+gb`)
 
-// slurm tells what shows that Slurm manages MIG devices, empty if nothing does.
+// slurm tells what shows that Slurm hands GPUs out, empty if nothing does.
 func (p Proc) slurm() string {
 	for _, name := range slurmFiles {
 		data, err := os.ReadFile(p.path(name))
@@ -234,13 +207,13 @@ func (p Proc) slurm() string {
 			continue
 		}
 		if err != nil {
-			return fmt.Sprintf("whether it hands out MIG devices is unknown, as /%s cannot be read (%v)", name, err)
+			return fmt.Sprintf("whether it hands out GPUs is unknown, as /%s cannot be read (%v)", name, err)
 		}
 		n := 0
 		for line := range strings.Lines(string(data)) {
 			n++
 			line, _, _ = strings.Cut(line, "#")
-			if m := slurmMIG.FindString(line); m != "" {
+			if m := slurmGPU.FindString(line); m != "" {
 				return fmt.Sprintf("/%s:%d says %q", name, n, m)
 			}
 		}

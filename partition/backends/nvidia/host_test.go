@@ -53,10 +53,12 @@ func TestHolders(t *testing.T) {
 	m.process(11, "bash\x00", "/dev/null", "/dev/nvidia-uvm")
 	m.process(12, "", "/dev/nvidia-caps/nvidia-cap12", "/dev/nvidia-caps/nvidia-cap1")
 	m.process(13, "python\x00x.py\x00", "/dev/nvidia-caps/nvidia-cap40", "/dev/nvidia12")
+	// Opened under another root, as NVIDIA's containers do.
+	m.process(16, "plugin\x00", "/driver-root/dev/nvidia0", "/driver-root/dev/nvidia-caps/nvidia-cap40", "/home/x/notdev/nvidia1", "/tmp/nvidia1")
 	got, err := Proc{Root: m.root}.Holders()
 	want := map[int][]partition.Holder{
-		0:  {{PID: 10, Name: "nv-hostengine", UID: 1000}, {PID: 12, Name: "comm-of-it", UID: 1000}},
-		1:  {{PID: 10, Name: "nv-hostengine", UID: 1000}, {PID: 13, Name: "python", UID: 1000}},
+		0:  {{PID: 10, Name: "nv-hostengine", UID: 1000}, {PID: 12, Name: "comm-of-it", UID: 1000}, {PID: 16, Name: "plugin", UID: 1000}},
+		1:  {{PID: 10, Name: "nv-hostengine", UID: 1000}, {PID: 13, Name: "python", UID: 1000}, {PID: 16, Name: "plugin", UID: 1000}},
 		12: {{PID: 13, Name: "python", UID: 1000}},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -73,8 +75,8 @@ func TestHolders(t *testing.T) {
 	}
 	// It may be any GPU's, and a process that is on the GPU is no holder besides.
 	g := partition.GPU{Processes: []partition.Process{{PID: 10}}}
-	if got := holdersOf(g, 1, got); len(got) != 2 || got[0].PID != 13 || got[1].PID != 0 {
-		t.Errorf("holders of minor 1 beside process 10: %v, want 13 and the unknown", got)
+	if got := holdersOf(g, 1, got); len(got) != 3 || got[0].PID != 13 || got[2].PID != 0 {
+		t.Errorf("holders of minor 1 beside process 10: %v, want 13, 16 and the unknown", got)
 	}
 	if got := holdersOf(g, -1, got); len(got) != 1 || !strings.Contains(got[0].Name, "unknown") {
 		t.Errorf("holders of a GPU without a known minor: %v", got)
@@ -95,7 +97,10 @@ func TestOwners(t *testing.T) {
 		{"/usr/bin/nvidia-vgpu-mgr\x00", "", "vgpu-manager"},
 		{"/usr/sbin/slurmd\x00-D\x00", "AutoDetect=nvml\n", "slurm"},
 		{"/usr/sbin/slurmd\x00", "# nothing\nNodeName=a Name=gpu Type=1g.5gb MultipleFiles=/dev/nvidia0,/dev/nvidia-caps/nvidia-cap3\n", "slurm"},
-		{"/usr/sbin/slurmd\x00", "Name=gpu File=/dev/nvidia0 # MIG is off\n", ""},
+		{"/usr/sbin/slurmd\x00", "Name=gpu File=/dev/nvidia0 # MIG is off\n", "slurm"},
+		{"/usr/sbin/slurmd\x00", "NodeName=a[1-4] name = GPU Count=4\n", "slurm"},
+		{"/usr/sbin/slurmd\x00", "#Name=gpu\nName=license Count=2\n", ""},
+		{"/usr/bin/nvidia-device-plugin\x00--mig-strategy=mixed\x00", "", "device-plugin"},
 		{"/usr/sbin/slurmd\x00", "", ""},
 		{"bash\x00nvidia-mig-manager\x00", "AutoDetect=nvml\n", ""},
 	} {
@@ -126,6 +131,7 @@ func TestOwners(t *testing.T) {
 func TestInspectHost(t *testing.T) {
 	r := newRig(t, pro6000, a30)
 	m := made{t, t.TempDir()}
+	m.self(initialPIDs, 0)
 	m.process(21, "nvtop\x00", "/dev/nvidia1")
 	b := r.over(Options{Host: Proc{Root: m.root}})
 	s, err := b.Inspect(t.Context(), []string{"0", "1"})
@@ -133,6 +139,9 @@ func TestInspectHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []partition.Holder{{PID: 21, Name: "nvtop", UID: 1000}}
+	if s.Blind != "" {
+		t.Errorf("the host is seen, but blind for %q", s.Blind)
+	}
 	if len(s.GPUs[0].Holders) != 0 || !reflect.DeepEqual(s.GPUs[1].Holders, want) {
 		t.Errorf("holders %v and %v, want none and %v", s.GPUs[0].Holders, s.GPUs[1].Holders, want)
 	}

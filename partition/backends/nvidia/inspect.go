@@ -15,7 +15,7 @@ import (
 
 // Inspect reads the named GPUs.
 func (b *backend) Inspect(ctx context.Context, gpus []string) (partition.State, error) {
-	all, err := read(ctx, b.driver, "list GPUs", b.driver.api.Devices)
+	all, err := b.list(ctx)
 	if err != nil {
 		return partition.State{}, err
 	}
@@ -25,6 +25,26 @@ func (b *backend) Inspect(ctx context.Context, gpus []string) (partition.State, 
 	}
 	s, faults, err := b.inspect(ctx, named, others)
 	return s, errors.Join(append(faults, err)...)
+}
+
+// list lists the GPUs, and keeps those that cannot be read for [run.tellUnread].
+func (b *backend) list(ctx context.Context) ([]nvml.Device, error) {
+	all, err := read(ctx, b.driver, "list GPUs", b.driver.api.Devices)
+	if err != nil {
+		return nil, err
+	}
+	b.unread = nil
+	for _, d := range all {
+		if d.Fault != nil {
+			b.unread = append(b.unread, d)
+		}
+	}
+	return all, nil
+}
+
+// unreadGPU is the error of a GPU that cannot be read.
+func unreadGPU(d nvml.Device) error {
+	return fmt.Errorf("GPU %d cannot be read: %w", d.Index, d.Fault)
 }
 
 // inspect reads GPUs. The faults are those of single GPUs, which are then left out.
@@ -42,8 +62,16 @@ func (b *backend) inspect(ctx context.Context, named, others []nvml.Device) (s p
 		if s.Owners, err = b.host.Owners(); err != nil {
 			return s, nil, err
 		}
+		s.Blind = b.host.Blind()
+		if dark := holders[unreadable]; s.Blind == "" && len(dark) > 0 {
+			s.Blind = dark[0].Name
+		}
 	}
 	for _, d := range named {
+		if d.Fault != nil {
+			faults = append(faults, unreadGPU(d))
+			continue
+		}
 		g, err := b.inspectGPU(ctx, d)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("inspect GPU %d: %w", d.Index, err))
@@ -66,7 +94,9 @@ func choose(all []nvml.Device, names []string) (named, others []nvml.Device, err
 		k := slices.IndexFunc(all, func(d nvml.Device) bool { return d.UUID == name || strconv.Itoa(d.Index) == name })
 		switch {
 		case k < 0:
-			errs = append(errs, fmt.Errorf("%w %q; GPUs here: %s", partition.ErrUnknownGPU, name, list(all)))
+			errs = append(errs, fmt.Errorf("%w %q; GPUs here: %s", partition.ErrUnknownGPU, name, listed(all)))
+		case all[k].Fault != nil:
+			errs = append(errs, unreadGPU(all[k]))
 		case chosen[all[k].UUID]:
 			errs = append(errs, fmt.Errorf("GPU %q is named twice", name))
 		default:
@@ -83,10 +113,13 @@ func choose(all []nvml.Device, names []string) (named, others []nvml.Device, err
 	return named, others, errors.Join(errs...)
 }
 
-func list(all []nvml.Device) string {
+func listed(all []nvml.Device) string {
 	texts := make([]string, len(all))
 	for i, d := range all {
 		texts[i] = fmt.Sprintf("%d (%s)", d.Index, d.UUID)
+		if d.Fault != nil {
+			texts[i] = unreadGPU(d).Error()
+		}
 	}
 	return cmp.Or(strings.Join(texts, ", "), "none")
 }
@@ -97,7 +130,8 @@ func (b *backend) inspectGPU(ctx context.Context, d nvml.Device) (partition.GPU,
 		MIG: partition.Mode(d.MIG),
 		PCI: d.PCI, PCIDevice: d.PCIDevice, VBIOS: d.VBIOS, ComputeCapability: d.ComputeCapability,
 		ComputeMode: string(d.ComputeMode), Virtualization: string(d.Virtualization),
-		DisplayActive: d.DisplayActive, Persistence: d.Persistence, ECC: d.ECC,
+		DisplayActive: d.DisplayActive, Persistence: d.Persistence, ECC: d.ECC, ECCPending: d.ECCPending,
+		PowerLimitWatts: d.PowerLimitWatts, PowerDefaultWatts: d.PowerDefaultWatts,
 	}
 	processes, err := read(ctx, b.driver, "list processes", func() ([]nvml.Process, error) { return b.driver.api.Processes(d.UUID) })
 	if err != nil {
@@ -112,16 +146,38 @@ func (b *backend) inspectGPU(ctx context.Context, d nvml.Device) (partition.GPU,
 	if !d.MIG.Supported {
 		return g, nil
 	}
-	profiles, err := read(ctx, b.driver, "list profiles", func() ([]nvml.Profile, error) { return b.driver.api.Profiles(d.UUID) })
-	if err != nil && !errors.Is(err, nvml.ErrNotSupported) {
-		return g, err
-	}
-	for _, p := range profiles {
-		g.Profiles = append(g.Profiles, profile(p))
-	}
-	g.Instances, err = b.instances(ctx, d.UUID, profilesOf(partition.State{GPUs: []partition.GPU{g}})[d.UUID])
+	err = b.inspectMIG(ctx, &g)
 	return g, err
 }
+
+// inspectMIG reads what instances a GPU can have and has. Where the driver does not
+// tell, for want of a right or in that mode, the GPU says so.
+func (b *backend) inspectMIG(ctx context.Context, g *partition.GPU) error {
+	profiles, err := read(ctx, b.driver, "list profiles", func() ([]nvml.Profile, error) { return b.driver.api.Profiles(g.UUID) })
+	switch {
+	case errors.Is(err, nvml.ErrFunctionNotFound), errors.Is(err, nvml.ErrNoPermission):
+		g.NoProfiles = err.Error()
+	case err != nil && !errors.Is(err, nvml.ErrNotSupported):
+		return err
+	}
+	if g.NoProfiles == "" {
+		for _, p := range profiles {
+			g.Profiles = append(g.Profiles, profile(p))
+		}
+		g.Instances, err = b.instances(ctx, g.UUID, profilesOf(partition.State{GPUs: []partition.GPU{*g}})[g.UUID])
+		if !errors.Is(err, nvml.ErrNoPermission) {
+			return err
+		}
+		g.Profiles, g.NoProfiles = nil, err.Error()
+	}
+	if g.MIG.Current { // with MIG off there are none
+		g.NoProfiles += "; which instances it has is unknown"
+	}
+	return nil
+}
+
+// unknownInstances reports whether a GPU may have instances that could not be read.
+func unknownInstances(g partition.GPU) bool { return g.NoProfiles != "" && g.MIG.Current }
 
 // profile turns a profile of the library into the partition's.
 func profile(p nvml.Profile) partition.Profile {

@@ -61,6 +61,8 @@ type backend struct {
 	slices TimeSlices
 	host   Host
 	trace  func(partition.Event)
+	// unread are the GPUs that could not be read when they were last listed.
+	unread []nvml.Device
 }
 
 // Trace sets who is told of every change that is tried.
@@ -106,7 +108,7 @@ func (l *lazy) Inspect(ctx context.Context, gpus []string) (partition.State, err
 func (l *lazy) Apply(ctx context.Context, p partition.Plan) ([]device.Device, error) {
 	b, err := l.opened()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", partition.ErrNothingChanged, err)
 	}
 	return b.Apply(ctx, p)
 }

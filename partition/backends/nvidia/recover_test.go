@@ -113,7 +113,7 @@ func TestProcessAppears(t *testing.T) {
 		if _, err := b.Apply(t.Context(), plan(t, before, "off")); !errors.Is(err, nvml.ErrInUse) {
 			t.Errorf("Apply under a process that came gave %v, want %v", err, nvml.ErrInUse)
 		}
-		if len(events) != 1 || events[0].Tries != 4 || events[0].Error == "" || events[0].Before != events[0].After {
+		if len(events) != 2 || !events[0].Begun || events[1].Tries != 4 || events[1].Error == "" || events[1].Before != events[1].After {
 			t.Errorf("told was %+v, want one change that was tried 4 times and did nothing", events)
 		}
 		r.restore(r.Backend, before, all) // nothing to do: the process stays where it is
@@ -145,7 +145,11 @@ func TestInUseThenFree(t *testing.T) {
 			api := nvmltest.New(r.fake, nvmltest.Fault{Call: 1, Only: []string{method}, Times: 2, Return: nvml.ErrInUse})
 			b := r.over(Options{API: api})
 			tries := map[int]int{}
-			b.(partition.Traced).Trace(func(e partition.Event) { tries[e.Tries]++ })
+			b.(partition.Traced).Trace(func(e partition.Event) {
+				if !e.Begun {
+					tries[e.Tries]++
+				}
+			})
 			if _, err := b.Apply(t.Context(), plan(t, r.inspect("0"), "off")); err != nil {
 				t.Fatalf("%s in use twice: %v", method, err)
 			}
@@ -193,6 +197,9 @@ func TestDriverGone(t *testing.T) {
 	if err := b.Restore(t.Context(), s); !errors.Is(err, nvml.ErrDriverNotLoaded) {
 		t.Errorf("Restore without a driver gave %v", err)
 	}
+	if _, err := b.Apply(t.Context(), plan(t, s, "off")); !errors.Is(err, nvml.ErrDriverNotLoaded) || !errors.Is(err, partition.ErrNothingChanged) {
+		t.Errorf("Apply without a driver gave %v, want ErrNothingChanged", err)
+	}
 	r.recovered(all)
 }
 
@@ -212,6 +219,9 @@ func TestStuck(t *testing.T) {
 		if err := b.Restore(t.Context(), before); err == nil || !strings.Contains(err.Error(), `has not come back from "set the MIG mode"`) {
 			t.Errorf("Restore beside it gave %v", err)
 		}
+		if _, err := b.Apply(t.Context(), plan(t, before, "1g.24gb")); !errors.Is(err, partition.ErrNothingChanged) {
+			t.Errorf("Apply beside it gave %v, want ErrNothingChanged", err)
+		}
 		if more := len(api.Calls()) - calls; more > 0 {
 			t.Errorf("%d calls were made beside it", more)
 		}
@@ -221,21 +231,60 @@ func TestStuck(t *testing.T) {
 	})
 }
 
-// A lost API is one without one of its GPUs.
+// A lost API is one without one of its GPUs, or with its fault beside its UUID.
 type lost struct {
 	nvml.API
-	uuid string
+	uuid  string
+	fault error
 }
 
 func (l lost) Devices() ([]nvml.Device, error) {
 	all, err := l.API.Devices()
 	var left []nvml.Device
 	for _, d := range all {
-		if d.UUID != l.uuid {
+		switch {
+		case d.UUID != l.uuid:
 			left = append(left, d)
+		case l.fault != nil:
+			left = append(left, nvml.Device{Index: d.Index, UUID: d.UUID, Minor: -1, Fault: l.fault})
 		}
 	}
 	return left, err
+}
+
+// lose has a GPU drop off the bus.
+func (r *rig) lose(gpu string) {
+	r.t.Helper()
+	if err := r.fake.SetState(gpu, nvml.FakeState{Lost: true}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestLostGPU: one GPU that is lost is told where it is named, and keeps nobody from
+// using the others.
+func TestLostGPU(t *testing.T) {
+	r := newRig(t, pro6000, pro6000)
+	before, all := r.inspect("1"), r.all()
+	gpu := r.inspect("0").GPUs[0].UUID
+	r.foreign("") // serves all GPUs, that one too
+	r.lose(gpu)
+	for name, want := range map[string]error{"0": nvml.ErrGPUIsLost, gpu: partition.ErrUnknownGPU} {
+		if _, err := r.Inspect(t.Context(), []string{name}); !errors.Is(err, want) || !strings.Contains(err.Error(), "GPU 0 cannot be read: the GPU is lost") {
+			t.Errorf("Inspect(%q) = %v, want it named and lost", name, err)
+		}
+	}
+	with := r.inspect("1")
+	if len(with.MPS) != 1 || with.MPS[0].Device != "" {
+		t.Errorf("beside a GPU that cannot be read a daemon of all GPUs is %+v, want one of unknown devices", with.MPS)
+	}
+	clear(r.program.(*memory).daemons)
+	var told []string
+	r.Backend.(partition.Traced).Trace(func(e partition.Event) { told = append(told, e.Error) })
+	devices, err := r.Apply(t.Context(), plan(t, before, "2x2g.48gb(mps)"))
+	if err != nil || len(devices) != 2 || told[0] != "GPU 0 cannot be read: the GPU is lost" {
+		t.Errorf("Apply on the other = %v, %v, told %q", devices, err, told)
+	}
+	r.restore(r.Backend, before, all)
 }
 
 // TestOtherGPUs: a GPU that has dropped off the bus, cannot be read or has a daemon that
@@ -245,7 +294,9 @@ func TestOtherGPUs(t *testing.T) {
 		name, want string
 		spoil      func(r *rig, gpu string) nvml.API
 	}{
-		{"gone", " is gone", func(r *rig, gpu string) nvml.API { return lost{r.fake, gpu} }},
+		{"gone", " is gone", func(r *rig, gpu string) nvml.API { return lost{r.fake, gpu, nil} }},
+		{"lost", "GPU 0 cannot be read: the GPU is lost", func(r *rig, gpu string) nvml.API { r.lose(gpu); return r.fake }},
+		{"no right", "GPU 0 cannot be read: no permission", func(r *rig, gpu string) nvml.API { return lost{r.fake, gpu, nvml.ErrNoPermission} }},
 		{"unreadable", "list instances", func(r *rig, gpu string) nvml.API { return unreadableGPU{r.fake, gpu} }},
 		{"client", "has clients", func(r *rig, gpu string) nvml.API {
 			for _, d := range r.program.(*memory).daemons {

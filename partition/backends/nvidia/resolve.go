@@ -25,9 +25,12 @@ func (b *backend) resolve(name string, env map[string]string) (string, error) {
 	}
 	index, err := strconv.Atoi(name)
 	if err != nil {
-		all, err := b.devicesOf(ctx, gpus)
+		all, blind, err := b.devicesOf(ctx, gpus)
 		if err != nil {
 			return "", err
+		}
+		if blind && !all[name] {
+			return "", errors.New("a GPU cannot be read, and may have it")
 		}
 		var found []string
 		for uuid := range all {
@@ -39,6 +42,9 @@ func (b *backend) resolve(name string, env map[string]string) (string, error) {
 			return "", fmt.Errorf("%d devices have UUIDs that begin so", len(found))
 		}
 		return found[0], nil
+	}
+	if k := slices.IndexFunc(gpus, func(d nvml.Device) bool { return d.Fault != nil }); k >= 0 {
+		return "", fmt.Errorf("GPU %d cannot be read, and its place among the others is unknown: %w", gpus[k].Index, gpus[k].Fault)
 	}
 	if index < 0 || index >= len(gpus) {
 		return "", fmt.Errorf("there are %d GPUs", len(gpus))

@@ -23,7 +23,14 @@ func (b *backend) Restore(ctx context.Context, s partition.State) error {
 	if len(faults) == 0 && len(s.Differences(now)) == 0 {
 		return nil
 	}
+	for i, g := range now.GPUs {
+		k := slices.IndexFunc(s.GPUs, func(w partition.GPU) bool { return w.UUID == g.UUID })
+		if g.NoProfiles != "" { // with MIG off drivers up to 535 do not tell what they told with it on
+			now.GPUs[i].Profiles = s.GPUs[k].Profiles
+		}
+	}
 	r := &run{backend: b, doing: "restore", profiles: profilesOf(now)}
+	r.tellUnread()
 	held := r.stopExtra(ctx, s, now)
 	for uuid, err := range held {
 		faults = append(faults, fmt.Errorf("restore %s: %w", gpuWords(uuid), err))
@@ -61,7 +68,7 @@ func gpuWords(uuid string) string {
 // present reads those GPUs of a state that are still there: one that has dropped off
 // the bus, or cannot be read, must not keep the others as they are.
 func (b *backend) present(ctx context.Context, s partition.State) (now partition.State, faults []error, err error) {
-	all, err := read(ctx, b.driver, "list GPUs", b.driver.api.Devices)
+	all, err := b.list(ctx)
 	if err != nil {
 		return now, nil, err
 	}
@@ -73,7 +80,23 @@ func (b *backend) present(ctx context.Context, s partition.State) (now partition
 			others = append(others, d)
 		}
 	}
-	return b.inspect(ctx, named, others)
+	now, faults, err = b.inspect(ctx, named, others)
+	if len(named) < len(s.GPUs) { // one that has no UUID now may be one of these
+		for _, d := range others {
+			if d.UUID == "" {
+				faults = append(faults, unreadGPU(d))
+			}
+		}
+	}
+	return now, faults, err
+}
+
+// tellUnread tells of the GPUs that cannot be read: what is on them is not seen.
+func (r *run) tellUnread() {
+	for _, d := range r.unread {
+		err := unreadGPU(d)
+		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "look at every GPU", GPU: d.UUID, Tries: 1, Error: err.Error()})
+	}
 }
 
 // stopExtra stops the daemons that did not run before, and gives by GPU why one could
@@ -163,6 +186,11 @@ func (r *run) startAgain(ctx context.Context, g partition.GPU, d partition.Daemo
 
 // restoreGPU brings one GPU from now to want.
 func (r *run) restoreGPU(ctx context.Context, want, now partition.GPU) error {
+	for _, g := range []partition.GPU{want, now} {
+		if unknownInstances(g) {
+			return fmt.Errorf("nothing was touched, as it is not known what it had or has: %s", g.NoProfiles)
+		}
+	}
 	for _, i := range now.Instances {
 		if slices.ContainsFunc(want.Instances, i.Same) {
 			continue
