@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -144,14 +145,22 @@ func later(a, b ProcessKind) bool {
 	return slices.Index(order, a) > slices.Index(order, b)
 }
 
-// processName reads the name of a process; it is empty for one that has ended or
-// is of another process namespace.
+// processName is the name of a process's program; it is empty for one that has
+// ended or is of another process namespace.
+//
+// Note: comm is cut at 15 bytes, and nvidia-cuda-mps-server, which has to be told
+// from its clients, is longer.
 func (l *Library) processName(pid uint32) string {
-	name, err := os.ReadFile(fmt.Sprintf("%s/%d/comm", l.proc, pid))
-	if err != nil {
-		return ""
+	of := fmt.Sprintf("%s/%d/", l.proc, pid)
+	if exe, err := os.Readlink(of + "exe"); err == nil {
+		return path.Base(strings.TrimSuffix(exe, " (deleted)"))
 	}
-	return strings.TrimSuffix(string(name), "\n")
+	line, _ := os.ReadFile(of + "cmdline")
+	if first, _, _ := strings.Cut(string(line), "\x00"); first != "" {
+		return path.Base(first)
+	}
+	comm, _ := os.ReadFile(of + "comm")
+	return strings.TrimSuffix(string(comm), "\n")
 }
 
 // migDevices lists the MIG devices of a GPU. Their indices have holes.

@@ -4,6 +4,9 @@ package nvml
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -245,5 +248,26 @@ func TestLibraryProcesses(t *testing.T) {
 	r.first.GetComputeRunningProcessesFunc = func() ([]gonvml.ProcessInfo, gonvml.Return) { return nil, gonvml.ERROR_NOT_SUPPORTED }
 	if got, err := r.Processes(r.gpu); !errors.Is(err, ErrNotSupported) {
 		t.Errorf("Processes without the list = %v, %v; want %v", got, err, ErrNotSupported)
+	}
+}
+
+// A name that is longer than comm holds comes from the executable, and where that
+// cannot be read from the command line.
+func TestProcessNames(t *testing.T) {
+	r := newRig(t, gpus.A100_SXM4_40GB)
+	r.comm(t, 10, "nvidia-cuda-mps") // what the kernel keeps of the server's and of the control's
+	r.comm(t, 11, "nvidia-cuda-mps")
+	r.comm(t, 12, "python3")
+	of := func(pid int, file string) string { return filepath.Join(r.proc, fmt.Sprint(pid), file) }
+	if err := errors.Join(
+		os.Symlink("/usr/bin/nvidia-cuda-mps-server (deleted)", of(10, "exe")),
+		os.WriteFile(of(11, "cmdline"), []byte("/usr/bin/nvidia-cuda-mps-control\x00-d\x00"), 0o644),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for pid, want := range map[uint32]string{10: "nvidia-cuda-mps-server", 11: "nvidia-cuda-mps-control", 12: "python3", 13: ""} {
+		if got := r.processName(pid); got != want {
+			t.Errorf("process %d is %q, want %q", pid, got, want)
+		}
 	}
 }
