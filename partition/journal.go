@@ -211,7 +211,7 @@ func (j *Journal) write(e entry) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(j.path(), append(data, '\n'), 0o644); err != nil {
+	if err := renameio.WriteFile(j.path(), append(data, '\n'), 0o600); err != nil {
 		return err
 	}
 	return j.syncDir()

@@ -53,7 +53,7 @@ func (j *Journal) append(l traceLine) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(j.tracePath(), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(j.tracePath(), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}

@@ -40,9 +40,10 @@ type MPS interface {
 // anew has another UUID.
 const servesThis = "the device"
 
-// kept are the variables of others' daemons, by how their names begin, that a new one
-// needs. What else is in their environment is not ours to write down.
-var kept = []string{"CUDA_", "NVIDIA_", "LD_", "PATH", "HOME", "TMPDIR"}
+// kept are the variables of others' daemons that a new one needs, beside those of
+// CUDA_MPS_. What else is in their environment may be secret, and is not ours to write
+// down.
+var kept = []string{"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH", "PATH", "HOME", "TMPDIR"}
 
 // found lists the daemons of this host.
 func (b *backend) found(ctx context.Context) ([]mps.Found, error) {
@@ -164,7 +165,7 @@ func daemon(f mps.Found, uuid string) partition.Daemon {
 	}
 	env := map[string]string{}
 	for name, value := range f.Env {
-		needed := slices.ContainsFunc(kept, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+		needed := slices.Contains(kept, name) || strings.HasPrefix(name, "CUDA_MPS_")
 		if needed && !f.Ours && name != mps.PipeVariable && name != mps.LogVariable {
 			env[name] = value
 		}

@@ -209,7 +209,7 @@ func (r *rig) daemonLines(places map[string]string) []string {
 func (r *rig) foreign(uuid string) {
 	r.t.Helper()
 	home := filepath.Join(r.dir, "theirs")
-	env := []string{mps.PipeVariable + "=" + home + "/pipe", mps.LogVariable + "=" + home + "/log", "CUDA_MPS_FOO=bar", "SECRET=x", "PATH=" + os.Getenv("PATH")}
+	env := []string{mps.PipeVariable + "=" + home + "/pipe", mps.LogVariable + "=" + home + "/log", "CUDA_MPS_FOO=bar", "SECRET=x", "NVIDIA_SECRET=x", "HOMEBREW_SECRET=x", "PATH=" + os.Getenv("PATH")}
 	if uuid != "" {
 		env = append(env, mps.DeviceVariable+"="+uuid)
 	}
