@@ -18,8 +18,8 @@ func (s State) Owner(uuid string) (GPU, bool) {
 }
 
 // Differences tells in words how now differs from s in what a restore brings
-// back: the GPUs, their MIG modes, time slices, compute modes, persistence and
-// instances with placements, and MPS daemons. Ids and UUIDs of instances, GPU
+// back: the GPUs, their MIG modes, time slices and instances with placements, and MPS
+// daemons. Ids and UUIDs of instances, GPU
 // indices, processes and the pids of daemons are not compared, nor what s does not
 // know, nor daemons of others that came since: those are not ours to end. None means
 // that now is s again.
@@ -58,14 +58,30 @@ func (g GPU) differences(now GPU) []string {
 			out = append(out, fmt.Sprintf("%s: %s is extra", g.label(), i))
 		}
 	}
-	compare := func(what, now, was string) {
-		if was != "" && now != was {
-			out = append(out, fmt.Sprintf("%s: %s is %s, not %s", g.label(), what, cmp.Or(now, "unknown"), was))
+	return append(out, g.setting("the time slice", now.TimeSlice, g.TimeSlice)...)
+}
+
+// setting tells of one that is known to have been otherwise.
+func (g GPU) setting(what, now, was string) []string {
+	if was == "" || now == was {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %s is %s, not %s", g.label(), what, cmp.Or(now, "unknown"), was)}
+}
+
+// Lost tells in words which settings of s are otherwise now that no restore brings
+// back, as this program never sets them: compute mode and persistence, which a reboot
+// loses.
+func (s State) Lost(now State) []string {
+	var out []string
+	for _, g := range s.GPUs {
+		for _, n := range now.GPUs {
+			if n.UUID == g.UUID {
+				out = append(out, g.setting("the compute mode", n.ComputeMode, g.ComputeMode)...)
+				out = append(out, g.setting("persistence", mayBeOn(n.Persistence), mayBeOn(g.Persistence))...)
+			}
 		}
 	}
-	compare("the time slice", now.TimeSlice, g.TimeSlice)
-	compare("the compute mode", now.ComputeMode, g.ComputeMode)
-	compare("persistence", mayBeOn(now.Persistence), mayBeOn(g.Persistence))
 	return out
 }
 

@@ -106,8 +106,8 @@ func TestDifferencesOfTimeSlices(t *testing.T) {
 	}
 }
 
-// TestDifferencesOfSettings: compute mode and persistence are compared where they
-// were known; whether MIG is supported and resets, which a driver update may tell
+// TestDifferencesOfSettings: compute mode and persistence are told where they were
+// known, and keep no journal; whether MIG is supported and resets, which a driver update may tell
 // otherwise, is not.
 func TestDifferencesOfSettings(t *testing.T) {
 	yes, no := true, false
@@ -135,7 +135,10 @@ func TestDifferencesOfSettings(t *testing.T) {
 		{mode(""), of(func(g *GPU) { g.MIG.Supported = false }), ""},
 		{mode(""), of(func(g *GPU) { g.MIG.Pending = true }), "MIG is off with a change to on pending, not off"},
 	} {
-		got := strings.Join(tt.before.Differences(tt.now), "; ")
+		got := strings.Join(append(tt.before.Differences(tt.now), tt.before.Lost(tt.now)...), "; ")
+		if mig := strings.Contains(tt.want, "MIG"); mig != (len(tt.before.Differences(tt.now)) > 0) {
+			t.Errorf("%q: whether a restore has to do with it: %t", tt.want, !mig)
+		}
 		if (tt.want == "") != (got == "") || !strings.HasSuffix(got, tt.want) {
 			t.Errorf("%q, want %q", got, tt.want)
 		}

@@ -256,10 +256,13 @@ func (r *run) restoreTimeSlice(ctx context.Context, want, now partition.GPU) err
 	return r.step(ctx, partition.Step{Action: partition.SetTimeSlice, GPU: now.UUID, Index: now.Index, TimeSlice: want.TimeSlice})
 }
 
-// tellMoved tells of devices that have another UUID than before: others may have
-// stored the old one.
+// tellMoved tells of devices that have another UUID than before, as others may have
+// stored the old one, and of settings that are lost.
 func (r *run) tellMoved(s, now partition.State) {
 	for _, words := range s.Moved(now) {
 		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "a device has a new UUID", After: words, Tries: 1})
+	}
+	for _, words := range s.Lost(now) {
+		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "a setting is lost, and evabench does not set it", After: words, Tries: 1})
 	}
 }
