@@ -85,12 +85,25 @@ func (g GPU) mend(t Term) (fit Term, why string) {
 		p = g.nearest(t.Profile)
 	}
 	t.Profile = p.Name
+	why = cmp.Or(why, overLimit(t.Sharing, p.MemoryBytes, "an instance of "+p.Name))
+	if p.MemoryBytes > 0 && t.Sharing.MemoryLimitBytes > p.MemoryBytes {
+		t.Sharing.MemoryLimitBytes = 0
+	}
 	if _, ok := p.cut(t); ok {
 		return t, why
 	}
 	why = cmp.Or(why, p.whyNot(t.Split))
 	t.Split = p.mendSplit(t.Split)
 	return t, why
+}
+
+// overLimit tells of a limit for MPS clients that is more than there is; it is empty
+// for one that is not.
+func overLimit(s device.Sharing, bytes uint64, where string) string {
+	if s.MemoryLimitBytes <= bytes || bytes == 0 { // 0 is unknown
+		return ""
+	}
+	return fmt.Sprintf("cannot give an MPS client %d MiB (%s): %s has %d MiB", s.MemoryLimitBytes>>20, s, where, bytes>>20)
 }
 
 func (g GPU) profileNames() []string {

@@ -239,6 +239,11 @@ func target(l Layout, g GPU) (Target, error) {
 	t := Target{Index: g.Index, UUID: g.UUID}
 	if terms[0].Profile == "" {
 		t.Sharing = terms[0].Sharing
+		if why := overLimit(t.Sharing, g.MemoryBytes, "the GPU"); why != "" {
+			fits := terms[0]
+			fits.Sharing.MemoryLimitBytes = 0
+			return Target{}, &ImpossibleError{Layout: l.String(), GPU: g.label(), Reason: why, Fits: fits.String()}
+		}
 		return t, nil
 	}
 	if len(g.Profiles) == 0 {

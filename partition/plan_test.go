@@ -126,6 +126,7 @@ func TestImpossible(t *testing.T) {
 	noMIG := testGPU(0)
 	noMIG.MIG, noMIG.Profiles, noMIG.Name = Mode{}, nil, "L4"
 	one, gpu := State{GPUs: []GPU{testGPU(0)}}, "GPU 0 (RTX PRO 6000) "
+	pro := State{GPUs: []GPU{card(t, "rtx-pro-6000-96gb", 0)}}
 	quarters := "has room for 4 of 1g.24gb: 1g.24gb goes at 0, 3, 6 and 9, and taken are 0:3, 3:3, 6:3 and 9:3 by 1g.24gb"
 	tests := []struct {
 		state              State
@@ -147,6 +148,8 @@ func TestImpossible(t *testing.T) {
 		{one, "1g.24gb+2g.48gb/3x1c(mps)", gpu + "cannot cut 2g.48gb into 3x1c: its compute instances are 1c at 0 and 1, 2c at 0", "1g.24gb+2g.48gb/2x1c(mps)"},
 		{one, "4x1g.24gb(ts:long)", gpu + "cannot give its instances a time slice: it is one for a whole GPU with MIG off", "4x1g.24gb(ts)"},
 		{one, "5x1g.24gb(ts:long)", gpu + "cannot give its instances a time slice: it is one for a whole GPU with MIG off", "4x1g.24gb(ts)"},
+		{pro, "off(mps:50:200G)", "GPU 0 (" + pro.GPUs[0].Name + ") cannot give an MPS client 204800 MiB (mps:50:200G): the GPU has 98304 MiB", "off(mps:50)"},
+		{pro, "1g.24gb(mps:40G)+1g.24gb(mps:20G)", "GPU 0 (" + pro.GPUs[0].Name + ") cannot give an MPS client 40960 MiB (mps:40G): an instance of 1g.24gb has 24186 MiB", "1g.24gb(mps)+1g.24gb(mps:20G)"},
 		{one, "gpu0: off; gpu1: off", "GPU 1 is not one of the named GPUs", ""},
 		{State{GPUs: []GPU{testGPU(0), testGPU(1)}}, "gpu1: off", "it says nothing of GPU 0 (RTX PRO 6000); say off to turn MIG off there", ""},
 		{State{GPUs: []GPU{noMIG}}, "1g.24gb", "GPU 0 (L4) has no MIG profiles", "off"},

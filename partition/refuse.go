@@ -128,7 +128,9 @@ func (g GPU) refusals(s State, steps []Step) []*RefusedError {
 	for _, st := range steps {
 		switch st.Action {
 		case SetMode:
-			out = append(out, g.modeRefusals(st)...)
+			free := g
+			free.Holders = g.stayingHolders(s)
+			out = append(out, free.modeRefusals(st)...)
 		case SetTimeSlice:
 			if g.TimeSlice == "" {
 				out = append(out, &RefusedError{
@@ -188,6 +190,15 @@ func (g GPU) idleServer(s State, p Process) bool {
 	return slices.ContainsFunc(s.MPS, func(d Daemon) bool {
 		idle := d.Clients != nil && len(d.Clients) == 0
 		return idle && (d.Device == p.Device || p.Device == g.UUID && slices.Contains(g.devices(), d.Device))
+	})
+}
+
+// stayingHolders are those but for MPS daemons that a plan ends before the mode changes,
+// and their servers, which end with them.
+func (g GPU) stayingHolders(s State) []Holder {
+	return slices.DeleteFunc(slices.Clone(g.Holders), func(h Holder) bool {
+		ends := slices.ContainsFunc(s.MPS, func(d Daemon) bool { return d.PID == h.PID && slices.Contains(g.devices(), d.Device) })
+		return ends || g.idleServer(s, Process{PID: h.PID, Name: h.Name, Device: g.UUID})
 	})
 }
 

@@ -108,6 +108,12 @@ func TestRefusals(t *testing.T) {
 			g.Holders = []Holder{{PID: 4, Name: "nv-hostengine"}, {PID: 3, Name: "/usr/bin/nvidia-persistenced"}}
 		}),
 			[]string{"is held open by process 4 (nv-hostengine), and", "systemctl stop nvidia-dcgm.service"}},
+		{"held by daemons that end, and their servers", "1g.24gb", func() State {
+			s := with(plain, ours, []int{})
+			s.GPUs[0].MIG.Resets = true
+			s.GPUs[0].Holders = []Holder{{PID: 78, Name: "nvidia-cuda-mps-control"}, {PID: 79, Name: "nvidia-cuda-mps-server"}}
+			return s
+		}(), nil},
 		{"held open, unknown", "1g.24gb", reset(func(g *GPU) { g.Holders = []Holder{{PID: 4, Name: "a"}, {Name: "unknown: two"}} }),
 			[]string{"is held open by process 4 (a) and unknown: two, and"}},
 		{"settings of others", "off(mps)", with(plain, Daemon{Device: "GPU-a", PID: 77, Pipe: "/p"}, []int{}), []string{"does not tell what was set by command", "echo quit"}},
