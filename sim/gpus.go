@@ -141,9 +141,8 @@ func EndDaemons(dir string) error {
 
 // killDaemons kills the daemons of a program and gives how many there were.
 //
-// Note: [mps.Control] finds them too, but while the executable of the program is
-// there: of one that was built anew meanwhile it knows nothing, and would show
-// the daemons of real GPUs.
+// Note: [mps.Control] finds them too, but only while the executable of the program
+// is there, and it may have been built anew elsewhere meanwhile.
 func killDaemons(program string) (n int, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

@@ -107,8 +107,8 @@ type bench struct {
 	scratch    *scratch // the simulator's folder; nil on a real server
 	backend    partition.Backend
 	state      partition.State
-	journal    *partition.Journal // held while the server may be changed, else nil
-	simulated  simulation         // the simulated server; none on a real one
+	journal    *heldJournal // held while the server may be changed, else nil
+	simulated  simulation   // the simulated server; none on a real one
 	cells      []scenarios.Cell
 	impossible []results.Impossible
 }
@@ -116,10 +116,10 @@ type bench struct {
 // openOptions say how a bench is opened.
 type openOptions struct {
 	sim simOptions
-	// stateDir keeps the lock and the journal; with it the bench is opened to
-	// change the server: the lock is taken and what a crash left is undone.
-	// Empty: the bench only looks.
-	stateDir string
+	// keeping says where the locks and the journal of real GPUs are; with a folder
+	// the bench is opened to change the server: the locks are taken and what a
+	// crash left is undone. Without, the bench only looks.
+	keeping keeping
 	// text lets the scenario's text be checked alone where no GPU can be asked.
 	text bool
 }
@@ -166,7 +166,7 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 		return nil, &usageError{fmt.Errorf("%s: backend: %w", file, err)}
 	}
 	state, possible := &b.state, b.possible
-	switch err := b.inspect(ctx, first.Server.GPUs, o, s); {
+	switch err := b.inspect(ctx, first.Server, o, s); {
 	case err != nil && o.text && noDriver(err):
 		fmt.Fprintf(s.err, "evabench: layouts were checked as text alone, as there are no GPUs to ask: %v\n", err)
 		state, possible = nil, nil
@@ -186,28 +186,28 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	return b, nil
 }
 
-// inspect reads the GPUs. A bench that is to change them takes the host's lock
-// first, and puts back what an earlier run left behind.
-func (b *bench) inspect(ctx context.Context, gpus []string, o openOptions, s streams) (err error) {
-	b.state, err = b.backend.Inspect(ctx, gpus)
+// inspect reads the GPUs. A bench that is to change them takes the locks first,
+// and puts back what an earlier run left behind.
+func (b *bench) inspect(ctx context.Context, on scenarios.Server, o openOptions, s streams) (err error) {
+	b.state, err = b.backend.Inspect(ctx, on.GPUs)
 	switch {
 	case errors.Is(err, partition.ErrUnknownGPU):
 		return &usageError{fmt.Errorf("server.gpus: %w", err)}
 	case err != nil:
 		return fmt.Errorf("inspect GPUs: %w", err)
 	}
-	if o.stateDir == "" || len(b.state.GPUs) == 0 {
+	if o.keeping.dir == "" || len(b.state.GPUs) == 0 {
 		return nil
 	}
-	dir := o.stateDir
-	if b.simulated.server != "" {
-		dir = b.dir
+	keep := o.keeping
+	if on.Backend.Name == simKind { // and not where only services are simulated
+		keep = keeping{dir: b.dir}
 	}
-	if b.journal, err = openJournal(ctx, b.backend, dir, false, s); err != nil {
+	if b.journal, err = openJournal(ctx, b.backend, keep, false, s); err != nil {
 		return err
 	}
 	// Others may have changed the GPUs until the lock was ours.
-	if b.state, err = b.backend.Inspect(ctx, gpus); err != nil {
+	if b.state, err = b.backend.Inspect(ctx, on.GPUs); err != nil {
 		return fmt.Errorf("inspect GPUs: %w", err)
 	}
 	return nil
@@ -232,7 +232,9 @@ func devicesOf(p partition.Plan) int {
 	n := 0
 	for _, t := range p.Targets {
 		if t.MIG {
-			n += len(t.Slots)
+			for _, s := range t.Slots {
+				n += len(s.Compute)
+			}
 		} else {
 			n++
 		}

@@ -42,6 +42,7 @@ type gpuOptions struct {
 	sim      string
 	simDir   string
 	stateDir string
+	hostLock string // of real GPUs
 }
 
 // defaultStateDir keeps the host lock and the journal.
@@ -59,7 +60,8 @@ func (o *gpuOptions) simFlags(c *cobra.Command) {
 }
 
 func (o *gpuOptions) stateFlag(c *cobra.Command) {
-	c.Flags().StringVar(&o.stateDir, "state-dir", defaultStateDir, "keep the host lock and the journal in `DIR`; with --sim they are in its --sim-dir")
+	o.hostLock = hostLockFile
+	c.Flags().StringVar(&o.stateDir, "state-dir", defaultStateDir, "keep a lock and the journal in `DIR`; with --sim they are in its --sim-dir")
 }
 
 // check refuses flags that say nothing.
@@ -73,12 +75,12 @@ func (o *gpuOptions) check() error {
 	return nil
 }
 
-// journalDir is the folder of the host lock and the journal.
-func (o *gpuOptions) journalDir() string {
+// keeping is where the locks and the journal are.
+func (o *gpuOptions) keeping() keeping {
 	if o.sim != "" {
-		return o.simDir
+		return keeping{dir: o.simDir}
 	}
-	return o.stateDir
+	return keeping{o.stateDir, o.hostLock}
 }
 
 // noDriver reports whether an error says that there is no NVIDIA driver here,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"path/filepath"
@@ -125,35 +126,12 @@ func TestApplyPutsBackWhatFails(t *testing.T) {
 	}
 	again := &faultyBackend{}
 	var talk strings.Builder
-	j, err := openJournal(t.Context(), again, dir, false, streams{nil, io.Discard, &talk})
+	j, err := openJournal(t.Context(), again, keeping{dir: dir}, false, streams{nil, io.Discard, &talk})
 	if err != nil || again.restored != 1 || !strings.Contains(talk.String(), "did not put the GPUs back") {
 		t.Fatalf("next start: %v, restored %d times, said %q", err, again.restored, talk.String())
 	}
 	if _, pending, err := j.Pending(); pending || err != nil {
 		t.Errorf("pending %v, %v", pending, err)
-	}
-	if err := j.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// A layout that stands on purpose is left alone by whoever comes next, unless it is
-// to be the new normal.
-func TestKeptLayoutIsNotUndone(t *testing.T) {
-	dir := t.TempDir()
-	j, err := partition.OpenJournal(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(j.Begin(partition.State{}), j.Keep(), j.Close()); err != nil {
-		t.Fatal(err)
-	}
-	b, s := &faultyBackend{}, streams{nil, io.Discard, io.Discard}
-	if _, err := openJournal(t.Context(), b, dir, false, s); err == nil || !strings.Contains(err.Error(), "evabench gpu restore") || b.restored != 0 {
-		t.Errorf("openJournal() = %v, restored %d times; want a refusal", err, b.restored)
-	}
-	if j, err = openJournal(t.Context(), b, dir, true, s); err != nil || b.restored != 0 {
-		t.Fatalf("openJournal() for good = %v, restored %d times", err, b.restored)
 	}
 	if err := j.Close(); err != nil {
 		t.Error(err)
@@ -169,5 +147,38 @@ func TestPermissionsOf(t *testing.T) {
 	got, err := permissionsOf(words)
 	if err != nil || !slices.Equal(got, partition.Permissions()) {
 		t.Errorf("permissionsOf(%q) = %v, %v", words, got, err)
+	}
+}
+
+// What a reset would change, and what could not be read, is told; what nothing told
+// is unknown.
+func TestInspectionTells(t *testing.T) {
+	on, off, low, full := true, false, 300.0, 600.0
+	state := partition.State{Blind: "own PID namespace", GPUs: []partition.GPU{
+		{Name: "A", ECC: &off, ECCPending: &on, PowerLimitWatts: &low, PowerDefaultWatts: &full, ComputeMode: "prohibited", NoProfiles: "no permission", MIG: partition.Mode{Supported: true}},
+		{Index: 1, Name: "B", ECC: &on, ECCPending: &on, PowerLimitWatts: &full, PowerDefaultWatts: &full},
+		{Index: 2, Name: "C", PowerLimitWatts: &full},
+		{Index: 3, Name: "D"},
+	}}
+	var out strings.Builder
+	printInspection(&out, "", state, nil)
+	for _, want := range []string{
+		"processes of this host cannot be seen: own PID namespace\n",
+		"ECC off with a change to on pending\n", "compute mode prohibited, time slice unknown, power limit 300 W (600 W after a reset)\n",
+		"; its profiles could not be read: no permission\n",
+		"ECC on\n", "power limit 600 W\n", "power limit 600 W (default unknown)\n", "ECC unknown\n", "power limit unknown\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	data, err := json.Marshal(inspection{State: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"blind":"own PID namespace"`, `"no_profiles":"no permission"`, `"ecc_pending":true`, `"power_limit_watts":300`, `"power_default_watts":600`, `"compute_mode":"prohibited"`} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("no %s in %s", want, data)
+		}
 	}
 }

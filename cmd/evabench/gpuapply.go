@@ -36,7 +36,9 @@ func newGPUApply(s streams) *cobra.Command {
 down how the GPUs were, changes them step by step, reads every change back, and
 prints the devices with the environment that their processes need. What fails is
 put back. What was applied stays until "evabench gpu restore", which undoes it;
-with --permanent it is the new normal, and nothing will undo it.
+with --permanent it is the new normal, and nothing will undo it. Where an earlier
+layout stands, its GPUs must be named again, and restore gives what was before
+both.
 
 Each kind of change needs its word in --allow: layout (instances), mode (MIG on or
 off), reset (where that resets the GPU), time-slice, mps (own daemons), drain (quit
@@ -102,7 +104,7 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 	if _, err := g.inspect(ctx, o.gpus); err != nil {
 		return err // before the state folder is made
 	}
-	journal, err := openJournal(ctx, g.backend, o.journalDir(), o.permanent, s)
+	journal, err := openJournal(ctx, g.backend, o.keeping(), true, s)
 	if err != nil {
 		return err
 	}
@@ -128,24 +130,21 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 			return err
 		}
 	}
-	devices, err := o.carryOut(ctx, g.backend, journal, plan)
+	devices, err := o.carryOut(ctx, g.backend, journal.Journal, plan)
 	if err != nil {
 		return err
 	}
 	return o.told(s, g, devices, plan)
 }
 
-// carryOut applies a plan and leaves it, with how the GPUs were in the journal;
-// what fails is put back.
+// carryOut applies a plan and leaves it, with how the GPUs were in the journal,
+// before an earlier apply if there was one; what fails is put back.
 func (o *applyOptions) carryOut(ctx context.Context, backend partition.Backend, j *partition.Journal, p partition.Plan) ([]device.Device, error) {
-	if left, pending, err := j.Pending(); err != nil {
+	_, kept, err := j.Pending()
+	if err != nil {
 		return nil, err
-	} else if pending && left.Kept && o.permanent { // of an earlier apply, which nothing undoes now
-		if err := j.End(); err != nil {
-			return nil, err
-		}
 	}
-	if p.Empty() {
+	if p.Empty() && !(kept && o.permanent) {
 		return backend.Apply(ctx, p) // reads the devices
 	}
 	if err := j.Begin(p.Before); err != nil {
@@ -156,9 +155,10 @@ func (o *applyOptions) carryOut(ctx context.Context, backend partition.Backend, 
 		t.Trace(func(e partition.Event) { faults = append(faults, j.Record(e)) })
 	}
 	devices, err := backend.Apply(ctx, p)
+	untouched := errors.Is(err, partition.ErrNothingChanged)
 	if err = errors.Join(err, errors.Join(faults...)); err == nil {
 		if o.permanent {
-			err = j.End()
+			err = j.Forget()
 		} else {
 			err = j.Keep()
 		}
@@ -167,6 +167,9 @@ func (o *applyOptions) carryOut(ctx context.Context, backend partition.Backend, 
 		return devices, nil
 	}
 	err = fmt.Errorf("apply layout %s: %w", p.Layout, err)
+	if untouched { // and what others made meanwhile is not ours to undo
+		return nil, joined(err, j.End())
+	}
 	if fault := putBack(ctx, backend, j, p.Before); fault != nil {
 		return nil, errors.Join(err, fault)
 	}
@@ -242,7 +245,9 @@ func newGPURestore(s streams) *cobra.Command {
 		Short: "Put the GPUs back as they were before apply, or before a run that broke off",
 		Long: `Restore puts the GPUs back as the journal of the state folder says, reads them
 back, and tells what still differs and which devices have another UUID now. It is
-done also after a crash or a reboot. With nothing to put back it says so.`,
+done also after a crash or a reboot. Of several layouts that were applied one over
+the other it puts back what was before the first. With nothing to put back it says
+so.`,
 		Example: "  evabench gpu restore\n  evabench gpu restore --sim pro6000x1 --sim-dir try",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE:    func(c *cobra.Command, _ []string) error { return o.restore(c.Context(), s) },
@@ -267,12 +272,12 @@ func (o *restoreOptions) restore(ctx context.Context, s streams) (err error) {
 	if o.sim != "" && o.simDir == "" {
 		return &usageError{errors.New("restore --sim needs --sim-dir DIR: where are the simulated GPUs kept?")}
 	}
-	dir := o.journalDir()
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		fmt.Fprintf(s.out, "nothing to put back: there is no state folder %s\n", dir)
+	keep := o.keeping()
+	if _, err := os.Stat(keep.dir); errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(s.out, "nothing to put back: there is no state folder %s\n", keep.dir)
 		return nil
 	}
-	journal, err := partition.OpenJournal(dir)
+	journal, err := keep.open()
 	if err != nil {
 		return err
 	}
@@ -282,10 +287,10 @@ func (o *restoreOptions) restore(ctx context.Context, s streams) (err error) {
 	case err != nil:
 		return err
 	case !pending:
-		fmt.Fprintf(s.out, "nothing to put back: no change is pending in %s\n", dir)
+		fmt.Fprintf(s.out, "nothing to put back: no change is pending in %s\n", keep.dir)
 		return nil
 	case o.forget:
-		if err := journal.End(); err != nil {
+		if err := journal.Forget(); err != nil {
 			return err
 		}
 		fmt.Fprintf(s.out, "forgotten, and left as they are now; before %q they were: %s\n", left.Command, before(left.State))
@@ -296,7 +301,20 @@ func (o *restoreOptions) restore(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = joined(err, g.close()) }()
-	fault := putBack(ctx, g.backend, journal, left.State)
+	for pending { // a change that broke off, and then what it went on top of
+		if err := o.undo(ctx, g, journal.Journal, left, s); err != nil {
+			return err
+		}
+		if left, pending, err = journal.Pending(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// undo puts back one state of the journal, and tells of it.
+func (o *restoreOptions) undo(ctx context.Context, g *gpuSet, j *partition.Journal, left partition.Left, s streams) error {
+	fault := putBack(ctx, g.backend, j, left.State)
 	now, err := g.inspect(context.WithoutCancel(ctx), uuidsOf(left.State))
 	if err != nil {
 		return errors.Join(fault, err)
@@ -308,7 +326,7 @@ func (o *restoreOptions) restore(ctx context.Context, s streams) (err error) {
 		fmt.Fprintln(s.out, g.mark()+line)
 	}
 	if fault != nil {
-		return fmt.Errorf("%w; the journal in %s is kept, so that \"evabench gpu restore\" can be tried again", fault, dir)
+		return fmt.Errorf("%w; the journal in %s is kept, so that \"evabench gpu restore\" can be tried again", fault, o.keeping().dir)
 	}
 	fmt.Fprintf(s.out, "%sput back and verified: %s\n", g.mark(), before(left.State))
 	return nil

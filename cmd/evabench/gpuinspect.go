@@ -71,6 +71,9 @@ func writeIndented(w io.Writer, v any) error {
 func printInspection(w io.Writer, mark string, s partition.State, assumed map[string]string) {
 	system := []string{"driver " + cmp.Or(s.System.Driver, units.Unknown), "NVML " + cmp.Or(s.System.NVML, units.Unknown), "CUDA up to " + cmp.Or(s.System.CUDA, units.Unknown)}
 	fmt.Fprintf(w, "%s%s; %s\n", mark, units.Plural(len(s.GPUs), "GPU"), strings.Join(system, ", "))
+	if s.Blind != "" {
+		fmt.Fprintf(w, "processes of this host cannot be seen: %s\n", s.Blind)
+	}
 	for _, o := range s.Owners {
 		fmt.Fprintf(w, "managed by %s: %s\n", o.Name, o.Why)
 	}
@@ -110,9 +113,9 @@ func gpuLines(g partition.GPU) []string {
 		sms = fmt.Sprint(g.SMs)
 	}
 	lines := []string{
-		fmt.Sprintf("memory %s, SMs %s, compute capability %s, ECC %s", units.Format(float64(g.MemoryBytes), units.Bytes), sms, cmp.Or(g.ComputeCapability, units.Unknown), yesNo(g.ECC, "on", "off")),
+		fmt.Sprintf("memory %s, SMs %s, compute capability %s, ECC %s", units.Format(float64(g.MemoryBytes), units.Bytes), sms, cmp.Or(g.ComputeCapability, units.Unknown), eccText(g)),
 		fmt.Sprintf("PCI %s, VBIOS %s, virtualization %s, display %s, persistence %s", cmp.Or(g.PCI, units.Unknown), cmp.Or(g.VBIOS, units.Unknown), cmp.Or(g.Virtualization, units.Unknown), yesNo(g.DisplayActive, "active", "inactive"), yesNo(g.Persistence, "on", "off")),
-		fmt.Sprintf("compute mode %s, time slice %s", cmp.Or(g.ComputeMode, units.Unknown), cmp.Or(g.TimeSlice, units.Unknown)),
+		fmt.Sprintf("compute mode %s, time slice %s, power limit %s", cmp.Or(g.ComputeMode, units.Unknown), cmp.Or(g.TimeSlice, units.Unknown), powerText(g)),
 	}
 	mode := "MIG " + g.MIG.String()
 	if g.MIG.Supported {
@@ -122,9 +125,38 @@ func gpuLines(g partition.GPU) []string {
 		default:
 			mode += "; a change needs no reset"
 		}
-		mode += "; " + units.Plural(len(g.Profiles), "profile")
+		if g.NoProfiles == "" {
+			mode += "; " + units.Plural(len(g.Profiles), "profile")
+		}
+	}
+	if g.NoProfiles != "" {
+		mode += "; its profiles could not be read: " + g.NoProfiles
 	}
 	return append(lines, mode)
+}
+
+// eccText tells of ECC now, and after a reset where that is another.
+func eccText(g partition.GPU) string {
+	now := yesNo(g.ECC, "on", "off")
+	if then := yesNo(g.ECCPending, "on", "off"); g.ECCPending != nil && then != now {
+		return now + " with a change to " + then + " pending"
+	}
+	return now
+}
+
+// powerText tells the power limit, and where a reset would change it, to what.
+func powerText(g partition.GPU) string {
+	if g.PowerLimitWatts == nil {
+		return units.Unknown
+	}
+	text := fmt.Sprintf("%g W", *g.PowerLimitWatts)
+	switch was := g.PowerDefaultWatts; {
+	case was == nil:
+		text += " (default " + units.Unknown + ")"
+	case *was != *g.PowerLimitWatts:
+		text += fmt.Sprintf(" (%g W after a reset)", *was)
+	}
+	return text
 }
 
 // yesNo writes what may be unknown.

@@ -38,7 +38,7 @@ type sweepOptions struct {
 func (o *sweepOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.out, "out", "", "write the run directory to `DIR` (default runs/SCENARIO-TIME)")
-	f.StringVar(&o.stateDir, "state-dir", defaultStateDir, "keep the host lock and the journal in `DIR`; unused where no real GPU can be changed")
+	f.StringVar(&o.stateDir, "state-dir", defaultStateDir, "keep a lock and the journal in `DIR`; unused where no real GPU can be changed")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before the server is changed")
 	f.BoolVar(&o.noSelftest, "no-selftest", false, "do not measure what the load generator can do on this machine (3 s, once a day)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be changed on the server, and do nothing")
@@ -49,7 +49,7 @@ func (o *sweepOptions) open() openOptions {
 	if o.dryRun {
 		return openOptions{sim: o.sim}
 	}
-	return openOptions{sim: o.sim, stateDir: o.stateDir}
+	return openOptions{sim: o.sim, keeping: keeping{o.stateDir, hostLockFile}}
 }
 
 func newSweep(s streams) *cobra.Command {
@@ -267,7 +267,7 @@ func probe(ctx context.Context, all []runner.Service) error {
 func (b *bench) runner(s streams) (*runner.Bench, error) {
 	r := &runner.Bench{
 		Cells: b.cells, Before: b.state, Allow: b.permissions(),
-		Backend: b.backend, Journal: b.journal,
+		Backend:      b.backend,
 		NewChooser:   func(scenarios.Cell) runner.Chooser { return search.NewLadder(b.scenario.StepPlans()) },
 		NewRouter:    b.router,
 		Devices:      b.deviceJobs,
@@ -275,6 +275,9 @@ func (b *bench) runner(s streams) (*runner.Bench, error) {
 		Tell: func(line string) {
 			fmt.Fprintf(s.err, "%s %s\n", time.Now().Format("15:04:05"), line)
 		},
+	}
+	if b.journal != nil {
+		r.Journal = b.journal.Journal
 	}
 	for _, svc := range b.scenario.Services {
 		built, err := runner.Build(svc, b.kinds.launchers, b.kinds.endpoints, b.kinds.workloads, b.kinds.sources)

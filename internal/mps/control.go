@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/user"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +32,8 @@ const noDaemonText = "Cannot find MPS control daemon process"
 type Control struct {
 	// Path is the program; empty means that it is looked up in PATH at each call.
 	// A path that leads to a program of another name (a stand-in) sees only the
-	// daemons that were started by that very path.
+	// daemons that were started by that very path; one that leads nowhere sees
+	// none, which is an error.
 	Path string
 	// Limit bounds each run of the program; 0 means one minute.
 	Limit time.Duration
@@ -48,6 +50,7 @@ func (c Control) Start(ctx context.Context, env []string, uid int) error {
 		return fmt.Errorf("start an MPS control daemon: %w", err)
 	}
 	defer out.Close()
+	began := time.Now()
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	cmd, err := c.command(ctx, env, "-d")
@@ -55,13 +58,13 @@ func (c Control) Start(ctx context.Context, env []string, uid int) error {
 		return err
 	}
 	if uid != os.Geteuid() {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: groupOf(uid)}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(uid, user.LookupId, (*user.User).GroupIds)}
 	}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Run(); err != nil {
 		said := make([]byte, 4096)
 		n, _ := out.ReadAt(said, 0)
-		return c.fault(ctx, "start an MPS control daemon", strings.TrimSpace(string(said[:n])), err)
+		return fault(ctx, began, "start an MPS control daemon", strings.TrimSpace(string(said[:n])), err)
 	}
 	return nil
 }
@@ -74,6 +77,7 @@ func (c Control) Ask(ctx context.Context, pipe, command string) (string, error) 
 	if command == "" || strings.ContainsAny(command, "\n\r\x00") {
 		return "", fmt.Errorf("%s: that is not one command", doing)
 	}
+	began := time.Now()
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	cmd, err := c.command(ctx, []string{PipeVariable + "=" + pipe})
@@ -91,7 +95,7 @@ func (c Control) Ask(ctx context.Context, pipe, command string) (string, error) 
 		err = errors.New("it complained")
 	}
 	if err != nil {
-		return "", c.fault(ctx, doing, said, err)
+		return "", fault(ctx, began, doing, said, err)
 	}
 	return strings.TrimRight(out.String(), "\r\n"), nil
 }
@@ -124,9 +128,9 @@ func (c Control) limit(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 // fault says what the program was to do, what it said and how it ended.
-func (c Control) fault(ctx context.Context, doing, said string, err error) error {
+func fault(ctx context.Context, began time.Time, doing, said string, err error) error {
 	if ctx.Err() != nil {
-		err = fmt.Errorf("it did not end in time and was killed: %w", ctx.Err())
+		err = fmt.Errorf("%s, so the program was killed: %w", over(ctx, began), ctx.Err())
 	}
 	if said != "" {
 		return fmt.Errorf("%s: %w: it said %q", doing, err, said)

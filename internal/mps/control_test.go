@@ -36,8 +36,13 @@ func TestNobodyThere(t *testing.T) {
 	if err := none.Start(t.Context(), nil, os.Geteuid()); !errors.Is(err, mps.ErrNoProgram) {
 		t.Errorf("start without a program: %v", err)
 	}
-	if found, err := none.Find(t.Context()); err != nil || len(found) > 0 {
-		t.Errorf("find without a program: %v, %v", found, err)
+	if err := os.Symlink("built-anew", none.Path); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{none.Path, none.Path + "-too"} { // never those of real GPUs
+		if found, err := (mps.Control{Path: path}).Find(t.Context()); !errors.Is(err, mps.ErrNoProgram) || !strings.Contains(err.Error(), path) {
+			t.Errorf("find without a program: %v, %v", found, err)
+		}
 	}
 	t.Setenv("PATH", t.TempDir())
 	if _, err := (mps.Control{}).Ask(t.Context(), "/nowhere", "get_server_list"); !errors.Is(err, mps.ErrNoProgram) || strings.Contains(err.Error(), "\n") {

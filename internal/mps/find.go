@@ -19,13 +19,18 @@ import (
 
 // Find reads /proc. A daemon is a process of the program that was given -d or -f:
 // one that was not is somebody's question. See [Program]. What ended while it was
-// looked at is left out.
+// looked at is left out. A Path that leads nowhere is an error that wraps
+// [ErrNoProgram]: whose daemons are meant cannot be told.
 func (c Control) Find(ctx context.Context) ([]Process, error) {
-	own, standIn := c.standIn()
+	path, standIn, err := c.standIn()
+	if err != nil {
+		return nil, fmt.Errorf("find MPS daemons: %w", err)
+	}
 	all, err := procfs.AllProcs()
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
+	own := origin{namespaces: namespaces("self"), unit: unitOf(cgroups("self"))}
 	var found []Process
 	for _, p := range all {
 		if err := ctx.Err(); err != nil {
@@ -35,10 +40,10 @@ func (c Control) Find(ctx context.Context) ([]Process, error) {
 		if err != nil || len(words) == 0 { // gone, a zombie, or of the kernel
 			continue
 		}
-		if standIn && words[0] != own || !standIn && !isProgram(p, words[0]) || !isDaemon(words[1:]) {
+		if standIn && words[0] != path || !standIn && !isProgram(p, words[0]) || !isDaemon(words[1:]) {
 			continue
 		}
-		if one, ok, err := describe(p, words); err != nil {
+		if one, ok, err := describe(p, words, own); err != nil {
 			return nil, fmt.Errorf("read process %d: %w", p.PID, err)
 		} else if ok {
 			found = append(found, one)
@@ -49,16 +54,22 @@ func (c Control) Find(ctx context.Context) ([]Process, error) {
 }
 
 // standIn gives Path if it leads to a program of another name.
-func (c Control) standIn() (string, bool) {
+func (c Control) standIn() (path string, ok bool, err error) {
 	if c.Path == "" {
-		return "", false
+		return "", false, nil
 	}
-	path, err := exec.LookPath(c.Path)
+	path, err = exec.LookPath(c.Path)
 	if err != nil {
 		path = c.Path
 	}
 	file, err := filepath.EvalSymlinks(path)
-	return path, err == nil && filepath.Base(file) != Name
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false, fmt.Errorf("%w: %s leads to no file", ErrNoProgram, c.Path)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("follow %s: %w", c.Path, err)
+	}
+	return path, filepath.Base(file) != Name, nil
 }
 
 // isProgram goes by the file that runs, or if we may not see it, by what the
@@ -76,8 +87,14 @@ func isDaemon(args []string) bool {
 	return slices.Contains(args, "-d") || slices.Contains(args, "-f")
 }
 
+// An origin is where a process comes from.
+type origin struct {
+	namespaces []string
+	unit       string
+}
+
 // describe reads one process; not ok if it ended meanwhile.
-func describe(p procfs.Proc, words []string) (Process, bool, error) {
+func describe(p procfs.Proc, words []string, own origin) (Process, bool, error) {
 	stat, err := p.Stat()
 	if err != nil {
 		return gone(err)
@@ -90,6 +107,11 @@ func describe(p procfs.Proc, words []string) (Process, bool, error) {
 		return gone(err)
 	}
 	one := Process{PID: p.PID, UID: int(status.UIDs[1]), Started: stat.Starttime, Args: words[1:]}
+	pid := strconv.Itoa(p.PID)
+	one.Elsewhere = elsewhere(own.namespaces, namespaces(pid))
+	if unit := unitOf(cgroups(pid)); unit != own.unit {
+		one.Unit = unit
+	}
 	lines, err := p.Environ()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -132,6 +154,9 @@ func (c Control) Signal(ctx context.Context, p Process, signal syscall.Signal) e
 	if i < 0 {
 		return nil
 	}
+	if why := found[i].Elsewhere; why != "" {
+		return fmt.Errorf("signal MPS daemon %d: %s", p.PID, why)
+	}
 	if found[i].Env == nil || found[i].Env[PipeVariable] != p.Env[PipeVariable] {
 		return fmt.Errorf("signal MPS daemon %d: its pipe folder is not %q", p.PID, p.Env[PipeVariable])
 	}
@@ -141,13 +166,28 @@ func (c Control) Signal(ctx context.Context, p Process, signal syscall.Signal) e
 	return nil
 }
 
-// groupOf gives a user's own group; of one without a name, the group of the same
-// number.
-func groupOf(uid int) uint32 {
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		if gid, err := strconv.ParseUint(u.Gid, 10, 32); err == nil {
-			return uint32(gid)
+// groupOf gives a user's own group.
+func groupOf(uid int) uint32 { return credential(uid, user.LookupId, (*user.User).GroupIds).Gid }
+
+// credential gives a user with all groups: the GPU's device files may be open to a
+// group alone. Of a user without a name it is the group of the same number.
+func credential(uid int, lookup func(string) (*user.User, error), groups func(*user.User) ([]string, error)) *syscall.Credential {
+	c := &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+	u, err := lookup(strconv.Itoa(uid))
+	if err != nil {
+		return c
+	}
+	if gid, err := strconv.ParseUint(u.Gid, 10, 32); err == nil {
+		c.Gid = uint32(gid)
+	}
+	ids, err := groups(u)
+	if err != nil { // its own group is all that is known
+		return c
+	}
+	for _, id := range ids {
+		if gid, err := strconv.ParseUint(id, 10, 32); err == nil {
+			c.Groups = append(c.Groups, uint32(gid))
 		}
 	}
-	return uint32(uid)
+	return c
 }
