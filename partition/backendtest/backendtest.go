@@ -16,8 +16,15 @@ import (
 // Run tests a backend. Each call of make gives a new backend with the GPUs to
 // name, on which nothing runs; a backend that manages no GPU is tested for
 // refusing to. What a backend's GPUs do not have (compute instances, time slices)
-// and what it is not (a [partition.Traced], a [partition.Counter]) is left out.
-func Run(t *testing.T, make func(t *testing.T) (partition.Backend, []string)) {
+// and what it is not (a [partition.Traced], a [partition.Counter]) is left out. Only
+// names the tests to run, such as "Splits"; none is all of them.
+func Run(t *testing.T, make func(t *testing.T) (partition.Backend, []string), only ...string) {
+	ran := 0
+	defer func() {
+		if len(only) > 0 && ran != len(only) {
+			t.Errorf("%d of the tests %q were run", ran, only)
+		}
+	}()
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T, *bench)
@@ -36,6 +43,10 @@ func Run(t *testing.T, make func(t *testing.T) (partition.Backend, []string)) {
 		{"Stale", testStale},
 		{"Cancelled", testCancelled},
 	} {
+		if len(only) > 0 && !slices.Contains(only, c.name) {
+			continue
+		}
+		ran++
 		t.Run(c.name, func(t *testing.T) {
 			backend, gpus := make(t)
 			b := &bench{T: t, Backend: backend, gpus: gpus}

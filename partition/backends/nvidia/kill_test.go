@@ -67,13 +67,22 @@ func newExecutableRig(t testing.TB, cards ...string) *rig {
 	return openRig(t, dir, executable(t, dir))
 }
 
+// executableShare are the tests of the suite that run with processes without -long: those
+// in which daemons start, stop, are counted and come back.
+var executableShare = []string{"Events", "Count", "Stale"}
+
 // TestBackendExecutable: the suite once more with daemons that are processes, so that
-// the program in memory stands for them rightly.
+// the program in memory stands for them rightly; without -long a share of it.
 func TestBackendExecutable(t *testing.T) {
 	t.Parallel()
+	only := executableShare
+	if *long {
+		only = nil
+	}
+	t.Logf("of the suite with processes run: %q (none is all; -long runs all)", only)
 	backendtest.Run(t, func(t *testing.T) (partition.Backend, []string) {
 		return newExecutableRig(t, a30).Backend, []string{"0"}
-	})
+	}, only...)
 }
 
 // killVariable tells a child of the tests what to do.
