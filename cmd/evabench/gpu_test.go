@@ -46,7 +46,7 @@ func TestInspectTellsWhatStandsInTheWay(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			on := []string{"--sim", "pro6000x1", "--sim-dir", dir}
+			on := []string{"--sim", "pro5000x1", "--sim-dir", dir}
 			look := append([]string{"gpu", "inspect"}, on...)
 			if code, out, talk := command(t, look...); code != exitDone || !strings.Contains(out, "nothing stands in the way") {
 				t.Fatalf("status %d\n%s%s", code, out, talk)
@@ -68,7 +68,7 @@ func TestInspectTellsWhatStandsInTheWay(t *testing.T) {
 					t.Errorf("status %d, and %q is not in\n%s%s", code, want, out, talk)
 				}
 			}
-			code, out, talk = command(t, append([]string{"gpu", "plan", "2x2g.48gb", "--gpus", "0"}, on...)...)
+			code, out, talk = command(t, append([]string{"gpu", "plan", "2x1g.24gb", "--gpus", "0"}, on...)...)
 			if last := c.want[len(c.want)-1]; code != exitUsage || last != "refused: " && !strings.Contains(talk, last) {
 				t.Errorf("plan: status %d, want %d and %q\n%s%s", code, exitUsage, last, out, talk)
 			}
