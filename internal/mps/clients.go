@@ -65,34 +65,11 @@ func parsePIDs(said string) ([]int, error) {
 	return list, nil
 }
 
-// parsePercent reads a thread percentage, such as "100.0".
+// parsePercent reads a thread percentage, such as "100.0" or "50%".
 func parsePercent(said string) (float64, error) {
-	percent, err := strconv.ParseFloat(strings.TrimSpace(said), 64)
+	percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(said), "%")), 64)
 	if err != nil || !(percent > 0 && percent <= 100) {
 		return 0, fmt.Errorf("%q is no percentage above 0 and up to 100", said)
 	}
 	return percent, nil
-}
-
-// parseMemory reads a memory limit, such as "20G" or "900M", in bytes.
-func parseMemory(said string) (uint64, error) {
-	text := strings.TrimSpace(said)
-	shift := map[byte]uint{'G': 30, 'M': 20}
-	if text == "" || shift[text[len(text)-1]] == 0 {
-		return 0, fmt.Errorf("%q is no memory limit such as 20G or 900M", said)
-	}
-	bits := shift[text[len(text)-1]]
-	number, err := strconv.ParseUint(text[:len(text)-1], 10, 64)
-	if err != nil || number == 0 || number > 1<<63>>bits {
-		return 0, fmt.Errorf("%q is no memory limit such as 20G or 900M", said)
-	}
-	return number << bits, nil
-}
-
-// memoryText writes a limit as the commands want it: whole G where it is, else M.
-func memoryText(bytes uint64) string {
-	if bytes%(1<<30) == 0 {
-		return strconv.FormatUint(bytes>>30, 10) + "G"
-	}
-	return strconv.FormatUint(bytes>>20, 10) + "M"
 }

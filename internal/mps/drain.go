@@ -5,16 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
 
 // Drain ends an idle daemon of another's, by asking it to quit and by nothing
-// else. It refuses one with clients (the error is a [*ClientsError]), one that does
-// not tell, and one that [Daemons.Restart] could not start again as it was. Keep f,
+// else. It refuses one with clients (the error is a [*ClientsError]), one of a
+// container or a systemd unit (a [*BusyError]), one that does not tell, and one that [Daemons.Restart] could not start again as it was. Keep f,
 // with its Settings, for Restart. If the daemon has ended already, that is done.
 func (d *Daemons) Drain(ctx context.Context, f Found) error {
 	if err := d.drain(ctx, f); err != nil {
@@ -27,16 +27,22 @@ func (d *Daemons) drain(ctx context.Context, f Found) error {
 	if f.Ours {
 		return errors.New("it is one of ours: stop it")
 	}
+	if f.Keeper() != "" {
+		return &BusyError{Daemon: f, UID: d.options.UID}
+	}
 	if err := f.restartable(); err != nil {
 		return err
 	}
 	if i := slices.IndexFunc(f.Args, func(arg string) bool { return arg != "-d" }); i >= 0 {
 		return fmt.Errorf("it was started with %s, so its own service must stop it and start it again", strings.Join(f.Args, " "))
 	}
-	if gone, err := d.isGone(ctx, f); err != nil || gone {
+	if gone, err := d.reach(ctx, f); err != nil || gone {
 		return err
 	}
 	if gone, err := d.idle(ctx, f, false); err != nil || gone {
+		return err
+	}
+	if gone, err := d.reach(ctx, f); err != nil || gone { // it may have changed since
 		return err
 	}
 	if err := d.quit(ctx, f, "quit"); err != nil {
@@ -62,7 +68,8 @@ func (f Found) restartable() error {
 // Restart starts a daemon that was drained again, with its own environment,
 // folders, user and settings, and waits until it answers. uuid is the device's new
 // UUID if it was made anew; empty means that the daemon's devices are as they were.
-// If the same daemon runs already, that is done.
+// If the same daemon runs already, that is done. Folders that are gone are not made:
+// as root that would give any place to whoever named it.
 func (d *Daemons) Restart(ctx context.Context, f Found, uuid string) error {
 	if err := d.restart(ctx, f, uuid); err != nil {
 		return fmt.Errorf("start again the %s: %w", f, err)
@@ -87,16 +94,21 @@ func (d *Daemons) restart(ctx context.Context, f Found, uuid string) error {
 	}
 	for _, other := range running {
 		switch {
-		case other.Pipe != f.Pipe:
+		case other.Pipe != f.Pipe, other.Elsewhere != "":
 		case other.UID == f.UID && other.Env[DeviceVariable] == env[DeviceVariable]:
+			if gone, err := d.reach(ctx, other); err != nil || gone {
+				return errors.Join(err, ended(other, gone))
+			}
 			return d.again(ctx, f)
 		default:
 			return fmt.Errorf("its pipe folder %s is taken by the %s", f.Pipe, other)
 		}
 	}
 	for _, folder := range []string{f.Pipe, cmp.Or(f.Log, DefaultLog)} {
-		if err := remake(folder, f.UID); err != nil {
-			return err
+		if info, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+			return fmt.Errorf("its folder %s is gone; its user %d must make it", folder, f.UID)
+		} else if err != nil {
+			return fmt.Errorf("look at its folder: %w", err)
 		}
 	}
 	var lines []string
@@ -138,27 +150,21 @@ func (d *Daemons) again(ctx context.Context, f Found) error {
 	return nil
 }
 
-// settable writes an answer as the command wants it: "50.0" as "50".
+// settable writes an answer as the command wants it: "50.0" as "50", "8 GiB" as "8G".
 func settable(said string) string {
 	if percent, err := parsePercent(said); err == nil {
 		return fmt.Sprint(percent)
 	}
+	if bytes, ok := MemoryLimit(said); ok && bytes%(1<<20) == 0 {
+		return memoryText(bytes)
+	}
 	return said
 }
 
-// remake makes a folder that went missing, for its user.
-func remake(path string, uid int) error {
-	if _, err := os.Stat(path); err == nil {
+// ended is the error of a daemon that was to go on.
+func ended(f Found, gone bool) error {
+	if !gone {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := os.Mkdir(path, 0o755); err != nil {
-		return err
-	}
-	if uid == os.Geteuid() {
-		return nil
-	}
-	return os.Lchown(path, uid, int(groupOf(uid)))
+	return fmt.Errorf("the %s ended meanwhile; try again", f)
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/evabench/evabench/internal/mps"
@@ -118,6 +120,15 @@ func TestRestartOnNewDevice(t *testing.T) {
 	if err := os.RemoveAll(before.Pipe); err != nil { // and its folder went missing
 		t.Fatal(err)
 	}
+	if err := ds.Restart(t.Context(), before, gpuB); err == nil || !strings.Contains(err.Error(), before.Pipe+" is gone; its user") {
+		t.Errorf("a restart whose folder is gone: %v", err)
+	}
+	if _, err := os.Lstat(before.Pipe); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("the folder was made: %v", err)
+	}
+	if err := os.Mkdir(before.Pipe, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := ds.Restart(t.Context(), before, gpuB); err != nil {
 		t.Fatal(err)
 	}
@@ -193,6 +204,8 @@ func TestServedUser(t *testing.T) {
 	if err != nil || len(found) != 1 || found[0].UID != nobody {
 		t.Errorf("found %+v, %v; want one of user %d", found, err, nobody)
 	}
+	reaches(t, c.Path, env[mps.PipeVariable], nobody, true)
+	reaches(t, c.Path, env[mps.PipeVariable], nobody-1, false)
 	connect(t, env[mps.PipeVariable], mpsfake.Client{PID: 11, UID: nobody})
 	if _, err := mpsfake.Connect(t.Context(), env[mps.PipeVariable], mpsfake.Client{PID: 12, UID: 0}); !errors.Is(err, mpsfake.ErrWrongUser) {
 		t.Errorf("a client of another user: %v", err)
@@ -200,6 +213,17 @@ func TestServedUser(t *testing.T) {
 	_, err = mps.New(c, options(dir)).Start(t.Context(), limited(gpuA))
 	if busy, ok := errors.AsType[*mps.BusyError](err); !ok || busy.Daemon.UID != nobody || !strings.Contains(err.Error(), "would wait") {
 		t.Errorf("a second user's daemon on the device: %v", err)
+	}
+}
+
+// reaches checks whether a process of a user reaches a daemon.
+func reaches(t *testing.T, path, pipe string, uid uint32, want bool) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), path)
+	cmd.Env, cmd.Dir, cmd.Stdin = []string{mps.PipeVariable + "=" + pipe}, "/", strings.NewReader("get_server_list\n")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	if said, err := cmd.CombinedOutput(); (err == nil) != want {
+		t.Errorf("user %d asks: %v, %q; want it to reach %v", uid, err, said, want)
 	}
 }
 

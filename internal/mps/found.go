@@ -85,6 +85,16 @@ func (d *Daemons) question(ctx context.Context, f *Found) {
 		f.Silent = "its pipe folder is not known"
 		return
 	}
+	if f.Elsewhere != "" {
+		f.Silent = f.Elsewhere
+		return
+	}
+	if !f.Ours {
+		if err := f.listens(); err != nil {
+			f.Silent = err.Error()
+			return
+		}
+	}
 	clients, err := d.clients(ctx, f.Pipe)
 	if err != nil {
 		f.Silent = err.Error()
@@ -137,7 +147,7 @@ func (d *Daemons) describe(p Process) Found {
 	}
 	f.Pipe = cmp.Or(p.Env[PipeVariable], DefaultPipe)
 	f.Log = cmp.Or(p.Env[LogVariable], DefaultLog)
-	f.Ours = d.options.Dir != "" && filepath.Dir(filepath.Dir(f.Pipe)) == filepath.Clean(d.options.Dir)
+	f.Ours = p.Elsewhere == "" && d.options.Dir != "" && filepath.Dir(filepath.Dir(f.Pipe)) == filepath.Clean(d.options.Dir)
 	named, set := p.Env[DeviceVariable]
 	if !set {
 		f.All = true
@@ -149,7 +159,11 @@ func (d *Daemons) describe(p Process) Found {
 			break
 		}
 		uuid, err := name, error(nil)
-		if !f.Ours { // ours are given UUIDs and nothing else
+		switch {
+		case f.Ours: // they are given UUIDs and nothing else
+		case f.Elsewhere != "" && !isUUID(name):
+			err = errors.New(f.Elsewhere) // an index counts what is seen there
+		default:
 			uuid, err = d.resolve(name, p.Env)
 		}
 		if err != nil {

@@ -69,6 +69,13 @@ type Process struct {
 	Args []string `json:"args,omitempty"`
 	// Env is its environment; nil if we may not read it.
 	Env map[string]string `json:"env,omitempty"`
+	// Elsewhere says why its paths and users are not ours: it runs in a container,
+	// or that cannot be told. It is empty if they are. Such a daemon is listed, and
+	// never asked or ended.
+	Elsewhere string `json:"elsewhere,omitempty"`
+	// Unit is the systemd unit ("x.service", "--user x.service", "x.scope") or the
+	// container ("container …") that it belongs to, unless we do too; empty if none.
+	Unit string `json:"unit,omitempty"`
 }
 
 // same reports whether two are one process, not just one number.

@@ -20,7 +20,8 @@ const longestSocket = "control_privileged"
 
 // Start starts a daemon for a device and gives what a client's environment must
 // have. When it returns, the daemon has answered, and the limits of the device's
-// Sharing are set and were read back, before any client.
+// Sharing are set and were read back, before any client. A limit that was set but
+// whose answer is not understood is told by [Daemons.Warnings].
 //
 // It refuses a device that has a daemon, ours or another's, of whatever user: the
 // error is a [*BusyError]. After any error nothing of this call is left, or the
@@ -42,6 +43,7 @@ func (d *Daemons) start(ctx context.Context, dev device.Device) (map[string]stri
 		return nil, err
 	}
 	defer release()
+	d.setWarnings(dev.UUID, nil)
 	if err := d.free(ctx, dev.UUID); err != nil {
 		return nil, err
 	}
@@ -123,7 +125,11 @@ func (d *Daemons) bring(ctx context.Context, dev device.Device) error {
 	if len(running) != 1 || running[0].UID != d.options.UID {
 		return fmt.Errorf("one daemon of user %d was to run, and these do: %v", d.options.UID, running)
 	}
-	return d.limit(ctx, dev)
+	warnings, err := d.limit(ctx, dev)
+	if err == nil {
+		d.setWarnings(dev.UUID, warnings)
+	}
+	return err
 }
 
 // paths are what the daemon needs of our own environment: it looks up
@@ -151,55 +157,6 @@ func (d *Daemons) ready(ctx context.Context, pipe string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("it does not answer: %w", err)
-	}
-	return nil
-}
-
-// limit sets the limits of clients and reads them back. They reach servers to
-// come, so there must be none yet.
-func (d *Daemons) limit(ctx context.Context, dev device.Device) error {
-	pipe := d.pipe(dev.UUID)
-	if servers, err := d.pids(ctx, pipe, "get_server_list"); err != nil {
-		return err
-	} else if len(servers) > 0 {
-		return fmt.Errorf("somebody was faster: it has servers %v already, which limits no longer reach", servers)
-	}
-	want := float64(100)
-	if dev.Sharing.ThreadPercent > 0 {
-		want = float64(dev.Sharing.ThreadPercent)
-		if _, err := d.ask(ctx, pipe, "set_default_active_thread_percentage "+strconv.Itoa(dev.Sharing.ThreadPercent)); err != nil {
-			return err
-		}
-	}
-	said, err := d.ask(ctx, pipe, "get_default_active_thread_percentage")
-	if err != nil {
-		return err
-	}
-	if got, err := parsePercent(said); err != nil {
-		return fmt.Errorf("read the thread percentage back: %w", err)
-	} else if got != want {
-		return fmt.Errorf("the thread percentage reads back as %g, not %g", got, want)
-	}
-	if dev.Sharing.MemoryLimitBytes == 0 {
-		return nil
-	}
-	return d.limitMemory(ctx, pipe, dev.Sharing.MemoryLimitBytes)
-}
-
-// limitMemory names the device by 0: the daemon sees one, and the answer is for the
-// name that was given, whatever the device. (NVIDIA, Legacy MPS v2 interface.)
-func (d *Daemons) limitMemory(ctx context.Context, pipe string, bytes uint64) error {
-	if _, err := d.ask(ctx, pipe, "set_default_device_pinned_mem_limit 0 "+memoryText(bytes)); err != nil {
-		return err
-	}
-	said, err := d.ask(ctx, pipe, "get_default_device_pinned_mem_limit 0")
-	if err != nil {
-		return err
-	}
-	if got, err := parseMemory(said); err != nil {
-		return fmt.Errorf("read the memory limit back: %w", err)
-	} else if got != bytes {
-		return fmt.Errorf("the memory limit reads back as %d B, not %d B", got, bytes)
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func TestUnknownAnswers(t *testing.T) {
 func TestReadBack(t *testing.T) {
 	for command, lies := range map[string][]string{
 		"get_default_active_thread_percentage":  {"49.0", "NaN", "0", "100.0%"},
-		"get_default_device_pinned_mem_limit 0": {"", "19G", "0", "20", "20480", "G", "99999999999999999999G"},
+		"get_default_device_pinned_mem_limit 0": {"19G", "0", "19.9G", "20479M", "21474836481", "0: 2G", "99999999999999999999G"},
 	} {
 		for _, said := range lies {
 			dir := shortDir(t)
@@ -128,6 +128,43 @@ func TestReadBack(t *testing.T) {
 			} else {
 				clean(t, dir)
 			}
+		}
+	}
+}
+
+// TestReadBackForms: a limit that was taken and reads back in another form, or in one
+// that is not understood, is no fault; the latter is told.
+func TestReadBackForms(t *testing.T) {
+	const command = "get_default_device_pinned_mem_limit 0"
+	for said, verified := range map[string]bool{
+		"20G": true, "20GB": true, "20480M": true, "20480MB": true, "20971520K": true, "21474836480": true, "21474836480 bytes": true,
+		"0: 20G": true, "0=20G": true, "Device 0 default pinned memory limit: 20 GiB": true, "20.0G": true,
+		"": false, "20": false, "20480": false, "G": false, "20T": false, "20G\n20G": false,
+	} {
+		ds := mps.New(&liar{Faulty: mpstest.Faulty{Program: mps.Control{Path: program}}, command: command, said: said}, options(shortDir(t)))
+		if _, err := ds.Start(t.Context(), limited(gpuA)); err != nil {
+			t.Errorf("%q: %v", said, err)
+			continue
+		}
+		warnings := ds.Warnings(gpuA)
+		if verified != (len(warnings) == 0) || !verified && !strings.Contains(warnings[0], "20G was set and is not verified") {
+			t.Errorf("%q: warnings %q, want it verified: %v", said, warnings, verified)
+		}
+		if err := ds.Stop(t.Context(), gpuA); err != nil || len(ds.Warnings(gpuA)) > 0 {
+			t.Errorf("%q: stopped with %v, warnings %q", said, err, ds.Warnings(gpuA))
+		}
+	}
+	odd := limited(gpuA)
+	odd.Sharing.MemoryLimitBytes = 19500 << 20 // 19.04 GiB
+	for said, verified := range map[string]bool{"19500M": true, "19G": false, "20G": false} {
+		ds := mps.New(&liar{Faulty: mpstest.Faulty{Program: mps.Control{Path: program}}, command: command, said: said}, options(shortDir(t)))
+		_, err := ds.Start(t.Context(), odd)
+		if err != nil || verified != (len(ds.Warnings(gpuA)) == 0) {
+			t.Errorf("%q for 19500M: %v, warnings %q; want it verified: %v", said, err, ds.Warnings(gpuA), verified)
+		}
+		stopAfter(t, ds, gpuA)
+		if err := ds.Stop(t.Context(), gpuA); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -58,17 +58,33 @@ func serve(f folders, lock *os.File, env func(string) string) error {
 	}
 	logger.Printf("Starting control daemon using socket %s", f.socket())
 
+	watched, err := watch(f)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	d := newDaemon(os.Geteuid(), env(mps.DeviceVariable), logger)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
-		select {
-		case <-stop:
-			logger.Print("ended by a signal")
-			d.end()
-		case <-d.ended:
+		defer listener.Close() // and its socket's file
+		look := time.NewTicker(lookEach)
+		defer look.Stop()
+		for {
+			select {
+			case <-stop:
+				logger.Print("ended by a signal")
+				d.end()
+				return
+			case <-d.ended:
+				return
+			case <-look.C:
+				if watched.gone() {
+					logger.Print("ended, since its folder or program is gone")
+					d.end()
+					return
+				}
+			}
 		}
-		listener.Close() // and its socket's file
 	}()
 	var handlers sync.WaitGroup
 	for {
@@ -80,7 +96,45 @@ func serve(f folders, lock *os.File, env func(string) string) error {
 	}
 	waitFor(&handlers, time.Second)
 	logger.Print("Exit")
-	return os.Remove(f.pid())
+	if err := os.Remove(f.pid()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// lookEach is how often a daemon looks whether it still has its place.
+const lookEach = 500 * time.Millisecond
+
+// A place is what a daemon must have to go on: a simulated one outlives neither its
+// pipe folder nor the program that started it, as a real one would.
+type place struct {
+	pipe, program string
+	info          fs.FileInfo
+	missed        bool // the program, at the last look
+}
+
+func watch(f folders) (*place, error) {
+	info, err := os.Stat(f.pipe)
+	if err != nil {
+		return nil, err
+	}
+	return &place{pipe: f.pipe, program: os.Args[0], info: info}, nil
+}
+
+// gone is for sure: a program that is replaced is missing for a moment.
+func (p *place) gone() bool {
+	info, err := os.Stat(p.pipe)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, p.info) {
+		return true
+	}
+	missed := false
+	if filepath.IsAbs(p.program) {
+		_, err := os.Lstat(p.program)
+		missed = errors.Is(err, fs.ErrNotExist)
+	}
+	before := p.missed
+	p.missed = missed
+	return missed && before
 }
 
 // waitFor lets last answers be written.
