@@ -182,6 +182,15 @@ func TestPlansAgainstModel(t *testing.T) {
 		if !off {
 			wants, possible = modelWants(w.gpus[0], l.GPUs[0].Terms)
 		}
+		for _, term := range l.GPUs[0].Terms {
+			memory := w.gpus[0].MemoryBytes
+			for _, p := range w.gpus[0].Profiles {
+				if p.Name == term.Profile {
+					memory = p.MemoryBytes
+				}
+			}
+			possible = possible && (memory == 0 || memory >= term.Sharing.MemoryLimitBytes)
+		}
 		p, err := MakePlan(w.state(), l)
 		if possible != (err == nil) {
 			t.Fatalf("%q on %+v: the model says %t, MakePlan %v", l, w.state(), possible, err)
