@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sources/client"
@@ -12,6 +11,7 @@ import (
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
 	gpus "github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/partition/backends/nvidia"
 	"github.com/evabench/evabench/results"
 )
 
@@ -86,7 +86,12 @@ func (n nvmlDevices) Read() ([]nvml.Device, error) {
 		if p, err := n.api.Processes(d.UUID); err != nil {
 			faults = append(faults, fmt.Errorf("processes of %s: %w", d.Name, err))
 		} else {
-			count := len(slices.DeleteFunc(p, func(p gpus.Process) bool { return p.Kind == gpus.GraphicsProcess }))
+			count := 0
+			for _, one := range p {
+				if nvidia.IsWork(one) {
+					count++
+				}
+			}
 			read.Processes = &count
 		}
 		all = append(all, read)

@@ -22,7 +22,8 @@ type libraryBackend struct {
 func (b libraryBackend) NVML() (nvml.API, error) { return b.api, nil }
 
 // On a real server the devices are read through the library that the backend has
-// opened; a process that only draws is none of those that share a device.
+// opened; a process that only draws is none of those that share a device, nor is the
+// MPS server.
 func TestDeviceJobsOfRealServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cards.json")
 	if err := nvml.CreateFake(path, []string{"NVIDIA A30"}); err != nil {
@@ -37,8 +38,12 @@ func TestDeviceJobsOfRealServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	used := uint64(1 << 30)
-	for pid, kind := range map[int]nvml.ProcessKind{11: nvml.ComputeProcess, 12: nvml.MPSProcess, 13: nvml.GraphicsProcess} {
-		if err := fake.AddForeign(nvml.Process{PID: pid, Device: all[0].UUID, Kind: kind, UsedBytes: &used}); err != nil {
+	for _, p := range []nvml.Process{
+		{PID: 11, Kind: nvml.ComputeProcess}, {PID: 12, Kind: nvml.MPSProcess}, {PID: 13, Kind: nvml.GraphicsProcess},
+		{PID: 14, Kind: nvml.ComputeProcess, Name: "/usr/bin/nvidia-cuda-mps-server"},
+	} {
+		p.Device, p.UsedBytes = all[0].UUID, &used
+		if err := fake.AddForeign(p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,7 +65,7 @@ func TestDeviceJobsOfRealServer(t *testing.T) {
 			got[r.Series] = r.Value
 		}
 	}
-	want := map[string]float64{source.SeriesProcesses: 2, source.SeriesMemoryUsed: 3 << 30, source.SeriesMemoryTotal: 24 << 30}
+	want := map[string]float64{source.SeriesProcesses: 2, source.SeriesMemoryUsed: 4 << 30, source.SeriesMemoryTotal: 24 << 30}
 	for series, value := range want {
 		if got[series] != value {
 			t.Errorf("%s = %v, want %v", series, got[series], value)

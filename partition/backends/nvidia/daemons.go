@@ -314,7 +314,7 @@ func (b *backend) Count(ctx context.Context, d device.Device) (partition.Clients
 		}
 	}
 	for _, p := range list {
-		if p.Kind == nvml.GraphicsProcess || isServer(p.Name) {
+		if !IsWork(p) {
 			continue
 		}
 		c.Processes = append(c.Processes, p.PID)

@@ -5,8 +5,11 @@ package nvidia
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"github.com/evabench/evabench/internal/device"
@@ -21,7 +24,33 @@ type Config struct {
 	// MPSDir is the folder for the pipes and logs of MPS daemons, one folder per
 	// device within. Pipes are sockets: the path must be short.
 	MPSDir string `yaml:"mps_dir" json:"mps_dir"`
+	// MPSUser is the user whose clients the MPS daemons serve, by name or number:
+	// that of the workers, who run without MPS if it is another's. Empty means the
+	// user of this process; for another this process must be root.
+	MPSUser string `yaml:"mps_user,omitempty" json:"mps_user,omitempty"`
 }
+
+// MPSUID gives the user whose clients MPS daemons serve.
+func (c Config) MPSUID() (int, error) {
+	if c.MPSUser == "" {
+		return os.Geteuid(), nil
+	}
+	number := c.MPSUser
+	if u, err := user.Lookup(c.MPSUser); err == nil {
+		number = u.Uid
+	}
+	// The largest number is no user: it says that nothing is to be changed (chown(2)).
+	uid, err := strconv.ParseUint(number, 10, 32)
+	if err != nil || uid == math.MaxUint32 {
+		return 0, fmt.Errorf("MPS user %q is neither a user of this host nor the number of one", c.MPSUser)
+	}
+	return int(uid), nil
+}
+
+// IsWork reports whether a process on a device is somebody's work there, on which
+// MPS or time slices have a hold: one that only draws is not, and neither is the MPS
+// server, which is the daemon's helper.
+func IsWork(p nvml.Process) bool { return p.Kind != nvml.GraphicsProcess && !isServer(p.Name) }
 
 // Kind is the backend as scenarios name it. Building it asks nothing of the machine:
 // the driver's library is opened at the first use.
@@ -77,13 +106,17 @@ func build(c Config) (partition.Backend, error) {
 	if !filepath.IsAbs(c.MPSDir) || len(c.MPSDir) > maxMPSDir {
 		return nil, fmt.Errorf("mps_dir %q is no absolute path of at most %d bytes", c.MPSDir, maxMPSDir)
 	}
+	uid, err := c.MPSUID()
+	if err != nil {
+		return nil, fmt.Errorf("mps_user: %w", err)
+	}
 	return &lazy{open: sync.OnceValues(func() (*backend, error) {
 		api, err := nvml.Open()
 		if err != nil {
 			return nil, fmt.Errorf("backend nvidia: %w", err)
 		}
 		b := New(Options{API: api, TimeSlices: SMI{}, Host: Proc{}}).(*backend)
-		b.mps = mps.New(mps.Control{}, mps.Options{Dir: c.MPSDir, UID: os.Geteuid(), Resolve: b.resolve})
+		b.mps = mps.New(mps.Control{}, mps.Options{Dir: c.MPSDir, UID: uid, Resolve: b.resolve})
 		return b, nil
 	})}, nil
 }

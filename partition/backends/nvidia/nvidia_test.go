@@ -1,6 +1,7 @@
 package nvidia
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -16,5 +17,23 @@ func TestBackend(t *testing.T) {
 				return newRig(t, cards...).Backend, []string{"0"}
 			})
 		})
+	}
+}
+
+// The user whose clients MPS serves is named or numbered, and ours if nobody says.
+func TestMPSUID(t *testing.T) {
+	for name, want := range map[string]int{"": os.Geteuid(), "root": 0, "0": 0, "4711": 4711} {
+		if got, err := (Config{MPSUser: name}).MPSUID(); err != nil || got != want {
+			t.Errorf("MPSUID of %q = %d, %v, want %d", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"no such user", "-1", "4294967295", "1.5"} {
+		config := Config{MPSDir: "/run/mps", MPSUser: name}
+		if got, err := config.MPSUID(); err == nil {
+			t.Errorf("MPSUID of %q = %d, want an error", name, got)
+		}
+		if _, err := build(config); err == nil || !strings.Contains(err.Error(), "mps_user") {
+			t.Errorf("build with user %q: %v, want a fault of mps_user", name, err)
+		}
 	}
 }
