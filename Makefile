@@ -51,8 +51,9 @@ demo: build ## the main job on a simulated server: a sweep into runs/
 fit: ## the simulated servers against published tables; FITFLAGS=-rounds=4 fits anew
 	$(GO) run ./sim/fit $(FITFLAGS)
 
-long: ## the load generator's identity over 10,000,000 virtual requests
+long: ## 10,000,000 virtual requests; a fault and a kill -9 at every call of a sweep
 	$(GO) test ./loadgen -count=1 -timeout 30m -run TestIdentityOverManyRequests -requests 10000000 $(TESTFLAGS)
+	$(GO) test ./partition/backends/nvidia -count=1 -timeout 60m -v -run 'FaultEvery|KillEvery' -long $(TESTFLAGS)
 
 bench: ## evabench beside other load generators; BENCHFLAGS='-quick' for a look
 	bench/run.sh $(BENCHFLAGS)
