@@ -1,6 +1,7 @@
 package mps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,6 +125,9 @@ func describe(p procfs.Proc, words []string, own origin) (Process, bool, error) 
 		if name, value, ok := strings.Cut(line, "="); ok {
 			one.Env[name] = value
 		}
+	}
+	if one.Elsewhere == "" {
+		one.Deaf = deaf(one.PID, cmp.Or(one.Env[PipeVariable], DefaultPipe))
 	}
 	return one, true, nil
 }

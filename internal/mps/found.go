@@ -89,11 +89,9 @@ func (d *Daemons) question(ctx context.Context, f *Found) {
 		f.Silent = f.Elsewhere
 		return
 	}
-	if !f.Ours {
-		if err := f.listens(); err != nil {
-			f.Silent = err.Error()
-			return
-		}
+	if f.Deaf != "" && !f.Ours {
+		f.Silent = f.Deaf
+		return
 	}
 	clients, err := d.clients(ctx, f.Pipe)
 	if err != nil {

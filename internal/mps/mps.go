@@ -73,6 +73,9 @@ type Process struct {
 	// or that cannot be told. It is empty if they are. Such a daemon is listed, and
 	// never asked or ended.
 	Elsewhere string `json:"elsewhere,omitempty"`
+	// Deaf says why it is not known to be the one that answers at its pipe folder; it
+	// is empty if it is. Such a daemon is not asked, unless it is ours.
+	Deaf string `json:"deaf,omitempty"`
 	// Unit is the systemd unit ("x.service", "--user x.service", "x.scope") or the
 	// container ("container …") that it belongs to, unless we do too; empty if none.
 	Unit string `json:"unit,omitempty"`

@@ -116,24 +116,21 @@ func (f Found) Keeper() string {
 	return ""
 }
 
-// errNotIt says that another process listens at a daemon's pipe folder.
-var errNotIt = errors.New("another process listens there")
-
-// listens checks that it is a found daemon that answers at its pipe folder, by the
-// file with its process id that it keeps there.
+// deaf says why a daemon is not known to be the one that answers at its pipe folder,
+// empty if it is: by the file with its process id that it keeps there.
 //
 // Note: the peer of a connection to its socket would prove more, but how a control
 // daemon takes one that asks nothing is not known.
-func (f Found) listens() error {
-	path := filepath.Join(f.Pipe, Name+".pid")
-	pid, err := readPID(path)
+func deaf(pid int, pipe string) string {
+	path := filepath.Join(pipe, Name+".pid")
+	listener, err := readPID(path)
 	if err != nil {
-		return fmt.Errorf("whether process %d listens at %s cannot be told, so it is left: %w", f.PID, f.Pipe, err)
+		return fmt.Sprintf("whether process %d listens at %s cannot be told, so it is left: %v", pid, pipe, err)
 	}
-	if pid != f.PID {
-		return fmt.Errorf("%w: %s says process %d, and %d was found", errNotIt, path, pid, f.PID)
+	if listener != pid {
+		return fmt.Sprintf("another process listens there: %s says process %d, and %d was found", path, listener, pid)
 	}
-	return nil
+	return ""
 }
 
 // readPID reads a file of somebody's: it waits for no pipe and follows no link.
@@ -159,15 +156,30 @@ func readPID(path string) (int, error) {
 	return pid, nil
 }
 
-// reach waits until a daemon of another's listens, or is gone.
+// reach waits until a daemon of another's listens, or is gone. What listens there may
+// have changed since it was found.
 func (d *Daemons) reach(ctx context.Context, f Found) (gone bool, err error) {
 	err = until(ctx, d.options.End, func(ctx context.Context) (bool, error) {
-		var err error
-		if gone, err = d.isGone(ctx, f); err != nil || gone {
+		ctx, cancel := context.WithTimeout(ctx, d.options.Ask)
+		defer cancel()
+		processes, err := d.program.Find(ctx)
+		if err != nil {
 			return true, err
 		}
-		err = f.listens()
-		return err == nil || errors.Is(err, errNotIt), err
+		i := slices.IndexFunc(processes, f.same)
+		if gone = i < 0; gone {
+			return true, nil
+		}
+		now := d.describe(processes[i])
+		switch {
+		case now.Keeper() != "":
+			return true, &BusyError{Daemon: now, UID: d.options.UID}
+		case now.Deaf != "":
+			return false, errors.New(now.Deaf)
+		case now.Pipe != f.Pipe:
+			return true, fmt.Errorf("its pipe folder is %q", now.Pipe)
+		}
+		return true, nil
 	})
 	return gone, err
 }
