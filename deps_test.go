@@ -21,12 +21,13 @@ const module = "github.com/evabench/evabench/"
 // below an "internal" folder of a package count with that package's line.
 var imports = map[string][]string{
 	// level 0: leaves
-	"internal/units":  {},
-	"internal/device": {},
-	"internal/kind":   {},
-	"internal/nvml":   {},
-	"analysis/stats":  {},
-	"sim/model":       {},
+	"internal/units":     {},
+	"internal/device":    {},
+	"internal/kind":      {},
+	"internal/nvml":      {},
+	"internal/supervise": {},
+	"analysis/stats":     {},
+	"sim/model":          {},
 
 	// level 1: the facts, and the two that change a server
 	"results":      {"internal/device", "internal/kind", "internal/units"},
@@ -59,7 +60,8 @@ var imports = map[string][]string{
 	"partition/backends/*":  {"partition", "internal/device", "internal/kind", "internal/nvml"},
 	"partition/backendtest": {"partition", "internal/device"},
 	"services/launchers":    {"services", "services/launchers/*", "internal/kind"},
-	"services/launchers/*":  {"services", "results", "internal/device", "internal/kind"},
+	"services/launchers/*":  {"services", "results", "internal/device", "internal/kind", "internal/supervise"},
+	"services/launchertest": {"services", "results"},
 	"report":                {"analysis", "internal/units"},
 
 	// level 4: what puts the parts together
