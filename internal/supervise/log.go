@@ -202,3 +202,31 @@ func ToldOOM(text string) string {
 	}
 	return ""
 }
+
+// Tail gives the last lines of a log that may still grow: at most 20 lines and 4
+// KiB. A log that cannot be read has none.
+func Tail(path string) []string {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	from := max(info.Size()-tailBytes, 0)
+	data, err := io.ReadAll(io.NewSectionReader(f, from, info.Size()-from))
+	if err != nil {
+		return nil
+	}
+	text := string(data)
+	if from > 0 { // it begins within a line
+		text = text[strings.IndexByte(text, '\n')+1:]
+	}
+	w := &logWriter{}
+	for line := range strings.Lines(text) {
+		w.remember(strings.TrimRight(line, "\r\n"))
+	}
+	return w.tail
+}
