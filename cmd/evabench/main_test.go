@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"evabench": main})
+	testscript.Main(m, map[string]func(){"evabench": main, "worker": worker})
 }
 
 // TestScripts tries the command as users type it. The command "status" of a

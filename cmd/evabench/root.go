@@ -66,6 +66,7 @@ measurement, 130 interrupted (the server was put back).`,
 		newReport(s),
 		newSelftest(s),
 		newSelftestServer(s),
+		newSupervisor(s),
 	)
 	return root
 }

@@ -230,12 +230,23 @@ func probe(ctx context.Context, all []runner.Service) error {
 	var faults []error
 	for _, svc := range all {
 		if p, ok := svc.Launcher.(services.Probed); ok {
-			if err := p.Probe(ctx); err != nil {
+			for _, err := range each(p.Probe(ctx)) {
 				faults = append(faults, fmt.Errorf("service %s: %w", svc.Name, err))
 			}
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// each gives the faults that one joins.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }
 
 // runner builds what carries the scenario out, but for its Writer.
