@@ -16,6 +16,7 @@ import (
 
 	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/internal/host"
+	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
@@ -90,6 +91,9 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	r, err := b.runner(s)
 	if err != nil {
 		return err
+	}
+	for _, left := range supervise.EndOrphans() {
+		fmt.Fprintf(s.err, "evabench: an earlier run was killed and left %s; it was ended\n", left)
 	}
 	if err := probe(ctx, r.Services); err != nil {
 		return err

@@ -137,7 +137,7 @@ func (t *tree) forkHere(files []uintptr) error {
 		}
 	}
 	attr := &syscall.ProcAttr{
-		Dir: t.order.Dir, Env: append(t.order.Env, markEnv+"="+t.order.Mark), Files: files,
+		Dir: t.order.Dir, Env: append(t.order.Env, markEnv+"="+t.order.Mark+markEnd()), Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	var err error

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,19 +188,36 @@ func TestKilledSupervisor(t *testing.T) {
 	}
 }
 
-// TestMarkAlone ends what a dead supervisor leaves where there is no cgroup.
-func TestMarkAlone(t *testing.T) {
+// TestOrphans ends what a dead supervisor leaves where there is no cgroup, and
+// not what a living one has.
+func TestOrphans(t *testing.T) {
+	living := newHouse(t)
+	launch(t, order(t, time.Minute, "family", living.socket))
+	others := living.await(4)
+
 	h := newHouse(t)
 	o := order(t, time.Minute, "family", h.socket, "deaf")
-	o.Mark = "mark/of/this/test"
+	o.Mark = "mark/of/this/test" // no folder's name
 	c, _ := supervisor(t, o)
 	all := h.await(4)
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = c.Wait() // it says that it was killed
-	killMarked(o.Mark)
+	killed := EndOrphans()
 	gone(t, all, within)
+	// The main process may have ended before, with its supervisor.
+	if len(killed) < 3 || !strings.Contains(killed[0], "process ") {
+		t.Errorf("it tells of %q, want 3 or 4", killed)
+	}
+	for name, a := range others {
+		if err := a.conn.SetReadDeadline(time.Now().Add(soon)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(a.conn); !os.IsTimeout(err) {
+			t.Errorf("%s of a living supervisor was ended: %v", name, err)
+		}
+	}
 }
 
 // TestOwnEnd is a program that ends by itself: its children end with it.

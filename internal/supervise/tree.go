@@ -79,31 +79,3 @@ func (p proc) signal(s unix.Signal) {
 		_ = unix.PidfdSendSignal(fd, s, nil, 0) // it may have ended since
 	}
 }
-
-// markEnv is the variable by which what a supervisor started is known.
-const markEnv = "EVABENCH_SUPERVISED"
-
-// killMarked kills every process with a mark in its environment, again until
-// none is left: for when the supervisor is dead, and its children another's.
-// What has cleared its environment is not found.
-func killMarked(mark string) {
-	want := []byte("\x00" + markEnv + "=" + mark + "\x00")
-	for range 100 {
-		found := false
-		for _, pid := range pids() {
-			p, ok := readProc(pid)
-			if !ok || p.zombie || pid == os.Getpid() {
-				continue
-			}
-			env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-			if err != nil || !bytes.Contains(slices.Concat([]byte{0}, env, []byte{0}), want) {
-				continue
-			}
-			found = true
-			p.signal(unix.SIGKILL)
-		}
-		if !found {
-			return
-		}
-	}
-}
