@@ -7,7 +7,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// cgroupPrefix begins the names of our cgroups.
+const cgroupPrefix = "evabench-"
 
 // makeCgroup makes a cgroup (version 2) below ours for one program, and gives
 // its folder; empty where we may not, or there is none.
@@ -16,7 +20,7 @@ func makeCgroup(mark string) string {
 	if ours == "" {
 		return ""
 	}
-	dir := filepath.Join(ours, "evabench-"+strings.ToLower(mark))
+	dir := filepath.Join(ours, cgroupPrefix+strings.ToLower(mark))
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return ""
 	}
@@ -67,12 +71,25 @@ func endCgroup(dir string) {
 		return
 	}
 	killCgroup(dir)
-	// What was killed takes a moment to leave; an empty cgroup that is left
+	// What was killed takes a moment to leave, and an empty cgroup that is left
 	// behind does no harm.
 	for range 100 {
 		if err := os.Remove(dir); err == nil || os.IsNotExist(err) {
 			return
 		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// removeEmptyCgroups removes what nobody was left to remove.
+func removeEmptyCgroups() {
+	ours := ourCgroup()
+	if ours == "" {
+		return
+	}
+	all, _ := filepath.Glob(filepath.Join(ours, cgroupPrefix+"*")) // the pattern is good
+	for _, dir := range all {
+		_ = os.Remove(dir) // the kernel keeps one with a process in it
 	}
 }
 

@@ -62,6 +62,7 @@ func EndOrphans() []string {
 	if err != nil {
 		return nil
 	}
+	defer removeEmptyCgroups()
 	return killEach(func(pid int, _ string, supervisor proc) bool {
 		// In another namespace the supervisor's number means another process.
 		if theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err != nil || theirs != ours {

@@ -21,13 +21,18 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	for _, instances := range []int{0, 2} {
-		t.Run(fmt.Sprint("instances ", instances), func(t *testing.T) {
+	ours := &ports{used: map[int]bool{}}
+	given, err := ours.free(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []struct{ instances, port int }{{0, 0}, {2, 0}, {2, given}} {
+		t.Run(fmt.Sprintf("%+v", v), func(t *testing.T) {
 			launchertest.Run(t, launchertest.Subject{
 				Instances: 2, Owned: true,
 				New: func(t *testing.T) services.Launcher {
 					c := config(t)
-					c.Instances, c.Health = instances, "/"
+					c.Instances, c.Port, c.Health = v.instances, v.port, "/"
 					return build(t, c)
 				},
 				Reach: func(ctx context.Context, url string) error {
@@ -273,6 +278,11 @@ func TestPortsAreNotGivenTwice(t *testing.T) {
 			}
 			seen[port] = true
 		}
+	}
+	all := &ports{used: map[int]bool{}}
+	all.take(firstFree, 65536-firstFree)
+	if first, err := all.free(1); err == nil {
+		t.Errorf("port %d was given twice", first)
 	}
 	first, err := p.free(1)
 	if err != nil {
