@@ -21,13 +21,14 @@ const module = "github.com/evabench/evabench/"
 // below an "internal" folder of a package count with that package's line.
 var imports = map[string][]string{
 	// level 0: leaves
-	"internal/units":  {},
-	"internal/device": {},
-	"internal/kind":   {},
-	"internal/nvml":   {},
-	"internal/mps":    {"internal/device"},
-	"analysis/stats":  {},
-	"sim/model":       {},
+	"internal/units":     {},
+	"internal/device":    {},
+	"internal/kind":      {},
+	"internal/nvml":      {},
+	"internal/mps":       {"internal/device"},
+	"internal/supervise": {},
+	"analysis/stats":     {},
+	"sim/model":          {},
 
 	"internal/nvml/nvmltest": {"internal/nvml"},
 	"internal/mps/*":         {"internal/mps", "internal/device"},
@@ -65,7 +66,8 @@ var imports = map[string][]string{
 	"partition/export":      {"partition", "partition/migparted", "internal/device"},
 	"partition/backendtest": {"partition", "internal/device"},
 	"services/launchers":    {"services", "services/launchers/*", "internal/kind"},
-	"services/launchers/*":  {"services", "results", "internal/device", "internal/kind"},
+	"services/launchers/*":  {"services", "results", "internal/device", "internal/kind", "internal/supervise"},
+	"services/launchertest": {"services", "results"},
 	"report":                {"analysis", "internal/units"},
 
 	// level 4: what puts the parts together

@@ -11,6 +11,7 @@ import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/services"
 )
 
 // cell runs one cell on an applied layout and writes it, whatever became of
@@ -93,6 +94,18 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	}
 	r.setOrigin(time.Now())
 	return r.measure(ctx, up)
+}
+
+// warn records what an instance's launcher warns of.
+func (r *cellRun) warn(s services.Service) {
+	w, ok := s.(services.Warned)
+	if !ok {
+		return
+	}
+	for _, warning := range w.Warnings() {
+		r.bench.tell("cell %s: WARNING: %s: %s", r.cell.Folder, warning.Subject, warning.Text)
+		r.record.Warnings = append(r.record.Warnings, warning)
+	}
 }
 
 // measure runs the cell's steps with the collectors beside them.

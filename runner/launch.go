@@ -25,6 +25,7 @@ type running struct {
 	endpoint loadgen.Endpoint
 	newLoop  func(results.Origin) (pace.Loop, error) // Bench's
 	device   string                                  // UUID of where it was placed; empty as found
+	waits    patience                                // what is left of it for each right answer
 }
 
 // launch places and starts every instance, in order. What it started before a
@@ -41,6 +42,7 @@ func (r *cellRun) launch(ctx context.Context) ([]running, error) {
 		if err != nil {
 			return up, fmt.Errorf("launch %s: %w", p.instance.Name, err)
 		}
+		r.warn(s)
 		endpoint, err := p.of.Dialer.Dial(s.Info().URL)
 		up = append(up, running{of: p.of, service: s, endpoint: endpoint, newLoop: r.bench.NewLoop, device: p.instance.Device.UUID})
 		if err != nil {
@@ -179,6 +181,22 @@ var (
 	runningAlready = patience{5 * time.Second, 2 * time.Minute}
 )
 
+// patience is what the instance's launcher says, or what is usual.
+func (u running) patience() patience {
+	if p, ok := u.of.Launcher.(services.Patient); ok {
+		return patience{p.Patience(), p.Patience()}
+	}
+	if _, ok := u.of.Launcher.(services.Fixed); ok {
+		return runningAlready
+	}
+	return launched
+}
+
+// less is what is left of the patience after a while.
+func (p patience) less(spent time.Duration) patience {
+	return patience{p.connect - spent, p.answer - spent}
+}
+
 // gone reports whether an answer that is not right ends the patience.
 func (p patience) gone(a loadgen.Answer, since time.Duration) bool {
 	switch a.Outcome {
@@ -202,6 +220,11 @@ func (u running) ready(ctx context.Context, seed uint64, nonce string) error {
 	if w, ok := workload.(loadgen.Nonced); ok {
 		workload = w.WithNonce(nonce)
 	}
+	start := time.Now()
+	if err := u.isUp(ctx); err != nil {
+		return err
+	}
+	u.waits = u.patience().less(time.Since(start))
 	wanted := 1
 	if w, ok := workload.(loadgen.Classed); ok {
 		wanted = len(w.Classes())
@@ -221,6 +244,50 @@ func (u running) ready(ctx context.Context, seed uint64, nonce string) error {
 	return nil
 }
 
+// isUp waits until the instance's own page says that it is up, if it has one.
+func (u running) isUp(ctx context.Context) error {
+	c, ok := u.service.(services.Checked)
+	if !ok {
+		return nil
+	}
+	limit := u.patience().answer
+	for start := time.Now(); ; {
+		asking, cancel := context.WithTimeout(ctx, min(checkWithin, max(limit-time.Since(start), time.Second)))
+		err := c.Check(asking)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case u.service.Err() != nil:
+			return u.endedEarly()
+		case time.Since(start) >= limit || !pause(ctx, 200*time.Millisecond):
+			return u.notReady(err.Error())
+		}
+	}
+}
+
+// checkWithin bounds one question to an instance's own page.
+const checkWithin = 5 * time.Second
+
+// endedEarly is the fault of an instance that ended while it was waited for.
+func (u running) endedEarly() error {
+	return fmt.Errorf("%s ended before it was ready: %w", u.service.Info().Name, u.service.Err())
+}
+
+// notReady is the fault of an instance that runs and is not ready, with its
+// device and the end of its log.
+func (u running) notReady(why string) error {
+	info := u.service.Info()
+	on, log := "", ""
+	if info.Device != "" {
+		on = " on " + info.Device
+	}
+	if l, ok := u.service.(services.Logged); ok {
+		log = services.LogText(l.LogTail())
+	}
+	return fmt.Errorf("%s at %s%s is not ready: %s%s", info.Name, info.URL, on, why, log)
+}
+
 // answers sends one session's requests one after another; each is asked again
 // until it is answered rightly or patience ends.
 func (u running) answers(ctx context.Context, session loadgen.Session, first []*loadgen.Request) error {
@@ -237,10 +304,7 @@ func (u running) answers(ctx context.Context, session loadgen.Session, first []*
 
 // insist asks one request until it is answered rightly.
 func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer, error) {
-	name, patience := u.service.Info().Name, launched
-	if _, ok := u.of.Launcher.(services.Fixed); ok {
-		patience = runningAlready
-	}
+	name, patience := u.service.Info().Name, u.waits
 	for start := time.Now(); ; {
 		// One exchange may take what the service's own limit allows, but not
 		// all the patience twice.
@@ -251,9 +315,9 @@ func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer
 		case a.Outcome == results.OK:
 			return a, nil
 		case u.service.Err() != nil:
-			return a, fmt.Errorf("%s ended before it was ready: %w", name, u.service.Err())
+			return a, u.endedEarly()
 		case patience.gone(a, time.Since(start)) || !pause(ctx, 200*time.Millisecond):
-			return a, fmt.Errorf("%s at %s is not ready: %s: %s", name, u.service.Info().URL, a.Outcome, a.Detail)
+			return a, u.notReady(fmt.Sprintf("%s: %s", a.Outcome, a.Detail))
 		}
 	}
 }

@@ -4,6 +4,7 @@ package services
 
 import (
 	"context"
+	"time"
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/results"
@@ -31,7 +32,8 @@ type Instance struct {
 }
 
 // Fixed is a Launcher whose number of instances does not follow from the
-// devices, because the instances run already.
+// devices: the instances run already, or are counted in its arguments. They are
+// placed on no device.
 type Fixed interface {
 	// Instances is how many there are, at least 1.
 	Instances() int
@@ -40,8 +42,16 @@ type Fixed interface {
 // Probed is a Launcher that can tell, before anything is changed, whether what
 // it stands for is there.
 type Probed interface {
-	// Probe gives nil if every instance accepts connections.
+	// Probe gives nil if nothing is missing: what runs already accepts
+	// connections; what is to be started has its program, folder and ports.
 	Probe(ctx context.Context) error
+}
+
+// Patient is a Launcher that says how long its instances may take.
+type Patient interface {
+	// Patience is the longest time from launch to an instance's first right
+	// answer.
+	Patience() time.Duration
 }
 
 // A Model is one model of a service.
@@ -56,6 +66,28 @@ type Service interface {
 	Info() results.Instance
 	// Stop ends the instance and waits until it is gone.
 	Stop(ctx context.Context) error
-	// Err tells why the instance ended by itself, nil while it runs.
+	// Err tells why the instance ended by itself, nil while it runs and once
+	// Stop was called before that. It is an [ExitError] where it was a process
+	// of ours.
 	Err() error
+}
+
+// Checked is a Service with a page that tells whether it is up. It is asked
+// before the first real request: such a request may count as a fault while a
+// model loads.
+type Checked interface {
+	// Check asks the page once; nil is up.
+	Check(ctx context.Context) error
+}
+
+// Warned is a Service with something to say that does not stop a run.
+type Warned interface {
+	// Warnings is what was seen when the instance was launched.
+	Warnings() []results.Warning
+}
+
+// Logged is a Service whose log we keep.
+type Logged interface {
+	// LogTail gives the log's file and its last lines, a few KiB at most.
+	LogTail() (file string, last []string)
 }

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		// Not os.Exit: under the race detector that takes a second, at every command.
 		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
-	testscript.Main(m, map[string]func(){"evabench": main})
+	testscript.Main(m, map[string]func(){"evabench": main, "worker": worker})
 }
 
 // TestScripts tries the command as users type it. The command "status" of a

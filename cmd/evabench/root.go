@@ -67,6 +67,7 @@ measurement, 130 interrupted (the server was put back).`,
 		newReport(s),
 		newSelftest(s),
 		newSelftestServer(s),
+		newSupervisor(s),
 	)
 	return root
 }

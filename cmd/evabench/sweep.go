@@ -16,6 +16,7 @@ import (
 
 	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/internal/host"
+	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
@@ -90,6 +91,9 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	r, err := b.runner(s)
 	if err != nil {
 		return err
+	}
+	for _, left := range supervise.EndOrphans() {
+		fmt.Fprintf(s.err, "evabench: an earlier run was killed and left %s; it was ended\n", left)
 	}
 	if err := probe(ctx, r.Services); err != nil {
 		return err
@@ -255,12 +259,23 @@ func probe(ctx context.Context, all []runner.Service) error {
 	var faults []error
 	for _, svc := range all {
 		if p, ok := svc.Launcher.(services.Probed); ok {
-			if err := p.Probe(ctx); err != nil {
+			for _, err := range each(p.Probe(ctx)) {
 				faults = append(faults, fmt.Errorf("service %s: %w", svc.Name, err))
 			}
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// each gives the faults that one joins.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }
 
 // runner builds what carries the scenario out, but for its Writer.

@@ -5,9 +5,11 @@ import (
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/services/launchers/external"
+	"github.com/evabench/evabench/services/launchers/process"
 )
 
 // Kinds are the launchers, sorted by name.
 var Kinds = kind.Set[services.Launcher]{
 	external.Kind,
+	process.Kind,
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/loadgen/stub"
+)
+
+// worker is a server for scripts, as the command "worker":
+//
+//	worker serve PORT [SOCKET]  answers; a child of it, in a session of its own, sleeps
+//	worker crash                fails at once
+//	worker load                 never listens
+//	worker linger               the child
+//
+// With a socket both hold a connection to it for as long as they live.
+func worker() {
+	if err := work(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		syscall.Exit(3)
+	}
+	syscall.Exit(0)
+}
+
+func work(args []string) error {
+	switch args[0] {
+	case "crash":
+		fmt.Println("reading weights")
+		return fmt.Errorf("RuntimeError: no such checkpoint")
+	case "load":
+		fmt.Println("reading weights, which takes forever")
+		select {}
+	case "linger":
+		select {}
+	}
+	child := exec.Command("/proc/self/exe")
+	child.Args = []string{"worker", "linger"}
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if len(args) > 2 {
+		c, err := net.Dial("unix", args[2])
+		if err != nil {
+			return err
+		}
+		f, err := c.(*net.UnixConn).File()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c, "here")
+		child.ExtraFiles = []*os.File{f}
+	}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	fmt.Println("serving on", args[1], "with", os.Getenv("CUDA_VISIBLE_DEVICES"))
+	if _, err := stub.Start(stub.Options{Addr: netip.MustParseAddrPort("127.0.0.1:" + args[1])}); err != nil {
+		return err
+	}
+	select {}
+}
+
+// processScenario is a scenario of one worker that serves for long.
+const processScenario = `version: 1
+name: long
+server: {backend: none}
+services:
+  eyes:
+    role: vision
+    launcher: {kind: process, argv: [worker, serve, "{port}", SOCKET], instances: 1, stop: {grace: 1s}}
+    endpoint: detect-http
+    models: {detector: {}}
+    workload: {kind: vision, images: {width: 64, height: 64, kilobytes: 3, count: 2}, classes: [{model: detector}]}
+    load: {arrivals: closed, levels: [1]}
+steps: {warmup: 1s, window: 10m}
+matrix: {layout: ["off"]}
+`
+
+// TestNoWorkerOutlives ends evabench in the middle of a step, by SIGINT and by
+// kill -9: neither the worker nor its child is left.
+func TestNoWorkerOutlives(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
+		t.Run(s.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			l, err := net.Listen("unix", filepath.Join(dir, "s"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			scenario := strings.Replace(processScenario, "SOCKET", filepath.Join(dir, "s"), 1)
+			if err := os.WriteFile(dir+"/long.yaml", []byte(scenario), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			lives := make(chan *bufio.Reader, 1)
+			go func() {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_ = c.SetDeadline(time.Now().Add(time.Minute)) // a read that it ends fails
+				lives <- bufio.NewReader(c)
+			}()
+			code, talk := interrupt(t, s, dir, false)
+			if want := map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGKILL: -1}[s]; code != want {
+				t.Errorf("exit status %d, want %d; it said:\n%s", code, want, talk)
+			}
+			select {
+			case r := <-lives:
+				if text, err := io.ReadAll(r); err != nil || string(text) != "here\n" {
+					t.Errorf("worker or child is left: %q, %v", text, err)
+				}
+			default:
+				t.Fatalf("no worker came; it said:\n%s", talk)
+			}
+		})
+	}
+}

@@ -1,0 +1,254 @@
+// Package supervise runs a program so that neither it nor anything that it
+// starts outlives us, however we end.
+//
+// Between us and the program stands a supervisor: our own executable, run again
+// as [Serve]. It reads its order from a pipe whose other end only we hold, so
+// that our end, also by kill -9, is the pipe's end, and ends the program with
+// all of its descendants: daemons and processes that left for a session of their
+// own too, since it is their subreaper and, where it may make one, they are in a
+// cgroup of their own.
+//
+// Note: a process group alone loses whatever calls setsid, and PR_SET_PDEATHSIG
+// alone ends the child but not its children.
+package supervise
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Command is the first argument with which our executable is the supervisor: it
+// has to call [Serve] then.
+const Command = "supervise-process"
+
+// An Order is what a supervisor is told to run.
+type Order struct {
+	// Argv is the program, found in no PATH, and its arguments.
+	Argv []string `json:"argv"`
+	// Env is the whole environment, as "NAME=value".
+	Env []string `json:"env"`
+	// Dir is the working folder; empty means ours.
+	Dir string `json:"dir,omitempty"`
+	// CPUs are the processors that it may run on; none means ours.
+	CPUs []int `json:"cpus,omitempty"`
+	// Log is where its standard output and error go together.
+	Log Log `json:"log"`
+	// Signal asks the program to end; 0 means SIGTERM.
+	Signal syscall.Signal `json:"signal,omitempty"`
+	// Grace is how long it may take to end after Signal until it is killed; 0
+	// kills it at once.
+	Grace time.Duration `json:"grace_ns"`
+
+	// Mark is a name that stands in the environment of all that it starts.
+	Mark string `json:"mark"`
+}
+
+// A Log is a file that is cut at a line's end when it is full, a few of which
+// are kept: Path, Path.1 (the one before), Path.2, ….
+type Log struct {
+	Path     string `json:"path"`
+	MaxBytes int64  `json:"max_bytes"` // of one file, at least 1
+	Keep     int    `json:"keep"`      // files beside Path, 0 or more
+	// Hide is what stands in the log in place of secret values.
+	Hide map[string]string `json:"hide,omitempty"`
+}
+
+// An Exit is how a program ended.
+type Exit struct {
+	// Status is the exit status, -1 if a signal ended it or it is unknown.
+	Status int `json:"status"`
+	// Signal ended the program; 0 if none did.
+	Signal syscall.Signal `json:"signal,omitempty"`
+	// OOM is what shows that it ran out of memory, the host's or the card's;
+	// empty if nothing does.
+	OOM string `json:"oom,omitempty"`
+	// Tail is the end of its log, oldest line first, at most 20 lines and 4 KiB.
+	Tail []string `json:"tail,omitempty"`
+	// LogFault tells why the log has gaps; empty if it has none.
+	LogFault string `json:"log_fault,omitempty"`
+	// Fault tells that the supervisor itself ended too early; how the program
+	// ended is not known then.
+	Fault string `json:"fault,omitempty"`
+}
+
+// event is a line from the supervisor: one of its fields is set.
+type event struct {
+	Refused string `json:"refused,omitempty"` // nothing was started
+	PID     int    `json:"pid,omitempty"`     // the program runs
+	Cgroup  string `json:"cgroup,omitempty"`  // beside PID: the folder, empty if there is none
+	Exit    *Exit  `json:"exit,omitempty"`    // all has ended
+}
+
+// The messages to the supervisor, after its order: a line each.
+const (
+	askStop = "stop" // signal, grace, kill
+	askKill = "kill" // kill at once
+)
+
+// A Process is a program that was started. It is safe for concurrent use.
+type Process struct {
+	pid        int
+	cgroup     string
+	mark       string
+	supervisor *exec.Cmd
+
+	asking sync.Mutex     // guards asks
+	asks   io.WriteCloser // the pipe that we hold the end of
+
+	gone chan struct{} // closed when nothing of it runs
+	exit Exit          // set before gone is closed
+}
+
+// Start runs an order under a supervisor, which is our own executable, and
+// returns when the program runs. If it fails or ctx ends before that, nothing is
+// left. After that ctx means nothing to the process.
+func Start(ctx context.Context, o Order) (*Process, error) {
+	if len(o.Argv) == 0 {
+		return nil, errors.New("supervise: no program")
+	}
+	o.Mark = rand.Text()
+	// Args[0] is ours: the executable may be one of several names.
+	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], Command}}
+	// A session of its own: the terminal's Ctrl-C is for us, not for it.
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	var talk bytes.Buffer // exec writes it until Wait returns
+	c.Stderr = &talk
+	asks, err := c.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the supervisor: %w", err)
+	}
+	events, err := c.StdoutPipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the supervisor: %w", err), asks.Close())
+	}
+	if err := c.Start(); err != nil {
+		return nil, fmt.Errorf("start the supervisor: %w", err)
+	}
+	p := &Process{mark: o.Mark, supervisor: c, asks: asks, gone: make(chan struct{})}
+	started := make(chan error, 1)
+	go p.follow(bufio.NewReader(events), &talk, started)
+	if err := json.NewEncoder(asks).Encode(o); err != nil {
+		_ = asks.Close()
+		<-p.gone
+		return nil, fmt.Errorf("start the supervisor: %w; %s", err, p.exit.Fault)
+	}
+	select {
+	case err = <-started:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		p.ask(askKill)
+		<-p.gone // the supervisor's answer, or its end
+		return nil, err
+	}
+	return p, nil
+}
+
+// follow reads the supervisor's events until its end.
+func (p *Process) follow(events *bufio.Reader, talk *bytes.Buffer, started chan<- error) {
+	defer close(p.gone)
+	ended, refused := false, false
+	for {
+		line, err := events.ReadBytes('\n')
+		if err != nil {
+			break
+		}
+		var e event
+		if err := json.Unmarshal(line, &e); err != nil {
+			continue // not of the supervisor: it has no other events
+		}
+		switch {
+		case e.Refused != "":
+			refused = true
+			started <- errors.New(e.Refused)
+		case e.Exit != nil:
+			ended, p.exit = true, *e.Exit
+		case e.PID > 0:
+			p.pid, p.cgroup = e.PID, e.Cgroup
+			started <- nil
+		}
+	}
+	err := p.supervisor.Wait()
+	p.asking.Lock()
+	_ = p.asks.Close() // Wait may have closed it
+	p.asking.Unlock()
+	if ended || refused {
+		return
+	}
+	p.exit = Exit{Status: -1, Fault: fmt.Sprintf("its supervisor ended too early (%v); what it had started was ended", endOf(err))}
+	if said := strings.TrimSpace(talk.String()); said != "" {
+		p.exit.Fault += ": " + said[:min(len(said), 500)]
+	}
+	killMarked(p.mark)
+	endCgroup(p.cgroup)
+	select {
+	case started <- errors.New(p.exit.Fault):
+	default: // Start has returned long ago
+	}
+}
+
+func endOf(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}
+
+// PID is the program's process.
+func (p *Process) PID() int { return p.pid }
+
+// Gone is closed when neither the program nor anything that it started runs.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
+// Exit tells how the program ended, when Gone is closed; false before.
+func (p *Process) Exit() (Exit, bool) {
+	select {
+	case <-p.gone:
+		return p.exit, true
+	default:
+		return Exit{}, false
+	}
+}
+
+// Stop ends the program by its signal, grace and SIGKILL, and all that it
+// started, and waits until nothing of it runs. If ctx ends first all is killed
+// and an error returned, perhaps before all is gone. Further calls wait too.
+func (p *Process) Stop(ctx context.Context) error {
+	p.ask(askStop)
+	select {
+	case <-p.gone:
+		return nil
+	case <-ctx.Done():
+	}
+	p.ask(askKill)
+	select {
+	case <-p.gone:
+		return nil
+	case <-time.After(killWithin):
+		return fmt.Errorf("process %d does not end, though it was killed; its supervisor (process %d) goes on trying: %w",
+			p.pid, p.supervisor.Process.Pid, context.Cause(ctx))
+	}
+}
+
+// killWithin is how long Stop waits for the kernel to end what was killed.
+const killWithin = 2 * time.Second
+
+// ask sends a message. A supervisor that is gone needs none.
+func (p *Process) ask(what string) {
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	_, _ = io.WriteString(p.asks, what+"\n")
+}

@@ -1,0 +1,105 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/services"
+)
+
+// slow is a launcher whose instances have a page that says when they are up,
+// after a while, a log, and a warning.
+type slow struct {
+	*world
+	up, patience time.Duration
+}
+
+func (l slow) Patience() time.Duration { return l.patience }
+
+func (l slow) Launch(ctx context.Context, i services.Instance) (services.Service, error) {
+	s, err := l.world.Launch(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	return &slowInstance{s, l, time.Now()}, nil
+}
+
+type slowInstance struct {
+	services.Service
+	l     slow
+	start time.Time
+}
+
+func (s *slowInstance) Check(context.Context) error {
+	if time.Since(s.start) < s.l.up {
+		return errors.New("still loading")
+	}
+	return nil
+}
+
+func (s *slowInstance) LogTail() (string, []string) {
+	return "vision-0.log", []string{"reading weights"}
+}
+
+func (s *slowInstance) Warnings() []results.Warning {
+	return []results.Warning{{Code: "odd", Subject: "vision-0", Text: "this is odd", Count: 1}}
+}
+
+func TestUpBeforeAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, first := time.Now(), time.Duration(0)
+		w := &world{}
+		w.onAnswer = func(n int64) {
+			if n == 0 {
+				first = time.Since(start)
+			}
+		}
+		b, dir := w.bench(t)
+		b.Cells = b.Cells[:1]
+		b.Services[0].Launcher = slow{w, 7 * time.Second, 10 * time.Second}
+		if err := b.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if first < 7*time.Second || first > 8*time.Second {
+			t.Errorf("the first request was sent after %s; the page says up after 7 s", first)
+		}
+		run, err := results.Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := run.Cells[0].Cell.Warnings; len(got) != 1 || got[0].Code != "odd" {
+			t.Errorf("the cell's warnings are %+v", got)
+		}
+	})
+}
+
+func TestPatienceEnds(t *testing.T) {
+	check := func(name string, up time.Duration, w *world, want string) {
+		synctest.Test(t, func(t *testing.T) {
+			b, _ := w.bench(t)
+			b.Cells = b.Cells[:1]
+			b.Services[0].Launcher = slow{w, up, 10 * time.Second}
+			start := time.Now()
+			err := b.Run(t.Context())
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: Run() = %v, want %q", name, err, want)
+			}
+			if took := time.Since(start); took > 11*time.Second {
+				t.Errorf("%s: it took %s of 10 s", name, took)
+			}
+			w.undone(t)
+		})
+	}
+	log := "; the end of its log vision-0.log:\n  | reading weights"
+	check("never up", time.Hour, &world{}, "vision-0 at http://vision-0 is not ready: still loading"+log)
+	unready := &world{answer: func(int64) loadgen.Answer { return loadgen.Answer{Outcome: results.HTTP5xx, Detail: "no worker"} }}
+	// Six seconds until it is up: four are left for right answers.
+	check("never right", 6*time.Second, unready, "vision-0 at http://vision-0 is not ready: http_5xx: no worker"+log)
+	check("dead", time.Hour, &world{died: errors.New("exit status 3")}, "vision-0 ended before it was ready: exit status 3")
+}

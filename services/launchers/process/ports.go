@@ -1,0 +1,113 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+)
+
+// ports are those that a launcher gave to instances: a server binds its port
+// some time after it was told, and meanwhile nobody else may get it.
+type ports struct {
+	mu   sync.Mutex
+	used map[int]bool
+}
+
+// Free ports are taken from firstFree to where the kernel's own choice begins, so
+// that no connection of the load can have one.
+const (
+	firstFree = 10000
+	tries     = 200
+)
+
+// free finds n ports in a row.
+func (p *ports) free(n int) (first int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end := kernelPorts()
+	if end < firstFree+n {
+		end = 65536
+	}
+	for range tries {
+		first := firstFree + rand.IntN(end-firstFree-n+1)
+		if p.anyUsed(first, n) || checkPorts(first, n) != nil {
+			continue
+		}
+		p.take(first, n)
+		return first, nil
+	}
+	return 0, fmt.Errorf("find %d free ports in a row: none among %d tries from %d to %d; say port: N", n, tries, firstFree, end-1)
+}
+
+// fixed takes given ports.
+func (p *ports) fixed(first, n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.anyUsed(first, n) {
+		return fmt.Errorf("port %d is another instance's", first)
+	}
+	if err := checkPorts(first, n); err != nil {
+		return err
+	}
+	p.take(first, n)
+	return nil
+}
+
+func (p *ports) anyUsed(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		if p.used[port] {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *ports) take(first, n int) {
+	for port := first; port < first+n; port++ {
+		p.used[port] = true
+	}
+}
+
+func (p *ports) giveBack(first, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for port := first; port < first+n; port++ {
+		delete(p.used, port)
+	}
+}
+
+// checkPorts asks that nobody listens on any of n ports, by listening for a
+// moment on every address.
+func checkPorts(first, n int) error {
+	for port := first; port < first+n; port++ {
+		l, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			return fmt.Errorf("port %d is taken by another process; end it (ss -ltnp tells which), or give another port", port)
+		case err != nil:
+			return fmt.Errorf("port %d cannot be used: %w", port, err)
+		}
+		if err := l.Close(); err != nil {
+			return fmt.Errorf("port %d: %w", port, err)
+		}
+	}
+	return nil
+}
+
+// kernelPorts is where the ports begin that the kernel gives to connections.
+func kernelPorts() int {
+	var first, last int
+	data, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err == nil {
+		_, err = fmt.Sscan(string(data), &first, &last)
+	}
+	if err != nil {
+		return 32768 // the kernel's default
+	}
+	return first
+}
