@@ -79,7 +79,7 @@ func TestKept(t *testing.T) {
 		{func(p *mps.Process) { p.Unit = "container docker-1.scope" }, "container docker-1.scope; stop it there"},
 		{func(p *mps.Process) { p.Elsewhere = "it runs in a container; stop it there" }, "stop it there"},
 	} {
-		p := mps.Process{PID: 4711, Env: map[string]string{mps.DeviceVariable: gpuA, mps.PipeVariable: t.TempDir()}}
+		p := mps.Process{PID: 4711, Args: []string{"-f"}, Env: map[string]string{mps.DeviceVariable: gpuA, mps.PipeVariable: t.TempDir()}}
 		c.change(&p)
 		none := &mpstest.Faulty{Program: &stub{processes: []mps.Process{p}}}
 		ds := mps.New(none, quick(shortDir(t)))
@@ -88,7 +88,7 @@ func TestKept(t *testing.T) {
 			t.Fatal(all, err)
 		}
 		noted := all[0]
-		noted.Elsewhere, noted.Unit = "", "" // as one that was written down before
+		noted.Elsewhere, noted.Unit, noted.Args = "", "", nil // as one that was written down before
 		for what, err := range map[string]error{"drain": ds.Drain(t.Context(), all[0]), "drain what was noted": ds.Drain(t.Context(), noted), "start": second(ds.Start(t.Context(), limited(gpuA)))} {
 			if _, busy := errors.AsType[*mps.BusyError](err); !busy || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "4711") {
 				t.Errorf("%s: %v, want %q", what, err, c.want)

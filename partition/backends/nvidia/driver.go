@@ -137,7 +137,9 @@ type attempt struct {
 
 // change makes a changing call, again while the GPU is in use.
 func (d *driver) change(ctx context.Context, n *attempt, what string, call func() error) error {
-	return d.again(ctx, n, what, func() error { n.touched = true; return call() })
+	// Not within the call, which may come back after its attempt is over.
+	n.touched = n.touched || ctx.Err() == nil
+	return d.again(ctx, n, what, call)
 }
 
 // again makes a call, again while the GPU is in use, with growing pauses.

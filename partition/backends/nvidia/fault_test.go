@@ -154,7 +154,7 @@ func (d drill) calls(t *testing.T) (inAll, setMode, commands, smi int) {
 
 // ciShare is of how many tries one is made without -long. Which one differs from fault to
 // fault, so that every call meets some faults.
-const ciShare = 5
+const ciShare = 11
 
 // TestFaultEverywhere lets every NVML call, MPS command and run of nvidia-smi of a sweep
 // fail in every way. After each, the next process finds the server as it was or puts it
