@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -47,7 +48,7 @@ func strangerRefusals(s State) []error {
 		}
 		errs = append(errs, &RefusedError{
 			Reason: fmt.Sprintf("an MPS daemon that is not ours (user %d, pid %d, %s) serves devices that cannot be told, or GPUs that are not named too", d.UID, d.PID, d.Pipe),
-			Remedy: "run this as root, who may read its environment, and name all its GPUs; or stop it as its user: " + quit(d),
+			Remedy: cmp.Or(d.Keeper, "run this as root, who may read its environment, and name all its GPUs; or stop it as its user: "+quit(d)),
 		})
 	}
 	return errs
@@ -71,6 +72,9 @@ func daemonRefusals(s State, steps []Step) []error {
 			r.GPU = g.label()
 		}
 		switch {
+		case d.Keeper != "":
+			r.Reason += "is not ours to end"
+			r.Remedy = d.Keeper
 		case len(d.Clients) > 0:
 			r.Reason += "has the clients " + pids(d.Clients)
 			r.Remedy = fmt.Sprintf("end them, or wait until they have ended (ps -p %s shows them)", commas(d.Clients))

@@ -12,6 +12,8 @@ func TestRefusals(t *testing.T) {
 	yes, no := true, false
 	others := Daemon{Device: "GPU-a", UID: 1000, PID: 77, Pipe: "/tmp/nvidia-mps", Clients: []int{}, Settings: map[string]string{}}
 	ours := Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e"}
+	kept := others
+	kept.Keeper = "it belongs to a unit of systemd; stop it there: systemctl stop x.service"
 	gpu := func(change func(*GPU)) State {
 		g := testGPU(0)
 		change(&g)
@@ -130,6 +132,8 @@ func TestRefusals(t *testing.T) {
 		{"another owner", "1g.24gb", owned("what"), []string{"stop it first"}},
 		{"owner, nothing to change", "off", owned("slurm"), nil},
 		{"clients of others", "off(mps)", with(plain, others, []int{11, 12}), []string{gpu0 + "the MPS daemon of GPU-a (user 1000, pid 77, /tmp/nvidia-mps) has the clients pid 11, 12; ", "ps -p 11,12"}},
+		{"daemon of a unit", "off(mps)", with(plain, kept, []int{}), []string{gpu0 + "the MPS daemon of GPU-a (user 1000, pid 77, /tmp/nvidia-mps) is not ours to end; it belongs to a unit"}},
+		{"daemon of a unit, left", "off", with(plain, kept, []int{}), nil},
 		{"clients of others, left", "off", with(plain, others, []int{11}), nil},
 		{"clients of ours", "off", with(plain, ours, []int{11}), []string{"has the clients pid 11"}},
 		{"ours is idle", "off", with(plain, ours, []int{}), nil},

@@ -99,6 +99,9 @@ type Daemon struct {
 	// Settings are its defaults for clients that were set by command and that would
 	// be lost when it ends, by command word; nil if it did not tell them.
 	Settings map[string]string `json:"settings,omitzero"`
+	// Keeper says, in words with what to do, who else starts and ends it: a container,
+	// a unit of systemd. Empty if nobody does.
+	Keeper string `json:"keeper,omitempty"`
 	// Clients are the pids of its clients; nil if it did not tell.
 	Clients []int `json:"clients,omitzero"`
 }

@@ -201,7 +201,7 @@ func (b *bench) inspect(ctx context.Context, on scenarios.Server, o openOptions,
 	}
 	keep := o.keeping
 	if on.Backend.Name == simKind { // and not where only services are simulated
-		keep = keeping{dir: b.dir}
+		keep = keeping{dir: b.dir, scratch: true}
 	}
 	if b.journal, err = openJournal(ctx, b.backend, keep, false, s); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,12 +29,49 @@ and puts back what was before. Inspect, profiles and plan change nothing.
 A layout says which MIG instances each GPU has and how processes share them:
   off                  MIG off          4x1g.24gb            four instances
   off(mps)             through MPS      2g.10gb/2x1c(mps)    cut in two, each with MPS
-  all-1g.24gb          as many as fit   gpu0: off; gpu1: ..  each GPU its own`,
+  all-1g.24gb          as many as fit   gpu0: off; gpu1: ..  each GPU its own
+
+Exit status: 0 done. 2 the request cannot be met, and nothing was changed: flags, a
+layout that does not fit, what --allow does not say, a GPU that is not free. 1 it
+failed, or another evabench stands in the way: it holds the lock, or its layout is to
+be put back first. 130 interrupted, and put back.`,
 		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newGPUInspect(s), newGPUProfiles(s), newGPUPlan(s), newGPUApply(s), newGPURestore(s), newGPUExport(s))
+	for _, sub := range c.Commands() {
+		do := sub.RunE
+		sub.RunE = func(c *cobra.Command, args []string) error { return marked(c, do(c, args)) }
+	}
 	return c
+}
+
+// A markedError is what went wrong with simulated GPUs, and says so in each line.
+type markedError struct {
+	error
+	mark string
+}
+
+func (e *markedError) Error() string {
+	return e.mark + strings.ReplaceAll(e.error.Error(), "\n", "\n"+e.mark)
+}
+func (e *markedError) Unwrap() error { return e.error }
+
+// marked says of a fault that the GPUs are simulated, if a command's are.
+func marked(c *cobra.Command, err error) error {
+	server, fault := c.Flags().GetString("sim")
+	if err == nil || fault != nil || !slices.Contains(serverNames(), server) {
+		return err
+	}
+	return &markedError{err, markOf(server)}
+}
+
+// markOf begins whatever is said of a simulated server's GPUs.
+func markOf(server string) string {
+	if server == "" {
+		return ""
+	}
+	return "SIMULATED server " + server + ": "
 }
 
 // gpuOptions say which GPUs are meant.
@@ -43,6 +81,7 @@ type gpuOptions struct {
 	simDir   string
 	stateDir string
 	hostLock string // of real GPUs
+	mpsUser  string // see [nvidia.Config]
 }
 
 // defaultStateDir keeps the host lock and the journal.
@@ -59,10 +98,16 @@ func (o *gpuOptions) simFlags(c *cobra.Command) {
 	f.StringVar(&o.simDir, "sim-dir", "", "keep the simulated GPUs in `DIR`, so that the next command finds them as this one left them")
 }
 
-func (o *gpuOptions) stateFlag(c *cobra.Command) {
+func (o *gpuOptions) stateFlag(c *cobra.Command, does string) {
 	o.hostLock = hostLockFile
-	c.Flags().StringVar(&o.stateDir, "state-dir", defaultStateDir, "keep a lock and the journal in `DIR`; with --sim they are in its --sim-dir")
+	c.Flags().StringVar(&o.stateDir, "state-dir", defaultStateDir, does+" in `DIR`; with --sim they are in its --sim-dir")
 }
+
+// What --state-dir is for.
+const (
+	keepsState = "keep a lock and the journal"
+	looksState = "look for the journal of an earlier change"
+)
 
 // check refuses flags that say nothing.
 func (o *gpuOptions) check() error {
@@ -71,6 +116,13 @@ func (o *gpuOptions) check() error {
 		return errors.New("--sim-dir says nothing without --sim SERVER")
 	case o.sim != "" && !slices.Contains(serverNames(), o.sim):
 		return fmt.Errorf("unknown simulated server %q; known: %s", o.sim, strings.Join(serverNames(), ", "))
+	case o.sim != "" && o.mpsUser != "":
+		return errors.New("--mps-user is for real GPUs; simulated MPS daemons serve whoever starts them")
+	}
+	for i, name := range o.gpus {
+		if slices.Contains(o.gpus[:i], name) {
+			return fmt.Errorf("--gpus names GPU %s twice", name)
+		}
 	}
 	return nil
 }
@@ -78,9 +130,9 @@ func (o *gpuOptions) check() error {
 // keeping is where the locks and the journal are.
 func (o *gpuOptions) keeping() keeping {
 	if o.sim != "" {
-		return keeping{dir: o.simDir}
+		return keeping{dir: o.simDir, sim: o.sim}
 	}
-	return keeping{o.stateDir, o.hostLock}
+	return keeping{dir: o.stateDir, hostLock: o.hostLock}
 }
 
 // noDriver reports whether an error says that there is no NVIDIA driver here,
@@ -94,6 +146,7 @@ type gpuSet struct {
 	simulated string // the server's name; empty for real ones
 	// assumed is what of simulated cards was never recorded, by product name.
 	assumed map[string]string
+	mpsUID  int // the user whose clients MPS daemons serve
 	close   func() error
 }
 
@@ -102,7 +155,14 @@ func (o *gpuOptions) open() (*gpuSet, error) {
 	if o.sim != "" {
 		return o.openSimulated()
 	}
-	backend, err := backends.Kinds.Build(kind.Spec{Name: nvidia.Kind.Name})
+	uid, err := (nvidia.Config{MPSUser: o.mpsUser}).MPSUID()
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("--mps-user: %w", err)}
+	}
+	backend, err := backends.Kinds.Build(kind.Spec{Name: nvidia.Kind.Name, Decode: func(into any) error {
+		into.(*nvidia.Config).MPSUser = o.mpsUser
+		return nil
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +170,7 @@ func (o *gpuOptions) open() (*gpuSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gpuSet{api: api, backend: backend, close: func() error { return nil }}, nil
+	return &gpuSet{api: api, backend: backend, mpsUID: uid, close: func() error { return nil }}, nil
 }
 
 // A librarian is a backend over real GPUs, which gives the library that it opened.
@@ -123,7 +183,7 @@ func (o *gpuOptions) openSimulated() (g *gpuSet, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g = &gpuSet{simulated: o.sim, assumed: make(map[string]string), close: func() error { return nil }}
+	g = &gpuSet{simulated: o.sim, mpsUID: os.Geteuid(), assumed: make(map[string]string), close: func() error { return nil }}
 	dir := o.simDir
 	if dir == "" {
 		folder, err := newScratch(scratchPath())
@@ -150,12 +210,7 @@ func (o *gpuOptions) openSimulated() (g *gpuSet, err error) {
 }
 
 // mark begins whatever is said of simulated GPUs.
-func (g *gpuSet) mark() string {
-	if g.simulated == "" {
-		return ""
-	}
-	return "SIMULATED server " + g.simulated + ": "
-}
+func (g *gpuSet) mark() string { return markOf(g.simulated) }
 
 // inspect reads the named GPUs, all if none is named.
 func (g *gpuSet) inspect(ctx context.Context, named []string) (partition.State, error) {
@@ -171,6 +226,9 @@ func (g *gpuSet) inspect(ctx context.Context, named []string) (partition.State, 
 			return partition.State{}, errors.New("the driver shows no GPU on this server")
 		}
 	}
+	if err := g.twice(named); err != nil {
+		return partition.State{}, err
+	}
 	state, err := g.backend.Inspect(ctx, named)
 	switch {
 	case errors.Is(err, partition.ErrUnknownGPU):
@@ -179,6 +237,23 @@ func (g *gpuSet) inspect(ctx context.Context, named []string) (partition.State, 
 		return state, fmt.Errorf("inspect GPUs: %w", err)
 	}
 	return state, nil
+}
+
+// twice refuses one GPU that is named by its index and by its UUID.
+func (g *gpuSet) twice(named []string) error {
+	if len(named) < 2 {
+		return nil
+	}
+	all, err := g.api.Devices()
+	if err != nil {
+		return fmt.Errorf("list GPUs: %w", err)
+	}
+	for _, d := range all {
+		if d.UUID != "" && slices.Contains(named, d.UUID) && slices.Contains(named, strconv.Itoa(d.Index)) {
+			return &usageError{fmt.Errorf("--gpus names gpu%d twice, as %s too", d.Index, d.UUID)}
+		}
+	}
+	return nil
 }
 
 // joined adds what went wrong at the end to what went wrong before.

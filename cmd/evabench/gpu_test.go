@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -138,15 +140,81 @@ func TestApplyPutsBackWhatFails(t *testing.T) {
 	}
 }
 
-// Every word that a plan can need can be said.
+// Every word that a plan can need is told by apply's help, and can be said.
 func TestPermissionsOf(t *testing.T) {
-	var words []string
-	for _, p := range partition.Permissions() {
-		words = append(words, string(p))
-	}
+	help := newGPUApply(streams{}).Long
+	words := []string{"drain", "layout", "mode", "reset", "time-slice", "mps"}
 	got, err := permissionsOf(words)
-	if err != nil || !slices.Equal(got, partition.Permissions()) {
-		t.Errorf("permissionsOf(%q) = %v, %v", words, got, err)
+	if want := []partition.Permission{
+		partition.AllowDrain, partition.AllowLayout, partition.AllowMode, partition.AllowReset, partition.AllowSlice, partition.AllowMPS,
+	}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("permissionsOf(%q) = %v, %v; want %v", words, got, err, want)
+	}
+	for _, p := range partition.Permissions() {
+		if !strings.Contains(help, string(p)+" (") || !slices.Contains(words, string(p)) {
+			t.Errorf("help does not explain %s, or it is not tried here", p)
+		}
+	}
+	if got, err := permissionsOf([]string{"mode", "modes"}); err == nil {
+		t.Errorf("permissionsOf(modes) = %v, want an error", got)
+	}
+}
+
+// The notice of an interrupt names the command that puts back what is half changed,
+// and no command where nothing is.
+func TestInterruptNamesRestore(t *testing.T) {
+	half := new(halfChanged)
+	ctx := context.WithValue(t.Context(), halfChangedKey{}, half)
+	k := keeping{dir: filepath.Join(t.TempDir(), "it's"), sim: "pro6000x1"}
+	j, err := k.open(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(want string) {
+		t.Helper()
+		if got := thenRun(half); got != want {
+			t.Errorf("the notice ends with %q, want %q", got, want)
+		}
+	}
+	want("")
+	if err := j.Begin(partition.State{}); err != nil {
+		t.Fatal(err)
+	}
+	want("; then run evabench gpu restore --sim pro6000x1 --sim-dir '" + strings.ReplaceAll(k.dir, "'", `'\''`) + "'")
+	if err := j.Keep(); err != nil {
+		t.Fatal(err)
+	}
+	want("")
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if half.Load() != nil {
+		t.Error("it is held after the command")
+	}
+}
+
+// What is left to be put back is told without the lock, also where it cannot be read.
+func TestLeftIsTold(t *testing.T) {
+	k := keeping{dir: t.TempDir(), hostLock: "unused"}
+	if got := k.left(); got != "" {
+		t.Errorf("of nothing: %q", got)
+	}
+	j, err := partition.OpenJournal(k.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Begin(partition.State{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := k.left(), fmt.Sprintf("(process %d) began to change", os.Getpid()); !strings.Contains(got, want) || !strings.Contains(got, "restore --state-dir "+k.dir) {
+		t.Errorf("of a change under way: %q", got)
+	}
+	if err := os.WriteFile(filepath.Join(k.dir, "journal.json"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.left(); !strings.Contains(got, "is unknown: read journal") {
+		t.Errorf("of an unreadable one: %q", got)
 	}
 }
 

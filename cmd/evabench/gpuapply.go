@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -41,19 +43,24 @@ layout stands, its GPUs must be named again, and restore gives what was before
 both.
 
 Each kind of change needs its word in --allow: layout (instances), mode (MIG on or
-off), reset (where that resets the GPU), time-slice, mps (own daemons), drain (quit
-idle MPS daemons of others, which restore starts again).`,
+off), reset (where that resets the GPU), time-slice (the driver's), mps (own daemons),
+drain (quit idle MPS daemons of others, which restore starts again).
+
+An MPS daemon serves one user, whose workers alone reach it: the one who runs this,
+or as root the one that --mps-user names. Those of others run without MPS, and say
+nothing.`,
 		Example: "  evabench gpu apply 4x1g.24gb --gpus 0 --allow layout,mode\n  evabench gpu apply \"off(mps)\" --gpus 0 --allow mps --env-dir devices\n  evabench gpu apply 2x2g.48gb --gpus 0 --allow layout,mode --sim pro6000x1 --sim-dir try",
 		Args:    o.args,
 		RunE:    func(c *cobra.Command, _ []string) error { return o.apply(c.Context(), s) },
 	}
 	o.flags(c, false)
-	o.stateFlag(c)
+	o.stateFlag(c, keepsState)
 	f := c.Flags()
 	f.StringSliceVar(&o.allow, "allow", nil, "what may be changed: a list of `WORDS` as above")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be done, and do nothing")
 	f.BoolVar(&o.permanent, "permanent", false, "forget how the GPUs were: this layout is the new normal")
+	f.StringVar(&o.mpsUser, "mps-user", "", "let MPS serve the workers of a user, `NAME|UID` (default whoever runs this)")
 	f.StringVar(&o.envDir, "env-dir", "", "write the environment of each device's processes to a file NAME.env in `DIR`")
 	return c
 }
@@ -91,7 +98,8 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 	if o.dryRun {
 		plan, mark, err := o.plan(ctx)
 		if err == nil {
-			printGPUPlan(s.out, mark, plan)
+			o.tellLeft(s)
+			printGPUPlan(s.out, mark, plan, o.keeping().restore())
 			err = notAllowed(plan, allow)
 		}
 		return err
@@ -124,9 +132,9 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 	if err := notAllowed(plan, allow); err != nil {
 		return err
 	}
-	printGPUPlan(s.err, g.mark(), plan)
+	printGPUPlan(s.err, g.mark(), plan, o.keeping().restore())
 	if !plan.Empty() && !o.yes {
-		if err := consent(ctx, s, o.question()); err != nil {
+		if err := consent(ctx, s, g.mark()+o.question()); err != nil {
 			return err
 		}
 	}
@@ -148,7 +156,7 @@ func (o *applyOptions) carryOut(ctx context.Context, backend partition.Backend, 
 		return backend.Apply(ctx, p) // reads the devices
 	}
 	if err := j.Begin(p.Before); err != nil {
-		return nil, err
+		return nil, o.named(err)
 	}
 	var faults []error // of the trace
 	if t, ok := backend.(partition.Traced); ok {
@@ -180,8 +188,21 @@ func (o *applyOptions) question() string {
 	if o.permanent {
 		return "Change this server as above, for good?"
 	}
-	return "Change this server as above, until \"evabench gpu restore\"?"
+	return fmt.Sprintf("Change this server as above, until %q?", o.keeping().restore())
 }
+
+// A namedError names the restore command with the flags that this command had.
+type namedError struct {
+	error
+	restore string
+}
+
+func (e *namedError) Error() string {
+	return strings.ReplaceAll(e.error.Error(), "evabench gpu restore", e.restore)
+}
+func (e *namedError) Unwrap() error { return e.error }
+
+func (o *gpuOptions) named(err error) error { return &namedError{err, o.keeping().restore()} }
 
 // notAllowed refuses a plan that needs more than what --allow says.
 func notAllowed(p partition.Plan, allow []partition.Permission) error {
@@ -204,9 +225,9 @@ func (o *applyOptions) told(s streams, g *gpuSet, devices []device.Device, plan 
 	case plan.Empty():
 		fmt.Fprintln(s.err, ", as it did before; nothing was changed")
 	default:
-		fmt.Fprintln(s.err, "; \"evabench gpu restore\" undoes it")
+		fmt.Fprintf(s.err, "; %q undoes it\n", o.keeping().restore())
 	}
-	printDevices(s.out, g.mark(), devices)
+	printDevices(s.out, g, devices)
 	if o.envDir == "" {
 		return nil
 	}
@@ -215,7 +236,7 @@ func (o *applyOptions) told(s streams, g *gpuSet, devices []device.Device, plan 
 	}
 	for _, d := range devices {
 		path := filepath.Join(o.envDir, envFile(d))
-		if err := renameio.WriteFile(path, []byte(strings.Join(d.Environ(), "\n")+"\n"), 0o644); err != nil {
+		if err := renameio.WriteFile(path, []byte(strings.Join(environ(d, g.mpsUID), "\n")+"\n"), 0o644); err != nil {
 			return fmt.Errorf("write environment: %w", err)
 		}
 		fmt.Fprintln(s.err, "wrote "+path)
@@ -229,10 +250,23 @@ func envFile(d device.Device) string {
 	return strings.NewReplacer("/", "-", "@", "-").Replace(d.Name) + ".env"
 }
 
-func printDevices(w io.Writer, mark string, devices []device.Device) {
+// environ is the environment of a device's processes, and if they share by MPS a
+// comment with whose they must be.
+func environ(d device.Device, uid int) []string {
+	if !d.Sharing.IsMPS() {
+		return d.Environ()
+	}
+	who := fmt.Sprintf("user %d", uid)
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		who += " (" + u.Username + ")"
+	}
+	return append([]string{"# MPS serves processes of " + who + " alone; others run without it and say nothing"}, d.Environ()...)
+}
+
+func printDevices(w io.Writer, g *gpuSet, devices []device.Device) {
 	for _, d := range devices {
-		fmt.Fprintf(w, "%s%s  %s  %s, %d SMs, shared by %s\n", mark, d.Name, d.UUID, units.Format(float64(d.MemoryBytes), units.Bytes), d.SMs, d.Sharing)
-		for _, line := range d.Environ() {
+		fmt.Fprintf(w, "%s%s  %s  %s, %d SMs, shared by %s\n", g.mark(), d.Name, d.UUID, units.Format(float64(d.MemoryBytes), units.Bytes), d.SMs, d.Sharing)
+		for _, line := range environ(d, g.mpsUID) {
 			fmt.Fprintln(w, "  "+line)
 		}
 	}
@@ -250,10 +284,12 @@ the other it puts back what was before the first. With nothing to put back it sa
 so.`,
 		Example: "  evabench gpu restore\n  evabench gpu restore --sim pro6000x1 --sim-dir try",
 		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(c *cobra.Command, _ []string) error { return o.restore(c.Context(), s) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.restore(c.Context(), c.Flags().Changed("state-dir"), s)
+		},
 	}
 	o.simFlags(c)
-	o.stateFlag(c)
+	o.stateFlag(c, keepsState)
 	c.Flags().BoolVar(&o.forget, "forget", false, "change nothing, and forget how the GPUs were: as they are now is the new normal")
 	return c
 }
@@ -264,20 +300,23 @@ type restoreOptions struct {
 	forget bool
 }
 
-// restore undoes what the journal says.
-func (o *restoreOptions) restore(ctx context.Context, s streams) (err error) {
+// restore undoes what the journal says. Named says that the user named its folder.
+func (o *restoreOptions) restore(ctx context.Context, named bool, s streams) (err error) {
 	if err := o.check(); err != nil {
 		return &usageError{err}
 	}
 	if o.sim != "" && o.simDir == "" {
 		return &usageError{errors.New("restore --sim needs --sim-dir DIR: where are the simulated GPUs kept?")}
 	}
-	keep := o.keeping()
+	keep, mark := o.keeping(), markOf(o.sim)
 	if _, err := os.Stat(keep.dir); errors.Is(err, os.ErrNotExist) {
+		if named || o.sim != "" {
+			return &usageError{fmt.Errorf("there is no folder %s; name the one that the change was made with", keep.dir)}
+		}
 		fmt.Fprintf(s.out, "nothing to put back: there is no state folder %s\n", keep.dir)
 		return nil
 	}
-	journal, err := keep.open()
+	journal, err := keep.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -287,22 +326,18 @@ func (o *restoreOptions) restore(ctx context.Context, s streams) (err error) {
 	case err != nil:
 		return err
 	case !pending:
-		fmt.Fprintf(s.out, "nothing to put back: no change is pending in %s\n", keep.dir)
+		fmt.Fprintf(s.out, "%snothing to put back: no change is pending in %s\n", mark, keep.dir)
 		return nil
 	case o.forget:
 		if err := journal.Forget(); err != nil {
 			return err
 		}
-		fmt.Fprintf(s.out, "forgotten, and left as they are now; before %q they were: %s\n", left.Command, before(left.State))
+		fmt.Fprintf(s.out, "%sforgotten, and left as they are now; before %q they were: %s\n", mark, left.Command, before(left.State))
 		return nil
 	}
-	g, err := o.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = joined(err, g.close()) }()
 	for pending { // a change that broke off, and then what it went on top of
-		if err := o.undo(ctx, g, journal.Journal, left, s); err != nil {
+		o.mpsUser = o.served(left.State)
+		if err := o.undo(ctx, journal.Journal, left, s); err != nil {
 			return err
 		}
 		if left, pending, err = journal.Pending(); err != nil {
@@ -313,7 +348,12 @@ func (o *restoreOptions) restore(ctx context.Context, s streams) (err error) {
 }
 
 // undo puts back one state of the journal, and tells of it.
-func (o *restoreOptions) undo(ctx context.Context, g *gpuSet, j *partition.Journal, left partition.Left, s streams) error {
+func (o *restoreOptions) undo(ctx context.Context, j *partition.Journal, left partition.Left, s streams) (err error) {
+	g, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = joined(err, g.close()) }()
 	fault := putBack(ctx, g.backend, j, left.State)
 	now, err := g.inspect(context.WithoutCancel(ctx), uuidsOf(left.State))
 	if err != nil {
@@ -326,10 +366,21 @@ func (o *restoreOptions) undo(ctx context.Context, g *gpuSet, j *partition.Journ
 		fmt.Fprintln(s.out, g.mark()+line)
 	}
 	if fault != nil {
-		return fmt.Errorf("%w; the journal in %s is kept, so that \"evabench gpu restore\" can be tried again", fault, o.keeping().dir)
+		return fmt.Errorf("%w; the journal in %s is kept, so that %q can be tried again", fault, o.keeping().dir, o.keeping().restore())
 	}
 	fmt.Fprintf(s.out, "%sput back and verified: %s\n", g.mark(), before(left.State))
 	return nil
+}
+
+// served is the user of evabench's own MPS daemons in a state of real GPUs, which
+// must serve the same again; empty if there are none.
+func (o *restoreOptions) served(s partition.State) string {
+	for _, d := range s.MPS {
+		if d.Own && o.sim == "" {
+			return strconv.Itoa(d.UID)
+		}
+	}
+	return ""
 }
 
 func uuidsOf(s partition.State) []string {

@@ -69,6 +69,13 @@ func (o *exportOptions) export(ctx context.Context, s streams) error {
 	if err != nil {
 		return &usageError{err}
 	}
+	if o.out != "" {
+		for _, f := range files {
+			if path := filepath.Join(o.out, filepath.FromSlash(f.Name)); exists(path) {
+				return &usageError{fmt.Errorf("--out: %s is there already, and is not written over", path)}
+			}
+		}
+	}
 	for _, w := range warnings {
 		fmt.Fprintln(s.err, mark+"not brought back: "+w)
 	}
@@ -77,11 +84,6 @@ func (o *exportOptions) export(ctx context.Context, s streams) error {
 			fmt.Fprintf(s.out, "==> %s <==\n%s", f.Name, f.Data)
 		}
 		return nil
-	}
-	for _, f := range files {
-		if path := filepath.Join(o.out, filepath.FromSlash(f.Name)); exists(path) {
-			return &usageError{fmt.Errorf("--out: %s is there already, and is not written over", path)}
-		}
 	}
 	for _, f := range files {
 		path := filepath.Join(o.out, filepath.FromSlash(f.Name))

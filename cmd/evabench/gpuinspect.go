@@ -23,7 +23,8 @@ func newGPUInspect(s streams) *cobra.Command {
 		Long: `Inspect reads the GPUs as they are: MIG mode now and after a reset, instances
 with their places and UUIDs, processes, programs that have a GPU open, MPS daemons
 and whose they are, and programs that manage GPUs by themselves. It tells what
-evabench would refuse to change now, and why. It changes nothing.`,
+evabench would refuse to change now, and why, and which earlier change waits to be
+put back. It changes nothing.`,
 		Example: "  evabench gpu inspect\n  evabench gpu inspect --gpus 0,1 --json\n  evabench gpu inspect --sim pro6000x1",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
@@ -40,13 +41,17 @@ evabench would refuse to change now, and why. It changes nothing.`,
 				return err
 			}
 			if asJSON {
-				return writeIndented(s.out, inspection{state, standing(state), g.assumed})
+				return writeIndented(s.out, inspection{state, standing(state), g.assumed, o.keeping().left()})
 			}
 			printInspection(s.out, g.mark(), state, g.assumed)
+			if text := o.keeping().left(); text != "" {
+				fmt.Fprintln(s.out, "\n"+g.mark()+text)
+			}
 			return nil
 		},
 	}
 	o.flags(c, "look at `GPUS` alone, indices or UUIDs (default all)")
+	o.stateFlag(c, looksState)
 	c.Flags().BoolVar(&asJSON, "json", false, "print everything that was found as JSON")
 	return c
 }
@@ -59,6 +64,8 @@ type inspection struct {
 	// Assumed is what of simulated cards was never recorded from hardware, by
 	// product name.
 	Assumed map[string]string `json:"assumed,omitempty"`
+	// Left is the earlier change that waits to be put back, in words.
+	Left string `json:"left,omitempty"`
 }
 
 func writeIndented(w io.Writer, v any) error {

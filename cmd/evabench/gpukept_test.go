@@ -259,11 +259,11 @@ func TestApplyThatChangedNothing(t *testing.T) {
 func TestOneHostIsLockedOnce(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "evabench.lock")
 	s := streams{nil, io.Discard, io.Discard}
-	first, err := openJournal(t.Context(), &faultyBackend{}, keeping{t.TempDir(), lock}, false, s)
+	first, err := openJournal(t.Context(), &faultyBackend{}, keeping{dir: t.TempDir(), hostLock: lock}, false, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := keeping{t.TempDir(), lock}
+	other := keeping{dir: t.TempDir(), hostLock: lock}
 	for range 2 { // the refused one holds nothing
 		_, err := openJournal(t.Context(), &faultyBackend{}, other, false, s)
 		if locked, ok := errors.AsType[*partition.LockedError](err); !ok || !strings.Contains(locked.Error(), lock) || !strings.Contains(locked.Holder, fmt.Sprint("pid ", os.Getpid())) {
@@ -282,15 +282,15 @@ func TestOneHostIsLockedOnce(t *testing.T) {
 	}
 	// Every command that changes real GPUs takes it, and none of simulated ones.
 	var o gpuOptions
-	o.stateFlag(new(cobra.Command))
-	if got := o.keeping(); got != (keeping{defaultStateDir, hostLockFile}) {
+	o.stateFlag(new(cobra.Command), keepsState)
+	if got := o.keeping(); got != (keeping{dir: defaultStateDir, hostLock: hostLockFile}) {
 		t.Errorf("gpu keeps at %+v", got)
 	}
 	o.sim, o.simDir = "pro6000x1", "d"
-	if got := o.keeping(); got != (keeping{dir: "d"}) {
+	if got := o.keeping(); got != (keeping{dir: "d", sim: "pro6000x1"}) {
 		t.Errorf("simulated, gpu keeps at %+v", got)
 	}
-	if got := (&sweepOptions{stateDir: "d"}).open().keeping; got != (keeping{"d", hostLockFile}) {
+	if got := (&sweepOptions{stateDir: "d"}).open().keeping; got != (keeping{dir: "d", hostLock: hostLockFile}) {
 		t.Errorf("sweep keeps at %+v", got)
 	}
 }

@@ -95,6 +95,9 @@ or a GPU that is not free, is status 2, with what would fit or what to do.`,
 		Example: "  evabench gpu plan 4x1g.24gb --gpus 0\n  evabench gpu plan \"gpu0: 4g.20gb(mps)+2g.10gb/2x1c+1g.5gb; gpu1: off\" --gpus 0,1\n  evabench gpu plan all-1g.5gb --card \"NVIDIA A100-SXM4-40GB\"",
 		Args:    o.args,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if len(o.cards) == 0 {
+				o.tellLeft(s)
+			}
 			plan, mark, err := o.plan(c.Context())
 			if err != nil {
 				return err
@@ -107,13 +110,21 @@ or a GPU that is not free, is status 2, with what would fit or what to do.`,
 					partition.Plan
 				}{strings.TrimSpace(mark), plan.Steps(), plan.Needs(), plan})
 			}
-			printGPUPlan(s.out, mark, plan)
+			printGPUPlan(s.out, mark, plan, o.keeping().restore())
 			return nil
 		},
 	}
 	o.flags(c, true)
+	o.stateFlag(c, looksState)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan, with the state that it starts from, as JSON")
 	return c
+}
+
+// tellLeft tells of an earlier change that waits to be put back.
+func (o *gpuOptions) tellLeft(s streams) {
+	if text := o.keeping().left(); text != "" {
+		fmt.Fprintln(s.err, "evabench: "+markOf(o.sim)+text)
+	}
 }
 
 // plan makes the plan from the GPUs as they are, or from the table.
@@ -167,24 +178,36 @@ func planFault(err error) error {
 }
 
 // printGPUPlan writes a plan for people.
-func printGPUPlan(w io.Writer, mark string, p partition.Plan) {
+func printGPUPlan(w io.Writer, mark string, p partition.Plan, restore string) {
 	fmt.Fprintf(w, "%slayout %s: ", mark, p.Layout)
 	if p.Empty() {
 		fmt.Fprintln(w, "it stands already; nothing would be changed")
 		return
 	}
 	fmt.Fprintln(w, units.Plural(len(p.Changes), "step"))
-	for i, step := range p.Steps() {
-		fmt.Fprintf(w, "  %2d. %s\n", i+1, step)
-	}
+	printSteps(w, p.Steps(), func(i int) string { return fmt.Sprintf("  %2d. ", i+1) })
 	var needs []string
 	for _, n := range p.Needs() {
 		needs = append(needs, string(n))
 	}
 	fmt.Fprintf(w, "needs --allow %s\n", strings.Join(needs, ","))
-	fmt.Fprintln(w, "\"evabench gpu restore\" then puts back:")
-	for _, step := range p.Undo() {
-		fmt.Fprintln(w, "      "+step)
+	fmt.Fprintf(w, "%q then puts back:\n", restore)
+	printSteps(w, p.Undo(), func(int) string { return "      " })
+}
+
+// printSteps writes steps, each GPU's name and UUID once above its own.
+func printSteps(w io.Writer, steps []string, lead func(i int) string) {
+	last := ""
+	for i, step := range steps {
+		gpu, rest, found := strings.Cut(step, "): ")
+		if !found || !strings.HasPrefix(gpu, "gpu") {
+			gpu, rest = "", step // its device is gone
+		}
+		if gpu != last && gpu != "" {
+			fmt.Fprintln(w, "  "+gpu+")")
+		}
+		last = gpu
+		fmt.Fprintln(w, lead(i)+rest)
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/evabench/evabench/partition"
@@ -19,28 +22,101 @@ const hostLockFile = "/run/lock/evabench.lock"
 // A keeping is where the state of GPUs is kept that are to be changed.
 type keeping struct {
 	dir string // of the journal
+	sim string // the simulated server whose --sim-dir that is; empty if it is none
+	// scratch says that the folder ends with the command: nothing is restored from it.
+	scratch bool
 	// hostLock is the lock file of the host, empty for GPUs of no host.
 	hostLock string
+}
+
+// restore is the command that puts back what the journal holds, as a shell takes it.
+func (k keeping) restore() string {
+	command := "evabench gpu restore"
+	switch {
+	case k.sim != "" && k.dir == "": // nothing is kept yet
+		command += " --sim " + k.sim + " --sim-dir DIR"
+	case k.sim != "":
+		command += " --sim " + k.sim + " --sim-dir " + quoted(k.dir)
+	case k.dir != defaultStateDir:
+		command += " --state-dir " + quoted(k.dir)
+	}
+	return command
+}
+
+// quoted writes a word for a shell.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r == '/' || r == '.' || r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+	}
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// left tells in words, without taking a lock, what change waits to be put back;
+// empty if none does.
+func (k keeping) left() string {
+	if k.dir == "" {
+		return ""
+	}
+	left, pending, err := partition.Peek(k.dir)
+	switch at := left.Begun.Local().Format(time.DateTime); {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("whether an earlier change waits to be put back is unknown: %v; ask as root", err)
+	case err != nil:
+		return fmt.Sprintf("whether an earlier change waits to be put back is unknown: %v", err)
+	case !pending:
+		return ""
+	case left.Kept:
+		return fmt.Sprintf("%q left the GPUs changed at %s, on purpose; %q puts them back", left.Command, at, k.restore())
+	default:
+		return fmt.Sprintf("%q (process %d) began to change the GPUs at %s and has not put them back; if it has ended, %q does", left.Command, left.PID, at, k.restore())
+	}
+}
+
+// halfChanged holds where the journal is of what a command is changing, for the
+// notice of an interrupt; nil while it changes nothing.
+type halfChanged = atomic.Pointer[keeping]
+
+// halfChangedKey is the key of a context's *halfChanged.
+type halfChangedKey struct{}
+
+// thenRun ends the notice of an interrupt: with the command to run should a second
+// one leave the GPUs half changed.
+func thenRun(half *halfChanged) string {
+	k := half.Load()
+	if k == nil {
+		return ""
+	}
+	if left, pending, err := partition.Peek(k.dir); err != nil || !pending || left.Kept {
+		return ""
+	}
+	return "; then run " + k.restore()
 }
 
 // A heldJournal is a journal with the locks that go with it.
 type heldJournal struct {
 	*partition.Journal
 	unlock func() error // the host; nil without
+	half   *halfChanged // of the command; nil without
 }
 
 // open takes both locks.
-func (k keeping) open() (*heldJournal, error) {
+func (k keeping) open(ctx context.Context) (*heldJournal, error) {
 	j, err := partition.OpenJournal(k.dir)
 	if err != nil {
 		return nil, err
 	}
 	held := &heldJournal{Journal: j}
-	if k.hostLock == "" {
-		return held, nil
+	if k.hostLock != "" {
+		if held.unlock, err = partition.LockHost(k.hostLock); err != nil {
+			return nil, joined(err, j.Close())
+		}
 	}
-	if held.unlock, err = partition.LockHost(k.hostLock); err != nil {
-		return nil, joined(err, j.Close())
+	if half, ok := ctx.Value(halfChangedKey{}).(*halfChanged); ok && !k.scratch {
+		half.Store(&k)
+		held.half = half
 	}
 	return held, nil
 }
@@ -48,6 +124,9 @@ func (k keeping) open() (*heldJournal, error) {
 // Close gives the locks back.
 func (h *heldJournal) Close() error {
 	var err error
+	if h.half != nil {
+		h.half.Store(nil)
+	}
 	if h.unlock != nil {
 		err = h.unlock()
 	}
@@ -58,7 +137,7 @@ func (h *heldJournal) Close() error {
 // layout that "gpu apply" left on purpose is refused, but where over says that what
 // comes goes on top of it: it is for its owner to say whether it goes.
 func openJournal(ctx context.Context, backend partition.Backend, k keeping, over bool, s streams) (_ *heldJournal, err error) {
-	j, err := k.open()
+	j, err := k.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +152,12 @@ func openJournal(ctx context.Context, backend partition.Backend, k keeping, over
 			return j, err
 		}
 		if left.Kept {
-			return nil, fmt.Errorf("the GPUs stand as %q left them at %s, and %s says how they were before; put them back first with \"evabench gpu restore\", or make that layout the normal state with \"evabench gpu restore --forget\"",
-				left.Command, left.Begun.Local().Format(time.DateTime), k.dir)
+			return nil, fmt.Errorf("the GPUs stand as %q left them at %s, and %s says how they were before; put them back first with %q, or make that layout the normal state with %q",
+				left.Command, left.Begun.Local().Format(time.DateTime), k.dir, k.restore(), k.restore()+" --forget")
 		}
-		fmt.Fprintln(s.err, "evabench: an earlier run did not put the GPUs back; doing it now")
+		fmt.Fprintln(s.err, "evabench: "+markOf(k.sim)+"an earlier run did not put the GPUs back; doing it now")
 		if err := putBack(ctx, backend, j.Journal, left.State); err != nil {
-			return nil, fmt.Errorf("an earlier run left them changed: %w; its state is in %s, and \"evabench gpu restore\" tries again", err, k.dir)
+			return nil, fmt.Errorf("an earlier run left them changed: %w; its state is in %s, and %q tries again", err, k.dir, k.restore())
 		}
 	}
 }

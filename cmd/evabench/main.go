@@ -27,13 +27,14 @@ func main() {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	catch(cancel)
-	os.Exit(status(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr), os.Stderr))
+	half := new(halfChanged)
+	catch(cancel, half)
+	os.Exit(status(run(context.WithValue(ctx, halfChangedKey{}, half), os.Args[1:], os.Stdin, os.Stdout, os.Stderr), os.Stderr))
 }
 
 // catch makes the first signal stop the command in order; a second one ends it
 // at once. Signals that whoever started us ignores (nohup) stay ignored.
-func catch(cancel context.CancelCauseFunc) {
+func catch(cancel context.CancelCauseFunc, half *halfChanged) {
 	// A reader of our output that goes away must not end us with a server
 	// half changed: a write fails instead.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
@@ -47,7 +48,7 @@ func catch(cancel context.CancelCauseFunc) {
 		s := <-signals
 		cancel(errInterrupted) // before any talk: the terminal may be stopped
 		signal.Stop(signals)
-		fmt.Fprintf(os.Stderr, "evabench: %s: stopping and putting the server back; a second signal leaves it as it is\n", s)
+		fmt.Fprintf(os.Stderr, "evabench: %s: stopping and putting the server back; a second signal leaves it as it is%s\n", s, thenRun(half))
 	}()
 }
 

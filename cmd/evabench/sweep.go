@@ -50,7 +50,7 @@ func (o *sweepOptions) open() openOptions {
 	if o.dryRun {
 		return openOptions{sim: o.sim}
 	}
-	return openOptions{sim: o.sim, keeping: keeping{o.stateDir, hostLockFile}}
+	return openOptions{sim: o.sim, keeping: keeping{dir: o.stateDir, hostLock: hostLockFile}}
 }
 
 func newSweep(s streams) *cobra.Command {

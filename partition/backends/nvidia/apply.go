@@ -180,8 +180,21 @@ func (r *run) startMPS(ctx context.Context, steps []partition.Step, devices []de
 		if err != nil {
 			return err
 		}
+		r.tellUnverified(s, devices[i].UUID)
 	}
 	return nil
+}
+
+// tellUnverified tells of limits that a new daemon took and whose answer is not
+// understood.
+func (r *run) tellUnverified(s partition.Step, uuid string) {
+	w, ok := r.mps.(interface{ Warnings(uuid string) []string })
+	if !ok {
+		return
+	}
+	for _, words := range w.Warnings(uuid) {
+		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "what is not verified of: " + s.String(), GPU: s.GPU, After: words, Tries: 1})
+	}
 }
 
 // deviceOf finds the device that a step is for, -1 if there is none.

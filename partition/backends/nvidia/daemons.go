@@ -160,6 +160,9 @@ func served(f mps.Found, gpus []partition.GPU, foreign map[string]bool) []string
 // daemon turns a daemon into the partition's, which holds all that a new one needs.
 func daemon(f mps.Found, uuid string) partition.Daemon {
 	d := partition.Daemon{Device: uuid, PID: f.PID, UID: f.UID, Pipe: f.Pipe, Log: f.Log, Own: f.Ours}
+	if !f.Ours {
+		d.Keeper = f.Keeper()
+	}
 	if f.Silent == "" {
 		d.Clients = append([]int{}, f.Clients...)
 	}
@@ -202,13 +205,7 @@ func sharing(d partition.Daemon) device.Sharing {
 	if percent < 100 {
 		s.ThreadPercent = int(percent)
 	}
-	limit := d.Settings["default_device_pinned_mem_limit 0"]
-	for suffix, shift := range map[string]uint{"G": 30, "M": 20} {
-		if number, ok := strings.CutSuffix(limit, suffix); ok {
-			n, _ := strconv.ParseUint(number, 10, 64)
-			s.MemoryLimitBytes = n << shift
-		}
-	}
+	s.MemoryLimitBytes, _ = mps.MemoryLimit(d.Settings["default_device_pinned_mem_limit 0"])
 	return s
 }
 
