@@ -143,8 +143,8 @@ type Layout struct {
 	Plan     []string        `json:"plan"` // the steps that led here, as printed
 	Devices  []device.Device `json:"devices"`
 	// Observed is how the devices were seen to be shared once the services
-	// answered and before load came, in the order of Devices; empty if nothing
-	// could tell.
+	// answered and before load came, in the order of Devices, and then once more
+	// after the load; empty if nothing could tell.
 	Observed []Observed `json:"observed,omitempty"`
 }
 
@@ -155,6 +155,8 @@ type Observed struct {
 	// were clients of the device's MPS daemon.
 	Processes []int `json:"processes"`
 	MPS       []int `json:"mps"`
+	// After says that it was after the load.
+	After bool `json:"after,omitempty"`
 }
 
 // An Instance is one running copy of a service.

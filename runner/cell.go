@@ -86,14 +86,19 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	if err := r.during("ready", func() error { return r.ready(ctx, up) }); err != nil {
 		return err
 	}
-	if err := r.during("count", func() error { return r.observe(ctx, up) }); err != nil {
+	if err := r.during("count", func() error { return r.observe(ctx, up, false) }); err != nil {
 		return err
 	}
 	for _, u := range up {
 		r.record.Instances = append(r.record.Instances, u.service.Info())
 	}
 	r.setOrigin(time.Now())
-	return r.measure(ctx, up)
+	err = r.measure(ctx, up)
+	if ctx.Err() != nil {
+		return err
+	}
+	// Again: a worker that was started anew meanwhile may run without MPS.
+	return errors.Join(err, r.during("recount", func() error { return r.observe(ctx, up, true) }))
 }
 
 // warn records what an instance's launcher warns of.

@@ -23,6 +23,8 @@ type countingWorld struct {
 	*world
 	sharing device.Sharing
 	clients partition.Clients
+	later   *partition.Clients // from the second count on, if they are others
+	counts  int
 	err     error
 	trace   func(partition.Event)
 }
@@ -43,6 +45,10 @@ func (w *countingWorld) Restore(ctx context.Context, s partition.State) error {
 func (w *countingWorld) Trace(f func(partition.Event)) { w.trace = f }
 
 func (w *countingWorld) Count(context.Context, device.Device) (partition.Clients, error) {
+	w.counts++
+	if w.later != nil && w.counts > 1 {
+		return *w.later, w.err
+	}
 	return w.clients, w.err
 }
 
@@ -61,7 +67,7 @@ func TestRunCountsClients(t *testing.T) {
 		{"clients of MPS", mps, partition.Clients{Processes: []int{7, 8}, MPS: []int{7, 8}}, nil, nil},
 		{"one slipped past", mps, partition.Clients{Processes: []int{7, 8, 9}, MPS: []int{8}}, nil,
 			[]string{"gpu0", "processes 7, 9 run without its MPS daemon", "CUDA_MPS_PIPE_DIRECTORY=/pipe"}},
-		{"nobody came", mps, partition.Clients{}, nil, []string{"gpu0", "no client", "CUDA_MPS_PIPE_DIRECTORY=/pipe"}},
+		{"nobody came", mps, partition.Clients{}, nil, []string{"gpu0", "and 1 instance was placed on it, but its MPS daemon has 0 clients", "CUDA_MPS_PIPE_DIRECTORY=/pipe"}},
 		{"time-sliced", ts, partition.Clients{Processes: []int{7, 8}}, nil, nil},
 		{"time-sliced through MPS", ts, partition.Clients{Processes: []int{7}, MPS: []int{7}}, nil,
 			[]string{"gpu0", "process 7 is a client of MPS", "stop the MPS daemon"}},
@@ -94,11 +100,59 @@ func TestRunCountsClients(t *testing.T) {
 				if c.err == nil {
 					want = []results.Observed{{Device: "GPU-0", Processes: append([]int{}, c.clients.Processes...), MPS: append([]int{}, c.clients.MPS...)}}
 				}
+				if c.want == nil { // the load came, and it was counted again
+					again := want[0]
+					again.After = true
+					want = append(want, again)
+				}
 				if got := cell.Layout.Observed; !reflect.DeepEqual(got, want) {
 					t.Errorf("observed %+v, want %+v", got, want)
 				}
 			})
 		})
+	}
+}
+
+// A worker that is started anew during the load and misses MPS fails the cell, whose
+// steps are kept, with a warning and with what was seen.
+func TestRunCountsClientsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &countingWorld{
+			world: &world{}, sharing: device.Sharing{Mode: device.MPS}, trace: func(partition.Event) {},
+			clients: partition.Clients{Processes: []int{7}, MPS: []int{7}}, later: &partition.Clients{Processes: []int{8}},
+		}
+		b, dir := w.bench(t)
+		b.Backend, b.Cells = w, b.Cells[:1]
+		if err := b.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "after the load: gpu0 is to be shared by MPS, but process 8 runs without") {
+			t.Errorf("Run() = %v", err)
+		}
+		w.undone(t)
+		run, err := results.Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cell := run.Cells[0]
+		if cell.Cell.Status != results.CellFailed || len(cell.Steps) == 0 || !strings.Contains(cell.Cell.Fault, "process 8") {
+			t.Errorf("%s with %d steps: %s", cell.Cell.Status, len(cell.Steps), cell.Cell.Fault)
+		}
+		if n := len(cell.Cell.Warnings); n == 0 || cell.Cell.Warnings[n-1].Code != "sharing-lost" || cell.Cell.Warnings[n-1].Subject != "gpu0" {
+			t.Errorf("warnings %+v", cell.Cell.Warnings)
+		}
+		want := []results.Observed{{Device: "GPU-0", Processes: []int{7}, MPS: []int{7}}, {Device: "GPU-0", Processes: []int{8}, MPS: []int{}, After: true}}
+		if got := cell.Layout.Observed; !reflect.DeepEqual(got, want) {
+			t.Errorf("observed %+v, want %+v", got, want)
+		}
+	})
+}
+
+// Fewer clients than instances are too few, and more are not.
+func TestCheckSharedCountsInstances(t *testing.T) {
+	d := device.Device{Name: "gpu0", Sharing: device.Sharing{Mode: device.MPS}}
+	two := partition.Clients{Processes: []int{7, 8}, MPS: []int{7, 8}}
+	for placed, want := range []bool{true, true, true, false} {
+		if err := checkShared(d, two, placed); (err == nil) != want {
+			t.Errorf("two clients of %d instances: %v", placed, err)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -248,5 +249,32 @@ func TestInspectionTells(t *testing.T) {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("no %s in %s", want, data)
 		}
+	}
+}
+
+// The examples of the help work as they stand, but for those that need a GPU.
+func TestExamples(t *testing.T) {
+	dir := t.TempDir()
+	ran := 0
+	for _, c := range newGPU(streams{}).Commands() { // apply comes before restore
+		for line := range strings.Lines(c.Example) {
+			line = strings.TrimSpace(line)
+			asked := !strings.Contains(line, "--sim ") && !strings.Contains(line, "--card ") && !strings.Contains(line, "--gpu \"")
+			if line == "" || asked {
+				continue
+			}
+			if c.Name() == "apply" {
+				line += " --yes" // there is no terminal
+			}
+			ran++
+			shell := exec.Command("sh", "-c", line)
+			shell.Dir = dir
+			if said, err := shell.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", line, err, said)
+			}
+		}
+	}
+	if ran < 6 {
+		t.Errorf("only %d examples were tried", ran)
 	}
 }

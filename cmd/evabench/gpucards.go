@@ -82,9 +82,9 @@ func printCards(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%s\n  %s\n", name, strings.Join(uniform(card.GPU), ", "))
+		fmt.Fprintf(w, "%s\n%s\n", name, fold("  "+strings.Join(uniform(card.GPU), ", ")))
 		if card.assumed != "" {
-			fmt.Fprintln(w, "  assumed: "+card.assumed)
+			fmt.Fprintln(w, fold("  assumed: "+card.assumed))
 		}
 	}
 	refused, err := nvml.RefusedCards()
@@ -92,7 +92,7 @@ func printCards(w io.Writer) error {
 		return err
 	}
 	for _, c := range refused {
-		fmt.Fprintf(w, "%s\n  left out: %s\n", c.Name, c.Reason)
+		fmt.Fprintf(w, "%s\n%s\n", c.Name, fold("  left out: "+c.Reason))
 	}
 	return nil
 }

@@ -88,10 +88,10 @@ func printInspection(w io.Writer, mark string, s partition.State, assumed map[st
 	for _, g := range s.GPUs {
 		fmt.Fprintf(w, "\ngpu%d  %s  %s\n", g.Index, g.Name, g.UUID)
 		for _, line := range gpuLines(g) {
-			fmt.Fprintln(w, "  "+line)
+			fmt.Fprintln(w, fold("  "+line))
 		}
 		if text := assumed[g.Name]; text != "" {
-			fmt.Fprintln(w, "  assumed: "+text)
+			fmt.Fprintln(w, fold("  assumed: "+text))
 		}
 		for _, i := range g.Instances {
 			printInstance(w, i, daemonOf(s))
@@ -242,7 +242,7 @@ func printRefusals(w io.Writer, refused []string) {
 		fmt.Fprintln(w, "  nothing stands in the way of a change")
 	}
 	for _, r := range refused {
-		fmt.Fprintln(w, "  a change would be refused: "+r)
+		fmt.Fprintln(w, fold("  a change would be refused: "+r))
 	}
 }
 

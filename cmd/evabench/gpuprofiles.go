@@ -107,7 +107,7 @@ func printProfiles(w io.Writer, card partition.GPU, assumed string) error {
 		fmt.Fprintln(w, "a change of the MIG mode needs no reset")
 	}
 	if assumed != "" {
-		fmt.Fprintln(w, "assumed: "+assumed)
+		fmt.Fprintln(w, fold("assumed: "+assumed))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "PROFILE\tID\tMEMORY\tSMs\tSLICES\tFIT\tPLACES\tATTRIBUTES\tCUTS")
@@ -126,7 +126,7 @@ func printProfiles(w io.Writer, card partition.GPU, assumed string) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "largest layouts of one kind: "+strings.Join(uniform(card), ", "))
+	fmt.Fprintln(w, fold("largest layouts of one kind: "+strings.Join(uniform(card), ", ")))
 	return nil
 }
 

@@ -3,6 +3,7 @@ package nvml
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -79,6 +80,39 @@ func TestTableCard(t *testing.T) {
 	for _, name := range append(notPublic, "Voodoo 2") {
 		if _, p, err := TableCard(name); err == nil || p != nil {
 			t.Errorf("TableCard(%s) = %v, %v; want an error", name, p, err)
+		}
+	}
+}
+
+// The names that NVML gives are those of the table's cards, and what is nearly one is
+// told.
+func TestTableCardByNVMLName(t *testing.T) {
+	for name, want := range map[string]struct {
+		card string
+		pci  uint32
+	}{
+		"NVIDIA A100-SXM4-40GB": {"NVIDIA A100 40GB", 0x20B010DE},
+		"NVIDIA A100-PCIE-40GB": {"NVIDIA A100 40GB", 0x20F110DE},
+		"NVIDIA A100-SXM4-80GB": {"NVIDIA A100 80GB", 0x20B210DE},
+		"NVIDIA A100 80GB PCIe": {"NVIDIA A100 80GB", 0x20B510DE},
+		"NVIDIA H100 80GB HBM3": {"NVIDIA H100 80GB SXM5", 0x233010DE},
+		"NVIDIA H200":           {"NVIDIA H200 141GB", 0x233510DE},
+		"NVIDIA B200":           {"NVIDIA B200 180GB", 0x290110DE},
+		"NVIDIA A30":            {"NVIDIA A30", 0x20B710DE},
+	} {
+		if d, profiles, err := TableCard(name); err != nil || d.Name != want.card || d.PCIDevice != want.pci || len(profiles) == 0 {
+			t.Errorf("TableCard(%q) = %s with PCI device %#x and %d profiles, %v; want %+v", name, d.Name, d.PCIDevice, len(profiles), err, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"NVIDIA A100-SMX4-40GB": `did you mean "NVIDIA A100-SXM4-40GB"?`,
+		"a30":                   `did you mean "NVIDIA A30"?`,
+		"H100":                  `did you mean "NVIDIA H100 80GB SXM5"?`,
+		"NVIDIA Nope":           "not in the table; known: ",
+		"":                      "not in the table; known: ",
+	} {
+		if _, _, err := TableCard(name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("TableCard(%q): %v, want %s", name, err, want)
 		}
 	}
 }

@@ -19,6 +19,7 @@ var profilesJSON string
 // A card is one GPU model of the table.
 type card struct {
 	GPU        string        `json:"gpu"`
+	Also       []alias       `json:"also"`
 	MemoryGB   int           `json:"memory_gb"`
 	SMs        int           `json:"sm_total"`
 	ModeChange string        `json:"mode_change"` // "gpu-reset" or "no-reset"
@@ -26,6 +27,12 @@ type card struct {
 	PCIDevice  string        `json:"pci_device"` // "0x2BB510DE"; empty if unknown
 	Notes      []string      `json:"notes"`
 	Profiles   []cardProfile `json:"profiles"`
+}
+
+// An alias is a product name by which NVML calls a card of the model.
+type alias struct {
+	Name      string `json:"name"`
+	PCIDevice string `json:"pci_device"`
 }
 
 type cardProfile struct {
@@ -124,24 +131,79 @@ func (c card) device() Device {
 	}
 }
 
-// findCard gives the card of a name and refuses one whose profiles are not
-// known well enough to simulate.
+// findCard gives the card of a name, the table's or one that NVML has for it, and
+// refuses one whose profiles are not known well enough to simulate.
 func findCard(name string) (card, error) {
 	all, err := cards()
 	if err != nil {
 		return card{}, err
 	}
+	var names []string
 	for _, c := range all {
 		if c.GPU == name {
 			_, err := c.profiles()
 			return c, err
+		}
+		names = append(names, c.GPU)
+		for _, also := range c.Also {
+			if also.Name == name {
+				c.PCIDevice = also.PCIDevice
+				_, err := c.profiles()
+				return c, err
+			}
+			names = append(names, also.Name)
 		}
 	}
 	known, err := CardNames()
 	if err != nil {
 		return card{}, err
 	}
-	return card{}, fmt.Errorf("GPU %q: not in the table; known: %s", name, strings.Join(known, ", "))
+	hint := ""
+	if near := nearest(name, names); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	}
+	return card{}, fmt.Errorf("GPU %q: not in the table%s; known: %s", name, hint, strings.Join(known, ", "))
+}
+
+// nearest gives the name that was perhaps meant: the one that fewest changes of a
+// letter lead to, at most a third of the letters; empty if none does. The maker's name
+// and the case do not count, and neither does an end that is left out.
+func nearest(name string, names []string) string {
+	plain := func(s string) string { return strings.TrimPrefix(strings.ToLower(s), "nvidia ") }
+	asked, best, least := plain(name), "", 0
+	for _, candidate := range names {
+		other := plain(candidate)
+		n := changes(asked, other)
+		if asked != "" && strings.HasPrefix(other, asked) {
+			n = 0
+		}
+		if n <= len(asked)/3 && (best == "" || n < least) {
+			best, least = candidate, n
+		}
+	}
+	return best
+}
+
+// changes is how many letters must be added, taken away or replaced to make one text
+// of another (Levenshtein).
+func changes(a, b string) int {
+	row := make([]int, len(b)+1)
+	for k := range row {
+		row[k] = k
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for k := range len(b) {
+			replaced := diagonal
+			if a[i] != b[k] {
+				replaced++
+			}
+			diagonal = row[k+1]
+			row[k+1] = min(replaced, row[k]+1, row[k+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // known gives the profile's numbers, and whether they are invented. Not ok are
