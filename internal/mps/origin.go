@@ -159,11 +159,15 @@ func readPID(path string) (int, error) {
 // reach waits until a daemon of another's listens, or is gone. What listens there may
 // have changed since it was found.
 func (d *Daemons) reach(ctx context.Context, f Found) (gone bool, err error) {
-	err = until(ctx, d.options.End, func(ctx context.Context) (bool, error) {
-		ctx, cancel := context.WithTimeout(ctx, d.options.Ask)
+	var deaf error // at the last look
+	err = until(ctx, d.options.End, func(whole context.Context) (bool, error) {
+		ctx, cancel := context.WithTimeout(whole, d.options.Ask)
 		defer cancel()
 		processes, err := d.program.Find(ctx)
-		if err != nil {
+		switch {
+		case err != nil && whole.Err() != nil && deaf != nil: // the time was over while looking
+			return false, deaf
+		case err != nil:
 			return true, err
 		}
 		i := slices.IndexFunc(processes, f.same)
@@ -175,7 +179,8 @@ func (d *Daemons) reach(ctx context.Context, f Found) (gone bool, err error) {
 		case now.Keeper() != "":
 			return true, &BusyError{Daemon: now, UID: d.options.UID}
 		case now.Deaf != "":
-			return false, errors.New(now.Deaf)
+			deaf = errors.New(now.Deaf)
+			return false, deaf
 		case now.Pipe != f.Pipe:
 			return true, fmt.Errorf("its pipe folder is %q", now.Pipe)
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/mps/mpsfake"
@@ -119,7 +120,7 @@ func TestIndexElsewhere(t *testing.T) {
 // the pipe folder.
 func TestAnotherListens(t *testing.T) {
 	o := options(shortDir(t))
-	o.End = 1e8
+	o.End = time.Second
 	ds := mps.New(mps.Control{Path: program}, o)
 	f := foreign(t, ds, map[string]string{mps.DeviceVariable: gpuA})
 	path := filepath.Join(f.Pipe, mps.Name+".pid")
