@@ -156,9 +156,9 @@ func quitAt(t *testing.T, pipe string) {
 	c := mps.Control{Path: program}
 	ctx := context.Background()
 	for {
-		_, err := c.Ask(ctx, pipe, "quit") // it may not listen yet
-		if err != nil && !errors.Is(err, mps.ErrNoDaemon) {
-			t.Error(err)
+		// It may not listen yet, or be ending just now: what counts is that it goes.
+		if _, err := c.Ask(ctx, pipe, "quit"); err != nil {
+			t.Log(err)
 		}
 		found, err := c.Find(ctx)
 		if err != nil {
