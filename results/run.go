@@ -131,7 +131,22 @@ type Cell struct {
 	Fault     string     `json:"fault,omitempty"` // why it failed
 	Instances []Instance `json:"instances"`
 	Phases    []Phase    `json:"phases"`
-	Warnings  []Warning  `json:"warnings,omitempty"`
+	// Warmed tells, for each instance and class, how service time fell before
+	// the first step.
+	Warmed   []Warmed  `json:"warmed,omitempty"`
+	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Warmed is how one class of requests warmed one instance up: rounds of
+// Parallel requests at once, until the time that a round takes no longer fell.
+type Warmed struct {
+	Instance string `json:"instance"`
+	Class    string `json:"class,omitempty"`
+	Parallel int    `json:"parallel"` // requests of a round, one for each worker
+	// Rounds are the median service times of the rounds, in their order.
+	Rounds []time.Duration `json:"rounds_ns"`
+	// Settled says that it no longer fell; else the time was up.
+	Settled bool `json:"settled"`
 }
 
 // Layout is what layout.json holds: the devices of a cell, read back after the

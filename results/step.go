@@ -1,6 +1,9 @@
 package results
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // A Level is one service's load in a step.
 type Level struct {
@@ -21,7 +24,45 @@ type StepPlan struct {
 	Levels []Level       `json:"levels"`
 	Warmup time.Duration `json:"warmup_ns"` // load runs, nothing counts
 	Window time.Duration `json:"window_ns"` // arrivals due here are the step's
+	// Failover makes an instance end within the window; nil in most steps.
+	Failover *Failover `json:"failover,omitempty"`
 }
+
+// A Failover is the end of one instance under load.
+type Failover struct {
+	Service  string `json:"service"`
+	Instance int    `json:"instance"` // its number among the service's, from 0
+	How      string `json:"how"`      // services.CrashKill or services.CrashFault
+	// At is when, since the window's start: 0 < At < Window.
+	At time.Duration `json:"at_ns"`
+	// Eject is how long requests still go to it afterwards, as to an instance
+	// behind a balancer that has not noticed yet; at least 0.
+	Eject time.Duration `json:"eject_ns"`
+	// Restart starts it again once it is out of the balancing; requests go to it
+	// again from its first right answer on.
+	Restart bool `json:"restart"`
+}
+
+// String tells it in words: "agent-1 killed after 1m0s".
+func (f Failover) String() string {
+	return fmt.Sprintf("%s-%d %sed after %s", f.Service, f.Instance, f.How, f.At)
+}
+
+// An Event is something that happened to an instance within a step.
+type Event struct {
+	At       Offset `json:"at_ns"`
+	Kind     string `json:"kind"` // one of the Event constants
+	Instance string `json:"instance"`
+	Text     string `json:"text,omitempty"` // for people: how it ended
+}
+
+// What can happen to an instance within a step.
+const (
+	EventEnded     = "ended"     // its process was gone
+	EventEjected   = "ejected"   // no request went to it from here on
+	EventRestarted = "restarted" // it was started again
+	EventAnswered  = "answered"  // it gave its first right answer again; requests go to it
+)
 
 // A Step is a step that was run: facts only. It stands in step.json.
 type Step struct {
@@ -40,6 +81,12 @@ type Step struct {
 	// Client is what the load generator used; null in virtual time.
 	Client   *Client   `json:"client,omitempty"`
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Events are what happened to instances, in the order of time.
+	Events []Event `json:"events,omitempty"`
+	// OutOfMemory counts, by instance, what told of memory that ran out during
+	// the step: lines of its log, and its end. Instances with none are left out;
+	// null if no instance can tell.
+	OutOfMemory map[string]int64 `json:"out_of_memory,omitempty"`
 }
 
 // Integrity is what the load generator says of its own work on one service in

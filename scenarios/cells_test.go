@@ -21,7 +21,7 @@ func drawn(t *rapid.T) *Scenario {
 	}
 	long := strings.Repeat("1g.24gb(mps)+", 6) + "off"
 	s := &Scenario{
-		Services: []Service{{Name: "eyes", Models: []Model{{"rt", 2}, {"owl", 1}}}, {Name: "mind", Models: []Model{{"qwen", 1}}}},
+		Services: []Service{{Name: "eyes", Models: []Model{{Name: "rt", Workers: 2}, {Name: "owl", Workers: 1}}}, {Name: "mind", Models: []Model{{Name: "qwen", Workers: 1}}}},
 		Seed:     rapid.Uint64().Draw(t, "seed"), Replicates: rapid.IntRange(1, 4).Draw(t, "replicates"),
 		Matrix: Matrix{
 			Layouts:    dimension("layouts", "off", "4x1g.24gb", "4x1g-24gb", "4X1G-24GB", long, long+"+1g.24gb"),

@@ -16,6 +16,7 @@ type rawScenario struct {
 	Server     at[rawServer]               `yaml:"server" doc:"the machine under test and what may be changed on it"`
 	Services   at[ordered[at[rawService]]] `yaml:"services" doc:"what is put under load, by name" need:"name at least one service"`
 	Steps      at[rawSteps]                `yaml:"steps" doc:"the length of every step"`
+	Failover   at[[]at[rawFailover]]       `yaml:"failover" doc:"steps after the ladder in which an instance ends under load"`
 	Collect    at[rawCollect]              `yaml:"collect" doc:"how collectors read"`
 	Replicates at[int]                     `yaml:"replicates" doc:"how often the whole matrix is run; default 1"`
 	Seed       at[uint64]                  `yaml:"seed" doc:"every random choice comes from it; default 1"`
@@ -38,13 +39,25 @@ type rawService struct {
 	Load        at[rawLoad]               `yaml:"load" doc:"how often it is asked" need:"such as load: {arrivals: closed, levels: [4]}"`
 	Retry       at[rawRetry]              `yaml:"retry" doc:"ask again after a failure; each time is an arrival of its own; default never"`
 	Timeout     at[time.Duration]         `yaml:"timeout" doc:"of one request; default 30s for vision, 5m for agent"`
+	Warm        at[time.Duration]         `yaml:"warm" doc:"before the first step requests are sent until service time no longer falls, at most for so long; 0s sends none; default 1m"`
 	MaxInFlight at[int]                   `yaml:"max_in_flight" doc:"most requests in flight at once; 0 leaves it to the load generator"`
 	Percentiles at[[]at[float64]]         `yaml:"percentiles" doc:"which to tell, between 0 and 1; default 0.5, 0.95, 0.99 for vision and 0.5, 0.9 for agent"`
 	SLO         at[[]at[string]]          `yaml:"slo" doc:"conditions that must all hold, such as p95 < 300 ms"`
 }
 
 type rawModel struct {
-	Workers at[int] `yaml:"workers" doc:"processes of the model; default 1"`
+	Workers at[int]    `yaml:"workers" doc:"processes of the model; default 1"`
+	Memory  at[memory] `yaml:"memory" doc:"device memory that one process takes, its CUDA context included: 3GiB, 900MiB, or a share of the device such as 90%"`
+}
+
+type rawFailover struct {
+	Service  at[string]        `yaml:"service" doc:"whose instance ends" need:"name a service"`
+	Instance at[int]           `yaml:"instance" doc:"its number among the service's instances, from 0; default 0"`
+	How      at[string]        `yaml:"how" doc:"kill: its processes are killed; fault: it is asked to make a fault on its device; default kill"`
+	Step     at[int]           `yaml:"step" doc:"the step of the ladder whose levels are driven, from 0; default 0"`
+	At       at[time.Duration] `yaml:"at" doc:"when, since the window's start; default a third of the window"`
+	Eject    at[time.Duration] `yaml:"eject" doc:"how long requests still go to it: what a balancer takes to notice; default 5s"`
+	Restart  at[bool]          `yaml:"restart" doc:"start it again, and send it requests from its first right answer on; default true"`
 }
 
 type rawLoad struct {

@@ -19,6 +19,7 @@ const (
 	defaultEvery         = 500 * time.Millisecond
 	defaultVisionTimeout = 30 * time.Second
 	defaultAgentTimeout  = 5 * time.Minute
+	defaultWarm          = time.Minute
 	minEvery             = 100 * time.Millisecond
 )
 
@@ -96,6 +97,7 @@ func (b *builder) scenario() {
 		s.Services = append(s.Services, b.service(p))
 	}
 	b.ladder()
+	b.failovers()
 	b.sameModels()
 	b.matrix()
 }
@@ -165,6 +167,9 @@ func (b *builder) service(p pair[at[rawService]]) Service {
 	if v.Timeout = or(r.Timeout, timeout); v.Timeout <= 0 {
 		b.fault(r.Timeout.N, where+".timeout is above 0s", "")
 	}
+	if v.Warm = or(r.Warm, defaultWarm); v.Warm < 0 {
+		b.fault(r.Warm.N, where+".warm is not negative", "0s sends no request to warm up")
+	}
 	if v.MaxInFlight < 0 {
 		b.fault(r.MaxInFlight.N, where+".max_in_flight is not negative", "")
 	}
@@ -186,7 +191,8 @@ func (b *builder) models(r at[ordered[at[rawModel]]], where string) []Model {
 	}
 	var all []Model
 	for _, p := range r.V {
-		m := Model{p.Name, or(p.V.V.Workers, 1)}
+		need := or(p.V.V.Memory, memory{})
+		m := Model{Name: p.Name, Workers: or(p.V.V.Workers, 1), MemoryBytes: need.bytes, MemoryShare: need.share}
 		if strings.TrimSpace(m.Name) == "" {
 			b.fault(p.Key, where+" has a model without a name", "")
 		}

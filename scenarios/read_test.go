@@ -103,7 +103,7 @@ func TestRead(t *testing.T) {
 	}{
 		{"names", []string{eyes.Name, mind.Name}, []string{"eyes", "mind"}},
 		{"backend", s.Server.Backend.Name, "none"},
-		{"models", eyes.Models, []Model{{"rt", 2}, {"owl", 1}}},
+		{"models", eyes.Models, []Model{{Name: "rt", Workers: 2}, {Name: "owl", Workers: 1}}},
 		{"scrapes", eyes.Scrapes[0].Name, "torchserve"},
 		{"levels", eyes.Load.Levels, []float64{1, 2.5}},
 		{"slo", eyes.SLO, []results.Clause{{Metric: "latency", Quantile: 0.95, Op: "<", Limit: 0.3, Unit: "s", Text: "p95 < 300 ms"}}},

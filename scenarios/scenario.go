@@ -29,6 +29,10 @@ type Scenario struct {
 	Warmup, Window time.Duration // of every step: Warmup ≥ 0, Window > 0
 	CollectEvery   time.Duration // between two readings of a collector, at least 100 ms
 
+	// Failovers are the steps in which an instance ends under load. They follow
+	// the ladder, in the file's order.
+	Failovers []Failover
+
 	Replicates int    // at least 1
 	Seed       uint64 // every other seed is made from it
 
@@ -72,9 +76,12 @@ type Service struct {
 	Models  []Model // at least one, in the file's order
 	Load    Load
 
-	Retry       Retry
-	Timeout     time.Duration // of one exchange, above 0
-	MaxInFlight int           // 0 means the load generator's own bound
+	Retry   Retry
+	Timeout time.Duration // of one exchange, above 0
+	// Warm bounds the time for which requests are sent, before the first step,
+	// until the service time no longer falls; 0 sends none.
+	Warm        time.Duration
+	MaxInFlight int // 0 means the load generator's own bound
 	// Percentiles are those to be told, each in (0, 1), ascending.
 	Percentiles []float64
 	SLO         []results.Clause // all must hold; empty means no SLO
@@ -84,6 +91,16 @@ type Service struct {
 type Model struct {
 	Name    string
 	Workers int // processes, at least 1; a matrix may say otherwise
+	// Memory is what one process takes of its device's memory: MemoryBytes, or
+	// MemoryShare of the whole, above 0 and at most 1. Both 0 is unknown.
+	MemoryBytes uint64
+	MemoryShare float64
+}
+
+// A Failover is a step in which one instance of a service ends under load.
+type Failover struct {
+	results.Failover
+	Step int // the step of the ladder whose levels are driven, from 0
 }
 
 // Checks judge what this package cannot know. A nil check is not made. Each
@@ -103,7 +120,7 @@ type Checks struct {
 }
 
 // StepPlans gives the ladder: step i takes level i of each service, and a
-// service with one level is held at it.
+// service with one level is held at it. The failovers follow.
 func (s *Scenario) StepPlans() []results.StepPlan {
 	steps := 0
 	for _, v := range s.Services {
@@ -125,6 +142,12 @@ func (s *Scenario) StepPlans() []results.StepPlan {
 			}
 			p.Name += v.Name + " " + number(level) + " " + v.Load.Unit()
 		}
+		plans = append(plans, p)
+	}
+	for _, f := range s.Failovers {
+		p := plans[f.Step]
+		p.Name += ", " + f.Failover.String()
+		p.Failover = &f.Failover
 		plans = append(plans, p)
 	}
 	return plans

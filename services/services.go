@@ -54,10 +54,36 @@ type Patient interface {
 	Patience() time.Duration
 }
 
+// Adapting is a Launcher whose servers run already and are made to fit each
+// configuration, by a command of the user's.
+type Adapting interface {
+	// Adapt is called once for a cell, on its applied layout and before the
+	// first Launch of the service. It returns when the servers fit.
+	Adapt(ctx context.Context, service string, c Configuration) error
+}
+
+// A Configuration is what a cell asks for, as far as services see it.
+type Configuration struct {
+	Name                       string // the configuration's, fit for a folder
+	Layout, Sharing, Placement string
+	Workers                    map[string]int    // by model
+	Params                     map[string]string // of the service, without its name
+	Devices                    []device.Device   // of the applied layout; empty if left as found
+	LogDir                     string            // for logs; exists
+}
+
 // A Model is one model of a service.
 type Model struct {
 	Name    string
-	Workers int // processes of the model, at least 1; 1 for an Agent
+	Workers int    // processes of the model, at least 1; 1 for an Agent
+	Memory  Memory // of the device that each of its processes needs
+}
+
+// A Memory is how much of a device's memory one process takes, its CUDA
+// context included. The zero value is unknown.
+type Memory struct {
+	Bytes uint64  // 0 unless it is told in bytes
+	Share float64 // of the device's whole memory, 0 to 1; 0 unless it is told so
 }
 
 // A Service is a running instance.
@@ -90,4 +116,39 @@ type Warned interface {
 type Logged interface {
 	// LogTail gives the log's file and its last lines, a few KiB at most.
 	LogTail() (file string, last []string)
+}
+
+// Identified is a Service that can tell whether it is what the configuration
+// asks for: the right models, the right number of workers.
+type Identified interface {
+	// Identify asks it: nil is yes. It is asked when the instance is ready and
+	// once more after the cell's last step.
+	Identify(ctx context.Context) error
+}
+
+// How an instance is made to end while it is under load.
+const (
+	CrashKill  = "kill"  // its processes are killed at once
+	CrashFault = "fault" // it is asked to make a fault of its own on its device, as a bad kernel does
+)
+
+// Mortal is a Service that can be ended as a fault would end it, and started
+// again where it was.
+type Mortal interface {
+	// Crashes lists the ways, CrashKill and CrashFault, that it knows.
+	Crashes() []string
+	// Crash ends the instance in one of these ways and returns when it has
+	// ended. Err tells of it from then on.
+	Crash(ctx context.Context, how string) error
+	// Revive starts an instance that has ended once more, at the same address
+	// and on the same device, and returns as Launch does. Err is nil again.
+	Revive(ctx context.Context) error
+}
+
+// Exhausted is a Service that counts what tells of memory that ran out, also
+// where it goes on: a worker of it may have ended and been replaced.
+type Exhausted interface {
+	// OutOfMemory counts, since its launch, the lines of its log, and the ends
+	// of its processes, that say so. It never falls.
+	OutOfMemory() int64
 }
