@@ -138,7 +138,7 @@ func TestFaultText(t *testing.T) {
 		{"unknown key", "    scrape:", "    scrap:", `f.yaml:10:5: unknown key "scrap" in services.eyes
       scrap: [torchserve]
       ^
-  did you mean scrape? known: role, launcher, endpoint, models, workload, scrape, load, retry, timeout, max_in_flight, percentiles, slo`},
+  did you mean scrape? known: role, launcher, endpoint, models, workload, scrape, load, retry, timeout, warm, max_in_flight, percentiles, slo`},
 		{"unit of a duration", "warmup: 1s", "warmup: 5", `f.yaml:20:17: steps.warmup has the wrong unit: say 5s
   steps: {warmup: 5, window: 2s}
                   ^
