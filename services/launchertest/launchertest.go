@@ -31,6 +31,9 @@ type Subject struct {
 	Owned bool
 	// Die makes the server at a URL end by itself; nil if it cannot be asked to.
 	Die func(t *testing.T, url string)
+	// Crashes are the ways in which its instances can be made to end, sorted;
+	// none if they are not [services.Mortal], or know none.
+	Crashes []string
 }
 
 // within bounds every wait; only what is broken takes so long.
@@ -43,7 +46,7 @@ func Run(t *testing.T, s Subject) {
 		test func(*testing.T, Subject)
 	}{
 		{"probe", probe}, {"addresses", addresses}, {"stop", stop}, {"stop at once", stopAtOnce},
-		{"too many", tooMany}, {"context has ended", contextEnded}, {"own end", ownEnd}, {"relaunch", relaunch},
+		{"too many", tooMany}, {"context has ended", contextEnded}, {"own end", ownEnd}, {"relaunch", relaunch}, {"crashes", crashes},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
 	}
