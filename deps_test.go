@@ -66,7 +66,8 @@ var imports = map[string][]string{
 	"partition/export":      {"partition", "partition/migparted", "internal/device"},
 	"partition/backendtest": {"partition", "internal/device"},
 	"services/launchers":    {"services", "services/launchers/*", "internal/kind"},
-	"services/launchers/*":  {"services", "results", "internal/device", "internal/kind", "internal/supervise"},
+	"services/spawn":        {"services", "results", "internal/supervise"},
+	"services/launchers/*":  {"services", "services/spawn", "results", "internal/device", "internal/kind", "internal/supervise"},
 	"services/launchertest": {"services", "results"},
 	"report":                {"analysis", "internal/units"},
 

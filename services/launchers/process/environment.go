@@ -3,14 +3,13 @@ package process
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evabench/evabench/services/spawn"
 )
 
 // Passed are the variables of our own environment that every instance gets, if
@@ -19,96 +18,16 @@ import (
 // passed on: not our CUDA_VISIBLE_DEVICES, nor another's MPS folders or secrets.
 var Passed = []string{"PATH", "LD_LIBRARY_PATH", "HOME", "USER", "TMPDIR", "LANG", "LC_ALL", "TZ"}
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// checkEnv finds faults of env and pass_env.
-func checkEnv(c Config) (faults []error) {
-	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-		switch {
-		case !variable.MatchString(name):
-			faults = append(faults, fmt.Errorf("env: %q is no variable's name", name))
-		case secret(name) && c.Env[name] != "":
-			faults = append(faults, fmt.Errorf("env.%s looks like a secret, which would stand in the results; set it in evabench's own environment and say pass_env: [%s]", name, name))
-		}
-	}
-	for _, name := range c.PassEnv {
-		if !variable.MatchString(name) {
-			faults = append(faults, fmt.Errorf("pass_env: %q is no variable's name", name))
-		}
-	}
-	return faults
-}
-
-// secret reports whether a variable's name is such as secrets have.
-func secret(name string) bool {
-	for _, end := range []string{"TOKEN", "SECRET", "PASSWORD", "API_KEY", "ACCESS_KEY"} {
-		if name == end || strings.HasSuffix(name, "_"+end) {
-			return true
-		}
-	}
-	return false
-}
-
-// checkPassed asks that every variable of pass_env is set.
-func (l *launcher) checkPassed() error {
-	var faults []error
-	for _, name := range l.config.PassEnv {
-		if os.Getenv(name) == "" {
-			faults = append(faults, fmt.Errorf("pass_env: %s is not set in evabench's environment", name))
-		}
-	}
-	return errors.Join(faults...)
-}
-
-// environment is an instance's whole environment: ours as far as it is passed,
-// then env, then the device's, each over the one before. Overridden are the names
-// of env that the device's took.
-func (l *launcher) environment(v *values, ofDevice map[string]string) (env map[string]string, overridden []string, err error) {
-	env = map[string]string{}
-	for _, name := range slices.Concat(Passed, l.config.PassEnv) {
-		if value, ok := os.LookupEnv(name); ok {
-			env[name] = value
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.env)) {
-		if env[name], err = l.env[name].expand(v.value); err != nil {
-			return nil, nil, fmt.Errorf("env.%s: %w", name, err)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(ofDevice)) {
-		if _, ok := l.env[name]; ok && env[name] != ofDevice[name] {
-			overridden = append(overridden, name)
-		}
-		env[name] = ofDevice[name]
-	}
-	return env, overridden, nil
-}
-
-// minHidden is how long a secret is at least to be hidden in logs: a shorter one
-// would blot out common text.
-const minHidden = 8
-
-// hidden is what stands for the values of pass_env in logs.
-func (l *launcher) hidden() map[string]string {
-	hide := map[string]string{}
-	for _, name := range l.config.PassEnv {
-		if value := os.Getenv(name); len(value) >= minHidden {
-			hide[value] = "[" + name + "]"
-		}
-	}
-	return hide
-}
-
 // errNotYet says that something depends on the instance.
 var errNotYet = errors.New("it is known at launch only")
 
 // workingFolder gives the working folder, which must be there; without values
 // only if it is the same for every instance.
-func (l *launcher) workingFolder(v *values) (string, error) {
-	if v == nil && !l.folder.fixed() {
+func (l *launcher) workingFolder(v *spawn.Values) (string, error) {
+	if v == nil && !l.folder.Fixed() {
 		return "", errNotYet
 	}
-	text, err := l.folder.expand(v.value)
+	text, err := l.folder.Expand(v.Of)
 	if err != nil {
 		return "", fmt.Errorf("folder: %w", err)
 	}
@@ -130,7 +49,7 @@ func (l *launcher) workingFolder(v *values) (string, error) {
 // that the instance gets, if it has no slash.
 func (l *launcher) program(folder, name string) (string, error) {
 	path := os.Getenv("PATH")
-	if p, ok := l.config.Env["PATH"]; ok && l.env["PATH"].fixed() {
+	if p, ok := l.server.Config.Env["PATH"]; ok && l.server.Env["PATH"].Fixed() {
 		path = p
 	}
 	candidates := []string{name}

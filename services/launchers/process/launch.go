@@ -4,96 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/spawn"
 )
-
-// values are what the names of templates stand for in one instance.
-type values struct {
-	instance services.Instance
-	port     int
-}
-
-// value gives one of them.
-func (v *values) value(name string) (string, error) {
-	if n, ok := portOf(name); ok {
-		return strconv.Itoa(v.port + n), nil
-	}
-	i := v.instance
-	switch name {
-	case "name":
-		return i.Name, nil
-	case "device":
-		if i.Device.UUID == "" {
-			return "", errors.New("{device}: the instance is on no device")
-		}
-		return i.Device.UUID, nil
-	case "dir":
-		dir := filepath.Join(i.LogDir, i.Name)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", fmt.Errorf("{dir}: %w", err)
-		}
-		return filepath.Abs(dir)
-	case "models":
-		var names []string
-		for _, m := range i.Models {
-			names = append(names, m.Name)
-		}
-		return strings.Join(names, ","), nil
-	}
-	if of, ok := strings.CutPrefix(name, "params."); ok {
-		if value, ok := i.Params[of]; ok {
-			return value, nil
-		}
-		return "", fmt.Errorf("{%s}: the configuration has no parameter %s.%s; give it in matrix: params", name, i.Service, of)
-	}
-	of := strings.TrimPrefix(name, "workers.")
-	for _, m := range i.Models {
-		if m.Name == of {
-			return strconv.Itoa(m.Workers), nil
-		}
-	}
-	return "", fmt.Errorf("{%s}: service %s has no model %q", name, i.Service, of)
-}
 
 // Launch starts one instance and returns when its process runs. A fault is told
 // before anything starts, but for what only the kernel knows.
 func (l *launcher) Launch(ctx context.Context, i services.Instance) (_ services.Service, err error) {
-	if n := l.config.Instances; n > 0 && i.Index >= n {
-		return nil, fmt.Errorf("%s is instance %d of %d", i.Name, i.Index+1, n)
-	}
-	if i.Name == "" || strings.ContainsAny(i.Name, "/\x00") || i.LogDir == "" {
-		return nil, fmt.Errorf("instance %q has no name for files, or no folder for its log", i.Name)
-	}
-	if err := errors.Join(l.checkCPUs(), l.checkPassed()); err != nil {
+	if err := l.server.CheckCPUs(); err != nil {
 		return nil, err
 	}
-	first, err := l.takePorts(i.Index)
+	v, free, err := l.server.Begin(i)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			l.ports.giveBack(first, l.width)
+			free()
 		}
 	}()
-	v := &values{instance: i, port: first}
 	order, warnings, err := l.order(v)
 	if err != nil {
 		return nil, err
 	}
-	info, err := l.info(v)
+	info, err := l.server.Info(v)
 	if err != nil {
 		return nil, err
 	}
@@ -101,34 +42,25 @@ func (l *launcher) Launch(ctx context.Context, i services.Instance) (_ services.
 	if err != nil {
 		return nil, err
 	}
-	s := &service{process: p, info: info, log: order.Log.Path, warnings: warnings}
-	s.free = sync.OnceFunc(func() { l.ports.giveBack(first, l.width) })
-	if l.config.Health != "" {
-		return checked{s, strings.TrimRight(info.URL, "/") + l.config.Health}, nil
+	s := &service{process: p, info: info, log: order.Log.Path, warnings: warnings, free: free}
+	if page := l.server.Page(info); page != "" {
+		return checked{s, page}, nil
 	}
 	return s, nil
 }
 
-func (l *launcher) takePorts(index int) (first int, err error) {
-	if l.config.Port == 0 {
-		return l.ports.free(l.width)
-	}
-	first = l.config.Port + index*l.width
-	return first, l.ports.fixed(first, l.width)
-}
-
 // order says what is to be run.
-func (l *launcher) order(v *values) (o supervise.Order, warnings []results.Warning, err error) {
-	i := v.instance
+func (l *launcher) order(v *spawn.Values) (o supervise.Order, warnings []results.Warning, err error) {
+	i := v.Instance
 	var faults []error
 	for n, t := range l.argv {
-		arg, err := t.expand(v.value)
+		arg, err := t.Expand(v.Of)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("argv[%d]: %w", n, err))
 		}
 		o.Argv = append(o.Argv, arg)
 	}
-	env, overridden, err := l.environment(v, i.Device.Env)
+	env, overridden, err := l.server.Environment(v, Passed, i.Device.Env)
 	faults = append(faults, err)
 	if o.Dir, err = l.workingFolder(v); err != nil {
 		faults = append(faults, err)
@@ -150,10 +82,7 @@ func (l *launcher) order(v *values) (o supervise.Order, warnings []results.Warni
 		warnings = append(warnings, results.Warning{Code: "env-of-device", Subject: i.Name, Count: 1,
 			Text: fmt.Sprintf("env's %s was not used: the device %s sets it", name, i.Device.Name)})
 	}
-	o.CPUs, o.Signal, o.Grace = l.cpus, l.signal, l.config.Stop.Grace
-	o.Log = supervise.Log{
-		Path: filepath.Join(i.LogDir, i.Name+".log"), MaxBytes: l.config.Log.MaxBytes, Keep: l.config.Log.Keep, Hide: l.hidden(),
-	}
+	o.CPUs, o.Signal, o.Grace, o.Log = l.server.CPUs, l.server.Signal, l.server.Config.Stop.Grace, l.server.Log(i)
 	return o, warnings, nil
 }
 
@@ -167,30 +96,6 @@ const vllmMIG = "vLLM with a MIG UUID in CUDA_VISIBLE_DEVICES: many versions end
 func bareMIGForVLLM(argv []string, visible string) bool {
 	return strings.Contains(visible, "MIG-") &&
 		slices.ContainsFunc(argv, func(a string) bool { return strings.Contains(strings.ToLower(a), "vllm") })
-}
-
-// info tells the addresses.
-func (l *launcher) info(v *values) (results.Instance, error) {
-	i := v.instance
-	info := results.Instance{Service: i.Service, Name: i.Name, Device: i.Device.UUID}
-	var err error
-	if info.URL, err = l.url.expand(v.value); err != nil {
-		return info, fmt.Errorf("url: %w", err)
-	}
-	for _, kind := range slices.Sorted(maps.Keys(l.scrapes)) {
-		page, err := l.scrapes[kind].expand(v.value)
-		if err != nil {
-			return info, fmt.Errorf("scrapes.%s: %w", kind, err)
-		}
-		info.Scrapes = append(info.Scrapes, results.Scrape{Kind: kind, URL: page})
-	}
-	for _, m := range i.Models {
-		if info.Workers == nil {
-			info.Workers = map[string]int{}
-		}
-		info.Workers[m.Name] = m.Workers
-	}
-	return info, nil
 }
 
 // A service is a process that was started.
@@ -247,21 +152,4 @@ type checked struct {
 }
 
 // Check asks the page once.
-func (c checked) Check(ctx context.Context) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.page, nil)
-	if err != nil {
-		return err
-	}
-	// A transport of its own keeps no connection, and obeys no proxy.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	a, err := client.Do(q)
-	if err != nil {
-		return err
-	}
-	defer a.Body.Close()
-	if a.StatusCode < 200 || a.StatusCode > 299 {
-		said, _ := io.ReadAll(io.LimitReader(a.Body, 200)) // what came is enough
-		return fmt.Errorf("%s answers %s: %.200q", c.page, a.Status, said)
-	}
-	return nil
-}
+func (c checked) Check(ctx context.Context) error { return spawn.Ask(ctx, c.page) }

@@ -18,11 +18,11 @@ import (
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/services/launchertest"
+	"github.com/evabench/evabench/services/spawn"
 )
 
 func TestConformance(t *testing.T) {
-	ours := &ports{used: map[int]bool{}}
-	given, err := ours.free(2)
+	given, err := new(spawn.Ports).Free(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,89 +76,8 @@ func TestNewTellsEveryFault(t *testing.T) {
 	check(func(c *Config) { c.Instances = -1 }, "instances: -1")
 	check(func(c *Config) { c.Port, c.Instances = 65535, 2 }, "port: 65535 is none")
 	check(func(c *Config) { c.Ready = 0 }, "ready: 0s")
-	check(func(c *Config) { c.Stop = Stop{Signal: "SIGSTOP", Grace: time.Minute} }, `stop.signal: "SIGSTOP"`, "stop.grace: 1m0s")
+	check(func(c *Config) { c.Stop = spawn.Stop{Signal: "SIGSTOP", Grace: time.Minute} }, `stop.signal: "SIGSTOP"`, "stop.grace: 1m0s")
 	check(func(c *Config) { c.Log.MaxBytes = 0 }, "log: max_bytes")
-}
-
-func TestTemplates(t *testing.T) {
-	v := &values{port: 7000, instance: services.Instance{
-		Service: "eyes", Name: "eyes-1", Device: device.Device{UUID: "GPU-1"}, LogDir: t.TempDir(),
-		Models: []services.Model{{Name: "a", Workers: 2}, {Name: "b", Workers: 1}}, Params: map[string]string{"batch": "8"},
-	}}
-	check := func(text, want string) {
-		t.Helper()
-		x, err := parseTemplate(text)
-		if err != nil {
-			t.Errorf("%q: %v", text, err)
-			return
-		}
-		if got, err := x.expand(v.value); err != nil || got != want {
-			t.Errorf("%q becomes %q, %v; want %q", text, got, err, want)
-		}
-	}
-	check("--port={port},{port+2}", "--port=7000,7002")
-	check("{models} {name} {device} {params.batch} {workers.a}", "a,b eyes-1 GPU-1 8 2")
-	check(`{"image": {"a": 1}, "b": {}}`, `{"image": {"a": 1}, "b": {}}`)
-	check("{{port}} {{x}}", "{port} {x}")
-	check("{dir}", filepath.Join(v.instance.LogDir, "eyes-1"))
-	for _, text := range []string{"{port+0}", "{port+01}", "{port+100}", "{port-1}", "{params.}", "{workers.}", "{x}"} {
-		if _, err := parseTemplate(text); err == nil {
-			t.Errorf("%q passed", text)
-		}
-	}
-	for text, want := range map[string]string{
-		"{params.x}": "no parameter eyes.x; give it in matrix: params", "{workers.x}": `no model "x"`,
-	} {
-		x, err := parseTemplate(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := x.expand(v.value); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q becomes %q, %v; want %q", text, got, err, want)
-		}
-	}
-}
-
-func FuzzParseTemplate(f *testing.F) {
-	for _, s := range []string{"{port}", "a{{b}}c{port+1}", `{"a":{"b":{}}}`, "{", "{{port}"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		x, err := parseTemplate(text)
-		if err != nil {
-			return
-		}
-		// Its names in braces again, and what looks like one doubled.
-		back, err := x.expand(func(name string) (string, error) { return "{" + name + "}", nil })
-		want := inBraces.ReplaceAllStringFunc(text, func(s string) string {
-			if strings.HasPrefix(s, "{{") {
-				return s[1 : len(s)-1]
-			}
-			return s
-		})
-		if err != nil || back != want {
-			t.Errorf("%q is written back as %q, %v", text, back, err)
-		}
-	})
-}
-
-func TestCPUs(t *testing.T) {
-	check := func(text string, want ...int) {
-		t.Helper()
-		if got, err := parseCPUs(text); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
-		}
-	}
-	check("")
-	check("0", 0)
-	check("0-3,8", 0, 1, 2, 3, 8)
-	check("8, 1-2,2", 1, 2, 8)
-	check("1023", 1023)
-	for _, text := range []string{"1024", "-1", "a", "1-", "3-1", ",", "0x1", "1-2-3"} {
-		if got, err := parseCPUs(text); err == nil {
-			t.Errorf("%q passed as %v", text, got)
-		}
-	}
 }
 
 // A device's variables win over env, which wins over ours; nothing else of ours
@@ -261,39 +180,6 @@ func TestMissing(t *testing.T) {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("%s: %v was left, %v", want, left, err)
 		}
-	}
-}
-
-func TestPortsAreNotGivenTwice(t *testing.T) {
-	p := &ports{used: map[int]bool{}}
-	seen := map[int]bool{}
-	for range 50 {
-		first, err := p.free(3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for port := first; port < first+3; port++ {
-			if seen[port] {
-				t.Errorf("port %d was given twice", port)
-			}
-			seen[port] = true
-		}
-	}
-	all := &ports{used: map[int]bool{}}
-	all.take(firstFree, 65536-firstFree)
-	if first, err := all.free(1); err == nil {
-		t.Errorf("port %d was given twice", first)
-	}
-	first, err := p.free(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.fixed(first, 1) == nil {
-		t.Errorf("port %d was given twice", first)
-	}
-	p.giveBack(first, 1)
-	if err := p.fixed(first, 1); err != nil {
-		t.Errorf("port %d was given back: %v", first, err)
 	}
 }
 

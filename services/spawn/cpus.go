@@ -1,4 +1,4 @@
-package process
+package spawn
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 // maxCPU is the highest number of a processor that a CPU set can hold.
 const maxCPU = 1023
 
-// parseCPUs reads a list of processors as cpuset(7) writes it: "0-3,8". Nothing
+// ParseCPUs reads a list of processors as cpuset(7) writes it: "0-3,8". Nothing
 // gives none.
-func parseCPUs(text string) ([]int, error) {
+func ParseCPUs(text string) ([]int, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -37,9 +37,9 @@ func parseCPUs(text string) ([]int, error) {
 	return slices.Compact(all), nil
 }
 
-// checkCPUs asks that we may use every processor.
-func (l *launcher) checkCPUs() error {
-	if len(l.cpus) == 0 {
+// CheckCPUs asks that we may use every processor of the configuration.
+func (s *Server) CheckCPUs() error {
+	if len(s.CPUs) == 0 {
 		return nil
 	}
 	var ours unix.CPUSet
@@ -47,7 +47,7 @@ func (l *launcher) checkCPUs() error {
 		return fmt.Errorf("cpus: read our processors: %w", err)
 	}
 	var missing, have []string
-	for _, n := range l.cpus {
+	for _, n := range s.CPUs {
 		if !ours.IsSet(n) {
 			missing = append(missing, strconv.Itoa(n))
 		}
@@ -61,5 +61,5 @@ func (l *launcher) checkCPUs() error {
 		}
 	}
 	return fmt.Errorf("cpus: %s: processor %s is not there or not for us; we may use %s",
-		l.config.CPUs, strings.Join(missing, ","), strings.Join(have, ","))
+		s.Config.CPUs, strings.Join(missing, ","), strings.Join(have, ","))
 }

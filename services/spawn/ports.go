@@ -1,4 +1,4 @@
-package process
+package spawn
 
 import (
 	"errors"
@@ -11,9 +11,10 @@ import (
 	"syscall"
 )
 
-// ports are those that a launcher gave to instances: a server binds its port
-// some time after it was told, and meanwhile nobody else may get it.
-type ports struct {
+// Ports are those that a launcher gave to instances: a server binds its port
+// some time after it was told, and meanwhile nobody else may get it. The zero
+// value has given none. It is safe for concurrent use.
+type Ports struct {
 	mu   sync.Mutex
 	used map[int]bool
 }
@@ -25,8 +26,8 @@ const (
 	tries     = 200
 )
 
-// free finds n ports in a row.
-func (p *ports) free(n int) (first int, err error) {
+// Free finds and takes n free ports in a row.
+func (p *Ports) Free(n int) (first int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	end := kernelPorts()
@@ -35,7 +36,7 @@ func (p *ports) free(n int) (first int, err error) {
 	}
 	for range tries {
 		first := firstFree + rand.IntN(end-firstFree-n+1)
-		if p.anyUsed(first, n) || checkPorts(first, n) != nil {
+		if p.anyUsed(first, n) || CheckPorts(first, n) != nil {
 			continue
 		}
 		p.take(first, n)
@@ -44,21 +45,21 @@ func (p *ports) free(n int) (first int, err error) {
 	return 0, fmt.Errorf("find %d free ports in a row: none among %d tries from %d to %d; say port: N", n, tries, firstFree, end-1)
 }
 
-// fixed takes given ports.
-func (p *ports) fixed(first, n int) error {
+// Fixed takes n given ports, which must be free.
+func (p *Ports) Fixed(first, n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.anyUsed(first, n) {
 		return fmt.Errorf("port %d is another instance's", first)
 	}
-	if err := checkPorts(first, n); err != nil {
+	if err := CheckPorts(first, n); err != nil {
 		return err
 	}
 	p.take(first, n)
 	return nil
 }
 
-func (p *ports) anyUsed(first, n int) bool {
+func (p *Ports) anyUsed(first, n int) bool {
 	for port := first; port < first+n; port++ {
 		if p.used[port] {
 			return true
@@ -67,13 +68,17 @@ func (p *ports) anyUsed(first, n int) bool {
 	return false
 }
 
-func (p *ports) take(first, n int) {
+func (p *Ports) take(first, n int) {
+	if p.used == nil {
+		p.used = map[int]bool{}
+	}
 	for port := first; port < first+n; port++ {
 		p.used[port] = true
 	}
 }
 
-func (p *ports) giveBack(first, n int) {
+// GiveBack ends the use of n ports.
+func (p *Ports) GiveBack(first, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for port := first; port < first+n; port++ {
@@ -81,9 +86,9 @@ func (p *ports) giveBack(first, n int) {
 	}
 }
 
-// checkPorts asks that nobody listens on any of n ports, by listening for a
+// CheckPorts asks that nobody listens on any of n ports, by listening for a
 // moment on every address.
-func checkPorts(first, n int) error {
+func CheckPorts(first, n int) error {
 	for port := first; port < first+n; port++ {
 		l, err := net.Listen("tcp", ":"+strconv.Itoa(port))
 		switch {

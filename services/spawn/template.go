@@ -1,4 +1,4 @@
-package process
+package spawn
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// A template is text with names in braces.
-type template []piece
+// A Template is text with names in braces. The zero value is empty text.
+type Template []piece
 
 // A piece is literal text, or a name that stands for a value.
 type piece struct {
@@ -24,8 +24,10 @@ var inBraces = regexp.MustCompile(`\{\{[a-z][A-Za-z0-9_.+-]*\}\}|\{[a-z][A-Za-z0
 // knownNames is what may stand in braces, for faults.
 const knownNames = "{port}, {port+1} to {port+99}, {models}, {name}, {device}, {dir}, {params.NAME}, {workers.MODEL}; {{x}} is written {x}"
 
-func parseTemplate(text string) (template, error) {
-	var t template
+// ParseTemplate reads a template. A name in braces that is not known is a fault;
+// {{name}} stands for {name}, and other braces for themselves.
+func ParseTemplate(text string) (Template, error) {
+	var t Template
 	var faults []error
 	for text != "" {
 		at := inBraces.FindStringIndex(text)
@@ -77,7 +79,7 @@ func portOf(name string) (int, bool) {
 }
 
 // ports is how many ports the template needs.
-func (t template) ports() int {
+func (t Template) ports() int {
 	most := 0
 	for _, p := range t {
 		if n, ok := portOf(p.name); ok {
@@ -87,8 +89,8 @@ func (t template) ports() int {
 	return most
 }
 
-// fixed reports whether nothing of it depends on the instance.
-func (t template) fixed() bool {
+// Fixed reports whether nothing of it depends on the instance.
+func (t Template) Fixed() bool {
 	for _, p := range t {
 		if p.name != "" {
 			return false
@@ -97,8 +99,8 @@ func (t template) fixed() bool {
 	return true
 }
 
-// expand writes the template with its values.
-func (t template) expand(value func(name string) (string, error)) (string, error) {
+// Expand writes the template with its values.
+func (t Template) Expand(value func(name string) (string, error)) (string, error) {
 	var b strings.Builder
 	for _, p := range t {
 		text := p.text

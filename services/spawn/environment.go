@@ -1,0 +1,91 @@
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// checkEnv finds faults of env and pass_env.
+func checkEnv(c Config) (faults []error) {
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		switch {
+		case !variable.MatchString(name):
+			faults = append(faults, fmt.Errorf("env: %q is no variable's name", name))
+		case secret(name) && c.Env[name] != "":
+			faults = append(faults, fmt.Errorf("env.%s looks like a secret, which would stand in the results; set it in evabench's own environment and say pass_env: [%s]", name, name))
+		}
+	}
+	for _, name := range c.PassEnv {
+		if !variable.MatchString(name) {
+			faults = append(faults, fmt.Errorf("pass_env: %q is no variable's name", name))
+		}
+	}
+	return faults
+}
+
+// secret reports whether a variable's name is such as secrets have.
+func secret(name string) bool {
+	for _, end := range []string{"TOKEN", "SECRET", "PASSWORD", "API_KEY", "ACCESS_KEY"} {
+		if name == end || strings.HasSuffix(name, "_"+end) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckPassed asks that every variable of pass_env is set.
+func (s *Server) CheckPassed() error {
+	var faults []error
+	for _, name := range s.Config.PassEnv {
+		if os.Getenv(name) == "" {
+			faults = append(faults, fmt.Errorf("pass_env: %s is not set in evabench's environment", name))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Environment is what an instance is given: ours as far as passed names it, and
+// PassEnv, then Env, then the device's variables, each over the one before.
+// Overridden are the names of Env that the device's took.
+func (s *Server) Environment(v *Values, passed []string, ofDevice map[string]string) (env map[string]string, overridden []string, err error) {
+	env = map[string]string{}
+	for _, name := range slices.Concat(passed, s.Config.PassEnv) {
+		if value, ok := os.LookupEnv(name); ok {
+			env[name] = value
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		if env[name], err = s.Env[name].Expand(v.Of); err != nil {
+			return nil, nil, fmt.Errorf("env.%s: %w", name, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(ofDevice)) {
+		if _, ok := s.Env[name]; ok && env[name] != ofDevice[name] {
+			overridden = append(overridden, name)
+		}
+		env[name] = ofDevice[name]
+	}
+	return env, overridden, nil
+}
+
+// minHidden is how long a secret is at least to be hidden in logs: a shorter one
+// would blot out common text.
+const minHidden = 8
+
+// hidden is what stands for the values of pass_env in logs.
+func (s *Server) hidden() map[string]string {
+	hide := map[string]string{}
+	for _, name := range s.Config.PassEnv {
+		if value := os.Getenv(name); len(value) >= minHidden {
+			hide[value] = "[" + name + "]"
+		}
+	}
+	return hide
+}

@@ -1,0 +1,125 @@
+package spawn
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/services"
+)
+
+func TestTemplates(t *testing.T) {
+	v := &Values{Port: 7000, Instance: services.Instance{
+		Service: "eyes", Name: "eyes-1", Device: device.Device{UUID: "GPU-1"}, LogDir: t.TempDir(),
+		Models: []services.Model{{Name: "a", Workers: 2}, {Name: "b", Workers: 1}}, Params: map[string]string{"batch": "8"},
+	}}
+	check := func(text, want string) {
+		t.Helper()
+		x, err := ParseTemplate(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			return
+		}
+		if got, err := x.Expand(v.Of); err != nil || got != want {
+			t.Errorf("%q becomes %q, %v; want %q", text, got, err, want)
+		}
+	}
+	check("--port={port},{port+2}", "--port=7000,7002")
+	check("{models} {name} {device} {params.batch} {workers.a}", "a,b eyes-1 GPU-1 8 2")
+	check(`{"image": {"a": 1}, "b": {}}`, `{"image": {"a": 1}, "b": {}}`)
+	check("{{port}} {{x}}", "{port} {x}")
+	check("{dir}", filepath.Join(v.Instance.LogDir, "eyes-1"))
+	for _, text := range []string{"{port+0}", "{port+01}", "{port+100}", "{port-1}", "{params.}", "{workers.}", "{x}"} {
+		if _, err := ParseTemplate(text); err == nil {
+			t.Errorf("%q passed", text)
+		}
+	}
+	for text, want := range map[string]string{
+		"{params.x}": "no parameter eyes.x; give it in matrix: params", "{workers.x}": `no model "x"`,
+	} {
+		x, err := ParseTemplate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := x.Expand(v.Of); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q becomes %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+func FuzzParseTemplate(f *testing.F) {
+	for _, s := range []string{"{port}", "a{{b}}c{port+1}", `{"a":{"b":{}}}`, "{", "{{port}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		x, err := ParseTemplate(text)
+		if err != nil {
+			return
+		}
+		// Its names in braces again, and what looks like one doubled.
+		back, err := x.Expand(func(name string) (string, error) { return "{" + name + "}", nil })
+		want := inBraces.ReplaceAllStringFunc(text, func(s string) string {
+			if strings.HasPrefix(s, "{{") {
+				return s[1 : len(s)-1]
+			}
+			return s
+		})
+		if err != nil || back != want {
+			t.Errorf("%q is written back as %q, %v", text, back, err)
+		}
+	})
+}
+
+func TestCPUs(t *testing.T) {
+	check := func(text string, want ...int) {
+		t.Helper()
+		if got, err := ParseCPUs(text); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+	check("")
+	check("0", 0)
+	check("0-3,8", 0, 1, 2, 3, 8)
+	check("8, 1-2,2", 1, 2, 8)
+	check("1023", 1023)
+	for _, text := range []string{"1024", "-1", "a", "1-", "3-1", ",", "0x1", "1-2-3"} {
+		if got, err := ParseCPUs(text); err == nil {
+			t.Errorf("%q passed as %v", text, got)
+		}
+	}
+}
+
+func TestPortsAreNotGivenTwice(t *testing.T) {
+	p := &Ports{}
+	seen := map[int]bool{}
+	for range 50 {
+		first, err := p.Free(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for port := first; port < first+3; port++ {
+			if seen[port] {
+				t.Errorf("port %d was given twice", port)
+			}
+			seen[port] = true
+		}
+	}
+	all := &Ports{}
+	all.take(firstFree, 65536-firstFree)
+	if first, err := all.Free(1); err == nil {
+		t.Errorf("port %d was given twice", first)
+	}
+	first, err := p.Free(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Fixed(first, 1) == nil {
+		t.Errorf("port %d was given twice", first)
+	}
+	p.GiveBack(first, 1)
+	if err := p.Fixed(first, 1); err != nil {
+		t.Errorf("port %d was given back: %v", first, err)
+	}
+}
