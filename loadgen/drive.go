@@ -42,7 +42,7 @@ func Drive(ctx context.Context, origin results.Origin, step Step, sink results.S
 	if err != nil {
 		return results.Step{}, fmt.Errorf("drive step %q: %w", step.Plan.Name, err)
 	}
-	r := &run{loop: loop, sink: sink, stepPlan: step.Plan}
+	r := &run{loop: loop, sink: sink, stepPlan: step.Plan, tellBegun: step.Begun}
 	r.client.off = step.NewLoop != nil
 	defer func() {
 		r.ending.Store(true)
@@ -72,7 +72,8 @@ type run struct {
 
 	start, windowStart, windowEnd results.Offset
 	begun                         bool
-	end                           pace.Timer // at windowEnd
+	tellBegun                     func(results.Offset) // nil: nobody
+	end                           pace.Timer           // at windowEnd
 	windowIsOver                  bool
 
 	stopped   bool
@@ -113,6 +114,9 @@ func (r *run) begin() {
 	r.client.watch(r)
 	r.end.F = r.windowOver
 	r.loop.Set(&r.end, r.windowEnd)
+	if r.tellBegun != nil {
+		r.tellBegun(r.start)
+	}
 	for _, s := range r.services {
 		s.begin()
 	}

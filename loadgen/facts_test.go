@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,10 +85,15 @@ func (i *idle) Observation(results.Observation) {}
 
 // A request takes no memory on its way through Drive.
 func TestDriveAllocatesNothingPerRequest(t *testing.T) {
-	mallocs := func(closed bool, window time.Duration) (allocated uint64, n int) {
+	mallocs := func(closed, out bool, window time.Duration) (allocated uint64, n int) {
 		err := bubble(t, func() error {
 			x := good(steady{after: time.Millisecond})
 			x.Plan.Window, x.Loads[0].Workload = window, fixed{}
+			if out {
+				away := loadgen.Target{Name: "away", Endpoint: steady{}, Out: &atomic.Bool{}}
+				away.Out.Store(true)
+				x.Loads[0].Router, x.Loads[0].Targets = firstIn{}, append([]loadgen.Target{away}, x.Loads[0].Targets...)
+			}
 			if !closed {
 				constant, err := arrivals.New(arrivals.Config{Kind: "constant", Value: 1000})
 				if err != nil {
@@ -108,14 +114,14 @@ func TestDriveAllocatesNothingPerRequest(t *testing.T) {
 		}
 		return allocated, n
 	}
-	for _, closed := range []bool{true, false} {
-		short, few := mallocs(closed, time.Second)
-		long, many := mallocs(closed, 21*time.Second)
+	for _, v := range []struct{ closed, out bool }{{true, false}, {false, false}, {true, true}, {false, true}} {
+		short, few := mallocs(v.closed, v.out, time.Second)
+		long, many := mallocs(v.closed, v.out, 21*time.Second)
 		// What is kept in pieces, and the loop in virtual time itself, take some.
 		each := (float64(long) - float64(short)) / float64(many-few)
-		t.Logf("closed %v: %d requests, %.4f allocations each", closed, many, each)
+		t.Logf("%+v: %d requests, %.4f allocations each", v, many, each)
 		if many-few < 15_000 || each > 0.05 {
-			t.Errorf("closed %v: %.3f allocations for each of %d requests", closed, each, many-few)
+			t.Errorf("%+v: %.3f allocations for each of %d requests", v, each, many-few)
 		}
 	}
 }

@@ -11,6 +11,7 @@
 package loadgen
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/evabench/evabench/loadgen/pace"
@@ -72,6 +73,10 @@ type Line interface {
 type Target struct {
 	Name     string // the instance's name, kept in the Sample
 	Endpoint Endpoint
+	// Out takes the instance out of the balancing while it is true, from the next
+	// request on; what is in flight stays there. Any goroutine may change it. nil
+	// is always in.
+	Out *atomic.Bool
 }
 
 // A Dialer makes the Endpoint for a base URL; each kind of endpoint builds one
@@ -135,9 +140,15 @@ type Session interface {
 // and load, so that no step inherits another's position; one goroutine uses it.
 type Router interface {
 	// Pick gives the index of the target; outstanding holds what is in flight
-	// at each. session tells requests of one session apart from others.
+	// at each, or [Out] for one that is not to be picked: it is spread over the
+	// others as if there were only these. One is always in. session tells requests
+	// of one session apart from others.
 	Pick(session int64, r *Request, outstanding []int64) int
 }
+
+// Out stands in the place of what is in flight at an instance that is out of
+// the balancing.
+const Out = -1
 
 // Sized is a Router that does not fit any number of instances.
 type Sized interface {
@@ -204,4 +215,7 @@ type Step struct {
 	// NewLoop makes the loop that everything runs on; nil means pace.New, tests
 	// in virtual time give pace.NewTimed.
 	NewLoop func(results.Origin) (pace.Loop, error)
+	// Begun is called once with the step's start, when load begins, on the loop,
+	// which waits for it; nil tells nobody.
+	Begun func(start results.Offset)
 }

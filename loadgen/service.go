@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"runtime"
+	"slices"
 
 	"github.com/evabench/evabench/results"
 )
@@ -31,6 +32,7 @@ type service struct {
 	free        *call   // calls that are over, to be used again
 	freeSession *session
 	outstanding []int64 // what is in flight at each target
+	seen        []int64 // what the router sees of it; nil if no target can be out
 	seq         int64
 	prepared    map[*Request]ask // of a quick workload
 
@@ -48,6 +50,9 @@ func newService(r *run, l Load, step Step) (*service, error) {
 	}
 	s := &service{run: r, load: l, shard: step.Shard, outstanding: make([]int64, len(l.Targets))}
 	s.shard.Of = max(1, s.shard.Of)
+	if slices.ContainsFunc(l.Targets, func(t Target) bool { return t.Out != nil }) {
+		s.seen = make([]int64, len(l.Targets))
+	}
 	s.contentSeed = deriveSeed(step.Seed, l.Service, "content")
 	s.arrivalSeed = deriveSeed(step.Seed, l.Service, "arrivals")
 	s.thinkSeed = deriveSeed(step.Seed, l.Service, "think")
@@ -136,11 +141,36 @@ func (s *service) close() {
 	}
 }
 
+// balanced is what the router sees. If all targets are out it sees them all, as
+// a balancer without a good instance tries any.
+func (s *service) balanced() []int64 {
+	if s.seen == nil {
+		return s.outstanding
+	}
+	in := 0
+	for i, t := range s.load.Targets {
+		if t.Out != nil && t.Out.Load() {
+			s.seen[i] = Out
+			continue
+		}
+		s.seen[i] = s.outstanding[i]
+		in++
+	}
+	if in == 0 {
+		return s.outstanding
+	}
+	return s.seen
+}
+
 // pick lets the router choose.
 func (s *service) pick(session int64, q *Request) (int, error) {
-	i := s.load.Router.Pick(session, q, s.outstanding)
+	seen := s.balanced()
+	i := s.load.Router.Pick(session, q, seen)
 	if i < 0 || i >= len(s.outstanding) {
 		return 0, fmt.Errorf("service %q: the router picked instance %d of %d", s.load.Service, i, len(s.outstanding))
+	}
+	if seen[i] == Out {
+		return 0, fmt.Errorf("service %q: the router picked instance %d, which is out of the balancing", s.load.Service, i)
 	}
 	return i, nil
 }

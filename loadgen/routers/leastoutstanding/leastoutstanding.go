@@ -21,10 +21,10 @@ type router struct{ turn int }
 
 func (r *router) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
 	n := len(outstanding)
-	first := r.turn % n
-	best := first
-	for i := 1; i < n; i++ {
-		if at := (first + i) % n; outstanding[at] < outstanding[best] {
+	first, best := r.turn%n, -1
+	for i := range n {
+		at := (first + i) % n
+		if outstanding[at] != loadgen.Out && (best < 0 || outstanding[at] < outstanding[best]) {
 			best = at
 		}
 	}

@@ -66,7 +66,7 @@ func (r router) Pick(session int64, q *loadgen.Request, outstanding []int64) int
 	}
 	best, most := -1, uint64(0)
 	for i, n := range outstanding {
-		if score := mix(key + uint64(i)); n < bound && (best < 0 || score > most) {
+		if score := mix(key + uint64(i)); n != loadgen.Out && n < bound && (best < 0 || score > most) {
 			best, most = i, score
 		}
 	}
@@ -79,11 +79,14 @@ func (r router) bound(outstanding []int64) int64 {
 	if r.Load == 0 {
 		return math.MaxInt64
 	}
-	total := int64(1)
+	total, in := int64(1), 0
 	for _, n := range outstanding {
-		total += n
+		if n != loadgen.Out {
+			total += n
+			in++
+		}
 	}
-	return int64(math.Ceil(r.Load * float64(total) / float64(len(outstanding))))
+	return int64(math.Ceil(r.Load * float64(total) / float64(in)))
 }
 
 // prefix hashes the prompt's beginning, with 64-bit FNV-1a; false without text.

@@ -19,7 +19,11 @@ func New(Config) (loadgen.Router, error) { return &router{}, nil }
 type router struct{ next uint64 }
 
 func (r *router) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
-	n := r.next
-	r.next++
-	return int(n % uint64(len(outstanding)))
+	for {
+		i := r.next % uint64(len(outstanding))
+		r.next++
+		if outstanding[i] != loadgen.Out {
+			return int(i)
+		}
+	}
 }

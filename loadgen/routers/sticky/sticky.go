@@ -16,7 +16,8 @@ var Kind = kind.New("sticky", "all requests of a session to one instance", Confi
 // New makes a router that keeps nothing: where a session goes follows from its
 // number and the number of instances, and of k+1 instances the last takes one
 // session in k+1 from the others, which keep the rest (rendezvous hashing, Thaler
-// and Ravishankar, 1998). Sessions fall as evenly as by lot.
+// and Ravishankar, 1998). Sessions fall as evenly as by lot. Those of an instance
+// that is out go to the others, each to its next best, and come back with it.
 //
 // Note: the session's number modulo the instances would be more even than what
 // a router can do that only sees a session's name.
@@ -25,10 +26,10 @@ func New(Config) (loadgen.Router, error) { return router{}, nil }
 type router struct{}
 
 func (router) Pick(session int64, _ *loadgen.Request, outstanding []int64) int {
-	best, most := 0, uint64(0)
+	best, most := -1, uint64(0)
 	key := mix(uint64(session) + 1)
-	for i := range outstanding {
-		if score := mix(key + uint64(i)); i == 0 || score > most {
+	for i, n := range outstanding {
+		if score := mix(key + uint64(i)); n != loadgen.Out && (best < 0 || score > most) {
 			best, most = i, score
 		}
 	}

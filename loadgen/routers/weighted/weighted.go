@@ -32,14 +32,12 @@ func New(c Config) (loadgen.Router, error) {
 		if w < 1 || w > 1000 {
 			return nil, fmt.Errorf("router weighted: weight %d, %d, is not within 1 to 1000", i+1, w)
 		}
-		r.total += w
 	}
 	return r, nil
 }
 
 type router struct {
 	weights, current []int
-	total            int
 }
 
 // Fits says whether there are as many instances as weights. One instance alone
@@ -56,13 +54,17 @@ func (r *router) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
 	if len(outstanding) == 1 {
 		return 0
 	}
-	best := 0
+	best, total := -1, 0
 	for i, w := range r.weights {
+		if outstanding[i] == loadgen.Out {
+			continue
+		}
 		r.current[i] += w
-		if r.current[i] > r.current[best] {
+		total += w
+		if best < 0 || r.current[i] > r.current[best] {
 			best = i
 		}
 	}
-	r.current[best] -= r.total
+	r.current[best] -= total
 	return best
 }
