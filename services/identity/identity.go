@@ -1,0 +1,160 @@
+// Package identity asks a server that runs whether it is the one that a
+// configuration means: the right model behind the address, the right number of
+// workers.
+package identity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// A Question is what a page of the server must say. Page, Has and Equals may be
+// templates of a launcher until [Question.Expand].
+type Question struct {
+	// Page is a path below the instance's URL ("/v1/models"), or a whole URL.
+	Page string `yaml:"page"`
+	// Has is a text that must stand in the answer, or in the value that JSON
+	// names; empty asks nothing.
+	Has string `yaml:"has"`
+	// JSON names a value of the answer: names and numbers as in
+	// "$[0].minWorkers" or `data[0]["id"]`; empty means the whole answer.
+	JSON string `yaml:"json"`
+	// Equals is what the value that JSON names must be; numbers are compared as
+	// numbers. Empty asks nothing.
+	Equals string `yaml:"equals"`
+}
+
+// Check tells what is wrong with a question before it is asked. Templates pass.
+func (q Question) Check() error {
+	switch {
+	case q.Page == "":
+		return errors.New("page is missing; give a path (/v1/models) or a whole URL")
+	case !strings.HasPrefix(q.Page, "/") && !strings.HasPrefix(q.Page, "http://") && !strings.HasPrefix(q.Page, "https://"):
+		return fmt.Errorf("page %q is neither a path, which begins with /, nor a URL with http:// or https://", q.Page)
+	case strings.Contains(q.Page, "@"):
+		return errors.New("page holds a user name or password, which would stand in the results")
+	case q.Has == "" && q.Equals == "":
+		return fmt.Errorf("page %s: nothing is asked of it; give has: TEXT, or json: PATH and equals: VALUE", q.Page)
+	case q.Equals != "" && q.JSON == "":
+		return fmt.Errorf("page %s: equals needs json: PATH, the value that is meant", q.Page)
+	}
+	_, err := parsePath(q.JSON)
+	return err
+}
+
+// Expand gives the question with its templates written out. Text is called with
+// where a template stands ("page", "has", "equals") and the template.
+func (q Question) Expand(text func(where, template string) (string, error)) (Question, error) {
+	var err, err2, err3 error
+	q.Page, err = text("page", q.Page)
+	q.Has, err2 = text("has", q.Has)
+	q.Equals, err3 = text("equals", q.Equals)
+	return q, errors.Join(err, err2, err3)
+}
+
+// Ask asks all questions of the server at a base URL, and tells every answer that
+// is not the expected one: nil is the right server.
+func Ask(ctx context.Context, base string, all []Question) error {
+	var faults []error
+	for _, q := range all {
+		if err := q.ask(ctx, base); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// maxAnswer bounds what is read of a page.
+const maxAnswer = 4 << 20
+
+func (q Question) ask(ctx context.Context, base string) error {
+	page := q.Page
+	if strings.HasPrefix(page, "/") {
+		page = strings.TrimRight(base, "/") + page
+	}
+	body, err := get(ctx, page)
+	if err != nil {
+		return fmt.Errorf("identity: ask %s: %w", page, err)
+	}
+	value := string(body)
+	if q.JSON != "" {
+		path, err := parsePath(q.JSON)
+		if err != nil {
+			return err
+		}
+		if value, err = path.find(body); err != nil {
+			return fmt.Errorf("identity: %s: %w; the answer was %s", page, err, brief(string(body)))
+		}
+		page += " " + q.JSON
+	}
+	if q.Equals != "" && !same(value, q.Equals) {
+		return fmt.Errorf("identity: %s must be %q and is %s: it is another server, or was not made to fit", page, q.Equals, brief(value))
+	}
+	if q.Has != "" && !strings.Contains(value, q.Has) {
+		return fmt.Errorf("identity: %s must hold %q; the answer was %s: it is another server, or was not made to fit", page, q.Has, brief(value))
+	}
+	return nil
+}
+
+// get reads a page that answers 2xx.
+func get(ctx context.Context, page string) ([]byte, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	if err != nil {
+		return nil, err
+	}
+	// A transport of its own keeps no connection, and obeys no proxy.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	a, err := client.Do(q)
+	if fault, ok := errors.AsType[*url.Error](err); ok {
+		return nil, fault.Err // it says the URL again
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer a.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(a.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the answer: %w", err)
+	case a.StatusCode < 200 || a.StatusCode > 299:
+		return nil, fmt.Errorf("it answers %s: %s", a.Status, brief(string(body)))
+	case len(body) > maxAnswer:
+		return nil, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
+	}
+	return body, nil
+}
+
+// same compares as text and, where both are numbers, as numbers.
+func same(got, want string) bool {
+	if got == want {
+		return true
+	}
+	a, okA := number(got)
+	b, okB := number(want)
+	return okA && okB && a.Cmp(b) == 0
+}
+
+// number reads a JSON number that is not absurdly long or large.
+func number(text string) (*big.Float, bool) {
+	if len(text) > 64 || !json.Valid([]byte(text)) || strings.Trim(text, "0123456789+-.eE") != "" {
+		return nil, false
+	}
+	f, _, err := big.ParseFloat(text, 10, 256, big.ToNearestEven)
+	return f, err == nil
+}
+
+// brief quotes the beginning of an answer.
+func brief(text string) string {
+	const most = 300
+	if len(text) > most {
+		return fmt.Sprintf("%q …", strings.ToValidUTF8(text[:most], "?"))
+	}
+	return fmt.Sprintf("%q", text)
+}
