@@ -50,6 +50,10 @@ type Order struct {
 	// Grace is how long it may take to end after Signal until it is killed; 0
 	// kills it at once.
 	Grace time.Duration `json:"grace_ns"`
+	// After are commands, as Argv is one, that the supervisor runs one after
+	// another when nothing of the program is left: for what the program has
+	// asked of another, such as a container. They have Env and Dir, and 30 s each.
+	After [][]string `json:"after,omitempty"`
 
 	// Mark is a name that stands in the environment of all that it starts.
 	Mark string `json:"mark"`
@@ -81,6 +85,8 @@ type Exit struct {
 	// Fault tells that the supervisor itself ended too early; how the program
 	// ended is not known then.
 	Fault string `json:"fault,omitempty"`
+	// After is what became of each command of [Order.After]; none if Fault.
+	After []Done `json:"after,omitempty"`
 }
 
 // event is a line from the supervisor: one of its fields is set.
@@ -240,6 +246,18 @@ func (p *Process) Stop(ctx context.Context) error {
 	case <-time.After(killWithin):
 		return fmt.Errorf("process %d does not end, though it was killed; its supervisor (process %d) goes on trying: %w",
 			p.pid, p.supervisor.Process.Pid, context.Cause(ctx))
+	}
+}
+
+// Kill kills the program and all that it started at once, and waits until nothing
+// of it runs or ctx ends.
+func (p *Process) Kill(ctx context.Context) error {
+	p.ask(askKill)
+	select {
+	case <-p.gone:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("process %d was killed and does not end: %w", p.pid, context.Cause(ctx))
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evabench/evabench/services/identity"
 )
 
 // Config is what every such launcher is told of its server. Texts marked
@@ -46,6 +48,11 @@ type Config struct {
 	// ("/metrics"), or a port ("port+2", "port+2/metrics"). A kind that stands
 	// not here is read at URL.
 	Scrapes map[string]string `yaml:"scrapes"`
+	// Identity is what an instance's pages must say for it to be the one that the
+	// configuration asks for; its texts are templates.
+	Identity []identity.Question `yaml:"identity"`
+	// Fault is how an instance is asked to make a fault on its device.
+	Fault Fault `yaml:"fault"`
 	// Ready is the longest time from launch to the first right answer.
 	Ready time.Duration `yaml:"ready"`
 	// Stop says how an instance is ended.
@@ -71,6 +78,7 @@ type Log struct {
 // Defaults are the values of what a scenario leaves out.
 var Defaults = Config{
 	URL:   "http://127.0.0.1:{port}",
+	Fault: Fault{Method: "POST"},
 	Ready: 5 * time.Minute,
 	Stop:  Stop{Signal: "SIGTERM", Grace: 10 * time.Second},
 	Log:   Log{MaxBytes: 16 << 20, Keep: 3},
@@ -87,11 +95,15 @@ type Server struct {
 	CPUs   []int          // none: all of ours
 	Env    map[string]Template
 
-	url     Template
-	scrapes map[string]Template // whole URLs
-	ports   Ports
-	width   int // ports of an instance: as many as the templates name
-	faults  []error
+	url Template
+	// faultPage is the whole URL of Fault.
+	faultPage Template
+	scrapes   map[string]Template // whole URLs
+	ports     Ports
+	width     int      // ports of an instance: as many as the templates name
+	names     []string // of all templates
+	reached   []string // of those that the server itself learns of
+	faults    []error
 }
 
 // Read reads the templates of a Config. Its faults are told by [Server.Check].
@@ -115,6 +127,8 @@ func Read(c Config) *Server {
 		}
 		s.scrapes[kind] = s.Template("scrapes."+kind, text)
 	}
+	s.readIdentity(c.Identity)
+	s.readFault(c.Fault)
 	return s
 }
 
@@ -126,6 +140,7 @@ func (s *Server) Template(where, text string) Template {
 		s.fault("%s: %w", where, err)
 	}
 	s.width = max(s.width, t.ports())
+	s.names, s.reached = append(s.names, t.Names()...), append(s.reached, t.Names()...)
 	return t
 }
 

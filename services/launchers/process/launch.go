@@ -38,11 +38,15 @@ func (l *launcher) Launch(ctx context.Context, i services.Instance) (_ services.
 	if err != nil {
 		return nil, err
 	}
+	faultPage, err := l.server.FaultPage(v)
+	if err != nil {
+		return nil, err
+	}
 	p, err := supervise.Start(ctx, order)
 	if err != nil {
 		return nil, err
 	}
-	s := &service{process: p, info: info, log: order.Log.Path, warnings: warnings, free: free}
+	s := &service{process: p, info: info, log: order.Log.Path, warnings: warnings, free: free, life: life{l, order, faultPage}}
 	if page := l.server.Page(info); page != "" {
 		return checked{s, page}, nil
 	}
@@ -100,14 +104,17 @@ func bareMIGForVLLM(argv []string, visible string) bool {
 
 // A service is a process that was started.
 type service struct {
-	process  *supervise.Process
 	info     results.Instance
 	log      string
 	warnings []results.Warning
 	free     func() // gives the ports back
+	life     life
 
-	mu      sync.Mutex
-	stopped bool // by us, before it ended by itself
+	starting sync.Mutex // held while it is started again
+	mu       sync.Mutex // guards the rest
+	process  *supervise.Process
+	stopped  bool // by us, before it ended by itself
+	closed   bool // by us, at any time
 }
 
 // Info tells the addresses.
@@ -122,12 +129,16 @@ func (s *service) LogTail() (file string, last []string) { return s.log, supervi
 // Stop ends the process and all that it started, and waits until all is gone or
 // ctx ends; then all is killed and an error may be returned.
 func (s *service) Stop(ctx context.Context) error {
+	s.starting.Lock()
 	s.mu.Lock()
-	if _, ended := s.process.Exit(); !ended {
+	p := s.process
+	if _, ended := p.Exit(); !ended {
 		s.stopped = true
 	}
+	s.closed = true
 	s.mu.Unlock()
-	if err := s.process.Stop(ctx); err != nil {
+	s.starting.Unlock()
+	if err := p.Stop(ctx); err != nil {
 		return err
 	}
 	s.free()

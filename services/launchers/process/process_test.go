@@ -33,6 +33,7 @@ func TestConformance(t *testing.T) {
 				New: func(t *testing.T) services.Launcher {
 					c := config(t)
 					c.Instances, c.Port, c.Health = v.instances, v.port, "/"
+					c.Fault.Path = "/die"
 					return build(t, c)
 				},
 				Reach: func(ctx context.Context, url string) error {
@@ -45,6 +46,7 @@ func TestConformance(t *testing.T) {
 						a.Body.Close()
 					}
 				},
+				Crashes: []string{services.CrashFault, services.CrashKill},
 			})
 		})
 	}
