@@ -300,5 +300,6 @@ func (t *tree) exit(status syscall.WaitStatus) Exit {
 	}
 	t.log.close(&e)
 	endCgroup(t.cgroup)
+	e.After = t.order.after()
 	return e
 }
