@@ -17,6 +17,21 @@ import (
 // cell runs one cell on an applied layout and writes it, whatever became of
 // it.
 func (b *Bench) cell(ctx context.Context, c scenarios.Cell, l applied) error {
+	return b.record(ctx, c, l, func(r *cellRun) error {
+		if err := r.writer.Layout(l.layout); err != nil {
+			return err
+		}
+		return r.run(ctx)
+	})
+}
+
+// refuse writes a cell that cannot be, for which nothing was changed.
+func (b *Bench) refuse(ctx context.Context, c scenarios.Cell, why error) error {
+	return b.record(ctx, c, applied{}, func(*cellRun) error { return why })
+}
+
+// record writes a cell as f leaves it.
+func (b *Bench) record(ctx context.Context, c scenarios.Cell, l applied, f func(*cellRun) error) error {
 	b.tell("cell %s: begins", c.Folder)
 	w, err := b.Writer.Cell(c.Folder)
 	if err != nil {
@@ -27,10 +42,7 @@ func (b *Bench) cell(ctx context.Context, c scenarios.Cell, l applied) error {
 		Status: results.CellDone,
 	}
 	r := &cellRun{bench: b, cell: c, layout: l, writer: w, record: &record, phases: l.phases}
-	fault := w.Layout(l.layout)
-	if fault == nil {
-		fault = r.run(ctx)
-	}
+	fault := f(r)
 	switch {
 	case ctx.Err() != nil:
 		record.Status, record.Fault = results.CellInterrupted, context.Cause(ctx).Error()
@@ -73,17 +85,21 @@ func (r *cellRun) during(name string, f func() error) error {
 
 // run launches the services, runs the steps and stops the services again.
 func (r *cellRun) run(ctx context.Context) (err error) {
+	instances, err := r.place()
+	if err != nil {
+		return err
+	}
+	if err := r.adapt(ctx, instances); err != nil {
+		return err
+	}
 	var up []running
 	defer func() {
 		err = errors.Join(err, r.during("stop", func() error { return stopAll(ctx, up) }))
 	}()
-	if err := r.during("launch", func() (err error) {
-		up, err = r.launch(ctx)
-		return err
-	}); err != nil {
+	if up, err = r.launch(ctx, instances); err != nil {
 		return err
 	}
-	if err := r.during("ready", func() error { return r.ready(ctx, up) }); err != nil {
+	if err := r.warm(ctx, up); err != nil {
 		return err
 	}
 	if err := r.during("count", func() error { return r.observe(ctx, up, false) }); err != nil {
@@ -97,6 +113,9 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return err
 	}
+	if err == nil {
+		err = r.identifyAgain(ctx, up)
+	}
 	// Again: a worker that was started anew meanwhile may run without MPS.
 	return errors.Join(err, r.during("recount", func() error { return r.observe(ctx, up, true) }))
 }
@@ -108,9 +127,14 @@ func (r *cellRun) warn(s services.Service) {
 		return
 	}
 	for _, warning := range w.Warnings() {
-		r.bench.tell("cell %s: WARNING: %s: %s", r.cell.Folder, warning.Subject, warning.Text)
-		r.record.Warnings = append(r.record.Warnings, warning)
+		r.warning(warning)
 	}
+}
+
+// warning records and tells one.
+func (r *cellRun) warning(w results.Warning) {
+	r.bench.tell("cell %s: WARNING: %s: %s", r.cell.Folder, w.Subject, w.Text)
+	r.record.Warnings = append(r.record.Warnings, w)
 }
 
 // measure runs the cell's steps with the collectors beside them.

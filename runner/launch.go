@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,100 +26,157 @@ type running struct {
 	endpoint loadgen.Endpoint
 	newLoop  func(results.Origin) (pace.Loop, error) // Bench's
 	device   string                                  // UUID of where it was placed; empty as found
+	on       device.Device                           // the same in full
+	models   []services.Model                        // with the configuration's workers
 	waits    patience                                // what is left of it for each right answer
+	replies  *replies                                // from which later calls of sessions are made; nil keeps none
 }
 
-// launch places and starts every instance, in order. What it started before a
-// fault is among the returned, to be stopped.
-func (r *cellRun) launch(ctx context.Context) ([]running, error) {
-	instances, err := r.place()
-	if err != nil {
-		return nil, err
-	}
+// sideBySide bounds how many instances are started and waited for at once.
+const sideBySide = 16
+
+// A launching starts the instances of a cell: those that share a device's memory
+// one after another, each ready before the next is launched, because engines
+// measure free memory when they start and give up if it changes meanwhile
+// (vLLM: "Error in memory profiling"); all others side by side.
+type launching struct {
+	cell      *cellRun
+	instances []placedInstance
+	lines     chan string // of progress
+
+	mu   sync.Mutex
+	up   []*running // by place in instances; nil where none was launched
+	last time.Time  // when the last of them was launched
+}
+
+// launch starts every instance and waits until all are ready. It returns all
+// that were started, in order, also after a fault, to be stopped. The first
+// fault is returned; the other launches are cancelled then.
+func (r *cellRun) launch(ctx context.Context, instances []placedInstance) ([]running, error) {
+	l := &launching{cell: r, instances: instances, lines: make(chan string), up: make([]*running, len(instances))}
+	start := time.Now()
+	starting, ctx := errgroup.WithContext(ctx)
+	starting.SetLimit(sideBySide)
+	done := make(chan error, 1)
+	go func() {
+		for _, lane := range lanes(instances) {
+			starting.Go(func() error { return l.inTurn(ctx, lane) })
+		}
+		done <- starting.Wait()
+	}()
+	err := l.follow(done)
 	var up []running
-	for _, p := range instances {
-		r.bench.tell("cell %s: launch %s on %s", r.cell.Folder, p.instance.Name, deviceName(p.instance.Device))
-		s, err := p.of.Launcher.Launch(ctx, p.instance)
-		if err != nil {
-			return up, fmt.Errorf("launch %s: %w", p.instance.Name, err)
-		}
-		r.warn(s)
-		endpoint, err := p.of.Dialer.Dial(s.Info().URL)
-		up = append(up, running{of: p.of, service: s, endpoint: endpoint, newLoop: r.bench.NewLoop, device: p.instance.Device.UUID})
-		if err != nil {
-			return up, fmt.Errorf("endpoint of %s: %w", p.instance.Name, err)
+	for _, u := range l.up {
+		if u != nil {
+			up = append(up, *u)
+			r.warn(u.service)
 		}
 	}
-	return up, nil
-}
-
-func deviceName(d device.Device) string {
-	if d.UUID == "" {
-		return "a device as found"
+	if len(up) < len(instances) {
+		l.last = time.Now()
 	}
-	return fmt.Sprintf("%s (%s)", d.Name, d.Sharing)
+	r.phases = append(r.phases, phase{"launch", start, l.last})
+	if len(up) == len(instances) {
+		r.phases = append(r.phases, phase{"ready", l.last, time.Now()})
+	}
+	return up, err
 }
 
-// placedInstance is an instance before it is launched.
-type placedInstance struct {
-	of       *Service
-	instance services.Instance
+// follow tells of progress until all is done. One goroutine tells, as Bench.Tell
+// is promised.
+func (l *launching) follow(done <-chan error) error {
+	b, folder := l.cell.bench, l.cell.cell.Folder
+	still := time.NewTicker(tellWaiting)
+	defer still.Stop()
+	for start := time.Now(); ; {
+		select {
+		case line := <-l.lines:
+			b.tell("cell %s: %s", folder, line)
+		case <-still.C:
+			b.tell("cell %s: waiting for right answers since %.0f s", folder, time.Since(start).Seconds())
+		case err := <-done:
+			if err == nil {
+				b.tell("cell %s: right answers from %s", folder, units.Plural(len(l.instances), "instance"))
+			}
+			return err
+		}
+	}
 }
 
-// place gives the instances of the cell: by the placement on the layout's
-// devices, or as many as run already.
-func (r *cellRun) place() ([]placedInstance, error) {
-	placement, err := services.ParsePlacement(r.cell.Config.Placement)
+// inTurn starts the instances of one device one after another.
+func (l *launching) inTurn(ctx context.Context, lane []int) error {
+	for _, i := range lane {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := l.start(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start launches one instance and waits until it is ready.
+func (l *launching) start(ctx context.Context, i int) error {
+	p := l.instances[i]
+	l.lines <- fmt.Sprintf("launch %s on %s", p.instance.Name, deviceName(p.instance.Device))
+	s, err := p.of.Launcher.Launch(ctx, p.instance)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("launch %s%s: %w", p.instance.Name, onDevice(p.instance.Device), err)
 	}
-	var all []placedInstance
-	var wanted []services.Wanted
+	u := &running{
+		of: p.of, service: s, newLoop: l.cell.bench.NewLoop,
+		device: p.instance.Device.UUID, on: p.instance.Device, models: p.instance.Models, replies: new(replies),
+	}
+	u.endpoint, err = p.of.Dialer.Dial(s.Info().URL)
+	l.mu.Lock()
+	l.up[i], l.last = u, time.Now()
+	l.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("endpoint of %s: %w", p.instance.Name, err)
+	}
+	return u.ready(ctx, l.cell.cell.Seed^readySeed, l.cell.record.Nonce)
+}
+
+// onDevice says in a fault where an instance is; nothing if it is on no device.
+func onDevice(d device.Device) string {
+	if d.UUID == "" {
+		return ""
+	}
+	if d.Name == "" {
+		return " on " + d.UUID
+	}
+	return fmt.Sprintf(" on %s (%s)", d.Name, d.UUID)
+}
+
+// adapt makes the servers that run already fit the cell, where their launcher
+// can, before anything is launched.
+func (r *cellRun) adapt(ctx context.Context, instances []placedInstance) error {
 	for i := range r.bench.Services {
 		s := &r.bench.Services[i]
-		if fixed, ok := s.Launcher.(services.Fixed); ok {
-			for n := range fixed.Instances() {
-				all = append(all, placedInstance{s, r.instance(s, n, device.Device{})})
-			}
+		a, ok := s.Launcher.(services.Adapting)
+		if !ok {
 			continue
 		}
-		wanted = append(wanted, services.Wanted{Name: s.Name, Role: s.Role})
-	}
-	if len(wanted) == 0 {
-		return all, nil
-	}
-	assignments, err := placement.Place(wanted, r.layout.devices)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range assignments {
-		i := slices.IndexFunc(r.bench.Services, func(s Service) bool { return s.Name == a.Service })
-		s := &r.bench.Services[i]
-		all = append(all, placedInstance{s, r.instance(s, a.Index, a.Device)})
-	}
-	return all, nil
-}
-
-// instance describes one instance to its launcher: models with the
-// configuration's workers, and the service's own parameters.
-func (r *cellRun) instance(s *Service, n int, d device.Device) services.Instance {
-	i := services.Instance{
-		Service: s.Name, Role: s.Role, Index: n, Name: fmt.Sprintf("%s-%d", s.Name, n),
-		Device: d, LogDir: r.writer.LogDir(), Params: map[string]string{},
-	}
-	for _, m := range s.Models {
-		workers := m.Workers
-		if w, ok := r.cell.Config.Workers[m.Name]; ok {
-			workers = w
+		c := services.Configuration{
+			Name: r.cell.Config.Name, Layout: r.cell.Config.Layout, Sharing: r.cell.Config.Sharing, Placement: r.cell.Config.Placement,
+			Workers: map[string]int{}, Params: paramsOf(s.Name, r.cell.Config),
+			Devices: slices.Clone(r.layout.devices), LogDir: r.writer.LogDir(),
 		}
-		i.Models = append(i.Models, services.Model{Name: m.Name, Workers: max(workers, 1)})
-	}
-	for name, value := range r.cell.Config.Params {
-		if service, param, ok := strings.Cut(name, "."); ok && service == s.Name {
-			i.Params[param] = value
+		maps.Copy(c.Workers, r.cell.Config.Workers)
+		for _, p := range instances {
+			for _, m := range p.instance.Models {
+				if p.of == s {
+					c.Workers[m.Name] = m.Workers
+				}
+			}
+		}
+		r.bench.tell("cell %s: make %s fit", r.cell.Folder, s.Name)
+		if err := r.during("adapt", func() error { return a.Adapt(ctx, s.Name, c) }); err != nil {
+			return fmt.Errorf("make service %s fit the configuration: %w", s.Name, err)
 		}
 	}
-	return i
+	return nil
 }
 
 // stopAll closes the endpoints and stops the services, last first, also when
@@ -136,205 +194,4 @@ func stopAll(ctx context.Context, up []running) error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// readySeed keeps the readiness requests apart from the steps' requests, so
-// that no cache has seen what is measured.
-const readySeed = 0x5eed0fbadf00d
-
-// ready waits until every instance has given a right answer to a real request
-// of every class, and so is warm enough to begin. The instances are asked side
-// by side.
-func (r *cellRun) ready(ctx context.Context, up []running) error {
-	asking, ctx := errgroup.WithContext(ctx)
-	for _, u := range up {
-		asking.Go(func() error { return u.ready(ctx, r.cell.Seed^readySeed, r.record.Nonce) })
-	}
-	done := make(chan error, 1)
-	go func() { done <- asking.Wait() }()
-	still := time.NewTicker(tellWaiting)
-	defer still.Stop()
-	for start := time.Now(); ; {
-		select {
-		case <-still.C:
-			r.bench.tell("cell %s: waiting for right answers since %.0f s", r.cell.Folder, time.Since(start).Seconds())
-		case err := <-done:
-			if err == nil {
-				r.bench.tell("cell %s: right answers from %s", r.cell.Folder, units.Plural(len(up), "instance"))
-			}
-			return err
-		}
-	}
-}
-
-// tellWaiting is how often it is told that instances are not ready yet.
-const tellWaiting = 10 * time.Second
-
-// patience is how long an instance may fail to connect, and how long it may
-// give other answers than the right one, before it is given up.
-type patience struct{ connect, answer time.Duration }
-
-// A launched service loads its models meanwhile; one that runs already is
-// expected to answer.
-var (
-	launched       = patience{5 * time.Minute, 5 * time.Minute}
-	runningAlready = patience{5 * time.Second, 2 * time.Minute}
-)
-
-// patience is what the instance's launcher says, or what is usual.
-func (u running) patience() patience {
-	if p, ok := u.of.Launcher.(services.Patient); ok {
-		return patience{p.Patience(), p.Patience()}
-	}
-	if _, ok := u.of.Launcher.(services.Fixed); ok {
-		return runningAlready
-	}
-	return launched
-}
-
-// less is what is left of the patience after a while.
-func (p patience) less(spent time.Duration) patience {
-	return patience{p.connect - spent, p.answer - spent}
-}
-
-// gone reports whether an answer that is not right ends the patience.
-func (p patience) gone(a loadgen.Answer, since time.Duration) bool {
-	switch a.Outcome {
-	case results.HTTP4xx, results.Cancelled:
-		return true // asking again will not change it
-	case results.Connect:
-		return since >= p.connect
-	default:
-		return since >= p.answer
-	}
-}
-
-// sessionsForClasses is how many sessions are looked through for classes that
-// had no answer yet; a class rarer than this is warmed by the step's warm-up.
-const sessionsForClasses = 256
-
-// ready asks one instance: a session of every class that sessions begin with,
-// or one session if the workload does not tell them.
-func (u running) ready(ctx context.Context, seed uint64, nonce string) error {
-	workload := u.of.Workload
-	if w, ok := workload.(loadgen.Nonced); ok {
-		workload = w.WithNonce(nonce)
-	}
-	start := time.Now()
-	if err := u.isUp(ctx); err != nil {
-		return err
-	}
-	u.waits = u.patience().less(time.Since(start))
-	wanted := 1
-	if w, ok := workload.(loadgen.Classed); ok {
-		wanted = len(w.Classes())
-	}
-	answered := map[string]bool{}
-	for n := int64(0); len(answered) < wanted && n < sessionsForClasses; n++ {
-		session := workload.Session(seed, n)
-		first := session.Next(-1, nil)
-		if len(first) == 0 || answered[first[0].Class] {
-			continue
-		}
-		if err := u.answers(ctx, session, first); err != nil {
-			return err
-		}
-		answered[first[0].Class] = true
-	}
-	return nil
-}
-
-// isUp waits until the instance's own page says that it is up, if it has one.
-func (u running) isUp(ctx context.Context) error {
-	c, ok := u.service.(services.Checked)
-	if !ok {
-		return nil
-	}
-	limit := u.patience().answer
-	for start := time.Now(); ; {
-		asking, cancel := context.WithTimeout(ctx, min(checkWithin, max(limit-time.Since(start), time.Second)))
-		err := c.Check(asking)
-		cancel()
-		switch {
-		case err == nil:
-			return nil
-		case u.service.Err() != nil:
-			return u.endedEarly()
-		case time.Since(start) >= limit || !pause(ctx, 200*time.Millisecond):
-			return u.notReady(err.Error())
-		}
-	}
-}
-
-// checkWithin bounds one question to an instance's own page.
-const checkWithin = 5 * time.Second
-
-// endedEarly is the fault of an instance that ended while it was waited for.
-func (u running) endedEarly() error {
-	return fmt.Errorf("%s ended before it was ready: %w", u.service.Info().Name, u.service.Err())
-}
-
-// notReady is the fault of an instance that runs and is not ready, with its
-// device and the end of its log.
-func (u running) notReady(why string) error {
-	info := u.service.Info()
-	on, log := "", ""
-	if info.Device != "" {
-		on = " on " + info.Device
-	}
-	if l, ok := u.service.(services.Logged); ok {
-		log = services.LogText(l.LogTail())
-	}
-	return fmt.Errorf("%s at %s%s is not ready: %s%s", info.Name, info.URL, on, why, log)
-}
-
-// answers sends one session's requests one after another; each is asked again
-// until it is answered rightly or patience ends.
-func (u running) answers(ctx context.Context, session loadgen.Session, first []*loadgen.Request) error {
-	next := slices.Clone(first)
-	for call := 0; call < len(next); call++ {
-		a, err := u.insist(ctx, next[call])
-		if err != nil {
-			return err
-		}
-		next = append(next, session.Next(call, &a)...)
-	}
-	return nil
-}
-
-// insist asks one request until it is answered rightly.
-func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer, error) {
-	name, patience := u.service.Info().Name, u.waits
-	for start := time.Now(); ; {
-		// One exchange may take what the service's own limit allows, but not
-		// all the patience twice.
-		a, err := u.ask(ctx, q, min(u.of.Timeout, max(patience.answer-time.Since(start), time.Second)))
-		switch {
-		case err != nil:
-			return a, fmt.Errorf("%s: prepare a request: %w", name, err)
-		case a.Outcome == results.OK:
-			return a, nil
-		case u.service.Err() != nil:
-			return a, u.endedEarly()
-		case patience.gone(a, time.Since(start)) || !pause(ctx, 200*time.Millisecond):
-			return a, u.notReady(fmt.Sprintf("%s: %s", a.Outcome, a.Detail))
-		}
-	}
-}
-
-// ask sends one request, bounded by limit.
-func (u running) ask(ctx context.Context, q *loadgen.Request, limit time.Duration) (loadgen.Answer, error) {
-	return loadgen.Ask(ctx, u.endpoint, q, limit, u.newLoop)
-}
-
-// pause waits, and reports whether ctx is still good.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

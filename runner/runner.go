@@ -129,8 +129,9 @@ const (
 // ErrNoCell says that no cell ended as it should.
 var ErrNoCell = errors.New("no cell was measured")
 
-// Run runs every cell in order and returns when everything is put back. A cell
-// that fails is recorded with its fault, and the next one goes on; Run then
+// Run runs every cell in order and returns when everything is put back. A layout
+// of which no cell fits the devices' memory is not applied. A cell that fails,
+// one that does not fit too, is recorded with its fault, and the next one goes on; Run then
 // returns an error that joins the faults, with [ErrNoCell] if none was left, and
 // [ErrNotRestored] if the server is not as it was.
 // When ctx ends, the cell that runs is recorded as interrupted, its finished
@@ -144,6 +145,13 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 	for _, group := range groups(b.Cells) {
 		if ctx.Err() != nil {
 			break
+		}
+		if misfits := b.misfits(group); misfits != nil {
+			for i, cell := range group {
+				faults = append(faults, fmt.Errorf("cell %s: %w", cell.Folder, b.refuse(ctx, cell, misfits[i])))
+				b.tell("cell %s: %v", cell.Folder, misfits[i])
+			}
+			continue
 		}
 		err := b.withLayout(ctx, b.Before, group[0].Config, func(l applied) error {
 			for i, cell := range group {
@@ -176,6 +184,29 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		faults = append(faults, ErrNoCell)
 	}
 	return errors.Join(faults...)
+}
+
+// misfits gives for each cell of a group why it does not fit the memory of its
+// devices, as they are planned; nil if one or more may fit, or if that cannot be
+// told before the layout stands.
+func (b *Bench) misfits(group []scenarios.Cell) []error {
+	var all []error
+	for _, c := range group {
+		plan, err := PlanOf(b.Before, c.Config, b.Allow)
+		if err != nil {
+			return nil // told when it is applied
+		}
+		instances, err := Place(b.Services, c.Config, PlannedDevices(plan))
+		if err != nil {
+			return nil // likewise
+		}
+		err = FitError(services.Fits(instances))
+		if err == nil {
+			return nil
+		}
+		all = append(all, err)
+	}
+	return all
 }
 
 // check finds our own mistakes before anything is changed.

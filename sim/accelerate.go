@@ -60,7 +60,7 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 	for i := range b.Services {
 		s := &b.Services[i].Service
 		s.Timeout, s.Load = a.toClock(s.Timeout), a.loadToClock(s.Load)
-		s.Retry.Pause = a.toClock(s.Retry.Pause)
+		s.Retry.Pause, s.Warm = a.toClock(s.Retry.Pause), a.toClock(s.Warm)
 	}
 	b.CollectEvery = max(a.toClock(cmp.Or(b.CollectEvery, runner.DefaultCollectEvery)), collectors.ShortestEvery)
 	if devices := b.Devices; devices != nil {

@@ -170,7 +170,7 @@ func TestEveryFieldIsTurned(t *testing.T) {
 	}
 	var cell results.Cell
 	fill(reflect.ValueOf(&cell).Elem(), &next)
-	one("Cell", cell, a.cell(cell), 4)
+	one("Cell", cell, a.cell(cell), 2*2+2*2)
 	var observation results.Observation
 	fill(reflect.ValueOf(&observation).Elem(), &next)
 	one("Observation", observation, a.observation(observation), 1)

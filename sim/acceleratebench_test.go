@@ -48,17 +48,18 @@ func numbers(v reflect.Value, path string, fresh bool, f func(path string, v ref
 func TestEverySpanOfABenchIsTurned(t *testing.T) {
 	const k, span, fraction = 60, time.Hour, 100.0
 	fractions := map[string]float64{ // by what they are multiplied
-		"Services.Service.Load.FPS":          k,
-		"Services.Service.Load.Levels":       1, // the chooser's plans hold them, and are turned
-		"Services.Service.Load.Burstiness":   1, // the form of gaps, of any length
-		"Services.Service.Load.Shape.Factor": 1, // of the level
-		"Services.Service.Percentiles":       1, // shares
-		"Services.Service.SLO.Limit":         1, // judged by records, in server time
-		"Services.Service.SLO.Quantile":      1, // a share
+		"Services.Service.Load.FPS":           k,
+		"Services.Service.Load.Levels":        1, // the chooser's plans hold them, and are turned
+		"Services.Service.Load.Burstiness":    1, // the form of gaps, of any length
+		"Services.Service.Load.Shape.Factor":  1, // of the level
+		"Services.Service.Percentiles":        1, // shares
+		"Services.Service.Models.MemoryShare": 1, // of a device
+		"Services.Service.SLO.Limit":          1, // judged by records, in server time
+		"Services.Service.SLO.Quantile":       1, // a share
 	}
 	spans := []string{
 		"CollectEvery", "Services.Service.Load.FailurePause", "Services.Service.Load.Ramp",
-		"Services.Service.Load.Shape.At", "Services.Service.Load.Think", "Services.Service.Retry.Pause", "Services.Service.Timeout",
+		"Services.Service.Load.Shape.At", "Services.Service.Load.Think", "Services.Service.Retry.Pause", "Services.Service.Timeout", "Services.Service.Warm",
 	}
 	var given runner.Bench
 	numbers(reflect.ValueOf(&given).Elem(), "", true, func(_ string, v reflect.Value) {

@@ -133,6 +133,13 @@ func (a Acceleration) cell(c results.Cell) results.Cell {
 	for i := range c.Phases {
 		c.Phases[i].Start, c.Phases[i].End = a.offset(c.Phases[i].Start), a.offset(c.Phases[i].End)
 	}
+	c.Warmed = slices.Clone(c.Warmed)
+	for i := range c.Warmed {
+		c.Warmed[i].Rounds = slices.Clone(c.Warmed[i].Rounds)
+		for j, took := range c.Warmed[i].Rounds {
+			c.Warmed[i].Rounds[j] = a.toServer(took)
+		}
+	}
 	c.Warnings, c.Fault = a.warnings(c.Warnings), a.text(c.Fault)
 	return c
 }

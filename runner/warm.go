@@ -1,0 +1,245 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/evabench/evabench/internal/units"
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/results"
+)
+
+// warmSeed keeps the warm-up's requests apart from those of readiness and of
+// the steps.
+const warmSeed = 0x3a9f00d5eed
+
+// warm sends every instance rounds of each class of requests until its service
+// time no longer falls, at most for its service's Warm, instances side by side.
+// It records how service time fell. A server that ended is a fault; other
+// failures are warnings.
+func (r *cellRun) warm(ctx context.Context, up []running) error {
+	var cold []running
+	for _, u := range up {
+		if u.of.Warm > 0 {
+			cold = append(cold, u)
+		}
+	}
+	if len(cold) == 0 {
+		return nil
+	}
+	r.bench.tell("cell %s: warming %s up", r.cell.Folder, units.Plural(len(cold), "instance"))
+	all := make([]*warming, len(cold))
+	err := r.during("warm", func() error {
+		group, ctx := errgroup.WithContext(ctx)
+		for i, u := range cold {
+			seed := (r.cell.Seed ^ warmSeed) + uint64(i)*0x9e3779b97f4a7c15
+			all[i] = newWarming(u, u.workload(r.record.Nonce), seed)
+			group.Go(func() error { return all[i].run(ctx) })
+		}
+		return group.Wait()
+	})
+	for _, w := range all {
+		r.record.Warmed = append(r.record.Warmed, w.classes...)
+		for _, warning := range w.warnings() {
+			r.warning(warning)
+		}
+	}
+	return err
+}
+
+// A warming is the warm-up of one instance. One goroutine uses it.
+type warming struct {
+	u        running
+	workload loadgen.Workload
+	seed     uint64
+	sessions int64 // begun so far
+
+	classes []results.Warmed
+	over    map[string]bool // classes that sessions do not have any more
+	sent    int64
+	failed  int64
+	failure string // the first
+}
+
+// newWarming makes the warm-up of the classes that answered rightly when the
+// instance became ready.
+func newWarming(u running, workload loadgen.Workload, seed uint64) *warming {
+	w := &warming{u: u, workload: workload, seed: seed, over: map[string]bool{}}
+	for _, reply := range u.replies.all {
+		w.classes = append(w.classes, results.Warmed{Instance: u.service.Info().Name, Class: reply.class})
+	}
+	return w
+}
+
+// run sends one round of each class after the other, as real load mixes them,
+// until all have settled or the time is up. A round that has begun is ended: a
+// request that is given up would go on in the server, into the first step.
+func (w *warming) run(ctx context.Context) error {
+	until := time.Now().Add(w.u.of.Warm)
+	for {
+		busy, failed := false, w.failed
+		for i := range w.classes {
+			c := &w.classes[i]
+			if c.Settled || w.over[c.Class] || !time.Now().Before(until) {
+				continue
+			}
+			busy = true
+			if err := w.round(ctx, c); err != nil {
+				return err
+			}
+		}
+		if !busy {
+			return nil
+		}
+		if w.failed > failed && !pause(ctx, 200*time.Millisecond) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// round sends one round of a class, and keeps its median service time if all
+// was answered rightly.
+func (w *warming) round(ctx context.Context, c *results.Warmed) error {
+	requests := w.requests(c)
+	if requests == nil {
+		w.over[c.Class] = true
+		return nil
+	}
+	took := make([]time.Duration, len(requests))
+	answers := make([]loadgen.Answer, len(requests))
+	faults := make([]error, len(requests))
+	var asking sync.WaitGroup
+	for i, q := range requests {
+		asking.Go(func() {
+			start := time.Now()
+			answers[i], faults[i] = w.u.ask(ctx, q, w.u.of.Timeout)
+			took[i] = time.Since(start)
+		})
+	}
+	asking.Wait()
+	name := w.u.service.Info().Name
+	switch err := errors.Join(faults...); {
+	case w.u.service.Err() != nil:
+		return fmt.Errorf("%s%s ended while it was warmed up: %w", name, onDevice(w.u.on), w.u.service.Err())
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return fmt.Errorf("%s: warm up: %w", name, err)
+	}
+	good := true
+	for _, a := range answers {
+		w.sent++
+		if a.Outcome != results.OK {
+			if good = false; w.failed == 0 {
+				w.failure = fmt.Sprintf("%s: %s", a.Outcome, a.Detail)
+			}
+			w.failed++
+		}
+	}
+	if good {
+		c.Rounds = append(c.Rounds, median(took))
+		c.Settled = settled(c.Rounds)
+	}
+	return nil
+}
+
+// requests makes a round's requests, each of a session of its own: as many as
+// the class's model has workers, so that each worker gets warm. Later calls of a
+// session are made from the answers that readiness got, so that each class is
+// asked without those before it.
+func (w *warming) requests(c *results.Warmed) (requests []*loadgen.Request) {
+	for n := 1; len(requests) < n; n = c.Parallel {
+		q := w.request(c.Class)
+		if q == nil {
+			return nil
+		}
+		requests = append(requests, q)
+		if c.Parallel > 0 {
+			continue
+		}
+		c.Parallel = 1
+		for _, m := range w.u.models {
+			if m.Name == q.Model {
+				c.Parallel = m.Workers
+			}
+		}
+	}
+	return requests
+}
+
+// request makes one of a class; nil if it is too rare to be found.
+func (w *warming) request(class string) *loadgen.Request {
+	for range sessionsForClasses {
+		session := w.workload.Session(w.seed, w.sessions)
+		w.sessions++
+		calls := slices.Clone(session.Next(-1, nil))
+		for n := 0; n < len(calls); n++ {
+			if calls[n].Class == class {
+				return calls[n]
+			}
+			calls = append(calls, session.Next(n, w.u.replies.of(calls[n].Class))...)
+		}
+	}
+	return nil
+}
+
+// warnings tells of classes whose service time may still fall, and of requests
+// that failed.
+func (w *warming) warnings() (all []results.Warning) {
+	name := w.u.service.Info().Name
+	for _, c := range w.classes {
+		if c.Settled {
+			continue
+		}
+		text := fmt.Sprintf("class %s: whether service time still falls is not known: in %s of warm-up there were %s of %s, and it takes %d",
+			c.Class, w.u.of.Warm, units.Plural(len(c.Rounds), "round"), units.Plural(c.Parallel, "request"), fewestRounds)
+		if n := len(c.Rounds); n >= fewestRounds {
+			text = fmt.Sprintf("class %s: service time still fell when %s of warm-up were over: from %s to %s in %d rounds of %s",
+				c.Class, w.u.of.Warm, units.Format(c.Rounds[0].Seconds(), "s"), units.Format(c.Rounds[n-1].Seconds(), "s"), n, units.Plural(c.Parallel, "request"))
+		}
+		all = append(all, results.Warning{Code: "not-settled", Subject: name, Text: text + "; give it more time with services." + w.u.of.Name + ".warm", Count: 1})
+	}
+	if w.failed > 0 {
+		all = append(all, results.Warning{
+			Code: "warm-up-failures", Subject: name, Count: w.failed,
+			Text: fmt.Sprintf("%d of the %d requests of the warm-up failed, and their rounds do not count; the first: %s", w.failed, w.sent, w.failure),
+		})
+	}
+	return all
+}
+
+// The rule of settling.
+const (
+	steadyRounds = 3                // that must not beat the best before them
+	fewestRounds = steadyRounds + 1 // with which anything can settle
+	stillFalling = 0.95             // of the best before: below, it was beaten
+)
+
+// settled reports whether service time no longer falls: the last three rounds
+// have not beaten the best of those before them by more than 5 %.
+//
+// Note: compared with the best, not with the round before: what falls by 2 %
+// a round is not settled, and one slow round is no fall after it. Times that
+// stay within 10 % of their mean settle after 13 rounds at the latest: every
+// third round that is not settled lowers the best by 5 %.
+func settled(rounds []time.Duration) bool {
+	if len(rounds) < fewestRounds {
+		return false
+	}
+	before, last := rounds[:len(rounds)-steadyRounds], rounds[len(rounds)-steadyRounds:]
+	return float64(slices.Min(last)) >= stillFalling*float64(slices.Min(before))
+}
+
+// median of at least one time; of an even number it is the mean of the two in
+// the middle.
+func median(all []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(all))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
