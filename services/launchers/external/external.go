@@ -1,5 +1,5 @@
-// Package external stands for services that run already: it starts and stops
-// nothing, and tells where they are.
+// Package external stands for services that run already: it tells where they are,
+// and changes them by the user's own commands alone.
 package external
 
 import (
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,11 +15,25 @@ import (
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/identity"
+	"github.com/evabench/evabench/services/spawn"
 )
 
-// Config lists the running instances.
+// Config lists the running instances, and what changes them.
 type Config struct {
 	Instances []Instance `yaml:"instances"`
+	// Adapt is run on each cell, before its instances are used, to make the
+	// servers fit its configuration.
+	Adapt Command `yaml:"adapt"`
+	// Restore is run once, after the last cell, to put them back as they were.
+	Restore Command `yaml:"restore"`
+	// Identity is what an instance's pages must say for it to be the one that the
+	// configuration asks for; its texts are templates.
+	Identity []identity.Question `yaml:"identity"`
+	// Crash ends one instance, and Revive starts it again at the same address, for
+	// steps of failover. Both or none are given.
+	Crash  Command `yaml:"crash"`
+	Revive Command `yaml:"revive"`
 }
 
 // An Instance is one running server.
@@ -38,22 +51,73 @@ type Instance struct {
 // Kind is the launcher for services that run already.
 var Kind = kind.New("external", "services that run already, at given URLs", Config{}, New)
 
-// New checks every URL; it opens no connection.
+// New checks all that can be seen without a side effect, and tells all faults at
+// once; it opens no connection. What it makes is [services.Fixed],
+// [services.Probed], [services.Templated] and [services.Crashing], with Adapt
+// [services.Adapting] too, and with Restore [services.Restoring].
 func New(c Config) (services.Launcher, error) {
+	l := &launcher{instances: c.Instances}
+	var faults []error
 	if len(c.Instances) == 0 {
-		return nil, errors.New("launcher external: instances is empty; give at least one {url: …}")
+		faults = append(faults, errors.New("instances is empty; give at least one {url: …}"))
 	}
 	for i, in := range c.Instances {
 		if err := checkURL(in.URL); err != nil {
-			return nil, fmt.Errorf("launcher external: instance %d: %w", i, err)
+			faults = append(faults, fmt.Errorf("instance %d: %w", i, err))
 		}
-		for kind, page := range in.Scrapes {
-			if err := checkURL(page); err != nil {
-				return nil, fmt.Errorf("launcher external: instance %d: page of %s: %w", i, kind, err)
+		for _, kind := range slices.Sorted(maps.Keys(in.Scrapes)) {
+			if err := checkURL(in.Scrapes[kind]); err != nil {
+				faults = append(faults, fmt.Errorf("instance %d: page of %s: %w", i, kind, err))
 			}
 		}
 	}
-	return launcher{c.Instances}, nil
+	settings := spawn.Defaults // of a server that is never started, for its questions
+	settings.Identity = c.Identity
+	l.texts = spawn.Read(settings)
+	faults = append(faults, l.texts.Check()...)
+	if l.texts.Width() > 1 || slices.ContainsFunc(c.Identity, namesPort) {
+		faults = append(faults, errors.New("identity: {port} means nothing here; give the whole URL"))
+	}
+	faults = append(faults, l.readCommands(c)...)
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("launcher external: %w", err)
+	}
+	switch {
+	case l.restore != nil:
+		return restoring{adapting{l}}, nil
+	case l.adapt != nil:
+		return adapting{l}, nil
+	default:
+		return l, nil
+	}
+}
+
+func namesPort(q identity.Question) bool {
+	return strings.Contains(q.Page+q.Has+q.Equals, "{port}")
+}
+
+// readCommands reads the commands, and what they must be together.
+func (l *launcher) readCommands(c Config) (faults []error) {
+	for _, x := range []struct {
+		into       **command
+		what       string
+		config     Command
+		ofInstance bool
+	}{
+		{&l.adapt, "adapt", c.Adapt, false}, {&l.restore, "restore", c.Restore, false},
+		{&l.crash, "crash", c.Crash, true}, {&l.revive, "revive", c.Revive, true},
+	} {
+		k, wrong := read(x.what, x.config, x.ofInstance)
+		*x.into = k
+		faults = append(faults, wrong...)
+	}
+	if l.restore != nil && l.adapt == nil {
+		faults = append(faults, errors.New("restore: there is no adapt, so nothing is changed that could be put back"))
+	}
+	if (l.crash == nil) != (l.revive == nil) {
+		faults = append(faults, errors.New("crash and revive: one is given without the other; a server that is ended must be started again"))
+	}
+	return faults
 }
 
 // checkURL tells what is wrong with a URL, without what may be secret in it.
@@ -79,28 +143,56 @@ func checkURL(text string) error {
 	return nil
 }
 
-type launcher struct{ instances []Instance }
+// A launcher stands for the running instances of one service.
+type launcher struct {
+	instances []Instance
+	texts     *spawn.Server // the templates of the questions
+
+	adapt, restore, crash, revive *command // nil: none
+	last                          last
+}
 
 // Instances is how many servers there are.
-func (l launcher) Instances() int { return len(l.instances) }
+func (l *launcher) Instances() int { return len(l.instances) }
+
+// Names lists the names of the templates that stand for a configuration's values.
+func (l *launcher) Names() []string {
+	names := l.texts.Names()
+	for _, k := range []*command{l.adapt, l.restore, l.crash, l.revive} {
+		if k != nil {
+			names = append(names, k.server.Names()...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Reaches reports that the servers learn of every value, by Adapt, or of none.
+func (l *launcher) Reaches(string) bool { return l.adapt != nil }
+
+// Crashes lists the ways in which an instance can be ended.
+func (l *launcher) Crashes() []string {
+	if l.crash == nil {
+		return nil
+	}
+	return mortal{}.Crashes()
+}
 
 // probeWithin bounds the wait for one connection.
 const probeWithin = 5 * time.Second
 
-// Probe connects to every instance once and sends nothing.
-func (l launcher) Probe(ctx context.Context) error {
+// Probe connects to every instance once and sends nothing, and looks for the
+// programs of the commands. With Adapt the servers need not run yet.
+func (l *launcher) Probe(ctx context.Context) error {
 	var faults []error
+	for _, k := range []*command{l.adapt, l.restore, l.crash, l.revive} {
+		faults = append(faults, k.probe())
+	}
+	if l.adapt != nil {
+		return errors.Join(faults...)
+	}
 	for _, in := range l.instances {
-		u, err := url.Parse(in.URL) // New has read it before
-		if err != nil {
-			return err
-		}
-		port := u.Port()
-		if port == "" {
-			port = u.Scheme // the port's name
-		}
-		d := net.Dialer{Timeout: probeWithin}
-		c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+		c, err := dial(ctx, in.URL)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s cannot be reached: %w; is the server running, and the URL right?", in.URL, err))
 			continue
@@ -112,7 +204,7 @@ func (l launcher) Probe(ctx context.Context) error {
 
 // Launch tells where the i.Index-th server is. Whether it answers is found
 // by the readiness request.
-func (l launcher) Launch(_ context.Context, i services.Instance) (services.Service, error) {
+func (l *launcher) Launch(_ context.Context, i services.Instance) (services.Service, error) {
 	if i.Index >= len(l.instances) {
 		return nil, fmt.Errorf("launch %s: only %d instances of %s run", i.Name, len(l.instances), i.Service)
 	}
@@ -124,11 +216,20 @@ func (l launcher) Launch(_ context.Context, i services.Instance) (services.Servi
 	for _, kind := range slices.Sorted(maps.Keys(in.Scrapes)) {
 		info.Scrapes = append(info.Scrapes, results.Scrape{Kind: kind, URL: in.Scrapes[kind]})
 	}
-	return service{info}, nil
+	questions, err := l.texts.Identity(&spawn.Values{Instance: i})
+	if err != nil {
+		return nil, fmt.Errorf("launch %s: %w", i.Name, err)
+	}
+	s := &service{info: info, questions: questions, crash: l.crash, revive: l.revive}
+	s.about = call{about: i.Name, instance: i, variables: instanceVariables(i, info), logDir: i.LogDir}
+	switch {
+	case l.crash != nil && len(questions) > 0:
+		return identifiedMortal{mortal{s}}, nil
+	case l.crash != nil:
+		return mortal{s}, nil
+	case len(questions) > 0:
+		return identified{s}, nil
+	default:
+		return s, nil
+	}
 }
-
-type service struct{ info results.Instance }
-
-func (s service) Info() results.Instance     { return s.info }
-func (s service) Stop(context.Context) error { return nil }
-func (s service) Err() error                 { return nil }

@@ -1,0 +1,21 @@
+package services
+
+import "context"
+
+// Templated is a Launcher whose arguments hold names that stand for values of a
+// configuration: "params.NAME" and "workers.MODEL".
+type Templated interface {
+	// Names lists them, sorted, each once.
+	Names() []string
+	// Reaches reports whether the servers learn of the value that has such a
+	// name. If not, they are the same whatever it is.
+	Reaches(name string) bool
+}
+
+// Restoring is an [Adapting] Launcher whose servers can be put back as they were.
+type Restoring interface {
+	// Restore is called once, when no cell is left and every layout has been put
+	// back, also after faults and interrupts. It does nothing if Adapt was never
+	// called.
+	Restore(ctx context.Context) error
+}
