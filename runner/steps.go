@@ -32,6 +32,7 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		err = errors.Join(append([]error{err}, written...)...)
 	}()
 	var done []results.Step
+	var last *failing
 	for {
 		mu.Lock()
 		failed := len(written) > 0
@@ -43,13 +44,19 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		if !more {
 			return nil
 		}
+		if last != nil {
+			if err := last.reviveAll(ctx); err != nil {
+				return err
+			}
+		}
 		// What the servers count is read before the first request, so that a
 		// step lies between two readings of idle servers.
 		sink.awaitReads(ctx, idleReads)
-		step, err := r.step(ctx, plan, len(done), up, sink)
+		step, f, err := r.step(ctx, plan, len(done), up, sink)
 		if err != nil {
 			return err
 		}
+		last = f
 		samples := sink.takeSamples()
 		writing.Go(func() {
 			if err := r.writer.Step(step, slices.Concat(samples...)); err != nil {
@@ -62,62 +69,76 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 	}
 }
 
-// step drives one step.
-func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up []running, sink *buffer) (results.Step, error) {
-	loads, err := r.loads(plan, up)
+// step drives one step. What it gives of a failover is for the next step.
+func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up []running, sink *buffer) (results.Step, *failing, error) {
+	f, err := r.failing(plan, index, up)
 	if err != nil {
-		return results.Step{}, fmt.Errorf("step %d: %w", index, err)
+		return results.Step{}, nil, fmt.Errorf("step %d: %w", index, err)
+	}
+	loads, err := r.loads(plan, up, f)
+	if err != nil {
+		return results.Step{}, nil, fmt.Errorf("step %d: %w", index, err)
 	}
 	describe := r.bench.Describe
 	if describe == nil {
 		describe = Describe
 	}
 	r.bench.tell("cell %s: step %d, %s", r.cell.Folder, index, describe(plan))
-	ctx, stop := context.WithCancelCause(ctx)
+	before := exhausted(up)
+	step, err := r.drive(ctx, loadgen.Step{
+		Plan: plan, Loads: loads, NewLoop: r.bench.NewLoop,
+		Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Nonce: r.record.Nonce,
+	}, f, sink)
+	if err != nil {
+		return results.Step{}, nil, fmt.Errorf("step %d: %w", index, err)
+	}
+	for _, e := range step.Events {
+		r.bench.tell("cell %s: step %d, %s %s", r.cell.Folder, index, e.Instance, e.Kind)
+	}
+	step.Index, step.OutOfMemory = index, exhaustedSince(before, exhausted(up))
+	return step, f, nil
+}
+
+// drive drives a step beside what is to happen to its instances, and waits until
+// those that are to come back have.
+func (r *cellRun) drive(ctx context.Context, plan loadgen.Step, f *failing, sink *buffer) (results.Step, error) {
+	loading, stop := context.WithCancelCause(ctx)
+	acting, abandon := context.WithCancel(ctx) // goes on past the load
+	defer abandon()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		watch(ctx, up, stop)
+		f.watch(loading, acting, stop)
 	}()
-	step, err := loadgen.Drive(ctx, r.origin, loadgen.Step{
-		Plan: plan, Loads: loads, NewLoop: r.bench.NewLoop,
-		Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Nonce: r.record.Nonce,
-	}, sink)
-	died := ended(up) // also in the time since watch looked last
+	f.act(acting, stop)
+	plan.Begun = func(start results.Offset) { f.begun <- start }
+	step, err := loadgen.Drive(loading, r.origin, plan, sink)
+	if cause := context.Cause(loading); err != nil && cause != nil {
+		err = cause
+	}
 	stop(nil)
 	<-watched
-	if died != nil {
+	if died := f.died(acting, stop); died != nil { // also in the time since watch looked last
 		err = died
 	}
+	close(f.driven)
 	if err != nil {
-		return results.Step{}, fmt.Errorf("step %d: %w", index, err)
+		abandon()
 	}
-	step.Index = index
-	return step, nil
+	f.doing.Wait()
+	if err == nil { // meanwhile, too
+		err = f.died(acting, stop)
+	}
+	events, fault := f.wait()
+	if err == nil {
+		err = fault
+	}
+	step.Events = events
+	return step, err
 }
 
 // watchEvery is how often services are asked whether they still run.
 const watchEvery = 500 * time.Millisecond
-
-// watch stops a step whose service has ended by itself.
-func watch(ctx context.Context, up []running, stop context.CancelCauseFunc) {
-	for pause(ctx, watchEvery) {
-		if err := ended(up); err != nil {
-			stop(err)
-			return
-		}
-	}
-}
-
-// ended tells of the first service that ended by itself.
-func ended(up []running) error {
-	for _, u := range up {
-		if err := u.service.Err(); err != nil {
-			return fmt.Errorf("%s ended by itself: %w", u.service.Info().Name, err)
-		}
-	}
-	return nil
-}
 
 // Describe puts a plan in words: its levels, warm-up and window.
 func Describe(p results.StepPlan) string {
@@ -132,11 +153,11 @@ func Describe(p results.StepPlan) string {
 }
 
 // loads gives the load of each level over the instances of its service.
-func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, error) {
+func (r *cellRun) loads(plan results.StepPlan, up []running, f *failing) ([]loadgen.Load, error) {
 	var loads []loadgen.Load
 	for _, level := range plan.Levels {
 		load := loadgen.Load{Service: level.Service}
-		for _, u := range up {
+		for i, u := range up {
 			if u.of.Name != level.Service {
 				continue
 			}
@@ -144,7 +165,7 @@ func (r *cellRun) loads(plan results.StepPlan, up []running) ([]loadgen.Load, er
 			load.Think, load.ThinkExponential = u.of.Load.Think, u.of.Load.ThinkExponential
 			load.Retry = loadgen.Retry(u.of.Retry)
 			load.FailurePause, load.Ramp = u.of.Load.FailurePause, u.of.Load.Ramp
-			load.Targets = append(load.Targets, loadgen.Target{Name: u.service.Info().Name, Endpoint: u.endpoint})
+			load.Targets = append(load.Targets, f.target(i))
 			if err := setArrivals(&load, plan, level, u.of.Load); err != nil {
 				return nil, fmt.Errorf("service %s: %w", level.Service, err)
 			}

@@ -1,0 +1,44 @@
+package runner
+
+import (
+	"errors"
+
+	"github.com/evabench/evabench/services"
+)
+
+// exhausted reads what each instance has counted of memory that ran out: its own
+// count, or the end of its process. It is nil if no instance can tell.
+func exhausted(up []running) map[string]int64 {
+	var all map[string]int64
+	for _, u := range up {
+		var n int64
+		exit, ended := errors.AsType[*services.ExitError](u.service.Err())
+		if e, ok := u.service.(services.Exhausted); ok {
+			n = e.OutOfMemory()
+		} else if !ended {
+			continue
+		} else if exit.OOM != "" {
+			n = 1
+		}
+		if all == nil {
+			all = map[string]int64{}
+		}
+		all[u.service.Info().Name] = n
+	}
+	return all
+}
+
+// exhaustedSince is what came to pass between two readings; nil if the later
+// one could tell nothing.
+func exhaustedSince(before, after map[string]int64) map[string]int64 {
+	if after == nil {
+		return nil
+	}
+	since := map[string]int64{}
+	for name, n := range after {
+		if n > before[name] {
+			since[name] = n - before[name]
+		}
+	}
+	return since
+}
