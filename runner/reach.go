@@ -1,0 +1,147 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/services"
+)
+
+// CheckReach tells, before anything is changed, whether what the configurations
+// differ in reaches the servers. It is a fault if a template names a value that a
+// configuration has not, and if a value is varied of which a service's servers do
+// not learn: each cell would measure the same. What may be so is a warning. Of
+// each Service only what the scenario says and the Launcher is used.
+func CheckReach(all []Service, configs []results.Config) ([]results.Warning, error) {
+	var warnings []results.Warning
+	var faults []error
+	told := false // whether a service learns of the placement
+	for _, s := range all {
+		t, ok := s.Launcher.(services.Templated)
+		if ok {
+			faults = append(faults, missingNames(s, t, configs)...)
+			faults = append(faults, unreached(s, t, configs)...)
+		}
+		told = told || !standing(s)
+		warnings = append(warnings, unadapted(s, configs)...)
+	}
+	if placements := vary(configs, func(c results.Config) string { return c.Placement }); len(placements) > 1 && !told {
+		faults = append(faults, fmt.Errorf("matrix: placement varies (%s), and no service is placed on a device: every one of them runs already, or counts its instances itself",
+			strings.Join(placements, "; ")))
+	}
+	return warnings, errors.Join(faults...)
+}
+
+// standing reports whether a service's instances are the same wherever devices
+// are.
+func standing(s Service) bool {
+	_, fixed := s.Launcher.(services.Fixed)
+	_, adapting := s.Launcher.(services.Adapting)
+	return fixed && !adapting
+}
+
+// missingNames finds the names of templates that stand for nothing.
+func missingNames(s Service, t services.Templated, configs []results.Config) (faults []error) {
+	for _, name := range t.Names() {
+		for _, c := range configs {
+			if _, ok := valueOf(s, c, name); ok {
+				continue
+			}
+			of, _ := strings.CutPrefix(name, "params.")
+			if of == name {
+				faults = append(faults, fmt.Errorf("service %s: {%s}: it has no model %q; its models: %s",
+					s.Name, name, strings.TrimPrefix(name, "workers."), strings.Join(modelNames(s), ", ")))
+			} else {
+				faults = append(faults, fmt.Errorf("service %s: {%s}: configuration %s has no parameter %s.%s; give it in matrix: params",
+					s.Name, name, c.Name, s.Name, of))
+			}
+			break // one configuration shows it
+		}
+	}
+	return faults
+}
+
+// unreached finds values that are varied and of which the servers do not learn.
+func unreached(s Service, t services.Templated, configs []results.Config) (faults []error) {
+	names := map[string]bool{}
+	for _, c := range configs {
+		for param := range paramsOf(s.Name, c) {
+			names["params."+param] = true
+		}
+	}
+	for _, model := range modelNames(s) {
+		names["workers."+model] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		values := vary(configs, func(c results.Config) string {
+			value, _ := valueOf(s, c, name)
+			return value
+		})
+		if len(values) < 2 || t.Reaches(name) {
+			continue
+		}
+		how := fmt.Sprintf("name {%s} in its arguments", name)
+		if standing(s) {
+			how = "give its launcher what makes the servers fit (adapt of launcher external), or " + how
+		}
+		faults = append(faults, fmt.Errorf("service %s: the matrix varies {%s} (%s), of which its servers do not learn: every cell would measure the same; %s",
+			s.Name, name, strings.Join(values, ", "), how))
+	}
+	return faults
+}
+
+// unadapted warns of servers that are the same on every layout, and of those that
+// are changed and not put back.
+func unadapted(s Service, configs []results.Config) (warnings []results.Warning) {
+	warn := func(code, text string) {
+		warnings = append(warnings, results.Warning{Code: code, Subject: s.Name, Count: 1, Text: text})
+	}
+	layouts := vary(configs, func(c results.Config) string { return c.Layout + " " + c.Sharing })
+	if standing(s) && len(layouts) > 1 {
+		warn("not-adapted", "its instances are placed on no device, so they may be the same on every layout: whoever runs them is not told of a change (adapt of launcher external does)")
+	}
+	_, adapting := s.Launcher.(services.Adapting)
+	if _, ok := s.Launcher.(services.Restoring); adapting && !ok {
+		warn("not-restored", "adapt changes its servers, and no restore puts them back: after the sweep they are as the last cell left them")
+	}
+	return warnings
+}
+
+// valueOf gives the value that a name stands for in one configuration.
+func valueOf(s Service, c results.Config, name string) (string, bool) {
+	if param, ok := strings.CutPrefix(name, "params."); ok {
+		value, ok := paramsOf(s.Name, c)[param]
+		return value, ok
+	}
+	for _, m := range s.Models {
+		if "workers."+m.Name == name {
+			workers := m.Workers
+			if w, ok := c.Workers[m.Name]; ok {
+				workers = w
+			}
+			return fmt.Sprint(workers), true
+		}
+	}
+	return "", false
+}
+
+func modelNames(s Service) (names []string) {
+	for _, m := range s.Models {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// vary gives the different values of the configurations, in their order.
+func vary(configs []results.Config, of func(results.Config) string) (values []string) {
+	for _, c := range configs {
+		if v := of(c); !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	return values
+}

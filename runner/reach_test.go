@@ -1,0 +1,93 @@
+package runner
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/services"
+)
+
+// texts is a launcher with names in its arguments, on devices.
+type texts struct {
+	names  []string
+	reachs bool // all values, or none but the names
+}
+
+func (x texts) Launch(context.Context, services.Instance) (services.Service, error) { return nil, nil }
+func (x texts) Names() []string                                                     { return x.names }
+func (x texts) Reaches(name string) bool                                            { return x.reachs || slices.Contains(x.names, name) }
+
+// standingTexts counts its instances itself.
+type standingTexts struct{ texts }
+
+func (standingTexts) Instances() int { return 1 }
+
+type adaptingTexts struct{ standingTexts }
+
+func (adaptingTexts) Adapt(context.Context, string, services.Configuration) error { return nil }
+
+type restoringTexts struct{ adaptingTexts }
+
+func (restoringTexts) Restore(context.Context) error { return nil }
+
+func TestCheckReach(t *testing.T) {
+	service := func(l services.Launcher) Service {
+		return Service{Launcher: l, Service: scenarios.Service{Name: "eyes", Models: []scenarios.Model{{Name: "rt-detr", Workers: 1}}}}
+	}
+	configs := func(change ...func(*results.Config)) []results.Config {
+		var all []results.Config
+		for _, f := range append(change, func(*results.Config) {}) {
+			c := results.Config{Name: "a", Layout: "off", Sharing: "ts", Placement: "auto", Params: map[string]string{"eyes.batch": "1", "ears.x": "1"}, Workers: map[string]int{}}
+			f(&c)
+			all = append(all, c)
+		}
+		return all
+	}
+	workers := func(c *results.Config) { c.Workers["rt-detr"] = 2 }
+	batch := func(c *results.Config) { c.Params["eyes.batch"] = "2" }
+	others := func(c *results.Config) { c.Params["ears.x"] = "2"; c.Workers["owl"] = 2 }
+	placement := func(c *results.Config) { c.Placement = "eyes=0" }
+	layout := func(c *results.Config) { c.Layout = "2x2g.48gb" }
+	none, both := texts{}, texts{names: []string{"params.batch", "workers.rt-detr"}}
+	check := func(l services.Launcher, all []results.Config, codes string, faults ...string) {
+		t.Helper()
+		warnings, err := CheckReach([]Service{service(l)}, all)
+		var got []string
+		for _, w := range warnings {
+			got = append(got, w.Code)
+		}
+		if strings.Join(got, " ") != codes {
+			t.Errorf("%+v: warnings %v, want %q", l, warnings, codes)
+		}
+		if err == nil && len(faults) > 0 {
+			t.Errorf("%+v: no fault, want %q", l, faults)
+		} else if err != nil && strings.Count(err.Error(), "\n")+1 != len(faults) {
+			t.Errorf("%+v: got %v, want %q", l, err, faults)
+		}
+		for _, want := range faults {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: got %v, want %q", l, err, want)
+			}
+		}
+	}
+	// What is named or not varied is well.
+	check(both, configs(workers, batch), "")
+	check(standingTexts{both}, configs(workers, batch), "")
+	check(none, configs(others), "")
+	check(none, configs(placement, layout), "")
+	check(restoringTexts{adaptingTexts{standingTexts{texts{reachs: true}}}}, configs(workers, batch, placement, layout), "")
+	// What is varied and does not reach.
+	check(none, configs(workers), "", "service eyes: the matrix varies {workers.rt-detr} (2, 1), of which its servers do not learn: every cell would measure the same; name {workers.rt-detr}")
+	check(standingTexts{none}, configs(workers, batch), "", "the matrix varies {workers.rt-detr} (2, 1)", "the matrix varies {params.batch} (1, 2), of which its servers do not learn: every cell would measure the same; give its launcher what makes")
+	check(standingTexts{none}, configs(placement), "", "placement varies (eyes=0; auto), and no service is placed")
+	check(standingTexts{none}, configs(layout), "not-adapted")
+	check(adaptingTexts{standingTexts{texts{reachs: true}}}, configs(layout), "not-restored")
+	// Names that are none: each told once.
+	check(texts{names: []string{"params.bach", "workers.rt-detr2"}}, configs(others), "",
+		"service eyes: {params.bach}: configuration a has no parameter eyes.bach; give it in matrix: params",
+		`service eyes: {workers.rt-detr2}: it has no model "rt-detr2"; its models: rt-detr`)
+}
