@@ -177,6 +177,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 			}
 		}
 	}
+	faults = append(faults, b.restoreServices(ctx)...)
 	if cause := context.Cause(ctx); cause != nil {
 		return errors.Join(append([]error{cause}, faults...)...)
 	}

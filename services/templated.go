@@ -15,7 +15,7 @@ type Templated interface {
 // Restoring is an [Adapting] Launcher whose servers can be put back as they were.
 type Restoring interface {
 	// Restore is called once, when no cell is left and every layout has been put
-	// back, also after faults and interrupts. It does nothing if Adapt was never
-	// called.
+	// back, also after faults and interrupts. It bounds its time itself, and does
+	// nothing if Adapt was never called.
 	Restore(ctx context.Context) error
 }
