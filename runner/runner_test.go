@@ -27,7 +27,8 @@ type world struct {
 	mu       sync.Mutex
 	log      []string
 	applied  bool
-	changed  bool // somebody else took the GPU away
+	changed  bool             // somebody else took the GPU away
+	as       *partition.State // what Inspect finds, if not cards
 	up       int
 	died     error  // why instances ended by themselves
 	failAt   string // the action that fails: "apply", "launch agent-0", …
@@ -49,6 +50,9 @@ func (w *world) do(action string) error {
 func (w *world) Inspect(context.Context, []string) (partition.State, error) {
 	if w.changed {
 		return partition.State{}, nil
+	}
+	if w.as != nil {
+		return *w.as, nil
 	}
 	return cards, nil
 }
@@ -73,6 +77,8 @@ func (w *world) Launch(_ context.Context, i services.Instance) (services.Service
 	if err := w.do("launch " + i.Name); err != nil {
 		return nil, err
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.up++
 	return &instance{w, i}, nil
 }

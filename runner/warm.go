@@ -197,7 +197,7 @@ func (w *warming) warnings() (all []results.Warning) {
 		if c.Settled {
 			continue
 		}
-		text := fmt.Sprintf("class %s: whether service time still falls is not known: in %s of warm-up there were %s of %s, and it takes %d",
+		text := fmt.Sprintf("class %s: whether service time still falls is not known: %s of warm-up were enough for %s of %s, and it takes %d",
 			c.Class, w.u.of.Warm, units.Plural(len(c.Rounds), "round"), units.Plural(c.Parallel, "request"), fewestRounds)
 		if n := len(c.Rounds); n >= fewestRounds {
 			text = fmt.Sprintf("class %s: service time still fell when %s of warm-up were over: from %s to %s in %d rounds of %s",

@@ -195,7 +195,7 @@ func (f Fit) remedy() string {
 // become 0.
 func amount(bytes float64) string {
 	if bytes < 1<<30 {
-		return fmt.Sprintf("%.0f MiB", math.Ceil(bytes/(1<<20)))
+		return fmt.Sprintf("%.0f MiB", max(math.Round(bytes/(1<<20)), min(bytes, 1)))
 	}
 	return fmt.Sprintf("%.1f GiB", bytes/(1<<30))
 }

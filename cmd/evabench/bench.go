@@ -107,10 +107,12 @@ type bench struct {
 	scratch    *scratch // the simulator's folder; nil on a real server
 	backend    partition.Backend
 	state      partition.State
+	noGPUs     bool         // there are none to ask, so that only text was checked
 	journal    *heldJournal // held while the server may be changed, else nil
 	simulated  simulation   // the simulated server; none on a real one
 	cells      []scenarios.Cell
 	impossible []results.Impossible
+	unreached  []results.Warning // servers that may be the same in every cell, or are not put back
 }
 
 // openOptions say how a bench is opened.
@@ -173,11 +175,15 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	case err != nil:
 		return nil, err
 	}
+	b.noGPUs = state == nil
 	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(o.sim, state)); err != nil {
 		return nil, &usageError{err}
 	}
 	if err := b.checkSteps(); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: %w", file, err)}
+	}
+	if err := b.checkReach(); err != nil {
+		return nil, err
 	}
 	b.cells, b.impossible = b.scenario.Cells(possible)
 	if len(b.cells) == 0 {
@@ -227,21 +233,6 @@ func (b *bench) checkSteps() error {
 	return nil
 }
 
-// devicesOf is how many devices a plan ends with.
-func devicesOf(p partition.Plan) int {
-	n := 0
-	for _, t := range p.Targets {
-		if t.MIG {
-			for _, s := range t.Slots {
-				n += len(s.Compute)
-			}
-		} else {
-			n++
-		}
-	}
-	return n
-}
-
 // permissions are what the scenario allows to be changed.
 func (b *bench) permissions() []partition.Permission {
 	var all []partition.Permission
@@ -253,56 +244,37 @@ func (b *bench) permissions() []partition.Permission {
 
 // possible says why a configuration cannot be on this server.
 func (b *bench) possible(c results.Config) error {
+	instances, err := b.place(c)
+	if err != nil {
+		return err
+	}
+	router, err := b.router(c.Routing)
+	if err != nil {
+		return err
+	}
+	var failovers []results.Failover
+	for _, f := range b.scenario.Failovers {
+		failovers = append(failovers, f.Failover)
+	}
+	return runner.Suits(instances, router, failovers)
+}
+
+// place gives the instances of a configuration on the devices that its layout is
+// planned to have.
+func (b *bench) place(c results.Config) ([]services.Instance, error) {
 	plan, err := runner.PlanOf(b.state, c, b.permissions())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	placement, err := services.ParsePlacement(c.Placement)
-	if err != nil {
-		return err
-	}
-	devices := make([]device.Device, devicesOf(plan))
-	var wanted []services.Wanted
-	instances := map[string]int{}
+	var all []runner.Service
 	for _, s := range b.scenario.Services {
 		l, err := b.kinds.launchers.Build(s.Launcher)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if fixed, ok := l.(services.Fixed); ok {
-			instances[s.Name] = fixed.Instances()
-		} else {
-			wanted = append(wanted, services.Wanted{Name: s.Name, Role: s.Role})
-		}
+		all = append(all, runner.Service{Service: s, Launcher: l})
 	}
-	if len(wanted) > 0 {
-		placed, err := placement.Place(wanted, devices)
-		if err != nil {
-			return err
-		}
-		for _, p := range placed {
-			instances[p.Service]++
-		}
-	}
-	return b.routable(c.Routing, instances)
-}
-
-// routable tells whether a routing fits so many instances of each service.
-func (b *bench) routable(routing string, instances map[string]int) error {
-	r, err := b.router(routing)
-	if err != nil {
-		return err
-	}
-	sized, ok := r.(loadgen.Sized)
-	if !ok {
-		return nil
-	}
-	for _, s := range b.scenario.Services {
-		if err := sized.Fits(instances[s.Name]); err != nil {
-			return fmt.Errorf("service %s: %w", s.Name, err)
-		}
-	}
-	return nil
+	return runner.Place(all, c, runner.PlannedDevices(plan))
 }
 
 // router builds the router of a routing.

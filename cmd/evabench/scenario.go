@@ -70,7 +70,8 @@ func newCheck(s streams) *cobra.Command {
 		Short: "Check a scenario against this program and its server's GPUs; change nothing",
 		Long: `Check reads a scenario strictly, builds everything that it names, and plans every
 layout on the GPUs as they are now; without an NVIDIA driver, it checks their text
-alone, and says so. It opens no connection to a service and changes nothing. Faults are told all at once, with file, line and column.`,
+alone, and says so. Where models tell what memory they need, it shows for each
+device whether that fits. It opens no connection to a service and changes nothing. Faults are told all at once, with file, line and column.`,
 		Example: "  evabench scenario check mine.yaml\n  evabench scenario check mine.yaml --sim pro6000x1",
 		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -79,16 +80,26 @@ alone, and says so. It opens no connection to a service and changes nothing. Fau
 				return err
 			}
 			defer func() { err = errors.Join(err, b.close(c.Context())) }()
+			memory, err := b.memory()
+			if err != nil {
+				return err
+			}
 			if asJSON {
 				e := json.NewEncoder(s.out)
 				e.SetIndent("", "  ")
-				return e.Encode(struct {
+				return errors.Join(e.Encode(struct {
 					Cells      any `json:"cells"`
 					Impossible any `json:"impossible"`
-				}{b.cells, b.impossible})
+					Misfits    any `json:"misfits,omitempty"` // by configuration
+				}{b.cells, b.impossible, memory.misfits()}), memory.refusal())
+			}
+			if err := memory.refusal(); err != nil {
+				return err
 			}
 			fmt.Fprintf(s.out, "%s: good; %s\n", b.scenario.File, b.extent())
 			b.printImpossible(s.out)
+			b.printUnreached(s.out)
+			memory.print(s.out)
 			return nil
 		},
 	}

@@ -84,9 +84,17 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	if err != nil {
 		return err
 	}
+	memory, err := b.memory()
+	if err != nil {
+		return err
+	}
 	if o.dryRun {
 		b.printPlans(s.out, plans) // it is what was asked for
-		return nil
+		memory.print(s.out)
+		return memory.refusal()
+	}
+	if err := memory.refusal(); err != nil {
+		return err
 	}
 	r, err := b.runner(s)
 	if err != nil {
@@ -99,6 +107,7 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 		return err
 	}
 	changes := b.printPlans(s.err, plans)
+	memory.print(s.err)
 	dir := o.out
 	if dir == "" {
 		dir = "runs/" + results.Folder(b.scenario.Name, time.Now())
@@ -167,6 +176,7 @@ func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 	}
 	fmt.Fprintf(w, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
 	b.printImpossible(w)
+	b.printUnreached(w)
 	for _, p := range plans {
 		fmt.Fprintf(w, "layout %s, %s:\n", p.config.Layout, p.config.Sharing)
 		if p.plan.Empty() {
@@ -217,7 +227,7 @@ func (b *bench) environment() results.Environment {
 		Started: time.Now().UTC(), Simulated: b.simulated.server, SimulatedAbout: b.simulated.about(), SimulatedScale: b.simulated.scale, Command: os.Args[1:],
 		Host: machine, Impossible: b.impossible, Warnings: warnings,
 	}
-	env.Warnings = append(env.Warnings, b.assumed()...)
+	env.Warnings = slices.Concat(env.Warnings, b.assumed(), b.unreached)
 	for _, c := range b.cells {
 		env.Planned = append(env.Planned, c.Folder)
 	}
