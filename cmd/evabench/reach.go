@@ -1,0 +1,35 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/evabench/evabench/runner"
+)
+
+// checkReach asks that what the cells differ in reaches the services' servers,
+// and keeps what may not.
+func (b *bench) checkReach() error {
+	var all []runner.Service
+	for _, s := range b.scenario.Services {
+		l, err := b.kinds.launchers.Build(s.Launcher)
+		if err != nil {
+			return err
+		}
+		all = append(all, runner.Service{Service: s, Launcher: l})
+	}
+	var faults []error
+	unreached, err := runner.CheckReach(all, b.scenario.Configs())
+	for _, f := range each(err) {
+		faults = append(faults, &usageError{fmt.Errorf("%s: %w", b.scenario.File, f)})
+	}
+	b.unreached = unreached
+	return errors.Join(faults...)
+}
+
+func (b *bench) printUnreached(w io.Writer) {
+	for _, warning := range b.unreached {
+		fmt.Fprintf(w, "WARNING: service %s: %s\n", warning.Subject, warning.Text)
+	}
+}
