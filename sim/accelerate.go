@@ -133,6 +133,11 @@ func (a Acceleration) offset(o results.Offset) results.Offset {
 // service's.)
 func (a Acceleration) planToClock(p results.StepPlan) results.StepPlan {
 	p.Warmup, p.Window = a.toClock(p.Warmup), a.toClock(p.Window)
+	if p.Failover != nil {
+		f := *p.Failover
+		f.At, f.Eject = a.toClock(f.At), a.toClock(f.Eject)
+		p.Failover = &f
+	}
 	p.Levels = slices.Clone(p.Levels)
 	for i := range p.Levels {
 		if isRate(p.Levels[i]) {
@@ -145,6 +150,11 @@ func (a Acceleration) planToClock(p results.StepPlan) results.StepPlan {
 // planToServer is the way back, exact but for rounding.
 func (a Acceleration) planToServer(p results.StepPlan) results.StepPlan {
 	p.Warmup, p.Window = round(a.toServer(p.Warmup)), round(a.toServer(p.Window))
+	if p.Failover != nil {
+		f := *p.Failover
+		f.At, f.Eject = round(a.toServer(f.At)), round(a.toServer(f.Eject))
+		p.Failover = &f
+	}
 	p.Levels = slices.Clone(p.Levels)
 	for i := range p.Levels {
 		if isRate(p.Levels[i]) {

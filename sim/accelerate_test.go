@@ -230,6 +230,7 @@ func TestRecordedStepIsTheStep(t *testing.T) {
 				{Service: "a", Arrivals: scenarios.Closed, Value: 3, Unit: "users"}, {Service: "c", Arrivals: scenarios.Cameras, Value: 9, Unit: "cameras"},
 			},
 		}
+		plan.Failover = &results.Failover{Service: "a", At: 1 + plan.Window/3, Eject: time.Duration(rapid.Int64Range(0, 1e12).Draw(t, "eject"))}
 		inner, out := &planned{plans: []results.StepPlan{plan}}, &kept{}
 		bench := a.Bench(runner.Bench{Writer: out, NewChooser: func(scenarios.Cell) runner.Chooser { return inner }})
 		choose := bench.NewChooser(scenarios.Cell{Folder: "f"})
@@ -241,6 +242,8 @@ func TestRecordedStepIsTheStep(t *testing.T) {
 		}
 		near("clock's warm-up", float64(clock.Warmup), float64(plan.Warmup)/k)
 		near("clock's window", float64(clock.Window), float64(plan.Window)/k)
+		near("clock's failover", float64(clock.Failover.At), float64(plan.Failover.At)/k)
+		near("clock's ejection", float64(clock.Failover.Eject), float64(plan.Failover.Eject)/k)
 		if v := clock.Levels; math.Abs(v[0].Value/plan.Levels[0].Value/k-1) > 1e-12 || v[1].Value != 3 || v[2].Value != 9 {
 			t.Fatalf("clock's levels %+v of %+v", v, plan.Levels)
 		}

@@ -75,6 +75,10 @@ func (a Acceleration) step(s results.Step, plan results.StepPlan) results.Step {
 		s.Services[i] = a.integrity(s.Services[i])
 	}
 	s.Warnings = a.warnings(s.Warnings)
+	s.Events = slices.Clone(s.Events)
+	for i := range s.Events {
+		s.Events[i].At = a.offset(s.Events[i].At)
+	}
 	return s
 }
 

@@ -10,6 +10,8 @@ import (
 //
 //	POST   /instances         startRequest → results.Instance
 //	DELETE /instances/{name}
+//	POST   /instances/{name}/crash   crashRequest → names of those that ended
+//	POST   /instances/{name}/revive  → results.Instance, at the same addresses
 //	GET    /counts            → what the model has answered, by instance (counts)
 //
 // MPS daemons are processes of their own (package mpsfake).
@@ -43,6 +45,21 @@ func (s *server) control() http.Handler {
 	})
 	handle("DELETE /instances/{name}", func(r *http.Request) (any, error) {
 		return nil, s.stop(r.PathValue("name"))
+	})
+	handle("POST /instances/{name}/crash", func(r *http.Request) (any, error) {
+		var crash crashRequest
+		decoder := json.NewDecoder(r.Body)
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&crash); err != nil {
+			return nil, err
+		}
+		return s.crash(r.PathValue("name"), crash.How)
+	})
+	handle("POST /instances/{name}/revive", func(r *http.Request) (any, error) {
+		if err := r.Context().Err(); err != nil {
+			return nil, err
+		}
+		return s.revive(r.PathValue("name"))
 	})
 	handle("GET /counts", func(*http.Request) (any, error) { return s.count() })
 	return mux

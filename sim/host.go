@@ -55,6 +55,7 @@ type Machine struct {
 	dir     string // of its state
 	backend partition.Backend
 	control controlClient
+	mortal  mortal
 	command *exec.Cmd
 	stdin   io.Closer
 	done    chan struct{}

@@ -14,9 +14,10 @@ import (
 
 // A listener is one HTTP server on loopback.
 type listener struct {
-	url  string
-	http *http.Server
-	done chan struct{}
+	url     string
+	address string
+	http    *http.Server
+	done    chan struct{}
 
 	mu     sync.Mutex
 	closed bool
@@ -50,7 +51,7 @@ func (s *server) listen(addr string, h http.Handler) (*listener, error) {
 
 // serve lets a listener answer with h until it is closed.
 func serve(l net.Listener, h http.Handler) *listener {
-	s := &listener{url: "http://" + l.Addr().String(), done: make(chan struct{})}
+	s := &listener{url: "http://" + l.Addr().String(), address: l.Addr().String(), done: make(chan struct{})}
 	s.http = &http.Server{Handler: s.count(h), ReadHeaderTimeout: time.Minute}
 	go func() {
 		defer close(s.done)

@@ -40,6 +40,8 @@ type gpu struct {
 // An instance is a running TorchServe or vLLM.
 type instance struct {
 	name        string
+	request     startRequest
+	addresses   []string // of its listeners, in their order; none: any
 	device      *gpu
 	process     *process
 	client      model.Client
@@ -53,7 +55,11 @@ type instance struct {
 }
 
 // launch starts an instance. s.mu is held.
-func (s *server) launch(r startRequest) (info results.Instance, err error) {
+func (s *server) launch(r startRequest) (results.Instance, error) { return s.launchAt(r, nil) }
+
+// launchAt starts an instance, at the addresses that are held for it if there
+// are any. s.mu is held.
+func (s *server) launchAt(r startRequest, held []*heldPort) (info results.Instance, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("start %s: %w", r.Name, err)
@@ -65,6 +71,10 @@ func (s *server) launch(r startRequest) (info results.Instance, err error) {
 	if _, exists := s.instances[r.Name]; exists {
 		return info, errors.New("an instance of this name is running")
 	}
+	if _, exists := s.corpses[r.Name]; exists {
+		return info, errors.New("an instance of this name was made to end, and not stopped")
+	}
+	request := r
 	if r.Device == "" {
 		r.Device = s.cards[0]
 	}
@@ -72,7 +82,10 @@ func (s *server) launch(r startRequest) (info results.Instance, err error) {
 	if err != nil {
 		return info, err
 	}
-	i := &instance{name: r.Name, process: startProcess(), gone: make(chan struct{})}
+	i := &instance{name: r.Name, request: request, process: startProcess(), gone: make(chan struct{})}
+	for _, h := range held {
+		i.addresses = append(i.addresses, h.address)
+	}
 	if err := s.connect(i, r.Device, r.Env); err != nil {
 		return info, errors.Join(err, i.disconnect())
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/evabench/evabench/internal/device"
@@ -169,6 +170,10 @@ func (l *launcher) Launch(ctx context.Context, i services.Instance) (services.Se
 type service struct {
 	machine *Machine
 	info    results.Instance
+
+	mu      sync.Mutex // guards the rest
+	stopped bool
+	end     error // once stopped: how it had ended
 }
 
 // Info tells the instance's addresses.
@@ -179,8 +184,28 @@ func (s *service) Stop(ctx context.Context) error {
 	if s.machine.fault() != nil {
 		return nil // it is gone with its server
 	}
-	return s.machine.control.stop(ctx, s.info.Name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	if err := s.machine.control.stop(ctx, s.info.Name); err != nil {
+		return err
+	}
+	s.stopped, s.end = true, s.machine.mortal.of(s.info.Name)
+	s.machine.mortal.revived(s.info.Name) // the next of this name has not ended
+	return nil
 }
 
-// Err tells that the simulated server has ended.
-func (s *service) Err() error { return s.machine.fault() }
+// Err tells that the simulated server has ended, or the instance by a crash.
+func (s *service) Err() error {
+	if err := s.machine.fault(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return s.end
+	}
+	return s.machine.mortal.of(s.info.Name)
+}

@@ -87,6 +87,7 @@ type server struct {
 	cards     []string   // UUIDs of the GPUs, by index
 	gpus      map[string]*gpu
 	instances map[string]*instance
+	corpses   map[string]*corpse // those that were made to end, until they are stopped
 }
 
 // Serve is a simulated server. It returns nil when ctx or the parent has
@@ -99,7 +100,7 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &server{name: name, parameters: parameters.Default(), gpus: make(map[string]*gpu),
-		instances: make(map[string]*instance)}
+		instances: make(map[string]*instance), corpses: make(map[string]*corpse)}
 	if err := s.openDir(&o, info.Cards); err != nil {
 		return err
 	}
@@ -256,8 +257,12 @@ func (s *server) occupy(uuid string, d cudaDevice) (*gpu, error) {
 // open starts the listeners of an instance and gives their URLs.
 func (s *server) open(i *instance, handlers ...http.Handler) ([]string, error) {
 	var urls []string
-	for _, h := range handlers {
-		l, err := s.listen("", h)
+	for n, h := range handlers {
+		addr := ""
+		if len(i.addresses) > n {
+			addr = i.addresses[n]
+		}
+		l, err := s.listen(addr, h)
 		if err != nil {
 			return nil, err
 		}
@@ -295,6 +300,11 @@ func (s *server) release(i *instance) error {
 }
 
 func (s *server) stop(name string) error {
+	if c, ok := s.corpses[name]; ok {
+		delete(s.corpses, name)
+		c.release()
+		return nil
+	}
 	i, ok := s.instances[name]
 	if !ok {
 		return fmt.Errorf("stop %s: no such instance", name)
@@ -310,6 +320,9 @@ func (s *server) stopAll() (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name := range s.instances {
+		err = errors.Join(err, s.stop(name))
+	}
+	for name := range s.corpses {
 		err = errors.Join(err, s.stop(name))
 	}
 	return errors.Join(err, EndDaemons(s.dir))

@@ -3,6 +3,7 @@
 package launchertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -31,6 +32,8 @@ type Subject struct {
 	Owned bool
 	// Die makes the server at a URL end by itself; nil if it cannot be asked to.
 	Die func(t *testing.T, url string)
+	// Model is what its instances are told to serve; empty means any name does.
+	Model string
 	// Crashes are the ways in which its instances can be made to end, sorted;
 	// none if they are not [services.Mortal], or know none.
 	Crashes []string
@@ -52,18 +55,21 @@ func Run(t *testing.T, s Subject) {
 	}
 }
 
+// RunCrashes tests only how the launcher's instances can be made to end.
+func RunCrashes(t *testing.T, s Subject) { crashes(t, s) }
+
 // instance describes the n-th instance of a service.
-func instance(t *testing.T, n int) services.Instance {
+func (s Subject) instance(t *testing.T, n int) services.Instance {
 	t.Helper()
 	return services.Instance{
 		Service: "eyes", Role: results.RoleVision, Name: "eyes-" + strconv.Itoa(n), Index: n,
-		Models: []services.Model{{Name: "detector", Workers: 2}}, Params: map[string]string{}, LogDir: t.TempDir(),
+		Models: []services.Model{{Name: cmp.Or(s.Model, "detector"), Workers: 2}}, Params: map[string]string{}, LogDir: t.TempDir(),
 	}
 }
 
 func (s Subject) launch(t *testing.T, l services.Launcher, n int) services.Service {
 	t.Helper()
-	x, err := l.Launch(t.Context(), instance(t, n))
+	x, err := l.Launch(t.Context(), s.instance(t, n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +167,7 @@ func stop(t *testing.T, s Subject) {
 // stopAtOnce stops an instance that may not have begun to answer, with a context
 // that has ended.
 func stopAtOnce(t *testing.T, s Subject) {
-	x, err := s.New(t).Launch(t.Context(), instance(t, 0))
+	x, err := s.New(t).Launch(t.Context(), s.instance(t, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +190,7 @@ func tooMany(t *testing.T, s Subject) {
 	if !ok {
 		return
 	}
-	if _, err := l.Launch(t.Context(), instance(t, fixed.Instances())); err == nil {
+	if _, err := l.Launch(t.Context(), s.instance(t, fixed.Instances())); err == nil {
 		t.Errorf("instance %d of %d was launched", fixed.Instances()+1, fixed.Instances())
 	}
 }
@@ -197,7 +203,7 @@ func contextEnded(t *testing.T, s Subject) {
 	enough := errors.New("enough")
 	over, cancel := context.WithCancelCause(context.Background())
 	cancel(enough)
-	x, err := s.New(t).Launch(over, instance(t, 0))
+	x, err := s.New(t).Launch(over, s.instance(t, 0))
 	if err == nil {
 		t.Errorf("launched at %s", x.Info().URL)
 	} else if !errors.Is(err, enough) {
@@ -239,7 +245,7 @@ func ownEnd(t *testing.T, s Subject) {
 func relaunch(t *testing.T, s Subject) {
 	l := s.New(t)
 	for range 2 {
-		i := instance(t, 0)
+		i := s.instance(t, 0)
 		x, err := l.Launch(t.Context(), i)
 		if err != nil {
 			t.Fatal(err)
