@@ -32,8 +32,9 @@ set -euo pipefail
 packages=(python3-torch python3-pip libopenblas0-pthread openjdk-21-jre-headless) suite=trixie
 # shellcheck source=scripts/debian-root.sh
 . "$(dirname "$0")/debian-root.sh"
-requirements=$(cd "$(dirname "$0")" && pwd)/torchserve-requirements.txt
-readonly requirements
+script=$(readlink -f "$0")
+requirements=$(dirname "$script")/torchserve-requirements.txt
+readonly script requirements
 
 # relink makes the absolute links below folder $1 relative to it: Java's folder
 # points at /etc for its settings.
@@ -64,10 +65,12 @@ export PYTHONHOME="\$here/root/usr" PYTHONNOUSERSITE=1
 export PYTHONPATH="\$here/site\${PYTHONPATH:+:\$PYTHONPATH}"
 exec "\$here${loader#"$dir"}" --argv0 "\$here/python" --library-path "\$lib:\$lib/openblas-pthread:\$here/root/usr/lib" "\$here${python#"$dir"}" "\$@"
 WRAPPER
+  # Java's own helper for starting processes is a program of the foreign suite,
+  # which the machine's loader cannot run; VFORK does without it.
   cat >"$dir/java" <<WRAPPER
 $head
 jvm=\$here${jvm#"$dir"}
-exec "\$here${loader#"$dir"}" --argv0 "\$jvm/bin/java" --library-path "\$lib:\$jvm/lib" "\$jvm/bin/java" "\$@"
+exec "\$here${loader#"$dir"}" --argv0 "\$jvm/bin/java" --library-path "\$lib:\$jvm/lib" "\$jvm/bin/java" -Djdk.lang.Process.launchMechanism=VFORK "\$@"
 WRAPPER
   cat >"$dir/torchserve" <<WRAPPER
 $head
@@ -92,8 +95,9 @@ print("python", platform.python_version(), "torch", torch.__version__, "transfor
 PYTHON
 }
 
-# wanted names what is to be installed: another list makes the folder anew.
-wanted() { printf '%s %s\n' "$suite" "${packages[*]}"; cat "$requirements"; }
+# wanted names what is to be installed: another list, or another script, makes
+# the folder anew.
+wanted() { sha256sum <"$script"; sha256sum <"$requirements"; }
 
 install() {
   local dir=$1
