@@ -113,20 +113,29 @@ func countOOM(cgroup string) oomCount {
 	return oomCount{}
 }
 
+// grown is by how much the count has grown; 0 if that is unknown.
+func (c oomCount) grown() int64 {
+	now, ok := readCount(c.file, c.key)
+	if !ok {
+		return 0
+	}
+	return max(now-c.count, 0)
+}
+
+// own reports whether the count is of the program alone, not of the machine.
+func (c oomCount) own() bool { return c.file != "" && c.file != "/proc/vmstat" }
+
 // since tells in words that the count has grown; empty if it has not.
 func (c oomCount) since() string {
-	if c.file == "" {
-		return ""
-	}
-	now, ok := readCount(c.file, c.key)
-	if !ok || now <= c.count {
+	n := c.grown()
+	if n == 0 {
 		return ""
 	}
 	where := "on this machine"
-	if c.file != "/proc/vmstat" {
+	if c.own() {
 		where = "in its cgroup"
 	}
-	return fmt.Sprintf("the kernel killed %d for want of memory %s meanwhile", now-c.count, where)
+	return fmt.Sprintf("the kernel killed %d for want of memory %s meanwhile", n, where)
 }
 
 // readCount reads one number of a file of lines "KEY NUMBER".

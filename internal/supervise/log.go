@@ -26,12 +26,14 @@ const (
 type logWriter struct {
 	log  Log
 	hide *strings.Replacer
+	more chan struct{} // holds one when there are more lines that tell of memory; may be nil
 
 	mu    sync.Mutex // guards the rest
 	file  *os.File
 	size  int64
 	tail  []string
 	oom   string // the last line that tells of too little memory
+	ooms  int64  // how many such lines came
 	fault error  // the first
 }
 
@@ -46,7 +48,7 @@ func openLog(l Log) (*logWriter, error) {
 	for _, v := range values {
 		pairs = append(pairs, v, l.Hide[v])
 	}
-	w := &logWriter{log: l, hide: strings.NewReplacer(pairs...)}
+	w := &logWriter{log: l, hide: strings.NewReplacer(pairs...), more: make(chan struct{}, 1)}
 	if _, err := os.Stat(l.Path); err == nil {
 		if err := w.shift(); err != nil {
 			return nil, err
@@ -137,6 +139,13 @@ func (w *logWriter) line(text string) {
 	}
 }
 
+// outOfMemory is how many lines told of too little memory so far.
+func (w *logWriter) outOfMemory() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ooms
+}
+
 func (w *logWriter) failed(err error) {
 	if w.fault == nil {
 		w.fault = err
@@ -146,7 +155,11 @@ func (w *logWriter) failed(err error) {
 // remember keeps the log's end, and what it says of memory.
 func (w *logWriter) remember(text string) {
 	if why := ToldOOM(text); why != "" {
-		w.oom = why
+		w.oom, w.ooms = why, w.ooms+1
+		select {
+		case w.more <- struct{}{}:
+		default: // it is to be told already, or to nobody
+		}
 	}
 	if strings.TrimSpace(text) == "" {
 		return
@@ -174,33 +187,13 @@ func (w *logWriter) close(e *Exit) {
 		}
 		w.file = nil
 	}
-	e.Tail = slices.Clone(w.tail)
+	e.Tail, e.OOMs = slices.Clone(w.tail), e.OOMs+w.ooms
 	if e.OOM == "" {
 		e.OOM = w.oom
 	}
 	if w.fault != nil {
 		e.LogFault = w.fault.Error()
 	}
-}
-
-// oomTexts is what programs write when memory, the card's or the host's, is at
-// its end: PyTorch, the CUDA driver and runtime, C++, Java, Python, vLLM, ggml.
-var oomTexts = []string{
-	"CUDA out of memory", "torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError", "CUDA_ERROR_OUT_OF_MEMORY",
-	"cudaErrorMemoryAllocation", "cudaMalloc failed: out of memory", "std::bad_alloc", "java.lang.OutOfMemoryError", "MemoryError:",
-	"No available memory for the cache blocks",
-}
-
-// ToldOOM gives a text's line in a few words if it tells that memory is at its
-// end, else nothing.
-func ToldOOM(text string) string {
-	for _, known := range oomTexts {
-		if at := strings.Index(text, known); at >= 0 {
-			said := strings.ToValidUTF8(text[at:min(len(text), at+200)], "?")
-			return fmt.Sprintf("it wrote %q", said)
-		}
-	}
-	return ""
 }
 
 // Tail gives the last lines of a log that may still grow: at most 20 lines and 4

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,12 +34,17 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal(first, &o); err != nil || len(o.Argv) == 0 {
 		return errors.Join(errors.New("the order is none; this command is for evabench itself"), err)
 	}
-	tell := json.NewEncoder(out)
+	tell := &teller{to: json.NewEncoder(out)}
 	t, err := start(o)
 	if err != nil {
-		return tell.Encode(event{Refused: err.Error()})
+		return tell.event(event{Refused: err.Error()})
 	}
-	_ = tell.Encode(event{PID: t.main, Cgroup: t.cgroup}) // if nobody reads, in has ended too
+	_ = tell.event(event{PID: t.main, Cgroup: t.cgroup}) // if nobody reads, in has ended too
+	go func() {
+		for range t.log.more { // for as long as we live
+			_ = tell.event(event{OOMs: t.log.outOfMemory()}) // likewise
+		}
+	}()
 	asked := make(chan string)
 	go func() {
 		for {
@@ -53,8 +59,20 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}()
 	exit := t.run(ctx, asked)
-	_ = tell.Encode(event{Exit: &exit})
+	_ = tell.event(event{Exit: &exit})
 	return nil
+}
+
+// A teller writes events, one at a time.
+type teller struct {
+	mu sync.Mutex
+	to *json.Encoder
+}
+
+func (t *teller) event(e event) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.to.Encode(e)
 }
 
 // A tree is a program and its descendants.
@@ -200,11 +218,12 @@ func (t *tree) run(ctx context.Context, asked <-chan string) Exit {
 	if !kill {
 		status, ended = t.ask(grace, status, ended, asked)
 	}
+	ours := !ended // by us it is killed now, not by the kernel
 	t.killAll()
 	if !ended {
 		status = <-t.mainEnded
 	}
-	return t.exit(status)
+	return t.exit(status, ours)
 }
 
 // ask lets the tree end by itself within a grace: the program first, which knows
@@ -281,8 +300,8 @@ func (t *tree) killAll() {
 // ours was given its pipe.
 const logWithin = time.Second
 
-// exit tells how the program ended, when all has.
-func (t *tree) exit(status syscall.WaitStatus) Exit {
+// exit tells how the program ended, when all has; killed says that we killed it.
+func (t *tree) exit(status syscall.WaitStatus, killed bool) Exit {
 	select {
 	case <-t.copied:
 	case <-time.After(logWithin):
@@ -295,8 +314,14 @@ func (t *tree) exit(status syscall.WaitStatus) Exit {
 		e.Signal = status.Signal()
 	}
 	// 137 is how shells and init programs tell of a SIGKILL below them.
-	if e.Signal == syscall.SIGKILL || e.Status == 128+int(syscall.SIGKILL) {
+	if !killed && (e.Signal == syscall.SIGKILL || e.Status == 128+int(syscall.SIGKILL)) {
 		e.OOM = t.ooms.since()
+	}
+	switch {
+	case t.ooms.own():
+		e.OOMs = t.ooms.grown()
+	case e.OOM != "":
+		e.OOMs = 1 // how many of the machine's were its own is unknown
 	}
 	t.log.close(&e)
 	endCgroup(t.cgroup)

@@ -23,8 +23,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -78,6 +80,9 @@ type Exit struct {
 	// OOM is what shows that it ran out of memory, the host's or the card's;
 	// empty if nothing does.
 	OOM string `json:"oom,omitempty"`
+	// OOMs counts the lines of its log that say so, and the processes that the
+	// kernel killed for it.
+	OOMs int64 `json:"ooms,omitempty"`
 	// Tail is the end of its log, oldest line first, at most 20 lines and 4 KiB.
 	Tail []string `json:"tail,omitempty"`
 	// LogFault tells why the log has gaps; empty if it has none.
@@ -94,6 +99,7 @@ type event struct {
 	Refused string `json:"refused,omitempty"` // nothing was started
 	PID     int    `json:"pid,omitempty"`     // the program runs
 	Cgroup  string `json:"cgroup,omitempty"`  // beside PID: the folder, empty if there is none
+	OOMs    int64  `json:"ooms,omitempty"`    // lines that tell of too little memory came, so many in all
 	Exit    *Exit  `json:"exit,omitempty"`    // all has ended
 }
 
@@ -109,6 +115,9 @@ type Process struct {
 	cgroup     string
 	mark       string
 	supervisor *exec.Cmd
+
+	ooms atomic.Int64 // the most that was seen
+	said atomic.Int64 // of them, the lines
 
 	asking sync.Mutex     // guards asks
 	asks   io.WriteCloser // the pipe that we hold the end of
@@ -185,6 +194,8 @@ func (p *Process) follow(events *bufio.Reader, talk *bytes.Buffer, started chan<
 		case e.PID > 0:
 			p.pid, p.cgroup = e.PID, e.Cgroup
 			started <- nil
+		case e.OOMs > 0:
+			p.said.Store(e.OOMs)
 		}
 	}
 	err := p.supervisor.Wait()
@@ -226,6 +237,30 @@ func (p *Process) Exit() (Exit, bool) {
 		return p.exit, true
 	default:
 		return Exit{}, false
+	}
+}
+
+// OutOfMemory counts the lines of the log that tell of memory that ran out, and
+// the processes of the program that the kernel killed for it; where they have no
+// cgroup with a memory controller, only the program itself is counted, once it
+// has ended. It never falls.
+func (p *Process) OutOfMemory() int64 {
+	seen := p.said.Load()
+	if e, ended := p.Exit(); ended {
+		seen = e.OOMs
+	} else if p.cgroup != "" { // made for the program alone
+		if kills, ok := readCount(filepath.Join(p.cgroup, "memory.events"), "oom_kill"); ok {
+			seen += kills
+		}
+	}
+	for {
+		most := p.ooms.Load()
+		if seen <= most {
+			return most
+		}
+		if p.ooms.CompareAndSwap(most, seen) {
+			return seen
+		}
 	}
 }
 
