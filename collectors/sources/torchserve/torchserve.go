@@ -47,8 +47,13 @@ type collector struct {
 	target collectors.Target
 }
 
-// mostModels is how many models one server may have.
-const mostModels = 1000
+// A page of the list has at most pageModels: a TorchServe gives no more, whatever
+// it is asked for (ApiUtils.getModelList of pytorch/serve). mostModels is how many
+// models one server may have.
+const (
+	pageModels = 100
+	mostModels = 1000
+)
 
 // modelList is the answer of GET /models.
 type modelList struct {
@@ -74,26 +79,46 @@ type version struct {
 // Read asks for the models and then for each one. What can be read of some
 // models is given even if others fail.
 func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
-	var list modelList
-	if err := c.get(ctx, fmt.Sprintf("/models?limit=%d", mostModels), &list); err != nil {
+	names, err := c.models(ctx)
+	if len(names) == 0 {
+		if err == nil {
+			err = errors.New("the server has no models: no evidence of a queue")
+		}
 		return nil, err
 	}
-	if len(list.Models) == 0 {
-		return nil, errors.New("the server has no models: no evidence of a queue")
-	}
 	var readings []collectors.Reading
-	var faults []error
-	if list.NextPageToken != "" {
-		faults = append(faults, fmt.Errorf("the server has more than %d models; only those were read", mostModels))
-	}
-	for _, m := range list.Models {
-		of, err := c.model(ctx, m.ModelName)
+	faults := []error{err}
+	for _, name := range names {
+		of, err := c.model(ctx, name)
 		readings = append(readings, of...)
 		if err != nil {
 			faults = append(faults, err)
 		}
 	}
 	return readings, errors.Join(faults...)
+}
+
+// models gives the names of the models, page by page, and those that it has with
+// an error. A full last page names one more, which is empty.
+func (c *collector) models(ctx context.Context) (names []string, err error) {
+	for token := "0"; token != ""; {
+		var list modelList
+		path := fmt.Sprintf("/models?limit=%d&next_page_token=%s", pageModels, url.QueryEscape(token))
+		if err := c.get(ctx, path, &list); err != nil {
+			return names, err
+		}
+		for _, m := range list.Models {
+			names = append(names, m.ModelName)
+		}
+		if len(names) > mostModels {
+			return names[:mostModels], fmt.Errorf("the server has more than %d models; only those were read", mostModels)
+		}
+		if len(list.Models) == 0 {
+			break
+		}
+		token = list.NextPageToken
+	}
+	return names, nil
 }
 
 // model reads the default version of one model.

@@ -1,10 +1,13 @@
 package torchserve
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -97,7 +100,6 @@ func TestAnswers(t *testing.T) {
 			delete(some, "torchserve:remaining_capacity[RT-DETRV2]")
 			return some
 		}()},
-		{"more models", strings.Replace(models, "{", `{"nextPageToken": "2",`, 1), rtdetr, "more than 1000", both},
 		{"no models", `{"models": []}`, rtdetr, "no evidence", map[string]float64{}},
 	} {
 		answers := map[string]string{"/models": c.models, "/models/Owl%20v2%2Flarge": owl}
@@ -115,6 +117,50 @@ func TestAnswers(t *testing.T) {
 		}
 		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.fault)
+		}
+		_ = reader.(io.Closer).Close()
+		server.Close()
+	}
+}
+
+// Models are read page by page, as a TorchServe gives them: 100 at most, whatever
+// is asked for, and after a full last page an empty one.
+func TestPages(t *testing.T) {
+	for _, c := range []struct {
+		models, read int
+		fault        string
+	}{
+		{99, 99, ""}, {100, 100, ""}, {101, 101, ""}, {999, 999, ""}, {1000, 1000, ""}, {1001, 1000, "more than 1000"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if name, ok := strings.CutPrefix(r.URL.Path, "/models/"); ok {
+				fmt.Fprintf(w, `[{"modelName": %q, "jobQueueStatus": {"remainingCapacity": 90, "pendingRequests": 10}}]`, name)
+				return
+			}
+			limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+			from, _ := strconv.Atoi(r.URL.Query().Get("next_page_token"))
+			to := min(from+min(limit, 100), c.models)
+			var list modelList
+			if from+min(limit, 100) <= c.models {
+				list.NextPageToken = strconv.Itoa(to)
+			}
+			for i := from; i < to; i++ {
+				list.Models = append(list.Models, struct {
+					ModelName string `json:"modelName"`
+				}{fmt.Sprintf("m%03d", i)})
+			}
+			_ = json.NewEncoder(w).Encode(list)
+		}))
+		reader, err := build(t).Collector(collectors.Target{Subject: results.Subject{Kind: results.SubjectEndpoint, ID: "v"}, URL: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		readings, err := reader.Read(t.Context())
+		if got := len(sourcetest.Values(readings)); got != 2*c.read {
+			t.Errorf("%d models: %d series, want 2 of each of %d", c.models, got, c.read)
+		}
+		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%d models: got %v, want %q", c.models, err, c.fault)
 		}
 		_ = reader.(io.Closer).Close()
 		server.Close()
