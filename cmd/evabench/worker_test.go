@@ -5,11 +5,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,7 +25,9 @@ import (
 // worker is a server for scripts, as the command "worker":
 //
 //	worker serve PORT [SOCKET]  answers; a child of it, in a session of its own, sleeps
+//	worker die PORT N           answers N requests, and fails at the next
 //	worker crash                fails at once
+//	worker oom                  fails for want of device memory
 //	worker load                 never listens
 //	worker linger               the child
 //
@@ -38,6 +45,10 @@ func work(args []string) error {
 	case "crash":
 		fmt.Println("reading weights")
 		return fmt.Errorf("RuntimeError: no such checkpoint")
+	case "oom":
+		return fmt.Errorf("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 16.00 GiB")
+	case "die":
+		return die(args[1], args[2])
 	case "load":
 		fmt.Println("reading weights, which takes forever")
 		select {}
@@ -67,6 +78,64 @@ func work(args []string) error {
 		return err
 	}
 	select {}
+}
+
+// die passes so many requests on to a server, and ends at the next.
+func die(port, after string) error {
+	left, err := strconv.ParseInt(after, 10, 64)
+	if err != nil {
+		return err
+	}
+	s, err := stub.Start(stub.Options{})
+	if err != nil {
+		return err
+	}
+	to, err := url.Parse(s.URL())
+	if err != nil {
+		return err
+	}
+	var count atomic.Int64
+	pass := httputil.NewSingleHostReverseProxy(to)
+	return http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if count.Add(1) > left {
+			fmt.Println("RuntimeError: CUDA error: an illegal memory access was encountered")
+			syscall.Exit(9)
+		}
+		pass.ServeHTTP(w, r)
+	}))
+}
+
+// TestPortTaken gives a worker a port that somebody else listens on: it is told
+// before anything is done.
+func TestPortTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	dir := t.TempDir()
+	scenario := strings.Replace(processScenario, `"{port}", SOCKET], instances: 1`, fmt.Sprintf(`"{port}"], instances: 1, port: %d`, port), 1)
+	if err := os.WriteFile(dir+"/taken.yaml", []byte(scenario), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path, err := exec.LookPath("evabench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(path, "sweep", "taken.yaml", "--out", "run", "--no-selftest")
+	c.Dir = dir
+	talk, err := c.CombinedOutput()
+	if err == nil || c.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("%v, want exit status %d", err, exitFailed)
+	}
+	want := fmt.Sprintf("evabench: service eyes: port %d is taken by another process; end it (ss -ltnp tells which), or give another port\n", port)
+	if string(talk) != want {
+		t.Errorf("it said %s, want %s", talk, want)
+	}
+	if _, err := os.Stat(dir + "/run"); err == nil {
+		t.Error("a run was begun")
+	}
 }
 
 // processScenario is a scenario of one worker that serves for long.
