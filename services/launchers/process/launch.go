@@ -42,15 +42,26 @@ func (l *launcher) Launch(ctx context.Context, i services.Instance) (_ services.
 	if err != nil {
 		return nil, err
 	}
+	questions, err := l.server.Identity(v)
+	if err != nil {
+		return nil, err
+	}
 	p, err := supervise.Start(ctx, order)
 	if err != nil {
 		return nil, err
 	}
 	s := &service{process: p, info: info, log: order.Log.Path, warnings: warnings, free: free, life: life{l, order, faultPage}}
-	if page := l.server.Page(info); page != "" {
+	page := l.server.Page(info)
+	switch {
+	case page != "" && len(questions) > 0:
+		return checkedIdentified{checked{s, page}, questions}, nil
+	case page != "":
 		return checked{s, page}, nil
+	case len(questions) > 0:
+		return identified{s, questions}, nil
+	default:
+		return s, nil
 	}
-	return s, nil
 }
 
 // order says what is to be run.
@@ -113,8 +124,9 @@ type service struct {
 	starting sync.Mutex // held while it is started again
 	mu       sync.Mutex // guards the rest
 	process  *supervise.Process
-	stopped  bool // by us, before it ended by itself
-	closed   bool // by us, at any time
+	earlier  int64 // what its earlier processes counted of memory that ran out
+	stopped  bool  // by us, before it ended by itself
+	closed   bool  // by us, at any time
 }
 
 // Info tells the addresses.

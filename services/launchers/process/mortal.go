@@ -71,6 +71,7 @@ func (s *service) Revive(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.earlier += s.process.OutOfMemory()
 	s.process = p
 	return nil
 }
