@@ -100,12 +100,15 @@ type figure struct {
 }
 
 // compareCells makes one Comparison for each step index that any finished cell
-// has. The steps of unfinished cells are compared with nothing: their
+// has, but for failovers. The steps of unfinished cells are compared with nothing: their
 // configuration is not known.
 func compareCells(cells []Cell) []Comparison {
 	list := []Comparison{}
 	configs := configsOf(cells)
 	for index := range stepCount(cells) {
+		if failoverAt(cells, index) {
+			continue
+		}
 		c := Comparison{Index: index, Rows: []Row{}, Changes: []Change{}}
 		for _, config := range configs {
 			c.Rows = append(c.Rows, rowOf(cells, config, index, &c))

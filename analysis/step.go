@@ -169,10 +169,12 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		tallies[level.Service].users = int64(level.Value)
 	}
 	var strangers int64
+	failover := failoversOf(s)
 	for sample, err := range step.samples {
 		if err != nil {
 			return Step{}, fmt.Errorf("read samples of step %d: %w", s.Index, err)
 		}
+		failover.add(sample)
 		if t := tallies[sample.Service]; t != nil {
 			t.add(sample, w)
 		} else {
@@ -182,7 +184,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 	if strangers > 0 {
 		return Step{}, fmt.Errorf("read samples of step %d: %d belong to no service of the step", s.Index, strangers)
 	}
-	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client)}
+	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client), OutOfMemory: s.OutOfMemory}
 	var demands []demand
 	for i, level := range s.Plan.Levels {
 		integrity, err := integrityOf(s, i, level.Service)
@@ -194,10 +196,15 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 			tally: tallies[level.Service], window: w, step: s, around: next,
 			pages: pages.of(cell, level.Service), own: pages.ownTimes(cell, level.Service),
 		}
-		out.Services = append(out.Services, r.summarize())
+		service := r.summarize()
+		if failover != nil {
+			service.apart()
+		}
+		out.Services = append(out.Services, service)
 		demands = append(demands, r.tally.demandOf(w, env.SimulatedScale))
 	}
 	out.Roofline = share(env.SelfTest, demands)
+	out.Failover = failover.summary(env)
 	return out, nil
 }
 

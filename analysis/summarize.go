@@ -103,6 +103,9 @@ func cellWarnings(c Cell, scale float64) []Warning {
 		}
 		for _, s := range step.Services {
 			for _, w := range serviceWarnings(s, step.Window, scale) {
+				if step.Failover != nil && w.Code == "not-ok" {
+					continue // that is what the step is for
+				}
 				add(where, s.Name, w.Code, w.Text)
 			}
 		}

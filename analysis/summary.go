@@ -54,7 +54,7 @@ type Summary struct {
 }
 
 // ValidSteps counts the steps of finished cells in which every service's
-// Verdict is Valid.
+// Verdict is Valid, but those in which an instance was made to end.
 func (s *Summary) ValidSteps() int {
 	n := 0
 	for _, c := range s.Cells {
@@ -62,6 +62,9 @@ func (s *Summary) ValidSteps() int {
 			continue
 		}
 		for _, step := range c.Steps {
+			if step.Failover != nil {
+				continue
+			}
 			if !slices.ContainsFunc(step.Services, func(v Service) bool { return v.Verdict.Is != Valid }) && len(step.Services) > 0 {
 				n++
 			}
@@ -112,6 +115,10 @@ type Step struct {
 	// Roofline is the share of what the client was measured to do on its machine
 	// that the step asked of it.
 	Roofline Value `json:"client_roofline_share"`
+	// Failover is nil unless an instance was made to end in the step.
+	Failover *Failover `json:"failover,omitempty"`
+	// OutOfMemory is the step's, by instance: nil if no instance can tell.
+	OutOfMemory map[string]int64 `json:"out_of_memory,omitempty"`
 }
 
 // A Service is what is told of one service in one step.
