@@ -20,9 +20,9 @@ die() { say "$@"; exit 1; }
 packages=(docker.io docker-cli containerd runc libdevmapper1.02.1 libseccomp2 libsystemd0)
 
 fetch() { # fetch DIR: unpacks into DIR/root
-  local dir=$1 debs name
-  debs=$(mktemp -d)
-  trap 'rm -rf "$debs"' RETURN
+  local dir=$1 debs=$1/debs name
+  rm -rf "$debs"
+  mkdir -p "$debs"
   for name in "${packages[@]}"; do
     if [[ $(LC_ALL=C apt-cache policy "$name" 2>/dev/null) =~ Candidate:\ [^\(] ]]; then
       (cd "$debs" && apt-get -q download "$name" >&2) || die "cannot fetch $name; is apt's list of packages there (apt-get update)?"
@@ -34,6 +34,7 @@ fetch() { # fetch DIR: unpacks into DIR/root
     [[ -e $name ]] || die "apt knows none of ${packages[*]}; apt-get update may help"
     dpkg-deb -x "$name" "$dir/root"
   done
+  rm -r "$debs"
 }
 
 links() { # links DIR: DIR/bin

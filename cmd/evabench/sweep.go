@@ -16,7 +16,6 @@ import (
 
 	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/internal/host"
-	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
@@ -100,8 +99,8 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	if err != nil {
 		return err
 	}
-	for _, left := range supervise.EndOrphans() {
-		fmt.Fprintf(s.err, "evabench: an earlier run was killed and left %s; it was ended\n", left)
+	if err := endOrphans(ctx, r.Services, s.err); err != nil {
+		return err
 	}
 	if err := probe(ctx, r.Services); err != nil {
 		return err

@@ -4,12 +4,14 @@ package launchers
 import (
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/launchers/docker"
 	"github.com/evabench/evabench/services/launchers/external"
 	"github.com/evabench/evabench/services/launchers/process"
 )
 
 // Kinds are the launchers, sorted by name.
 var Kinds = kind.Set[services.Launcher]{
+	docker.Kind,
 	external.Kind,
 	process.Kind,
 }

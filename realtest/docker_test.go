@@ -1,0 +1,471 @@
+//go:build real
+
+package realtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/supervise"
+	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/launchers/docker"
+	"github.com/evabench/evabench/services/launchertest"
+)
+
+// TestMain makes the test program the supervisor of containers too, and an
+// evabench that is killed.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case supervise.Command:
+			end(supervise.Serve(context.Background(), os.Stdin, os.Stdout))
+		case "hold":
+			end(hold(os.Args[2], os.Args[3]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func end(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		syscall.Exit(1)
+	}
+	syscall.Exit(0)
+}
+
+// hold IMAGE FOLDER launches a container, tells its URL and goes on until it is
+// killed.
+func hold(image, folder string) error {
+	l, err := docker.New(container(image))
+	if err != nil {
+		return err
+	}
+	s, err := l.Launch(context.Background(), services.Instance{Service: "eyes", Name: "eyes-0", LogDir: folder})
+	if err != nil {
+		return err
+	}
+	fmt.Println(s.Info().URL)
+	select {}
+}
+
+// container is a server of testdata/server, in a container.
+func container(image string) docker.Config {
+	c := docker.Kind.Config.(docker.Config)
+	c.Image, c.Argv, c.Health, c.Instances = image, []string{":{port}"}, "/", 2
+	return c
+}
+
+// daemon starts a Docker daemon of its own, makes it the one that the docker
+// command talks to, and gives an image of testdata/server.
+func daemon(t *testing.T) (image string) {
+	t.Helper()
+	folder := env(t, "EVABENCH_DOCKER")
+	state := t.TempDir()
+	t.Setenv("PATH", folder+"/bin:"+os.Getenv("PATH"))
+	t.Setenv("DOCKER_HOST", "unix://"+state+"/docker.sock")
+	log, err := os.Create(filepath.Join(state, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := exec.Command(folder+"/dockerd", state, "--bip", "172.31.251.1/24")
+	d.Stdout, d.Stderr = log, log
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- d.Wait() }()
+	t.Cleanup(func() {
+		_ = d.Process.Signal(syscall.SIGTERM) // it may have ended
+		<-ended
+		_ = syscall.Unmount(state+"/exec/netns/default", unix.MNT_DETACH) // not there without a network
+		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
+			t.Logf("the end of the daemon's log:\n%s", text[max(0, len(text)-4000):])
+		}
+		log.Close()
+	})
+	eventually(t, "the daemon answers; it takes root", func() bool {
+		select {
+		case err := <-ended:
+			ended <- err
+			text, _ := os.ReadFile(log.Name())
+			t.Fatalf("the daemon has ended: %v\n%s", err, text)
+		default:
+		}
+		return exec.Command("docker", "version").Run() == nil
+	})
+	return importImage(t)
+}
+
+// importImage makes an image of testdata/server without a registry.
+func importImage(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-o", dir+"/server", "./testdata/server")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	tar, err := exec.Command("tar", "-C", dir, "-cf", "-", "server").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := exec.Command("docker", "import", "-c", `ENTRYPOINT ["/server"]`, "-", "evabench-test:1")
+	load.Stdin = bytes.NewReader(tar)
+	if out, err := load.CombinedOutput(); err != nil {
+		t.Fatalf("docker import: %v\n%s", err, out)
+	}
+	return "evabench-test:1"
+}
+
+// eventually asks until it is so; only what is broken takes so long.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for limit := time.Now().Add(time.Minute); !so(); <-again.C {
+		if time.Now().After(limit) {
+			t.Fatalf("not so: %s", what)
+		}
+	}
+}
+
+// containers are the names of all that the daemon has.
+func containers(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("docker", "ps", "--all", "--format", "{{.Names}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}
+
+// reach asks until there is an answer, and gives its text.
+func reach(ctx context.Context, url string) (string, error) {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return "", err
+		}
+		a, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(q)
+		if err == nil {
+			defer a.Body.Close()
+			text, err := io.ReadAll(a.Body)
+			return string(text), err
+		}
+		select {
+		case <-ctx.Done():
+			return "", err
+		case <-again.C:
+		}
+	}
+}
+
+func page(t *testing.T, url string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	text, err := reach(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// launched starts an instance, which is stopped at the end.
+func launched(t *testing.T, c docker.Config, i services.Instance) services.Service {
+	t.Helper()
+	l, err := docker.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Service, i.Name, i.LogDir = "eyes", "eyes-0", t.TempDir()
+	s, err := l.Launch(t.Context(), i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// exitOf waits for an instance's own end.
+func exitOf(t *testing.T, s services.Service) *services.ExitError {
+	t.Helper()
+	eventually(t, "it ends", func() bool { return s.Err() != nil })
+	x, ok := errors.AsType[*services.ExitError](s.Err())
+	if !ok {
+		t.Fatalf("Err() = %v", s.Err())
+	}
+	return x
+}
+
+// TestDocker holds the launcher docker against a real daemon, on networks of both
+// kinds.
+func TestDocker(t *testing.T) {
+	image := daemon(t)
+	for _, network := range []string{"bridge", "host"} {
+		t.Run("conformance on "+network, func(t *testing.T) {
+			launchertest.Run(t, launchertest.Subject{
+				Instances: 2, Owned: true, Crashes: []string{services.CrashFault, services.CrashKill},
+				New: func(t *testing.T) services.Launcher {
+					c := container(image)
+					c.Network, c.Fault.Path = network, "/die"
+					l, err := docker.New(c)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return l
+				},
+				Reach: func(ctx context.Context, url string) error {
+					_, err := reach(ctx, url)
+					return err
+				},
+				Die: func(t *testing.T, url string) {
+					if a, err := http.Get(url + "/die"); err == nil {
+						a.Body.Close() // docker's own proxy may answer
+					}
+				},
+			})
+			if left := containers(t); len(left) > 0 {
+				t.Errorf("containers are left: %q", left)
+			}
+		})
+	}
+	t.Run("container", func(t *testing.T) { testContainer(t, image) })
+	t.Run("memory", func(t *testing.T) { testMemory(t, image) })
+	t.Run("device", func(t *testing.T) { testDevice(t, image) })
+	t.Run("missing", func(t *testing.T) { testMissing(t, image) })
+	t.Run("killed", func(t *testing.T) { testKilled(t, image) })
+}
+
+// testContainer looks at one container as the daemon shows it.
+func testContainer(t *testing.T, image string) {
+	t.Setenv("TEST_API_TOKEN", "sesame-open")
+	c := container(image)
+	c.Memory, c.CPUs, c.User, c.ShmSize = "256m", "0", "1234:1234", "32m"
+	c.Publish, c.Argv = []string{"{port}:8000"}, []string{":8000"}
+	c.Env, c.PassEnv, c.Volumes = map[string]string{"MODE": "{name}"}, []string{"TEST_API_TOKEN"}, []string{"{dir}:/data:ro"}
+	s := launched(t, c, services.Instance{})
+	got := page(t, s.Info().URL+"/env")
+	for _, want := range []string{"MODE=eyes-0", "TEST_API_TOKEN=sesame-open", "NVIDIA_VISIBLE_DEVICES=void"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the environment lacks %s:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "DOCKER_HOST") {
+		t.Errorf("our environment was passed on:\n%s", got)
+	}
+	out, err := exec.Command("docker", "inspect", containers(t)[0]).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []struct {
+		Image      string
+		Config     struct{ User string }
+		HostConfig struct {
+			Memory, MemorySwap, ShmSize int64
+			CpusetCpus                  string
+			Binds                       []string
+			LogConfig                   struct{ Type string }
+			PortBindings                map[string][]struct{ HostIp, HostPort string }
+		}
+	}
+	if err := json.Unmarshal(out, &all); err != nil {
+		t.Fatal(err)
+	}
+	h := all[0].HostConfig
+	if h.Memory != 256<<20 || h.MemorySwap != 256<<20 && h.MemorySwap != -1 || h.ShmSize != 32<<20 || h.CpusetCpus != "0" || h.LogConfig.Type != "none" || all[0].Config.User != "1234:1234" ||
+		len(h.Binds) != 1 || !strings.HasSuffix(h.Binds[0], "/eyes-0:/data:ro") {
+		t.Errorf("the container is %+v", all[0])
+	}
+	if b := h.PortBindings["8000/tcp"]; len(b) != 1 || b[0].HostIp != "127.0.0.1" || !strings.HasSuffix(s.Info().URL, ":"+b[0].HostPort) {
+		t.Errorf("ports %+v, the URL is %s", h.PortBindings, s.Info().URL)
+	}
+	if s.Info().Version != image+" "+all[0].Image {
+		t.Errorf("version %q, the container's image is %s", s.Info().Version, all[0].Image)
+	}
+	if _, last := s.(services.Logged).LogTail(); len(last) != 1 || last[0] != "serving on :8000 [TEST_API_TOKEN]" {
+		t.Errorf("the log ends %q", last)
+	}
+}
+
+// testMemory is a server that takes more of the host's memory than it may.
+func testMemory(t *testing.T, image string) {
+	c := container(image)
+	c.Memory = "32m"
+	s := launched(t, c, services.Instance{})
+	page(t, s.Info().URL)
+	if a, err := http.Get(s.Info().URL + "/eat"); err == nil {
+		a.Body.Close()
+	}
+	x := exitOf(t, s)
+	if x.Status != 137 || !strings.Contains(x.OOM, "OOMKilled") || len(x.Log) == 0 || !strings.HasSuffix(x.Log[len(x.Log)-1], " MiB") {
+		t.Errorf("it ended by %+v", x)
+	}
+	if left := containers(t); len(left) > 0 {
+		t.Errorf("containers are left: %q", left)
+	}
+}
+
+// testDevice asks for a device of a daemon that knows no driver for GPUs.
+func testDevice(t *testing.T, image string) {
+	for gpu, want := range map[string]string{docker.GPUByFlag: "install the NVIDIA Container Toolkit", docker.GPUByCDI: "knows no CDI"} {
+		c := container(image)
+		c.Instances, c.GPU = 0, gpu
+		i := services.Instance{Device: device.Device{UUID: "MIG-1", Name: "gpu0/1g@0", Env: map[string]string{"CUDA_VISIBLE_DEVICES": "MIG-1"}}}
+		if err := failing(t, c, i); !strings.Contains(err.Error(), want) {
+			t.Errorf("gpu: %s: %v, want %q", gpu, err, want)
+		}
+	}
+}
+
+// failing is why an instance cannot be launched, or did not start.
+func failing(t *testing.T, c docker.Config, i services.Instance) error {
+	t.Helper()
+	l, err := docker.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Service, i.Name, i.LogDir = "eyes", "eyes-0", t.TempDir()
+	s, err := l.Launch(t.Context(), i)
+	if err != nil {
+		return err
+	}
+	x := exitOf(t, s)
+	if x.Status != -1 || !strings.Contains(x.Error(), "the container did not start") {
+		t.Errorf("it ended by %v", x)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return x
+}
+
+// testMissing is what Probe and Launch tell.
+func testMissing(t *testing.T, image string) {
+	for want, change := range map[string]func(*docker.Config){
+		"image evabench-none:1 is not here; fetch it (docker pull evabench-none:1)": func(c *docker.Config) { c.Image = "evabench-none:1" },
+		"unknown flag: --no-such":   func(c *docker.Config) { c.Options = []string{"--no-such"} },
+		"Minimum memory limit":      func(c *docker.Config) { c.Memory = "1m" },
+		"network no-such not found": func(c *docker.Config) { c.Network = "no-such" },
+	} {
+		c := container(image)
+		change(&c)
+		if err := failing(t, c, services.Instance{}); !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if left := containers(t); len(left) > 0 {
+		t.Errorf("containers are left: %q", left)
+	}
+	t.Setenv("DOCKER_HOST", "unix:///no/such.sock")
+	l, err := docker.New(container(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.(services.Probed).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "is its daemon running") {
+		t.Errorf("Probe() without a daemon: %v", err)
+	}
+}
+
+// testKilled is kill -9 of an evabench with a container: its supervisor removes
+// it. If that is killed too, the next start does.
+func testKilled(t *testing.T, image string) {
+	for _, both := range []bool{false, true} {
+		url, h := held(t, image)
+		page(t, url)
+		if both {
+			for _, pid := range children(t, h.Process.Pid) {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		_ = h.Process.Kill()
+		_ = h.Wait()
+		if !both {
+			eventually(t, "the supervisor removes the container", func() bool { return len(containers(t)) == 0 })
+			continue
+		}
+		left := containers(t)
+		if len(left) != 1 {
+			t.Fatalf("containers %q, want the one that nobody was left to remove", left)
+		}
+		page(t, url) // and it runs
+		ours := launched(t, container(image), services.Instance{})
+		l, err := docker.New(container(image))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended, err := l.(services.Cleaning).EndOrphans(t.Context())
+		if err != nil || len(ended) != 1 || ended[0] != "container "+left[0] {
+			t.Errorf("EndOrphans() = %q, %v; want %q", ended, err, left)
+		}
+		if now := containers(t); len(now) != 1 || now[0] == left[0] {
+			t.Errorf("containers %q, want one of ours", now)
+		}
+		page(t, ours.Info().URL)
+	}
+}
+
+// held starts another process that launches a container.
+func held(t *testing.T, image string) (string, *exec.Cmd) {
+	t.Helper()
+	h := exec.Command("/proc/self/exe", "hold", image, t.TempDir())
+	h.Stderr = os.Stderr
+	out, err := h.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var url string
+	if _, err := fmt.Fscan(out, &url); err != nil {
+		t.Fatal(err)
+	}
+	return url, h
+}
+
+// children are the processes whose parent is that one: here, the supervisor.
+func children(t *testing.T, of int) (all []int) {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", of, of))
+	if err != nil || len(data) == 0 {
+		// Children belong to the thread that forked.
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", of))
+		for _, f := range files {
+			text, _ := os.ReadFile(f)
+			data = append(data, text...)
+		}
+	}
+	for text := range strings.FieldsSeq(string(data)) {
+		if pid, err := strconv.Atoi(text); err == nil {
+			all = append(all, pid)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("it has no supervisor")
+	}
+	return all
+}

@@ -1,0 +1,151 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// A command is the docker program.
+type command struct {
+	path string // whole
+	name string // as the scenario has it, for faults
+}
+
+// find looks for the program.
+func find(name string) (command, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return command{}, fmt.Errorf("command: %w; install it, or give its whole path", err)
+	}
+	return command{path, name}, nil
+}
+
+// waitDelay is how long the program's own children may hold its output.
+const waitDelay = time.Second
+
+// run runs the program with our environment, and gives its standard output and,
+// as its own last word, what it says in an error. The context's cause is its
+// error if that has ended.
+func (c command) run(ctx context.Context, args ...string) (string, error) {
+	out, _, err := c.talk(ctx, args...)
+	return out, err
+}
+
+// talk is run that gives the standard error also where all went well.
+func (c command) talk(ctx context.Context, args ...string) (out, said string, err error) {
+	if ctx.Err() != nil {
+		return "", "", context.Cause(ctx)
+	}
+	var stdout, stderr bytes.Buffer
+	p := exec.CommandContext(ctx, c.path, args...)
+	p.Stdout, p.Stderr, p.WaitDelay = &stdout, &stderr, waitDelay
+	err = p.Run()
+	said = strings.TrimSpace(stderr.String())
+	if ctx.Err() != nil {
+		return "", said, fmt.Errorf("%s %s: %w", c.name, args[0], context.Cause(ctx))
+	}
+	if err != nil {
+		return "", said, fmt.Errorf("%s %s: %w", c.name, args[0], saidError(said, err))
+	}
+	return stdout.String(), said, nil
+}
+
+// saidError is what the program said on one line, with what to do if we know.
+func saidError(said string, err error) error {
+	said, _, _ = strings.Cut(said, "\n\nUsage:")
+	said, _, _ = strings.Cut(said, "\n\nRun '")
+	said, _, _ = strings.Cut(said, "\nSee '")
+	said = strings.Join(strings.Fields(said), " ")
+	if said == "" {
+		return err
+	}
+	return errors.New(advise(said[:min(len(said), 1000)]))
+}
+
+// known are faults that docker tells in words that do not say what to do.
+var known = []struct{ words, advice string }{
+	{`device driver ""`, `docker knows no driver for GPUs: install the NVIDIA Container Toolkit, then "nvidia-ctk runtime configure --runtime=docker" and restart docker; or say gpu: cdi`},
+	{"unresolvable CDI devices", `the CDI specification does not name the device: write it anew after each change of a MIG layout ("nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml"), or say gpu: gpus`},
+	{"nvidia.com/gpu=", "this docker command knows no CDI, which came with Docker 25; say gpu: gpus"},
+	{`device driver "cdi"`, "the daemon knows no CDI, which came with Docker 25 and has to be switched on before 28.3; say gpu: gpus"},
+	{"unknown device", `the NVIDIA Container Toolkit does not find the device: does "nvidia-smi -L" show its UUID?`},
+	{"driver rpc error", "the NVIDIA driver does not answer: does nvidia-smi work?"},
+	{"permission denied while trying to connect", "add the user to the group docker, or run as root"},
+}
+
+func advise(said string) string {
+	for _, k := range known {
+		if strings.Contains(said, k.words) {
+			return said + " (" + k.advice + ")"
+		}
+	}
+	return said
+}
+
+// An absentError says that an image is not here.
+type absentError struct{ image, command string }
+
+func (e *absentError) Error() string {
+	return fmt.Sprintf("image %s is not here; fetch it (%s pull %s), or say pull: missing", e.image, e.command, e.image)
+}
+
+// An image is what is known of one.
+type image struct {
+	ID          string   `json:"Id"`
+	RepoDigests []string `json:"RepoDigests"`
+	Config      struct {
+		User string `json:"User"`
+	} `json:"Config"`
+}
+
+// version names the image such that it is found again: by the registry's digest
+// where it has one.
+func (m image) version(asked string) string {
+	if len(m.RepoDigests) > 0 {
+		return m.RepoDigests[0]
+	}
+	return asked + " " + m.ID
+}
+
+// image looks at an image that is here; it is an [absentError] if it is not.
+func (c command) image(ctx context.Context, name string) (image, error) {
+	out, said, err := c.talk(ctx, "image", "inspect", name)
+	switch {
+	case err != nil && ctx.Err() == nil && strings.Contains(strings.ToLower(said), "no such image"):
+		return image{}, &absentError{name, c.name}
+	case err != nil:
+		return image{}, err
+	}
+	var all []image
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) == 0 || all[0].ID == "" {
+		return image{}, errors.Join(fmt.Errorf("%s image inspect %s tells no image", c.name, name), err)
+	}
+	return all[0], nil
+}
+
+// isLatest reports whether a name can mean another image tomorrow.
+func isLatest(name string) bool {
+	if strings.Contains(name, "@sha256:") || strings.HasPrefix(name, "sha256:") {
+		return false
+	}
+	_, tag, found := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ":")
+	return !found || tag == "latest"
+}
+
+// A state is how a container is, as "inspect" tells it.
+type state struct {
+	Status    string
+	Running   bool
+	OOMKilled bool
+	ExitCode  int
+	Error     string // why it did not start
+}
+
+// stateFormat asks for a state.
+const stateFormat = "--format={{json .State}}"

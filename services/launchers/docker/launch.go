@@ -1,0 +1,280 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/evabench/evabench/internal/supervise"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/identity"
+	"github.com/evabench/evabench/services/spawn"
+)
+
+// unfit is what a container's name may not hold.
+var unfit = regexp.MustCompile(`[^a-zA-Z0-9_.-]`)
+
+// newName is a container's name, which nobody else has.
+func newName(instance string) string {
+	return "evabench-" + unfit.ReplaceAllString(instance, "-") + "-" + strings.ToLower(rand.Text()[:10])
+}
+
+// Launch makes one container, starts it and returns when the command that is
+// attached to it runs. An image that is not here is pulled first, if Pull says so.
+func (l *launcher) Launch(ctx context.Context, i services.Instance) (_ services.Service, err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	c, err := find(l.config.Command)
+	if err != nil {
+		return nil, err
+	}
+	v, free, err := l.server.Begin(i)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			free()
+		}
+	}()
+	m, warnings, err := l.obtain(ctx, c, i.Name)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{launcher: l, command: c, values: v, image: m, free: free, log: l.server.Log(i)}
+	if s.info, err = l.server.Info(v); err != nil {
+		return nil, err
+	}
+	s.info.Version = m.version(l.config.Image)
+	if s.faultPage, err = l.server.FaultPage(v); err != nil {
+		return nil, err
+	}
+	if s.questions, err = l.server.Identity(v); err != nil {
+		return nil, err
+	}
+	s.warnings = warnings
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	if page := l.server.Page(s.info); page != "" {
+		return checked{s, page}, nil
+	}
+	return s, nil
+}
+
+// obtain finds the image, and pulls it if it is missing and may be.
+func (l *launcher) obtain(ctx context.Context, c command, instance string) (m image, warnings []results.Warning, err error) {
+	warn := func(code, text string) {
+		warnings = append(warnings, results.Warning{Code: code, Subject: instance, Count: 1, Text: text})
+	}
+	name := l.config.Image
+	if isLatest(name) {
+		warn("image-latest", fmt.Sprintf("image %s means another one when it is next pushed; name a version, or the digest that the results tell", name))
+	}
+	m, err = c.image(ctx, name)
+	if _, absent := errors.AsType[*absentError](err); absent && l.config.Pull == PullMissing {
+		if _, err = c.run(ctx, "pull", "--quiet", name); err == nil {
+			warn("image-pulled", fmt.Sprintf("image %s was not here and was pulled", name))
+			m, err = c.image(ctx, name)
+		}
+	}
+	return m, warnings, err
+}
+
+// A service is a container, and the command that is attached to it.
+type service struct {
+	launcher  *launcher
+	command   command
+	values    *spawn.Values
+	image     image
+	info      results.Instance
+	faultPage string // empty if there is none
+	questions []identity.Question
+	log       supervise.Log
+	warnings  []results.Warning
+	free      func() // gives the ports back
+
+	turn    sync.Mutex // held while it is started
+	mu      sync.Mutex // guards the rest
+	name    string     // the container's
+	process *supervise.Process
+	stopped bool // by us, before it ended by itself
+	closed  bool // by us, at any time
+}
+
+// tidyWithin bounds what is tidied up after a fault.
+const tidyWithin = 30 * time.Second
+
+// start makes a container and runs it. If it fails nothing is left.
+func (s *service) start(ctx context.Context) (err error) {
+	name := newName(s.values.Instance.Name)
+	args, warnings, err := s.launcher.create(s.values, s.image, name)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyWithin)
+			defer cancel()
+			err = errors.Join(err, s.command.remove(tidy, name))
+		}
+	}()
+	_, said, err := s.command.talk(ctx, args...)
+	if err != nil {
+		return err
+	}
+	if said != "" {
+		warnings = append(warnings, results.Warning{
+			Code: "container-warning", Subject: s.values.Instance.Name, Count: 1, Text: s.command.name + " create: " + strings.Join(strings.Fields(said), " "),
+		})
+	}
+	p, err := supervise.Start(ctx, s.order(name))
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		s.warnings = append(s.warnings, warnings...)
+	}
+	s.name, s.process = name, p
+	return nil
+}
+
+// order runs a container that was made, and removes it when it has ended or the
+// command that is attached to it has.
+func (s *service) order(name string) supervise.Order {
+	c := s.command.path
+	return supervise.Order{
+		Argv: []string{c, "start", "--attach", name}, Env: os.Environ(), Log: s.log,
+		Signal: s.launcher.server.Signal, Grace: s.launcher.config.Stop.Grace,
+		After: [][]string{{c, "inspect", stateFormat, name}, {c, "rm", "--force", "--volumes", name}},
+	}
+}
+
+// The places of the commands of [supervise.Order.After].
+const (
+	afterInspect = 0
+	afterRemove  = 1
+)
+
+// Info tells the addresses. Version is the image's digest.
+func (s *service) Info() results.Instance { return s.info }
+
+// Warnings is what was seen at launch.
+func (s *service) Warnings() []results.Warning {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.warnings)
+}
+
+// LogTail gives the log's file and its last lines.
+func (s *service) LogTail() (file string, last []string) {
+	return s.log.Path, supervise.Tail(s.log.Path)
+}
+
+// current is the container of now, and the process attached to it.
+func (s *service) current() (string, *supervise.Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.name, s.process
+}
+
+// Stop ends the container and waits until it is removed or ctx ends; then it is
+// killed and an error may be returned.
+func (s *service) Stop(ctx context.Context) error {
+	s.turn.Lock()
+	s.mu.Lock()
+	name, p := s.name, s.process
+	if _, ended := p.Exit(); !ended {
+		s.stopped = true
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.turn.Unlock()
+	if err := p.Stop(ctx); err != nil {
+		return err
+	}
+	if e, _ := p.Exit(); !removed(e) {
+		// The supervisor has ended too early, or could not remove it.
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyWithin)
+		defer cancel()
+		if err := s.command.remove(tidy, name); err != nil {
+			return fmt.Errorf("container %s is left: %w", name, err)
+		}
+	}
+	s.free()
+	return nil
+}
+
+// removed reports whether the supervisor has removed the container.
+func removed(e supervise.Exit) bool {
+	return len(e.After) > afterRemove && (e.After[afterRemove].Fault == "" || isGone(e.After[afterRemove].Fault))
+}
+
+// Err tells how the container ended by itself.
+func (s *service) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ended := s.process.Exit()
+	if !ended || s.stopped {
+		return nil
+	}
+	return exitError(e, s.name, s.log.Path)
+}
+
+// exitError tells how a container ended: what the daemon says of it goes over
+// what the attached command's exit says.
+func exitError(e supervise.Exit, name, log string) *services.ExitError {
+	x := &services.ExitError{Status: e.Status, Signal: e.Signal, OOM: e.OOM, Fault: e.Fault, LogFile: log, Log: e.Tail}
+	if len(e.After) <= afterInspect {
+		return x
+	}
+	var st state
+	told := e.After[afterInspect]
+	if err := json.Unmarshal([]byte(told.Output), &st); told.Fault != "" || err != nil {
+		x.Fault = fmt.Sprintf("how container %s ended is not known: %s", name, strings.TrimSpace(told.Fault+" "+told.Output))
+		return x
+	}
+	x.Signal = 0
+	switch {
+	case st.Error != "":
+		x.Status, x.Fault = -1, "the container did not start: "+advise(st.Error)
+	case st.Running:
+		x.Status, x.Fault = -1, fmt.Sprintf("the command attached to container %s ended while that ran on; it was removed", name)
+	default:
+		x.Status = st.ExitCode
+	}
+	if st.OOMKilled {
+		x.OOM = strings.TrimSuffix("the kernel killed within the container's bound of memory (OOMKilled); "+x.OOM, "; ")
+	}
+	return x
+}
+
+// Identify asks the server whether it is what the configuration asks for; without
+// questions it is.
+func (s *service) Identify(ctx context.Context) error {
+	if len(s.questions) == 0 {
+		return nil
+	}
+	return identity.Ask(ctx, s.info.URL, s.questions)
+}
+
+// checked is a service with a page that tells whether it is up.
+type checked struct {
+	*service
+	page string
+}
+
+// Check asks the page once.
+func (c checked) Check(ctx context.Context) error { return spawn.Ask(ctx, c.page) }

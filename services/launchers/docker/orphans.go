@@ -1,0 +1,115 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// The labels of our containers.
+const (
+	labelOwner    = "evabench.owner"    // see owner
+	labelInstance = "evabench.instance" // its name in the scenario, with its number
+	labelLogs     = "evabench.logs"     // the folder of its logs
+)
+
+// owner names this process so that no other is ever meant: HOST/BOOT/NAMESPACE/PID/BEGIN.
+func owner() string {
+	begin, _ := begun(os.Getpid())
+	return home() + "/" + strconv.Itoa(os.Getpid()) + "/" + begin
+}
+
+// home is where our processes' numbers are valid.
+func home() string {
+	host, _ := os.Hostname()
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	space, _ := os.Readlink("/proc/self/ns/pid")
+	return host + "/" + strings.TrimSpace(string(boot)) + "/" + space
+}
+
+// begun is when a process was started, in the kernel's ticks since boot; false if
+// there is none.
+func begun(pid int) (string, bool) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", false
+	}
+	// The name may hold anything; the last ) ends it. Fields 3 (state) and 22
+	// (start) follow. (proc_pid_stat(5))
+	after := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(after) < 20 || after[0] == "Z" {
+		return "", false
+	}
+	return after[19], true
+}
+
+// abandoned reports whether an owner has surely ended: a process of this host
+// that is of an earlier boot, or is gone. Those of other hosts and of other PID
+// namespaces cannot be seen from here.
+func abandoned(owner string) bool {
+	at := strings.Split(owner, "/")
+	ours := strings.Split(home(), "/")
+	if len(at) != 5 || len(ours) != 3 || at[0] != ours[0] || at[1] == "" {
+		return false
+	}
+	if at[1] != ours[1] {
+		return true // another boot
+	}
+	pid, err := strconv.Atoi(at[3])
+	if err != nil || at[2] != ours[2] {
+		return false
+	}
+	begin, runs := begun(pid)
+	return !runs || begin != at[4]
+}
+
+// EndOrphans removes the containers whose evabench has ended without removing
+// them, as after a kill -9 of it and of its supervisors together, and tells each
+// as "container NAME". A daemon that does not answer has none.
+func (l *launcher) EndOrphans(ctx context.Context) ([]string, error) {
+	c, err := l.answering(ctx)
+	if err != nil {
+		return nil, nil // Probe tells
+	}
+	out, err := c.run(ctx, "ps", "--all", "--quiet", "--no-trunc", "--filter", "label="+labelOwner)
+	if err != nil {
+		return nil, fmt.Errorf("look for containers of an earlier run: %w", err)
+	}
+	var ended []string
+	for id := range strings.FieldsSeq(out) {
+		out, err := c.run(ctx, "inspect", `--format={{.Name}} {{index .Config.Labels "`+labelOwner+`"}}`, id)
+		if err != nil {
+			continue // somebody else removes it
+		}
+		name, owner, _ := strings.Cut(strings.TrimSpace(out), " ")
+		name = strings.TrimPrefix(name, "/")
+		if !abandoned(owner) {
+			continue
+		}
+		if err := c.remove(ctx, id); err != nil {
+			return ended, fmt.Errorf("remove the container %s of an earlier run: %w", name, err)
+		}
+		ended = append(ended, "container "+name)
+	}
+	return ended, nil
+}
+
+// remove ends and removes a container, with its anonymous volumes. One that is
+// not there is removed.
+func (c command) remove(ctx context.Context, name string) error {
+	_, said, err := c.talk(ctx, "rm", "--force", "--volumes", name)
+	if err != nil && ctx.Err() == nil && isGone(said) {
+		return nil
+	}
+	return err
+}
+
+// isGone reports whether the command says that there is no such container, or that
+// another removes it at the moment.
+func isGone(said string) bool {
+	said = strings.ToLower(said)
+	return strings.Contains(said, "no such container") || strings.Contains(said, "already in progress")
+}
