@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/runner"
+	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/services"
 )
 
@@ -25,9 +26,9 @@ func TestEndOrphans(t *testing.T) {
 	fault := errors.New("it holds on")
 	var talk bytes.Buffer
 	err := endOrphans(t.Context(), []runner.Service{
-		{Name: "eyes", Launcher: leftover{ended: []string{"container a"}, fault: fault}},
-		{Name: "other"},
-		{Name: "agent", Launcher: leftover{ended: []string{"container b"}}},
+		{Service: scenarios.Service{Name: "eyes"}, Launcher: leftover{ended: []string{"container a"}, fault: fault}},
+		{Service: scenarios.Service{Name: "other"}},
+		{Service: scenarios.Service{Name: "agent"}, Launcher: leftover{ended: []string{"container b"}}},
 	}, &talk)
 	if !errors.Is(err, fault) || !strings.Contains(err.Error(), "service eyes") {
 		t.Errorf("endOrphans() = %v", err)
