@@ -182,3 +182,14 @@ func TestFailoverThatDoesNotComeBack(t *testing.T) {
 		t.Errorf("%d stretches, answered after %s", n, toldValue(got.Answered))
 	}
 }
+
+// The whole Summary of a run with a failover, for the formats' tests: a second
+// agent is there, and the made-up step.
+func TestFailoverGolden(t *testing.T) {
+	f := madeRun()
+	f.cells, f.missing, f.environment.Planned = f.cells[:1], nil, nil
+	c := &f.cells[0]
+	c.cell.Instances = append(c.cell.Instances, results.Instance{Service: "agent", Name: "agent-1", Device: "GPU-1"})
+	c.steps = append(c.steps, madeFailover())
+	golden(t, "testdata/failover.json", summarized(t, f))
+}

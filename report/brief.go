@@ -30,6 +30,7 @@ func Brief(s *analysis.Summary) *Document {
 			tables.Tables = append(tables.Tables, briefModels(c))
 		}
 	}
+	tables.Tables = append(tables.Tables, briefFailovers(s)...)
 	tables.Tables = append(tables.Tables, briefPlacement(s))
 	d.Sections = []Section{tables, {Notes: briefNotes(s)}}
 	d.clean()

@@ -26,6 +26,9 @@ func Build(s *analysis.Summary) *Document {
 		warnings(s),
 		environment(s),
 	}
+	if hasFailover(s) {
+		d.Sections = slices.Insert(d.Sections, 4, failovers(s))
+	}
 	if s.Environment.Simulated != "" {
 		d.Sections = slices.Insert(d.Sections, len(d.Sections)-2, simulatedTime(s))
 	}
@@ -55,6 +58,11 @@ func places(s *analysis.Summary) []place {
 		}
 	}
 	return list
+}
+
+// measured lists the places but those of failovers.
+func measured(s *analysis.Summary) []place {
+	return slices.DeleteFunc(places(s), func(p place) bool { return p.step.Failover != nil })
 }
 
 // placeColumns head the tables with a row for each place.

@@ -11,7 +11,13 @@ import (
 
 func madeUp(t *testing.T) *analysis.Summary {
 	t.Helper()
-	text, err := os.ReadFile("../analysis/testdata/summary.json")
+	return read(t, "summary.json")
+}
+
+// read reads a Summary that package analysis' tests wrote.
+func read(t *testing.T, name string) *analysis.Summary {
+	t.Helper()
+	text, err := os.ReadFile("../analysis/testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +34,7 @@ func TestDocumentsAreWhole(t *testing.T) {
 	broken := madeUp(t)
 	broken.Cells[0].Layout.Devices = nil
 	broken.Cells[1].Cell.Status, broken.Cells[1].Cell.Instances = "", nil
-	for name, s := range map[string]*analysis.Summary{"made": madeUp(t), "broken": broken, "empty": {}} {
+	for name, s := range map[string]*analysis.Summary{"made": madeUp(t), "broken": broken, "empty": {}, "failover": read(t, "failover.json")} {
 		ids := map[string]bool{}
 		for _, section := range Build(s).Sections {
 			for _, table := range section.Tables {

@@ -10,7 +10,7 @@ func little(s *analysis.Summary) Section {
 	t := Table{ID: "little", Title: "Little's law", Columns: placeColumns(
 		words("Check"), numbers("Left", "1"), numbers("Right", "1"), numbers("Left / right", "1"), words("Result"), words("Why"),
 	)}
-	for _, p := range places(s) {
+	for _, p := range measured(s) {
 		for _, c := range []analysis.Check{p.service.Population, p.service.ServerInFlight} {
 			t.Rows = append(t.Rows, p.cells(Text(c.What), side(c.Left, "1"), side(c.Right, "1"), side(c.Ratio, "1"), Text(c.Result), Text(c.Why)))
 		}

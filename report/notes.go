@@ -26,7 +26,7 @@ func briefNotes(s *analysis.Summary) []string {
 func briefVerdicts(s *analysis.Summary) []string {
 	var doubts tally
 	all := 0
-	for _, p := range places(s) {
+	for _, p := range measured(s) {
 		all++
 		if v := p.service.Verdict; v.Is != analysis.Valid {
 			doubts.add(p, p.service.Name+": "+v.Is)
@@ -41,7 +41,7 @@ func briefVerdicts(s *analysis.Summary) []string {
 func briefObjectives(s *analysis.Summary) []string {
 	var unmet tally
 	all := 0
-	for _, p := range places(s) {
+	for _, p := range measured(s) {
 		for _, clause := range p.service.SLO {
 			all++
 			if clause.Result != analysis.Met {
@@ -80,7 +80,11 @@ func (t *tally) add(p place, key string) {
 func (t *tally) lines(begin string, s *analysis.Summary) []string {
 	steps := map[string]int{}
 	for _, c := range s.Cells {
-		steps[cmp.Or(c.Cell.Config.Name, c.Cell.Folder)] += len(c.Steps)
+		for _, step := range c.Steps {
+			if step.Failover == nil {
+				steps[cmp.Or(c.Cell.Config.Name, c.Cell.Folder)]++
+			}
+		}
 	}
 	var lines []string
 	for i, key := range t.keys {
@@ -113,7 +117,7 @@ func briefHTTP(s *analysis.Summary) string {
 	}
 	var services []string
 	costs := map[string]*cost{}
-	for _, p := range places(s) {
+	for _, p := range measured(s) {
 		name := p.service.Name
 		if costs[name] == nil {
 			costs[name] = &cost{}

@@ -25,7 +25,7 @@ func steps(s *analysis.Summary) Section {
 			latencies(wholes(list), "latency", "Latency of ok answers, from due to done"),
 			streams(wholes, list, "tokens", "First token and time per token of streamed ok answers"),
 			chunks(list), queues(list),
-		}, perInstance(list), []Table{
+		}, perInstance(list), exhausted(s), []Table{
 			detail(latencies(cuts(list), "latency-parts", "Latency by class, model and instance")),
 			detail(streams(cuts, list, "tokens-parts", "First token and time per token by class, model and instance")),
 		}),

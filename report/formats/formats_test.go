@@ -41,9 +41,9 @@ func written(t *testing.T, name string, s *analysis.Summary) []byte {
 }
 
 func TestGolden(t *testing.T) {
-	short := func(width int) []byte {
+	short := func(name string, width int) []byte {
 		var b bytes.Buffer
-		if err := Terminal(&b, report.Brief(read(t, "sweep.json")), width); err != nil {
+		if err := Terminal(&b, report.Brief(read(t, name)), width); err != nil {
 			t.Fatal(err)
 		}
 		return b.Bytes()
@@ -53,8 +53,10 @@ func TestGolden(t *testing.T) {
 		"testdata/made.md":      written(t, "markdown", madeUp(t)),
 		"testdata/open.md":      written(t, "markdown", read(t, "open.json")),
 		"testdata/sweep.md":     written(t, "markdown", read(t, "sweep.json")),
-		"testdata/sweep.txt":    short(DefaultWidth),
-		"testdata/sweep-80.txt": short(80),
+		"testdata/sweep.txt":    short("sweep.json", DefaultWidth),
+		"testdata/sweep-80.txt": short("sweep.json", 80),
+		"testdata/failover.md":  written(t, "markdown", read(t, "failover.json")),
+		"testdata/failover.txt": short("failover.json", DefaultWidth),
 	} {
 		if *update {
 			if err := os.WriteFile(file, got, 0o666); err != nil {

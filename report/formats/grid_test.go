@@ -14,7 +14,7 @@ import (
 // No line of a report is wider than the page, in either form, and the short
 // form of a 2x2 is about a screen.
 func TestTerminalKeepsItsWidth(t *testing.T) {
-	for _, name := range []string{"summary.json", "sweep.json"} {
+	for _, name := range []string{"summary.json", "sweep.json", "failover.json"} {
 		s := read(t, name)
 		for what, d := range map[string]*report.Document{"short": report.Brief(s), "whole": report.Build(s)} {
 			for _, page := range []int{80, 100, 160} {

@@ -154,7 +154,7 @@ func TestWorkbookPartsAreSortedAndUndated(t *testing.T) {
 // Notes reach over the width of their table and are wrapped, so that a printed
 // page is no wider for them; and each column of numbers has one unit.
 func TestWorkbookNotesKeepTheWidth(t *testing.T) {
-	for _, name := range []string{"summary.json", "sweep.json"} {
+	for _, name := range []string{"summary.json", "sweep.json", "failover.json"} {
 		f := opened(t, written(t, "xlsx", read(t, name)))
 		for _, sheet := range f.GetSheetList() {
 			merged := map[string]bool{}
