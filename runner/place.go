@@ -113,7 +113,8 @@ func Suits(instances []services.Instance, router loadgen.Router, failovers []res
 // PlannedDevices gives the devices that a plan leads to, in the order in which
 // a backend reads them back. What only then is known is made up: UUIDs and
 // instance ids, which are unique all the same. Memory is that of the profile,
-// which drivers may tell a little otherwise once it is made.
+// which drivers may tell a little otherwise once it is made; SMs are 0 where the
+// profiles do not tell them.
 func PlannedDevices(p partition.Plan) []device.Device {
 	var devices []device.Device
 	for _, t := range p.Targets {

@@ -12,8 +12,9 @@ import (
 	"github.com/evabench/evabench/services"
 )
 
-// A memoryPlan compares, for each configuration, what the models were told to
-// need with the memory of the devices that its layout is planned to have.
+// A memoryPlan says for each configuration which instance is placed where, on the
+// devices that its layout is planned to have, and compares what the models were
+// told to need with their memory.
 type memoryPlan struct {
 	configs []configMemory
 	told    bool // some model tells what it needs
@@ -21,9 +22,10 @@ type memoryPlan struct {
 }
 
 type configMemory struct {
-	name string
-	fits []services.Fit
-	err  error // why it does not fit
+	name  string
+	where string // its instances by device; empty if all are on none
+	fits  []services.Fit
+	err   error // why it does not fit
 }
 
 // memory works it out for every configuration that is to be run.
@@ -46,7 +48,7 @@ func (b *bench) memory() (memoryPlan, error) {
 			return m, err
 		}
 		fits := services.Fits(instances)
-		m.configs = append(m.configs, configMemory{c.Config.Name, fits, runner.FitError(fits)})
+		m.configs = append(m.configs, configMemory{c.Config.Name, where(instances), fits, runner.FitError(fits)})
 	}
 	return m, nil
 }
@@ -78,38 +80,73 @@ func (m memoryPlan) refusal() error {
 	return &usageError{errors.Join(append(faults, errors.New("no configuration fits the memory of its devices; nothing was changed"))...)}
 }
 
-// print shows the arithmetic, once for all configurations in which it is the
-// same. Where nothing tells a need it says that; where there is no device it says
-// nothing.
+// print shows placement and arithmetic, each once for all configurations in which
+// it is the same. Where nothing tells a need it says that; where there is no
+// device it says nothing.
 func (m memoryPlan) print(w io.Writer) {
-	placed := slices.ContainsFunc(m.configs, func(c configMemory) bool { return len(c.fits) > 0 })
+	m.printEach(w, "placement:", func(c configMemory) (string, string) { return c.name, c.where })
+	fits := func(c configMemory) bool { return len(c.fits) > 0 }
 	switch {
 	case m.told && m.noGPUs:
 		fmt.Fprintln(w, "memory: whether the models fit was not checked, as there are no GPUs to ask")
-		return
-	case !placed:
-		return
+	case !slices.ContainsFunc(m.configs, fits):
 	case !m.told:
 		fmt.Fprintln(w, "memory: no model tells what it needs (services.S.models.M.memory), so whether all fit is not known")
-		return
+	default:
+		m.printEach(w, "memory:", func(c configMemory) (string, string) {
+			name := c.name
+			if c.err != nil {
+				name += " (DOES NOT FIT, and will fail)"
+			}
+			return name, deviceLines(c.fits)
+		})
 	}
-	fmt.Fprintln(w, "memory:")
+}
+
+// printEach writes each text once, below the names of those that have it; none
+// where it is empty.
+func (m memoryPlan) printEach(w io.Writer, title string, of func(configMemory) (name, text string)) {
 	var texts []string
 	names := map[string][]string{}
 	for _, c := range m.configs {
-		text := deviceLines(c.fits)
-		if names[text] == nil {
+		name, text := of(c)
+		if text != "" && names[text] == nil {
 			texts = append(texts, text)
 		}
-		name := c.name
-		if c.err != nil {
-			name += " (DOES NOT FIT, and will fail)"
-		}
 		names[text] = append(names[text], name)
+	}
+	if len(texts) > 0 {
+		fmt.Fprintln(w, title)
 	}
 	for _, text := range texts {
 		fmt.Fprintf(w, "  %s:\n%s", strings.Join(names[text], ", "), text)
 	}
+}
+
+// where lists instances by device, in the order of the devices' first use.
+func where(instances []services.Instance) string {
+	var devices []string
+	on := map[string][]string{}
+	for _, i := range instances {
+		if i.Device.UUID == "" {
+			continue
+		}
+		if on[i.Device.Name] == nil {
+			devices = append(devices, i.Device.Name)
+		}
+		on[i.Device.Name] = append(on[i.Device.Name], i.Name)
+	}
+	text := ""
+	for k, d := range devices {
+		if k > 0 {
+			text += "; "
+		}
+		text += d + ": " + strings.Join(on[d], ", ")
+	}
+	if text == "" {
+		return ""
+	}
+	return "    " + text + "\n"
 }
 
 // deviceLines writes a line for each device, and one for devices that are alike.

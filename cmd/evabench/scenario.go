@@ -70,8 +70,8 @@ func newCheck(s streams) *cobra.Command {
 		Short: "Check a scenario against this program and its server's GPUs; change nothing",
 		Long: `Check reads a scenario strictly, builds everything that it names, and plans every
 layout on the GPUs as they are now; without an NVIDIA driver, it checks their text
-alone, and says so. Where models tell what memory they need, it shows for each
-device whether that fits. It opens no connection to a service and changes nothing. Faults are told all at once, with file, line and column.`,
+alone, and says so. It shows which instance is placed where and, where models tell
+what memory they need, whether that fits. It opens no connection to a service and changes nothing. Faults are told all at once, with file, line and column.`,
 		Example: "  evabench scenario check mine.yaml\n  evabench scenario check mine.yaml --sim pro6000x1",
 		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
