@@ -157,6 +157,12 @@ class Answering:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Answer by server-sent events, the first with the first token."""
+        try:
+            return await self._stream(request)
+        except ConnectionResetError:  # the client is gone: nobody is to be told
+            return web.Response()
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"})
         async with contextlib.aclosing(self.texts()) as texts:
             try:
