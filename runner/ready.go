@@ -126,9 +126,12 @@ func (u running) identified(ctx context.Context, start time.Time) error {
 	}
 }
 
+// identifyWithin bounds one question who an instance is, which may be a few.
+const identifyWithin = 30 * time.Second
+
 // identify asks once.
 func identify(ctx context.Context, i services.Identified) error {
-	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	ctx, cancel := context.WithTimeout(ctx, identifyWithin)
 	defer cancel()
 	return i.Identify(ctx)
 }
