@@ -29,7 +29,6 @@ type running struct {
 	on       device.Device                           // the same in full
 	models   []services.Model                        // with the configuration's workers
 	waits    patience                                // what is left of it for each right answer
-	replies  *replies                                // from which later calls of sessions are made; nil keeps none
 }
 
 // sideBySide bounds how many instances are started and waited for at once.
@@ -126,7 +125,7 @@ func (l *launching) start(ctx context.Context, i int) error {
 	}
 	u := &running{
 		of: p.of, service: s, newLoop: l.cell.bench.NewLoop,
-		device: p.instance.Device.UUID, on: p.instance.Device, models: p.instance.Models, replies: new(replies),
+		device: p.instance.Device.UUID, on: p.instance.Device, models: p.instance.Models,
 	}
 	u.endpoint, err = p.of.Dialer.Dial(s.Info().URL)
 	l.mu.Lock()

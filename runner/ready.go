@@ -203,33 +203,7 @@ func (u running) answers(ctx context.Context, session loadgen.Session, first []*
 		if err != nil {
 			return err
 		}
-		u.replies.add(next[call].Class, a)
 		next = append(next, session.Next(call, &a)...)
-	}
-	return nil
-}
-
-// replies holds the first right answer to each class of requests, in the order
-// in which they came. One goroutine uses it.
-type replies struct{ all []reply }
-
-type reply struct {
-	class  string
-	answer loadgen.Answer
-}
-
-func (r *replies) add(class string, a loadgen.Answer) {
-	if r != nil && r.of(class) == nil {
-		r.all = append(r.all, reply{class, a})
-	}
-}
-
-// of gives the answer to a class; nil if there is none.
-func (r *replies) of(class string) *loadgen.Answer {
-	for i := range r.all {
-		if r.all[i].class == class {
-			return &r.all[i].answer
-		}
 	}
 	return nil
 }

@@ -67,12 +67,20 @@ type warming struct {
 	failure string // the first
 }
 
-// newWarming makes the warm-up of the classes that answered rightly when the
-// instance became ready.
+// newWarming makes the warm-up of the classes that sessions begin with, or of
+// whatever they begin with if the workload does not tell them.
+//
+// Note: later calls of a session are asked by readiness, and not here. An Agent's
+// session takes a minute on a small slice, and rounds of each of its stages took
+// more than the time that there is.
 func newWarming(u running, workload loadgen.Workload, seed uint64) *warming {
 	w := &warming{u: u, workload: workload, seed: seed, over: map[string]bool{}}
-	for _, reply := range u.replies.all {
-		w.classes = append(w.classes, results.Warmed{Instance: u.service.Info().Name, Class: reply.class})
+	classes := []string{""}
+	if c, ok := workload.(loadgen.Classed); ok {
+		classes = c.Classes()
+	}
+	for _, class := range classes {
+		w.classes = append(w.classes, results.Warmed{Instance: u.service.Info().Name, Class: class})
 	}
 	return w
 }
@@ -150,9 +158,8 @@ func (w *warming) round(ctx context.Context, c *results.Warmed) error {
 }
 
 // requests makes a round's requests, each of a session of its own: as many as
-// the class's model has workers, so that each worker gets warm. Later calls of a
-// session are made from the answers that readiness got, so that each class is
-// asked without those before it.
+// the class's model has workers, so that each worker gets warm. It gives none if
+// the class is too rare to be found.
 func (w *warming) requests(c *results.Warmed) (requests []*loadgen.Request) {
 	for n := 1; len(requests) < n; n = c.Parallel {
 		q := w.request(c.Class)
@@ -173,17 +180,13 @@ func (w *warming) requests(c *results.Warmed) (requests []*loadgen.Request) {
 	return requests
 }
 
-// request makes one of a class; nil if it is too rare to be found.
+// request makes one of a class; nil if it is not found.
 func (w *warming) request(class string) *loadgen.Request {
 	for range sessionsForClasses {
-		session := w.workload.Session(w.seed, w.sessions)
+		first := w.workload.Session(w.seed, w.sessions).Next(-1, nil)
 		w.sessions++
-		calls := slices.Clone(session.Next(-1, nil))
-		for n := 0; n < len(calls); n++ {
-			if calls[n].Class == class {
-				return calls[n]
-			}
-			calls = append(calls, session.Next(n, w.u.replies.of(calls[n].Class))...)
+		if len(first) > 0 && (class == "" || first[0].Class == class) {
+			return first[0]
 		}
 	}
 	return nil
@@ -197,11 +200,14 @@ func (w *warming) warnings() (all []results.Warning) {
 		if c.Settled {
 			continue
 		}
-		text := fmt.Sprintf("class %s: whether service time still falls is not known: %s of warm-up were enough for %s of %s, and it takes %d",
-			c.Class, w.u.of.Warm, units.Plural(len(c.Rounds), "round"), units.Plural(c.Parallel, "request"), fewestRounds)
+		text := fmt.Sprintf("whether service time still falls is not known: %s of warm-up were enough for %s of %s, and it takes %d",
+			w.u.of.Warm, units.Plural(len(c.Rounds), "round"), units.Plural(c.Parallel, "request"), fewestRounds)
 		if n := len(c.Rounds); n >= fewestRounds {
-			text = fmt.Sprintf("class %s: service time still fell when %s of warm-up were over: from %s to %s in %d rounds of %s",
-				c.Class, w.u.of.Warm, units.Format(c.Rounds[0].Seconds(), "s"), units.Format(c.Rounds[n-1].Seconds(), "s"), n, units.Plural(c.Parallel, "request"))
+			text = fmt.Sprintf("service time still fell when %s of warm-up were over: from %s to %s in %d rounds of %s",
+				w.u.of.Warm, units.Format(c.Rounds[0].Seconds(), "s"), units.Format(c.Rounds[n-1].Seconds(), "s"), n, units.Plural(c.Parallel, "request"))
+		}
+		if c.Class != "" {
+			text = "class " + c.Class + ": " + text
 		}
 		all = append(all, results.Warning{Code: "not-settled", Subject: name, Text: text + "; give it more time with services." + w.u.of.Name + ".warm", Count: 1})
 	}
