@@ -5,11 +5,12 @@
 //
 // It stands behind the build tag real, because it needs such a server: make
 // test-real fetches one, makes models with random weights for it, and names
-// both, with the evabench to test, in three environment variables:
+// both, with the evabench to test, in environment variables:
 //
 //	EVABENCH_BIN           the evabench program
 //	EVABENCH_LLAMA_SERVER  llama.cpp's llama-server
 //	EVABENCH_MODELS        folder with text.gguf and mmproj.gguf
+//	EVABENCH_TORCHSERVE    torchserve, beside the java and python that it needs
 //
 // A variable that is not set is a failure, not a skip. Servers listen on
 // loopback, at a free port, with one thread: a shared machine slows spinning
