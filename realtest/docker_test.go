@@ -257,6 +257,7 @@ func TestDocker(t *testing.T) {
 	t.Run("memory", func(t *testing.T) { testMemory(t, image) })
 	t.Run("device", func(t *testing.T) { testDevice(t, image) })
 	t.Run("missing", func(t *testing.T) { testMissing(t, image) })
+	t.Run("refusals", func(t *testing.T) { testRefusals(t, image) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, image) })
 }
 
@@ -306,9 +307,10 @@ func testContainer(t *testing.T, image string) {
 	if s.Info().Version != image+" "+all[0].Image {
 		t.Errorf("version %q, the container's image is %s", s.Info().Version, all[0].Image)
 	}
-	if _, last := s.(services.Logged).LogTail(); len(last) != 1 || last[0] != "serving on :8000 [TEST_API_TOKEN]" {
-		t.Errorf("the log ends %q", last)
-	}
+	eventually(t, "the log ends with what it wrote, its secret hidden", func() bool {
+		_, last := s.(services.Logged).LogTail()
+		return len(last) == 1 && last[0] == "serving on :8000 [TEST_API_TOKEN]"
+	})
 }
 
 // testMemory is a server that takes more of the host's memory than it may.
@@ -387,6 +389,37 @@ func testMissing(t *testing.T, image string) {
 	}
 	if err := l.(services.Probed).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "is its daemon running") {
 		t.Errorf("Probe() without a daemon: %v", err)
+	}
+}
+
+// testRefusals holds what the fake of the launcher's own tests refuses against
+// docker.
+func testRefusals(t *testing.T, image string) {
+	text, err := os.ReadFile("../services/launchers/docker/testdata/refusals.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for line := range strings.Lines(string(text)) {
+		asked, words, ok := strings.Cut(strings.TrimSpace(line), " -> ")
+		if !ok {
+			continue
+		}
+		tried++
+		var args []string
+		for arg := range strings.FieldsSeq(strings.ReplaceAll(asked, "{{json .State}}", "{{json_.State}}")) {
+			args = append(args, strings.NewReplacer("IMAGE", image, "json_", "json ").Replace(arg))
+		}
+		out, err := exec.Command("docker", args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), words) {
+			t.Errorf("%q: %v, %s; want %q", args, err, out, words)
+		}
+	}
+	if tried < 10 {
+		t.Errorf("%d refusals were tried", tried)
+	}
+	if left := containers(t); len(left) > 0 {
+		t.Errorf("containers are left: %q", left)
 	}
 }
 

@@ -114,6 +114,10 @@ func (l *launcher) Patience() time.Duration { return l.server.Patience() }
 // Names lists the names of templates that stand for a configuration's values.
 func (l *launcher) Names() []string { return l.server.Names() }
 
+// Reaches reports whether a template that the container is made from holds a
+// name.
+func (l *launcher) Reaches(name string) bool { return l.server.Reaches(name) }
+
 var (
 	size   = regexp.MustCompile(`^[1-9][0-9]*[bkmgBKMG]?$`)
 	volume = regexp.MustCompile(`^/[^:]*:/[^:]*(:(ro|rw))?$`)

@@ -108,8 +108,9 @@ type service struct {
 	mu      sync.Mutex // guards the rest
 	name    string     // the container's
 	process *supervise.Process
-	stopped bool // by us, before it ended by itself
-	closed  bool // by us, at any time
+	past    int64 // what was counted of containers before this one
+	stopped bool  // by us, before it ended by itself
+	closed  bool  // by us, at any time
 }
 
 // tidyWithin bounds what is tidied up after a fault.
@@ -146,6 +147,8 @@ func (s *service) start(ctx context.Context) (err error) {
 	defer s.mu.Unlock()
 	if s.process == nil {
 		s.warnings = append(s.warnings, warnings...)
+	} else {
+		s.past += outOfMemory(s.process)
 	}
 	s.name, s.process = name, p
 	return nil
@@ -237,13 +240,12 @@ func (s *service) Err() error {
 // what the attached command's exit says.
 func exitError(e supervise.Exit, name, log string) *services.ExitError {
 	x := &services.ExitError{Status: e.Status, Signal: e.Signal, OOM: e.OOM, Fault: e.Fault, LogFile: log, Log: e.Tail}
-	if len(e.After) <= afterInspect {
-		return x
+	if e.Fault != "" {
+		return x // the supervisor's end; nobody has asked the daemon
 	}
-	var st state
-	told := e.After[afterInspect]
-	if err := json.Unmarshal([]byte(told.Output), &st); told.Fault != "" || err != nil {
-		x.Fault = fmt.Sprintf("how container %s ended is not known: %s", name, strings.TrimSpace(told.Fault+" "+told.Output))
+	st, err := stateOf(e)
+	if err != nil {
+		x.Fault = fmt.Sprintf("how container %s ended is not known: %v", name, err)
 		return x
 	}
 	x.Signal = 0
@@ -259,6 +261,18 @@ func exitError(e supervise.Exit, name, log string) *services.ExitError {
 		x.OOM = strings.TrimSuffix("the kernel killed within the container's bound of memory (OOMKilled); "+x.OOM, "; ")
 	}
 	return x
+}
+
+// stateOf is the container's state when the attached command had ended.
+func stateOf(e supervise.Exit) (st state, err error) {
+	if len(e.After) <= afterInspect {
+		return st, errors.New("it was not asked for")
+	}
+	told := e.After[afterInspect]
+	if told.Fault != "" {
+		return st, errors.New(told.Fault)
+	}
+	return st, json.Unmarshal([]byte(told.Output), &st)
 }
 
 // Identify asks the server whether it is what the configuration asks for; without
