@@ -33,7 +33,9 @@ func TestConformance(t *testing.T) {
 			_, _ = io.WriteString(w, `[{"label":"person","score":0.9,"box":[1,2,3,4]}]`)
 		},
 		Refusals: map[string]endpointtest.Refusal{
-			"queue full":      {Status: 503, Body: `{"code":503,"type":"ServiceUnavailableException","message":"Model \"m\" has no worker to serve inference request."}`, Want: results.Shed},
+			"queue full": {Status: 503, Body: `{"code":503,"type":"ServiceUnavailableException","message":"Model \"m\" has no worker to serve inference request."}`, Want: results.Shed},
+			// As 0.12.0 tells it of a worker that was killed by signal 9.
+			"worker died":     {Status: 507, Body: "{\n  \"code\": 507,\n  \"type\": \"InternalServerException\",\n  \"message\": \"Worker died.\"\n}\n", Want: results.HTTP5xx},
 			"handler broke":   {Status: 503, Body: `{"code":503,"type":"InternalServerException","message":"Prediction failed"}`, Want: results.HTTP5xx},
 			"out of memory":   {Status: 503, Body: `{"code":503,"type":"InternalServerException","message":"CUDA out of memory"}`, Want: results.OOM},
 			"unknown model":   {Status: 404, Body: `{"code":404,"type":"ModelNotFoundException","message":"Model not found: m"}`, Want: results.HTTP4xx},
