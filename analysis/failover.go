@@ -76,7 +76,7 @@ type endTally struct {
 }
 
 // failoversOf cuts a step's window at the moments of the instance that was made
-// to end. What happened before or after the window cuts nothing.
+// to end: when it was to, since its end is known a little later than felt. What happened before or after the window cuts nothing.
 func failoversOf(s results.Step) *failovers {
 	plan := s.Plan.Failover
 	if plan == nil {
@@ -94,6 +94,9 @@ func failoversOf(s results.Step) *failovers {
 		next := map[string]string{
 			results.EventEnded: StretchEnded, results.EventEjected: StretchEjected, results.EventAnswered: StretchAnswered,
 		}[e.Kind]
+		if e.Kind == results.EventEnded { // its requests fail from when it was made to end
+			e.At = min(e.At, s.WindowStart.Add(plan.At))
+		}
 		if e.Instance == f.instance && next != "" && e.At < s.WindowEnd {
 			cut(e.At, next)
 		}
@@ -152,7 +155,7 @@ func (f *failovers) summary(env results.Environment) *Failover {
 				before[v.Name] = v.Throughput
 				v.OfBefore = inapplicable("ratio", "it is the stretch before")
 			} else {
-				v.OfBefore = ofBefore(v.Throughput, before[v.Name])
+				v.OfBefore = ofBefore(v.Throughput, before[v.Name], s.Length)
 			}
 			s.Services = append(s.Services, v)
 		}
@@ -207,13 +210,19 @@ func (e *endTally) of(name string, w window, quantiles []float64) StretchService
 	return v
 }
 
-// ofBefore is a rate ÷ the rate before.
-func ofBefore(rate, before Value) Value {
+// fewestBefore is how many requests the rate before must give in a stretch for
+// the two to be compared: with fewer, one more or less is 20 % or more.
+const fewestBefore = 5
+
+// ofBefore is a rate in a stretch of so many seconds ÷ the rate before.
+func ofBefore(rate, before Value, length float64) Value {
 	switch {
 	case !before.Known() || *before.Number == 0:
 		return unknown("ratio", "nothing was completed before")
 	case !rate.Known():
 		return Value{Unit: "ratio", Why: rate.Why}
+	case *before.Number*length < fewestBefore:
+		return unknown("ratio", fmt.Sprintf("too short: before, fewer than %d were completed in as long", fewestBefore))
 	}
 	return known(*rate.Number / *before.Number, "ratio")
 }

@@ -46,7 +46,7 @@ func madeFailover() stepFacts {
 		}, Failover: &results.Failover{Service: "agent", Instance: 1, How: "kill", At: 20 * time.Second, Eject: 4 * time.Second, Restart: true}},
 		WindowStart: 0, WindowEnd: at(100), End: at(100),
 		Events: []results.Event{
-			{At: at(20), Kind: results.EventEnded, Instance: "agent-1", Text: "signal 9 (killed)"},
+			{At: at(20.2), Kind: results.EventEnded, Instance: "agent-1", Text: "signal 9 (killed)"},
 			{At: at(20.5), Kind: results.EventEnded, Instance: "agent-0"}, // only for Others
 			{At: at(24), Kind: results.EventEjected, Instance: "agent-1"},
 			{At: at(30), Kind: results.EventRestarted, Instance: "agent-1"},
@@ -82,7 +82,7 @@ func TestFailover(t *testing.T) {
 	if got.Instance != "agent-1" || got.How != "signal 9 (killed)" || !slices.Equal(got.Others, []string{"agent-0"}) {
 		t.Errorf("%+v", got)
 	}
-	if times := toldValue(got.Ejected) + " " + toldValue(got.Restarted) + " " + toldValue(got.Answered); times != "4 10 30" {
+	if times := toldValue(got.Ejected) + " " + toldValue(got.Restarted) + " " + toldValue(got.Answered); times != "3.8 9.8 29.8" {
 		t.Errorf("ejected, restarted and answered after %s", times)
 	}
 	var lines []string
@@ -171,6 +171,17 @@ func TestFailoverThatDoesNotComeBack(t *testing.T) {
 			t.Errorf("%+v: answered %+v, stretches %v", c, got.Answered, names)
 		}
 	}
+	// At 2/s, 2.4 s would have 4.8 answers: too few to compare.
+	for at, want := range map[float64]bool{22.4: false, 22.6: true} {
+		step := madeFailover()
+		step.step.Events[2].At = results.Offset(at * 1e9)
+		f := madeRun()
+		f.cells = f.cells[:1]
+		f.cells[0].steps = append(f.cells[0].steps, step)
+		if v := summarized(t, f).Cells[0].Steps[1].Failover.Stretches[1].Services[1].OfBefore; v.Known() != want {
+			t.Errorf("ejected at %v: %+v", at, v)
+		}
+	}
 	// After the step's end it is told, and cuts nothing.
 	step := madeFailover()
 	step.step.Events[4].At = results.Offset(130 * time.Second)
@@ -178,7 +189,7 @@ func TestFailoverThatDoesNotComeBack(t *testing.T) {
 	f.cells = f.cells[:1]
 	f.cells[0].steps = append(f.cells[0].steps, step)
 	got := summarized(t, f).Cells[0].Steps[1].Failover
-	if n := len(got.Stretches); n != 3 || toldValue(got.Answered) != "110" {
+	if n := len(got.Stretches); n != 3 || toldValue(got.Answered) != "109.8" {
 		t.Errorf("%d stretches, answered after %s", n, toldValue(got.Answered))
 	}
 }

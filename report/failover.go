@@ -75,7 +75,7 @@ func loads(s analysis.Step) string {
 }
 
 // failoverStretches has a row for each service in each stretch. Short leaves out
-// outcomes and latencies.
+// steps' names, outcomes and latencies.
 func failoverStretches(s *analysis.Summary, short bool) Table {
 	t := Table{ID: "failover-stretches", Title: "What was sustained before, during and after", Columns: []Column{
 		words("Cell"), words("Step"), words("Service"), words("Stretch"), spans("Length"), numbers("Ended", "n"),
@@ -92,6 +92,9 @@ func failoverStretches(s *analysis.Summary, short bool) Table {
 		}
 	}
 	for _, f := range failoversOf(s) {
+		if short {
+			f.step.Name = ""
+		}
 		for i := range f.step.Services {
 			for _, stretch := range f.Stretches {
 				v := stretch.Services[i]
@@ -168,6 +171,7 @@ func briefFailovers(s *analysis.Summary) []Table {
 	const load = 2 // the load's column, which takes the page's width
 	ends.Columns = slices.Delete(ends.Columns, load, load+1)
 	for i, row := range ends.Rows {
+		row[1] = Text(stepName("", failoversOf(s)[i].step.Index))
 		ends.Rows[i] = slices.Delete(row, load, load+1)
 	}
 	return []Table{ends, failoverStretches(s, true)}

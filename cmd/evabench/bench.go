@@ -112,6 +112,7 @@ type bench struct {
 	simulated  simulation   // the simulated server; none on a real one
 	cells      []scenarios.Cell
 	impossible []results.Impossible
+	commands   []string          // what launchers do to servers that are not theirs, a line each
 	unreached  []results.Warning // servers that may be the same in every cell, or are not put back
 }
 
@@ -230,7 +231,7 @@ func (b *bench) checkSteps() error {
 			return err
 		}
 	}
-	return nil
+	return b.checkFailovers()
 }
 
 // permissions are what the scenario allows to be changed.

@@ -25,7 +25,7 @@ import (
 // worker is a server for scripts, as the command "worker":
 //
 //	worker serve PORT [SOCKET]  answers; a child of it, in a session of its own, sleeps
-//	worker die PORT N           answers N requests, and fails at the next
+//	worker die PORT N           answers N requests, and fails at the next, or at /debug/gpu-fault
 //	worker crash                fails at once
 //	worker oom                  fails for want of device memory
 //	worker load                 never listens
@@ -80,7 +80,8 @@ func work(args []string) error {
 	select {}
 }
 
-// die passes so many requests on to a server, and ends at the next.
+// die passes so many requests on to a server, and ends at the next, or when it is
+// asked for a fault.
 func die(port, after string) error {
 	left, err := strconv.ParseInt(after, 10, 64)
 	if err != nil {
@@ -97,7 +98,7 @@ func die(port, after string) error {
 	var count atomic.Int64
 	pass := httputil.NewSingleHostReverseProxy(to)
 	return http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if count.Add(1) > left {
+		if count.Add(1) > left || r.URL.Path == "/debug/gpu-fault" {
 			fmt.Println("RuntimeError: CUDA error: an illegal memory access was encountered")
 			syscall.Exit(9)
 		}
