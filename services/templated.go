@@ -12,6 +12,13 @@ type Templated interface {
 	Reaches(name string) bool
 }
 
+// Changing is a Launcher that changes servers which are not its own.
+type Changing interface {
+	// Changes tells what it does to them, a line each, for those who have to
+	// agree; none if it does nothing.
+	Changes() []string
+}
+
 // Restoring is an [Adapting] Launcher whose servers can be put back as they were.
 type Restoring interface {
 	// Restore is called once, when no cell is left and every layout has been put

@@ -53,7 +53,7 @@ func TestExternalAdapts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(path, "sweep", "adapt.yaml", "--out", "run", "--no-selftest")
+	c := exec.Command(path, "sweep", "adapt.yaml", "--out", "run", "--no-selftest", "--yes")
 	c.Dir = dir
 	talk, err := c.CombinedOutput()
 	if err == nil || c.ProcessState.ExitCode() != exitFailed {

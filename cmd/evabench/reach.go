@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/evabench/evabench/runner"
+	"github.com/evabench/evabench/services"
 )
 
 // checkReach asks that what the cells differ in reaches the services' servers,
@@ -18,6 +19,11 @@ func (b *bench) checkReach() error {
 			return err
 		}
 		all = append(all, runner.Service{Service: s, Launcher: l})
+		if c, ok := l.(services.Changing); ok {
+			for _, line := range c.Changes() {
+				b.commands = append(b.commands, fmt.Sprintf("service %s: %s", s.Name, line))
+			}
+		}
 	}
 	var faults []error
 	unreached, err := runner.CheckReach(all, b.scenario.Configs())
@@ -26,6 +32,15 @@ func (b *bench) checkReach() error {
 	}
 	b.unreached = unreached
 	return errors.Join(faults...)
+}
+
+// printCommands prints what launchers do to servers that are not theirs, and
+// reports whether they do anything.
+func (b *bench) printCommands(w io.Writer) bool {
+	for _, line := range b.commands {
+		fmt.Fprintln(w, line)
+	}
+	return len(b.commands) > 0
 }
 
 func (b *bench) printUnreached(w io.Writer) {

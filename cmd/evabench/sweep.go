@@ -111,7 +111,7 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	if dir == "" {
 		dir = "runs/" + results.Folder(b.scenario.Name, time.Now())
 	}
-	if changes && !o.yes && b.simulated.server == "" {
+	if changes && !o.yes && (b.simulated.server == "" || len(b.commands) > 0) {
 		if err := consent(ctx, s, "Change this server as above, and put it back afterwards?"); err != nil {
 			return err
 		}
@@ -176,6 +176,7 @@ func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 	fmt.Fprintf(w, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
 	b.printImpossible(w)
 	b.printUnreached(w)
+	changes = b.printCommands(w)
 	for _, p := range plans {
 		fmt.Fprintf(w, "layout %s, %s:\n", p.config.Layout, p.config.Sharing)
 		if p.plan.Empty() {

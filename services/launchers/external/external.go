@@ -170,6 +170,21 @@ func (l *launcher) Names() []string {
 // Reaches reports that the servers learn of every value, by Adapt, or of none.
 func (l *launcher) Reaches(string) bool { return l.adapt != nil }
 
+// Changes tells which commands are run, and when.
+func (l *launcher) Changes() (lines []string) {
+	for _, x := range []struct {
+		k    *command
+		when string
+	}{
+		{l.adapt, "before each cell"}, {l.restore, "after the last cell"}, {l.crash, "where an instance is to end"}, {l.revive, "to start it again"},
+	} {
+		if x.k != nil {
+			lines = append(lines, fmt.Sprintf("run %s: %s", x.when, strings.Join(x.k.config.Argv, " ")))
+		}
+	}
+	return lines
+}
+
 // Crashes lists the ways in which an instance can be ended.
 func (l *launcher) Crashes() []string {
 	if l.crash == nil {
