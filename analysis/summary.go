@@ -118,7 +118,7 @@ type Step struct {
 	// Failover is nil unless an instance was made to end in the step.
 	Failover *Failover `json:"failover,omitempty"`
 	// OutOfMemory is the step's, by instance: nil if no instance can tell.
-	OutOfMemory map[string]int64 `json:"out_of_memory,omitempty"`
+	OutOfMemory map[string]int64 `json:"out_of_memory,omitzero"`
 }
 
 // A Service is what is told of one service in one step.

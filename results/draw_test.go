@@ -70,6 +70,7 @@ func oneStep(index int) (Step, []Sample) {
 		Plan: StepPlan{
 			Name: "3 req/s", Warmup: time.Second, Window: time.Second,
 			Levels: []Level{{Service: "vision", Arrivals: "constant", Value: 3, Unit: "req/s"}, {Service: "agent", Arrivals: "closed", Value: 0, Unit: "users"}},
+			Failover: &Failover{Service: "agent", Instance: 1, How: "kill", At: time.Second / 3, Eject: 5 * time.Second, Restart: true},
 		},
 		Start: 0, WindowStart: 1000 * ms, WindowEnd: 2000 * ms, End: 2500 * ms,
 		Services: []Integrity{{
@@ -79,6 +80,11 @@ func oneStep(index int) (Step, []Sample) {
 			Gaps:        Gaps{N: 2, P50: 1, P90: 2, P99: 3, Max: 4},
 		}, {Service: "agent"}},
 		Client: &Client{Wall: time.Second, CPU: 2 * time.Millisecond, Loop: time.Millisecond, GCs: 1, GCPause: 1000, Stamped: 7, Unstamped: 2},
+		Events: []Event{
+			{At: 1334 * ms, Kind: EventEnded, Instance: "agent-1", Text: "signal 9 (killed)"},
+			{At: 2600 * ms, Kind: EventAnswered, Instance: "agent-1"}, // after the step's end
+		},
+		OutOfMemory: map[string]int64{"vision-0": 2},
 	}
 	sample := func(seq int64, due, done Offset, outcome Outcome) Sample {
 		return Sample{

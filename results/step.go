@@ -84,9 +84,9 @@ type Step struct {
 	// Events are what happened to instances, in the order of time.
 	Events []Event `json:"events,omitempty"`
 	// OutOfMemory counts, by instance, what told of memory that ran out during
-	// the step: lines of its log, and its end. Instances with none are left out;
-	// null if no instance can tell.
-	OutOfMemory map[string]int64 `json:"out_of_memory,omitempty"`
+	// the step: lines of its log, and its end. Instances with none are left out.
+	// nil means that no instance can tell.
+	OutOfMemory map[string]int64 `json:"out_of_memory,omitzero"`
 }
 
 // Integrity is what the load generator says of its own work on one service in
