@@ -23,6 +23,7 @@ import (
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/supervise"
+	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/services/launchers/docker"
 	"github.com/evabench/evabench/services/launchertest"
@@ -259,6 +260,7 @@ func TestDocker(t *testing.T) {
 	t.Run("missing", func(t *testing.T) { testMissing(t, image) })
 	t.Run("refusals", func(t *testing.T) { testRefusals(t, image) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, image) })
+	t.Run("sweep", func(t *testing.T) { testSweep(t, image) })
 }
 
 // testContainer looks at one container as the daemon shows it.
@@ -387,7 +389,7 @@ func testMissing(t *testing.T, image string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.(services.Probed).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "is its daemon running") {
+	if err := l.(services.Probed).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "its daemon does not answer us") {
 		t.Errorf("Probe() without a daemon: %v", err)
 	}
 }
@@ -501,4 +503,84 @@ func children(t *testing.T, of int) (all []int) {
 		t.Fatal("it has no supervisor")
 	}
 	return all
+}
+
+// dockerScenario is a scenario of containers: IMAGE, WINDOW and BATCHES are
+// replaced.
+const dockerScenario = `version: 1
+name: containers
+server: {backend: none}
+services:
+  eyes:
+    role: vision
+    launcher:
+      kind: docker
+      image: IMAGE
+      argv: [":{port}", "--batch={params.batch}"]
+      instances: 2
+      memory: 256m
+      health: /
+      stop: {grace: 1s}
+    endpoint: detect-http
+    models: {detector: {}}
+    workload: {kind: vision, images: {width: 64, height: 64, kilobytes: 3, count: 2}, classes: [{model: detector}]}
+    load: {arrivals: closed, levels: [1]}
+steps: {warmup: 200ms, window: WINDOW}
+matrix:
+  layout: ["off"]
+  params: {eyes.batch: BATCHES}
+`
+
+// testSweep runs the program itself: to its end, and until it is interrupted or
+// killed in the middle of a step. No container is left.
+func testSweep(t *testing.T, image string) {
+	scenario := func(window, batches string) string {
+		file := filepath.Join(t.TempDir(), "containers.yaml")
+		text := strings.NewReplacer("IMAGE", image, "WINDOW", window, "BATCHES", batches).Replace(dockerScenario)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	// Status 4 says that nothing of it can be judged: a busy machine measures
+	// nothing, and that is not asked here.
+	out, err := exec.Command(env(t, "EVABENCH_BIN"), "sweep", scenario("1s", "[1, 2]"), "--yes", "--no-selftest", "--out", dir).CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != 4) {
+		t.Fatalf("evabench sweep: %v\n%s", err, out)
+	}
+	run, err := results.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(run.Cells) != 2 {
+		t.Errorf("%d cells, want 2", len(run.Cells))
+	}
+	for _, c := range run.Cells {
+		if c.Cell.Status != results.CellDone || len(c.Cell.Instances) != 2 || !strings.Contains(c.Cell.Instances[0].Version, "sha256:") {
+			t.Errorf("cell %s is %s (%s), its instances %+v", c.Cell.Config.Name, c.Cell.Status, c.Cell.Fault, c.Cell.Instances)
+		}
+	}
+	if left := containers(t); len(left) > 0 {
+		t.Errorf("containers are left: %q", left)
+	}
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
+		p := exec.Command(env(t, "EVABENCH_BIN"), "sweep", scenario("10m", "[1]"), "--yes", "--no-selftest", "--out", filepath.Join(t.TempDir(), "run"))
+		p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "two containers run", func() bool {
+			out, err := exec.Command("docker", "ps", "--quiet").Output()
+			return err == nil && len(strings.Fields(string(out))) == 2
+		})
+		if err := p.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Wait() // it says that it was interrupted or killed
+		if left := containers(t); s == syscall.SIGINT && len(left) > 0 {
+			t.Errorf("after %s containers are left: %q", s, left)
+		}
+		eventually(t, "no container is left", func() bool { return len(containers(t)) == 0 })
+	}
 }

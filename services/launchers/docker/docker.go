@@ -234,7 +234,7 @@ func (l *launcher) answering(ctx context.Context) (command, error) {
 		return c, err
 	}
 	if _, err := c.run(ctx, "version"); err != nil {
-		return c, fmt.Errorf("%w; is its daemon running, and may we talk to it?", err)
+		return c, fmt.Errorf("%w (the command is there, and its daemon does not answer us)", err)
 	}
 	return c, nil
 }

@@ -360,8 +360,26 @@ func TestMissing(t *testing.T) {
 		t.Errorf("containers are left: %q", left)
 	}
 	t.Setenv(fakeSocket, "/no/such")
-	if err := build(t, config(program)).(services.Probed).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "is its daemon running") {
+	if err := build(t, config(program)).(services.Probed).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "its daemon does not answer us") {
 		t.Errorf("Probe() without a daemon: %v", err)
+	}
+}
+
+// A container that was made and cannot be run is not left.
+func TestStartFails(t *testing.T) {
+	f, program := newFake(t)
+	l := build(t, config(program))
+	_, err := l.Launch(t.Context(), services.Instance{Name: "a", LogDir: t.TempDir() + "/none"})
+	if err == nil || !strings.Contains(err.Error(), "open log") {
+		t.Errorf("Launch() without a folder for the log = %v", err)
+	}
+	if left := f.names(); len(left) > 0 {
+		t.Errorf("containers are left: %q", left)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.ContainsFunc(f.calls, func(args []string) bool { return args[0] == "create" }) {
+		t.Error("none was made")
 	}
 }
 
