@@ -114,10 +114,10 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err == nil {
-		err = r.identifyAgain(ctx, up)
+		err = r.identifyAgain(ctx, alive(up))
 	}
 	// Again: a worker that was started anew meanwhile may run without MPS.
-	return errors.Join(err, r.during("recount", func() error { return r.observe(ctx, up, true) }))
+	return errors.Join(err, r.during("recount", func() error { return r.observe(ctx, alive(up), true) }))
 }
 
 // warn records what an instance's launcher warns of.
