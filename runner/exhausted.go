@@ -7,18 +7,18 @@ import (
 )
 
 // exhausted reads what each instance has counted of memory that ran out: its own
-// count, or the end of its process. It is nil if no instance can tell.
+// count, or else an end of its process that shows it. It is nil if no instance can
+// tell.
 func exhausted(up []running) map[string]int64 {
 	var all map[string]int64
 	for _, u := range up {
 		var n int64
-		exit, ended := errors.AsType[*services.ExitError](u.service.Err())
 		if e, ok := u.service.(services.Exhausted); ok {
 			n = e.OutOfMemory()
-		} else if !ended {
-			continue
-		} else if exit.OOM != "" {
+		} else if exit, ended := errors.AsType[*services.ExitError](u.service.Err()); ended && exit.OOM != "" {
 			n = 1
+		} else {
+			continue
 		}
 		if all == nil {
 			all = map[string]int64{}

@@ -27,6 +27,7 @@ type mortals struct {
 	ways     []string
 	loading  time.Duration // from a revival to answers
 	together bool          // a fault ends all
+	counts   bool          // memory that ran out
 	refuses  error         // Crash
 	lost     error         // Revive
 
@@ -58,6 +59,9 @@ func (m *mortals) Launch(ctx context.Context, i services.Instance) (services.Ser
 		m.all = map[string]*mortal{}
 	}
 	m.all[s.Info().URL] = x
+	if m.counts {
+		return counting{x}, nil
+	}
 	return x, nil
 }
 
@@ -92,6 +96,14 @@ func (x *mortal) die(err error) {
 }
 
 func (x *mortal) Crashes() []string { return x.of.ways }
+
+// Identify finds nothing right where nothing runs.
+func (x *mortal) Identify(context.Context) error { return x.Err() }
+
+// A counting mortal tells of memory that ran out, twice with each crash.
+type counting struct{ *mortal }
+
+func (x counting) OutOfMemory() int64 { return int64(7 + 2*x.crash) }
 
 func (x *mortal) Crash(_ context.Context, how string) error {
 	if x.of.refuses != nil {
@@ -355,4 +367,50 @@ func TestFailoverOfOthers(t *testing.T) {
 			t.Errorf("Run() = %v", err)
 		}
 	})
+}
+
+// What is counted in a step is what was counted since it began; what nobody can
+// tell is not none.
+func TestOutOfMemoryOfAStep(t *testing.T) {
+	for _, c := range []struct {
+		counts bool
+		want   []map[string]int64 // by step
+	}{
+		{true, []map[string]int64{{}, {"vision-1": 2}}},
+		{false, []map[string]int64{nil, nil}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &mortals{world: &world{}, ways: []string{services.CrashKill}, counts: c.counts}
+			end := failoverStep(results.Failover{Service: "vision", Instance: 1, How: services.CrashKill})
+			quiet := end
+			quiet.Failover = nil
+			cell, err := m.runFailover(t, quiet, end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range c.want {
+				if got := cell.Steps[i].Step.OutOfMemory; !maps.Equal(got, want) || (got == nil) != (want == nil) {
+					t.Errorf("counts %v, step %d: %v, want %v", c.counts, i, got, want)
+				}
+			}
+		})
+	}
+}
+
+// An end that shows it counts where the launcher does not.
+func TestEndOutOfMemory(t *testing.T) {
+	up := func(err error) []running {
+		return []running{{service: &mortal{Service: &instance{&world{}, services.Instance{Name: "a"}}, err: err}}}
+	}
+	for _, c := range []struct {
+		err  error
+		want map[string]int64
+	}{
+		{nil, nil}, {errors.New("gone"), nil}, {&services.ExitError{Status: 1}, nil},
+		{&services.ExitError{Status: 1, OOM: "CUDA out of memory"}, map[string]int64{"a": 1}},
+	} {
+		if got := exhausted(up(c.err)); !maps.Equal(got, c.want) || (got == nil) != (c.want == nil) {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
+		}
+	}
 }
