@@ -305,6 +305,24 @@ func TestWarmFailures(t *testing.T) {
 	})
 }
 
+// A server that refuses at once is not asked without a pause: once each 200 ms of
+// the second that there is.
+func TestWarmPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cold{
+			takes: map[string]func(int) time.Duration{"a": steady(0), "b": steady(0), "c": steady(0)},
+			fails: func(class string, n int) bool { return class == "b" && n > 0 },
+		}
+		cell, err := c.warmed(t, &world{}, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(cell.Warnings) != 2 || cell.Warnings[1].Code != "warm-up-failures" || cell.Warnings[1].Count != 5 {
+			t.Errorf("warnings %+v, want 5 failures", cell.Warnings)
+		}
+	})
+}
+
 // Without time for it nothing is sent.
 func TestNoWarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
