@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import logging
 import random
 import time
 from collections.abc import AsyncGenerator
@@ -26,6 +27,9 @@ from chat_model import Picture, Size
 BLOCK = 64  # tokens of a cache block
 
 log = reference.log
+
+# It tells of every request and of much that is no concern of ours.
+logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
 
 
 class EngineFault(Exception):

@@ -1,8 +1,8 @@
 """One worker process of the reference Vision server: it holds one model, and on a
 GPU one CUDA context, and answers batches until its server is gone.
 
-The server starts it with one end of a socket pair as standard input. It is no
-program for people.
+The server starts it with one end of a socket pair as standard input, and with the
+environment of reference.set_environment. It is no program for people.
 """
 
 from __future__ import annotations
@@ -17,14 +17,11 @@ from typing import Any
 
 from PIL import Image
 
+import devices
+import frames
 import reference
-
-reference.offline()
-
-import devices  # noqa: E402  (transformers reads the environment when it is imported)
-import frames  # noqa: E402
-from detecting import Picture, decode, detect  # noqa: E402
-from detectors import BUILDERS, Detector, build  # noqa: E402
+from detecting import Picture, decode, detect
+from detectors import BUILDERS, Detector, build
 
 BROKEN = 70  # the exit status of a process whose CUDA context is lost
 

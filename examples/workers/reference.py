@@ -20,14 +20,18 @@ VERSION = "1"
 log = logging.getLogger("evabench-reference")
 
 
-def offline() -> None:
-    """Keep every library off the network, and their telemetry silent.
+def set_environment(threads: int) -> None:
+    """Keep every library off the network, silent, and to so many threads.
 
-    Call it before transformers is imported, which reads these once.
+    Call it before PyTorch and transformers are imported, by this process or by one
+    that it starts: they read these once. A BLAS with threads of its own spins, and
+    slows all processes of a machine with few processors down by several times.
     """
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ[name] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
 
 
 def start_log(who: str) -> None:
@@ -39,14 +43,18 @@ def start_log(who: str) -> None:
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
-def notice(of: str, instead_of: str) -> str:
+# What each worker looks like to a client, and is not.
+NOT = {"vision": "TorchServe", "vlm": "vLLM"}
+
+
+def notice(kind: str) -> str:
     """Say in one line what answers here, and what it is not."""
-    return f"evabench's reference {of} worker, not {instead_of}: random weights, so its answers mean nothing"
+    return f"evabench's reference {kind} worker, not {NOT[kind]}: random weights, so its answers mean nothing"
 
 
-def server_name(of: str, instead_of: str) -> str:
+def server_name(kind: str) -> str:
     """Give the Server header: it says what this is not."""
-    return f"evabench-reference-{of}/{VERSION} (not {instead_of}; random weights)"
+    return f"evabench-reference-{kind}/{VERSION} (not {NOT[kind]}; random weights)"
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,15 +91,15 @@ def positive(text: str) -> int:
     return number
 
 
-def new_app(server: str, said: str, max_body: int) -> web.Application:
+def new_app(kind: str, max_body: int) -> web.Application:
     """Make an application whose every answer says what it comes from.
 
-    ``server`` is the Server header and ``said`` the X-Evabench-Reference one.
+    That is in the headers Server and X-Evabench-Reference.
     """
 
     async def sign(_: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Server"] = server
-        response.headers["X-Evabench-Reference"] = said
+        response.headers["Server"] = server_name(kind)
+        response.headers["X-Evabench-Reference"] = notice(kind)
 
     app = web.Application(client_max_size=max_body)
     app.on_response_prepare.append(sign)

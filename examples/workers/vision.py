@@ -22,7 +22,6 @@ from aiohttp import web
 import reference
 from pool import MODELS, Answer, Plan, Pool, QueueFull, Worker, WorkerDied
 
-WHAT, NOT = "vision", "TorchServe"
 MAX_BODY = 6_553_500  # bytes: TorchServe's max_request_size
 BROKEN = 70  # the exit status after a fault that was asked for
 
@@ -84,7 +83,7 @@ class Server:
         return app
 
     def _app(self) -> web.Application:
-        app = reference.new_app(reference.server_name(WHAT, NOT), reference.notice(WHAT, NOT), MAX_BODY)
+        app = reference.new_app("vision", MAX_BODY)
         app.middlewares.append(faults)
         return app
 
@@ -244,7 +243,7 @@ def read_models(text: str, workers: int) -> dict[str, int]:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=reference.notice(WHAT, NOT))
+    parser = argparse.ArgumentParser(description=reference.notice("vision"))
     reference.add_common_arguments(parser)
     parser.add_argument("--management-port", type=int, help="port of GET /models (default: --port and 1)")
     parser.add_argument("--metrics-port", type=int, help="port of GET /metrics (default: --port and 2)")
@@ -298,9 +297,9 @@ async def serve(args: argparse.Namespace, ending: reference.Ending) -> None:
 def main() -> int:
     """Run the worker; give its exit status."""
     args = arguments()
-    reference.offline()
+    reference.set_environment(args.threads)
     reference.start_log("vision")
-    log.info("%s", reference.notice(WHAT, NOT))
+    log.info("%s", reference.notice("vision"))
     log.info("%s", json.dumps(vars(args)))
     return reference.run(lambda ending: serve(args, ending))
 
