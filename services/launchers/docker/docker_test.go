@@ -299,12 +299,12 @@ func TestOwnEnd(t *testing.T) {
 // to it, or is taken away.
 func TestOddEnds(t *testing.T) {
 	f, program := newFake(t)
-	f.gpus = nil
+	f.locked(func() { f.gpus = nil })
 	mig := services.Instance{Device: device.Device{UUID: "MIG-1"}}
 	if x := exited(t, launch(t, config(program), mig)); x.Status != -1 || !strings.Contains(x.Error(), "did not start") || !strings.Contains(x.Error(), "install the NVIDIA Container Toolkit") {
 		t.Errorf("without a driver: %v", x)
 	}
-	f.gpus = []string{"MIG-1"}
+	f.locked(func() { f.gpus = []string{"MIG-1"} })
 	s := launch(t, config(program), mig)
 	text(t, s.Info().URL)
 	name, p := s.(checked).current()
@@ -385,7 +385,7 @@ func TestStartFails(t *testing.T) {
 
 func TestPull(t *testing.T) {
 	f, program := newFake(t)
-	f.registry["far/server:latest"] = newImage("far/server:latest")
+	f.locked(func() { f.registry["far/server:latest"] = newImage("far/server:latest") })
 	c := config(program)
 	c.Image, c.Pull = "far/server:latest", PullMissing
 	if err := build(t, c).(services.Probed).Probe(t.Context()); err != nil {

@@ -122,6 +122,13 @@ func (f *fake) names() (all []string) {
 	return all
 }
 
+// locked changes the fake.
+func (f *fake) locked(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
 // fakeCommand is the docker command: it asks the daemon, and sends signals on.
 func fakeCommand(args []string) error {
 	ask := func(args []string) (net.Conn, error) {
