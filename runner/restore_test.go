@@ -44,6 +44,9 @@ func TestRunPutsServersBack(t *testing.T) {
 					t.Errorf("Run() = %v, want %v", err, e)
 				}
 			}
+			if w.failAt == "" && errors.Is(err, ErrNotRestored) {
+				t.Errorf("Run() = %v, though the servers were put back", err)
+			}
 			if len(is) == 0 && err != nil {
 				t.Error(err)
 			}
