@@ -36,7 +36,7 @@ func TestStackFaults(t *testing.T) {
 		"        frames = [Image", "        self.calls += 1\n        if self.calls % 4 == 0:\n            raise ValueError(\"every fourth\")\n        frames = [Image")
 	s.change(t, "scenario.yaml",
 		"detector=detector", `"detector={params.archive}"`, "gguf/text.gguf", `"gguf/{params.weights}.gguf"`,
-		"{params.slots}", "2", "ready: 2m", "ready: 1m", "levels: [1, 20]", "levels: [20]", "levels: [1, 4]", "levels: [1]",
+		"{params.slots}", "2", "ready: 2m", "ready: 45s", "levels: [1, 20]", "levels: [20]", "levels: [1, 4]", "levels: [1]",
 		"window: 10s", "window: 30s",
 		"workers: [{detector: 1}, {detector: 2}]", "workers: [{detector: 1}]",
 		"params: {agent.slots: [1, 2]}", `params: {vision.archive: [huge, moody], agent.weights: [absent, text]}
