@@ -10,7 +10,7 @@ require (
 	github.com/goccy/go-yaml v1.19.2 // YAML with line and column of every node, so that faults have a place
 	github.com/gofrs/flock v0.13.1 // the host lock; the fake's file between processes
 	github.com/google/renameio/v2 v2.0.2 // files whole or not at all
-	github.com/mattn/go-runewidth v0.0.27 // columns that align with wide characters
+	github.com/mattn/go-runewidth v0.0.19 // columns that align with wide characters; later ones make tables at every start (20 ms)
 	github.com/parquet-go/parquet-go v0.32.0 // samples and observations, readable by every data tool
 	github.com/prometheus/client_model v0.6.2 // the types that expfmt parses into
 	github.com/prometheus/common v0.66.1 // expfmt, Prometheus' own page parser
