@@ -66,8 +66,9 @@ var imports = map[string][]string{
 	"partition/export":      {"partition", "partition/migparted", "internal/device"},
 	"partition/backendtest": {"partition", "internal/device"},
 	"services/launchers":    {"services", "services/launchers/*", "internal/kind"},
-	"services/spawn":        {"services", "results", "internal/supervise"},
-	"services/launchers/*":  {"services", "services/spawn", "results", "internal/device", "internal/kind", "internal/supervise"},
+	"services/identity":     {},
+	"services/spawn":        {"services", "services/identity", "results", "internal/supervise"},
+	"services/launchers/*":  {"services", "services/identity", "services/spawn", "results", "internal/device", "internal/kind", "internal/supervise"},
 	"services/launchertest": {"services", "results"},
 	"report":                {"analysis", "internal/units"},
 

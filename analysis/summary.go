@@ -205,6 +205,16 @@ type Group struct {
 	Output Tokens `json:"output_tokens"`
 }
 
+// OutOfMemory counts the answers that said that memory ran out.
+func (g Group) OutOfMemory() int64 {
+	for _, c := range g.Outcomes {
+		if c.Outcome == results.OOM {
+			return c.N
+		}
+	}
+	return 0
+}
+
 // A Count is how often an outcome was seen.
 type Count struct {
 	Outcome results.Outcome `json:"outcome"`

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/analysis"
-	"github.com/evabench/evabench/results"
 )
 
 // failovers has the steps in which an instance was made to end; no table if there
@@ -84,7 +83,7 @@ func failoverStretches(s *analysis.Summary, short bool) Table {
 	outcomes, qs := failoverFigures(s)
 	if !short {
 		for _, o := range outcomes {
-			t.Columns = append(t.Columns, numbers(o.String(), "n"))
+			t.Columns = append(t.Columns, numbers(o.Outcome.String(), "n"))
 		}
 		t.Columns = append(t.Columns, spans("Mean latency"))
 		for _, q := range qs {
@@ -101,7 +100,7 @@ func failoverStretches(s *analysis.Summary, short bool) Table {
 				row := f.cells(Text(v.Name), Text(stretch.Name), seconds(stretch.Length), count(v.Ended),
 					number(v.Throughput, "req/s"), scaled(v.OfBefore), scaled(v.Failed))
 				if !short {
-					row = append(row, countsOf(v.Outcomes, outcomes)...)
+					row = append(row, outcomeCounts(v.Outcomes, outcomes)...)
 					row = append(append(row, scaled(v.Latency.Mean)), quantileCells(v.Latency, qs)...)
 				}
 				t.Rows = append(t.Rows, row)
@@ -112,37 +111,19 @@ func failoverStretches(s *analysis.Summary, short bool) Table {
 }
 
 // failoverFigures lists the outcomes and quantiles that any stretch tells.
-func failoverFigures(s *analysis.Summary) (outcomes []results.Outcome, qs []float64) {
+func failoverFigures(s *analysis.Summary) (outcomes []analysis.Count, qs []float64) {
 	for _, f := range failoversOf(s) {
 		for _, stretch := range f.Stretches {
 			for _, v := range stretch.Services {
-				for _, c := range v.Outcomes {
-					outcomes = append(outcomes, c.Outcome)
-				}
+				outcomes = append(outcomes, v.Outcomes...)
 				for _, q := range v.Latency.Quantiles {
 					qs = append(qs, q.Q)
 				}
 			}
 		}
 	}
-	slices.Sort(outcomes)
 	slices.Sort(qs)
-	return slices.Compact(outcomes), slices.Compact(qs)
-}
-
-// countsOf gives a cell for each of the outcomes.
-func countsOf(has []analysis.Count, outcomes []results.Outcome) []Cell {
-	var cells []Cell
-	for _, o := range outcomes {
-		var n int64
-		for _, c := range has {
-			if c.Outcome == o {
-				n = c.N
-			}
-		}
-		cells = append(cells, count(n))
-	}
-	return cells
+	return distinct(outcomes), slices.Compact(qs)
 }
 
 // failoverEvents tells all that happened, of other instances too.

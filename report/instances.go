@@ -40,7 +40,7 @@ func perInstance(list []place) []Table {
 	}
 	for _, p := range parts {
 		row := p.cells(Text(p.cell.Cell.Config.Routing), Text(p.kind), count(p.group.Due))
-		row = append(row, outcomeCounts(p.group, outcomes)...)
+		row = append(row, outcomeCounts(p.group.Outcomes, outcomes)...)
 		row = append(row, number(p.group.Throughput, "req/s"), number(p.group.InFlight, "1"), scaled(p.group.Latency.Mean))
 		t.Rows = append(t.Rows, append(row, quantileCells(p.group.Latency, qs)...))
 	}

@@ -1,9 +1,6 @@
 package report
 
-import (
-	"github.com/evabench/evabench/analysis"
-	"github.com/evabench/evabench/results"
-)
+import "github.com/evabench/evabench/analysis"
 
 // exhausted tells of memory that ran out, at each instance where anything told of
 // it; no table without one.
@@ -39,12 +36,7 @@ func (p place) memory(instance string) (row []Cell, any bool) {
 			g = has
 		}
 	}
-	var oom int64
-	for _, c := range g.Outcomes {
-		if c.Outcome == results.OOM {
-			oom = c.N
-		}
-	}
+	oom := g.OutOfMemory()
 	told := missing(analysis.Value{Unit: "n", Why: "its launcher sees neither log nor processes"}, "n")
 	if p.step.OutOfMemory != nil {
 		told = count(p.step.OutOfMemory[instance])

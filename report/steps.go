@@ -39,16 +39,21 @@ func outcomesOf(list []part) []analysis.Count {
 	for _, p := range list {
 		outcomes = append(outcomes, p.group.Outcomes...)
 	}
+	return distinct(outcomes)
+}
+
+// distinct leaves each outcome once, in their order. It changes outcomes.
+func distinct(outcomes []analysis.Count) []analysis.Count {
 	slices.SortFunc(outcomes, func(a, b analysis.Count) int { return cmp.Compare(a.Outcome, b.Outcome) })
 	return slices.CompactFunc(outcomes, func(a, b analysis.Count) bool { return a.Outcome == b.Outcome })
 }
 
 // outcomeCounts gives a cell for each of the outcomes.
-func outcomeCounts(g analysis.Group, outcomes []analysis.Count) []Cell {
+func outcomeCounts(has, outcomes []analysis.Count) []Cell {
 	var cells []Cell
 	for _, o := range outcomes {
 		var n int64
-		for _, c := range g.Outcomes {
+		for _, c := range has {
 			if c.Outcome == o.Outcome {
 				n = c.N
 			}
@@ -76,7 +81,7 @@ func arrivals(list []place) Table {
 		if retried {
 			row = append(row, count(p.service.Total.Retries))
 		}
-		row = append(row, outcomeCounts(p.service.Total, outcomes)...)
+		row = append(row, outcomeCounts(p.service.Total.Outcomes, outcomes)...)
 		holds := "yes"
 		if !p.service.Identity.Holds {
 			holds = "NO: ARRIVALS UNACCOUNTED FOR"
