@@ -101,16 +101,26 @@ class Worker:
             raise WorkerDied(f"{self} ended before its model was loaded: {await self.ended()}") from error
         self.ready = True
 
-    async def ask(self, head: frames.Head, images: list[bytes]) -> frames.Head:
-        """Send a frame and wait for its answer; raises WorkerDied."""
+    async def ask(self, images: list[bytes]) -> frames.Head:
+        """Send a batch and wait for its answer; raises WorkerDied.
+
+        One at a time: the process has one model.
+        """
         assert self._reader is not None and self._writer is not None
         try:
-            self._writer.write(frames.pack(head, images))
+            self._writer.write(frames.pack({}, images))
             await self._writer.drain()
             return await frames.receive(self._reader)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             self.ready = False
             raise WorkerDied(f"{self} ended while it had the request") from error
+
+    async def fault(self) -> str:
+        """Have the process break itself, after the batch that it has, and tell its end."""
+        assert self._writer is not None
+        self.ready = False
+        self._writer.write(frames.pack({"fault": True}))
+        return await self.ended()
 
     async def ended(self) -> str:
         """Wait for the process's end and tell how it was."""
@@ -190,12 +200,7 @@ class Pool:
         """Break the first process that is ready, and tell how it ended."""
         for worker in self.workers:
             if worker.ready:
-                worker.ready = False
-                try:
-                    await worker.ask({"fault": True}, [])
-                except WorkerDied:
-                    pass
-                return f"{worker} ended: {await worker.ended()}"
+                return f"{worker} ended: {await worker.fault()}"
         raise WorkerDied(f"no worker of {self.plan.model} is ready")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -248,7 +253,7 @@ class Pool:
         """Have a batch done and hand its answers out."""
         sent = time.perf_counter()
         try:
-            reply = await worker.ask({}, [j.image for j in jobs])
+            reply = await worker.ask([j.image for j in jobs])
         except WorkerDied as error:
             for job in jobs:
                 if not job.done.done():
