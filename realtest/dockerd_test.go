@@ -36,7 +36,7 @@ func daemon(t *testing.T) (image string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := exec.Command(folder+"/dockerd", state, "--bip", "172.31.251.1/24")
+	d := exec.Command(folder+"/dockerd", state, "--bridge", bridge(t))
 	d.Stdout, d.Stderr = log, log
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
@@ -63,6 +63,30 @@ func daemon(t *testing.T) (image string) {
 		return exec.Command("docker", "version").Run() == nil
 	})
 	return importImage(t)
+}
+
+// bridge makes a network bridge for the daemon: docker0 may be another daemon's.
+func bridge(t *testing.T) string {
+	t.Helper()
+	const name = "evabench0"
+	ip := func(args ...string) error {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %q: %w: %s", args, err, out)
+		}
+		return nil
+	}
+	if err := ip("link", "add", name, "type", "bridge"); err != nil {
+		t.Fatalf("%v; it takes root", err)
+	}
+	t.Cleanup(func() {
+		if err := ip("link", "delete", name); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := errors.Join(ip("address", "add", "172.31.251.1/24", "dev", name), ip("link", "set", name, "up")); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // importImage makes an image of testdata/server without a registry.

@@ -117,7 +117,7 @@ func (m image) version(asked string) string {
 func (c command) image(ctx context.Context, name string) (image, error) {
 	out, said, err := c.talk(ctx, "image", "inspect", name)
 	switch {
-	case err != nil && ctx.Err() == nil && strings.Contains(strings.ToLower(said), "no such image"):
+	case err != nil && ctx.Err() == nil && isAbsent(said):
 		return image{}, &absentError{name, c.name}
 	case err != nil:
 		return image{}, err
@@ -127,6 +127,12 @@ func (c command) image(ctx context.Context, name string) (image, error) {
 		return image{}, errors.Join(fmt.Errorf("%s image inspect %s tells no image", c.name, name), err)
 	}
 	return all[0], nil
+}
+
+// isAbsent reports whether docker, podman or nerdctl says that it has no such image.
+func isAbsent(said string) bool {
+	said = strings.ToLower(said)
+	return strings.Contains(said, "no such image") || strings.Contains(said, "image not known")
 }
 
 // isLatest reports whether a name can mean another image tomorrow.

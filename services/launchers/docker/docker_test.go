@@ -265,3 +265,23 @@ func TestFakeRefuses(t *testing.T) {
 		t.Errorf("%d refusals were tried", tried)
 	}
 }
+
+// What is absent or gone is known in the words of docker 20.10 and 28.2, podman 4.3.
+func TestWordsOfAbsence(t *testing.T) {
+	for said, absent := range map[string]bool{
+		"Error: No such image: none:1": true, "Error response from daemon: No such image: none:1": true,
+		"Error: inspecting object: none:1: image not known": true, "Cannot connect to the Docker daemon": false, "": false,
+	} {
+		if isAbsent(said) != absent {
+			t.Errorf("isAbsent(%q) is not %v", said, absent)
+		}
+	}
+	for said, gone := range map[string]bool{
+		"Error: No such container: x": true, "Error response from daemon: removal of container x is already in progress": true,
+		`Error: no container with name or ID "x" found: no such container`: true, "Cannot connect to the Docker daemon": false, "": false,
+	} {
+		if isGone(said) != gone {
+			t.Errorf("isGone(%q) is not %v", said, gone)
+		}
+	}
+}

@@ -111,5 +111,5 @@ func (c command) remove(ctx context.Context, name string) error {
 // another removes it at the moment.
 func isGone(said string) bool {
 	said = strings.ToLower(said)
-	return strings.Contains(said, "no such container") || strings.Contains(said, "already in progress")
+	return strings.Contains(said, "no such container") || strings.Contains(said, "no container with name") || strings.Contains(said, "already in progress")
 }
