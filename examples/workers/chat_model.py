@@ -100,7 +100,7 @@ def decode(data: bytes, most_tokens: int) -> Picture:
     shrink = max(1.0, (image.width * image.height / (most_tokens * SIDE * SIDE)) ** 0.5)
     # Rounded down where it is made smaller, so that it stays below the bound.
     around = int if shrink > 1 else round
-    across = max(1, around(image.width / shrink / SIDE))
+    across = max(1, min(around(image.width / shrink / SIDE), most_tokens))
     down = max(1, min(around(image.height / shrink / SIDE), most_tokens // across))
     fitted = image.resize((across * SIDE, down * SIDE), Image.Resampling.BICUBIC)
     pixels = torch.from_numpy(numpy.array(fitted)).permute(2, 0, 1).float().div_(127.5).sub_(1)
