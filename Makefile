@@ -24,7 +24,7 @@ export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long bench fuzz test-real real clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long bench fuzz test-real real test-docker clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -61,15 +61,24 @@ bench: ## evabench beside other load generators; BENCHFLAGS='-quick' for a look
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
 
-real: build # what test-real needs: a real llama-server and models for it
+real: build # what test-real needs: real servers, models for them, a Python with torch
 	scripts/install-llama-server.sh $(REAL)/llama-server
+	scripts/install-torchserve.sh $(REAL)/torchserve
 	$(GO) run ./internal/tinygguf/cmd/tinygguf -size medium $(REAL)/models
 
 test-real: real ## tests against servers that we did not write; fetches them into .real/
 	EVABENCH_BIN='$(abspath $(OUT))/evabench' \
 	EVABENCH_LLAMA_SERVER='$(abspath $(REAL))/llama-server/llama-server' \
 	EVABENCH_MODELS='$(abspath $(REAL))/models' \
-	$(GO) test -tags real -count=1 -timeout 20m $(TESTFLAGS) ./realtest/...
+	EVABENCH_TORCHSERVE='$(abspath $(REAL))/torchserve/torchserve' \
+	EVABENCH_PYTHON='$(abspath $(REAL))/torchserve/python' \
+	$(GO) test -tags real -count=1 -timeout 30m -skip '^TestDocker' $(TESTFLAGS) ./realtest/...
+
+test-docker: build ## the launcher docker against a Docker daemon of its own; root, cgroups
+	scripts/install-docker.sh $(REAL)/docker
+	EVABENCH_BIN='$(abspath $(OUT))/evabench' \
+	EVABENCH_DOCKER='$(abspath $(REAL))/docker' \
+	$(GO) test -tags real -count=1 -timeout 10m -run '^TestDocker' $(TESTFLAGS) ./realtest
 
 clean: ## remove what make built and fetched; runs/ stays
 	rm -rf $(OUT) $(REAL)

@@ -11,6 +11,8 @@
 //	EVABENCH_LLAMA_SERVER  llama.cpp's llama-server
 //	EVABENCH_MODELS        folder with text.gguf and mmproj.gguf
 //	EVABENCH_TORCHSERVE    torchserve, beside the java and python that it needs
+//	EVABENCH_PYTHON        a python with torch, transformers and aiohttp
+//	EVABENCH_DOCKER        folder of install-docker.sh (make test-docker alone)
 //
 // A variable that is not set is a failure, not a skip. Servers listen on
 // loopback, at a free port, with one thread: a shared machine slows spinning
