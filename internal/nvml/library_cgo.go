@@ -19,7 +19,9 @@ type Library struct {
 	// are bound to its own devices, so that its mocks cannot answer them.
 	infoV2 func(gonvml.Device, int) (gonvml.GpuInstanceProfileInfo_v2, gonvml.Return)
 	infoV3 func(gonvml.Device, int) (gonvml.GpuInstanceProfileInfo_v3, gonvml.Return)
-	proc   string // /proc
+	// temperature is of the GPU in degrees Celsius, and a field for the same reason.
+	temperature func(gonvml.Device) (int32, gonvml.Return)
+	proc        string // /proc
 }
 
 var _ API = (*Library)(nil)
@@ -51,6 +53,10 @@ func newLibrary(lib gonvml.Interface) *Library {
 		},
 		infoV3: func(d gonvml.Device, profile int) (gonvml.GpuInstanceProfileInfo_v3, gonvml.Return) {
 			return d.GetGpuInstanceProfileInfoV(profile).V3()
+		},
+		temperature: func(d gonvml.Device) (int32, gonvml.Return) {
+			t, ret := d.GetTemperatureV().V1()
+			return t.Temperature, ret
 		},
 		proc: "/proc",
 	}
