@@ -7,6 +7,7 @@ import (
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sources/client"
+	"github.com/evabench/evabench/collectors/sources/gpm"
 	"github.com/evabench/evabench/collectors/sources/nvml"
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
@@ -25,6 +26,8 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 	wanted := []deviceJob{{client.Kind.Name, own, results.Subject{Kind: results.SubjectClient, ID: "evabench"}}}
 	var jobs []collectors.Job
 	var library gpus.Reader
+	var telemetry gpus.TelemetryReader // nil on a simulated server: no simulation knows any
+	var activity gpus.ActivityReader
 	server := b.simulated.server
 	if server != "" {
 		machine, err := b.host.Open(b.simulated.server, b.simulated.scale)
@@ -37,15 +40,18 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 		if library, err = real.NVML(); err != nil {
 			return nil, err
 		}
+		telemetry, _ = library.(gpus.TelemetryReader)
+		activity, _ = library.(gpus.ActivityReader)
 		if server, err = os.Hostname(); err != nil {
 			server = "localhost"
 		}
 	}
 	if library != nil && len(devices) > 0 {
-		wanted = append(wanted, deviceJob{
-			nvml.Name, nvml.New(nvmlDevices{library, devices}),
-			results.Subject{Kind: results.SubjectHost, ID: server},
-		})
+		host := results.Subject{Kind: results.SubjectHost, ID: server}
+		wanted = append(wanted, deviceJob{nvml.Name, nvml.New(nvmlDevices{library, telemetry, devices}), host})
+		if activity != nil {
+			wanted = append(wanted, deviceJob{gpm.Name, gpm.New(gpmDevices(activity, devices)), host})
+		}
 	}
 	for _, w := range wanted {
 		c, err := w.source.Collector(collectors.Target{Subject: w.subject})
@@ -63,13 +69,14 @@ type deviceJob struct {
 	subject results.Subject
 }
 
-// nvmlDevices reads a layout's devices through NVML.
+// nvmlDevices reads a layout's devices through NVML, and the GPUs that they are of.
 type nvmlDevices struct {
-	api     gpus.Reader
-	devices []device.Device
+	api       gpus.Reader
+	telemetry gpus.TelemetryReader // nil if there is none
+	devices   []device.Device
 }
 
-// Read reads each device; one that fails leaves the others readable.
+// Read reads each device and each GPU; one that fails leaves the others readable.
 func (n nvmlDevices) Read() ([]nvml.Device, error) {
 	var all []nvml.Device
 	var faults []error
@@ -96,5 +103,69 @@ func (n nvmlDevices) Read() ([]nvml.Device, error) {
 		}
 		all = append(all, read)
 	}
-	return all, errors.Join(faults...)
+	told, err := n.gpus()
+	return append(all, told...), errors.Join(errors.Join(faults...), err)
+}
+
+// gpus reads the power, clocks and heat of each GPU that has a device, once.
+func (n nvmlDevices) gpus() (all []nvml.Device, err error) {
+	if n.telemetry == nil {
+		return nil, nil
+	}
+	seen := make(map[string]bool)
+	for _, d := range n.devices {
+		if seen[d.GPU] {
+			continue
+		}
+		seen[d.GPU] = true
+		readings, fault := n.telemetry.Telemetry(d.GPU)
+		err = errors.Join(err, fault)
+		gpu := nvml.Device{UUID: d.GPU, GPU: d.GPU}
+		for _, r := range readings {
+			if r.Known() {
+				gpu.Values = append(gpu.Values, nvml.Value{Name: r.Name, Value: r.Value, Unit: r.Unit})
+			}
+		}
+		all = append(all, gpu)
+	}
+	return all, err
+}
+
+// gpmDevices gives a layout's devices as the source of GPM knows them.
+func gpmDevices(activity gpus.ActivityReader, devices []device.Device) []gpm.Device {
+	var all []gpm.Device
+	for _, d := range devices {
+		of := gpm.Device{UUID: d.UUID, GPU: d.GPU, Label: d.Name, Open: func() (gpm.Sampler, error) {
+			s, err := activity.Activity(d.UUID)
+			switch {
+			case errors.Is(err, gpus.ErrNotSupported):
+				return nil, notSupported{err}
+			case err != nil:
+				return nil, err
+			}
+			return gpmSampler{s}, nil
+		}}
+		if d.Instance != nil {
+			of.MIG, of.Profile = true, d.Instance.Profile
+		}
+		all = append(all, of)
+	}
+	return all
+}
+
+// A notSupported is NVML's error, which is the source's too.
+type notSupported struct{ error }
+
+func (notSupported) Is(target error) bool { return target == gpm.ErrUnsupported }
+
+// A gpmSampler gives a sampler's readings as the source's values.
+type gpmSampler struct{ gpus.ActivitySampler }
+
+func (s gpmSampler) Sample() ([]gpm.Value, error) {
+	readings, err := s.ActivitySampler.Sample()
+	values := make([]gpm.Value, len(readings))
+	for i, r := range readings {
+		values[i] = gpm.Value{Name: r.Name, Value: r.Value, Unit: r.Unit, Refused: int(r.Return)}
+	}
+	return values, err
 }

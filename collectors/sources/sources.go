@@ -1,5 +1,6 @@
 // Package sources lists the kinds of source that a scenario can name. The
-// source of NVML is not among them: the program gives it the devices itself.
+// sources of NVML and its GPM are not among them: the program gives them the devices
+// itself.
 package sources
 
 import (

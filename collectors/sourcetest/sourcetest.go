@@ -107,7 +107,7 @@ func Local(t *testing.T, source collectors.Source) {
 // numbers with series and base unit, each series once per subject.
 func Readings(t *testing.T, readings []collectors.Reading) {
 	t.Helper()
-	units := map[string]bool{"1": true, "s": true, "B": true, "W": true, "J": true, "Hz": true, "ratio": true}
+	units := map[string]bool{"1": true, "s": true, "B": true, "W": true, "J": true, "Hz": true, "ratio": true, "°C": true, "B/s": true}
 	type key struct {
 		results.Subject
 		series string

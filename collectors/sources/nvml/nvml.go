@@ -1,5 +1,6 @@
 // Package nvml reads what NVML tells of devices: memory in use and processes,
-// per MIG instance where there are any. It declares the little it needs of
+// per MIG instance where there are any, and of each physical GPU below them its
+// power, clocks, heat and errors. It declares the little it needs of
 // NVML itself; who wires the program together passes it in, so this source is
 // no kind that a scenario can name.
 package nvml
@@ -39,6 +40,17 @@ type Device struct {
 
 	MemoryUsedBytes, MemoryTotalBytes *uint64
 	Processes                         *int
+	// Values are what else is told; only a physical GPU has any, also one whose
+	// instances are devices of their own: it then has nothing but them.
+	Values []Value
+}
+
+// A Value is a number that is told of a device under a name of its own, such as
+// "power_instant_watts", in a base unit. Its series is the name behind "nvml:".
+type Value struct {
+	Name  string
+	Value float64
+	Unit  string
 }
 
 // New gives the source of these devices.
@@ -80,6 +92,9 @@ func (c collector) Read(context.Context) ([]collectors.Reading, error) {
 		}
 		if d.Processes != nil {
 			add(SeriesProcesses, float64(*d.Processes), "1")
+		}
+		for _, v := range d.Values {
+			add(Name+":"+v.Name, v.Value, v.Unit)
 		}
 	}
 	return readings, err

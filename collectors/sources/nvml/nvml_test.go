@@ -24,6 +24,7 @@ func TestSource(t *testing.T) {
 	devices := []Device{
 		{UUID: "GPU-1", GPU: "GPU-1", MemoryUsedBytes: &used, MemoryTotalBytes: &total, Processes: &two},
 		{UUID: "MIG-2", GPU: "GPU-3", Profile: "1g.24gb", MIG: true, MemoryUsedBytes: &used},
+		{UUID: "GPU-3", GPU: "GPU-3", Values: []Value{{"power_instant_watts", 300, "W"}, {"temperature_celsius", 55, "°C"}}},
 	}
 	sourcetest.Local(t, New(fake{devices: devices}))
 
@@ -43,6 +44,8 @@ func TestSource(t *testing.T) {
 		{Subject: gpu, Series: SeriesMemoryTotal, Value: 96 << 30, Unit: "B"},
 		{Subject: gpu, Series: SeriesProcesses, Value: 2, Unit: "1"},
 		{Subject: instance, Series: SeriesMemoryUsed, Value: 1 << 30, Unit: "B"},
+		{Subject: results.Subject{Kind: results.SubjectGPU, ID: "GPU-3"}, Series: "nvml:power_instant_watts", Value: 300, Unit: "W"},
+		{Subject: results.Subject{Kind: results.SubjectGPU, ID: "GPU-3"}, Series: "nvml:temperature_celsius", Value: 55, Unit: "°C"},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)

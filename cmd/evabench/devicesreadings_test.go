@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/collectors/sources/gpm"
+	source "github.com/evabench/evabench/collectors/sources/nvml"
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/nvml"
+	"github.com/evabench/evabench/internal/nvml/nvmltest"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/sim"
+)
+
+// A tellingAPI is an API whose cards tell more than simulated ones.
+type tellingAPI struct {
+	nvml.API
+	*nvmltest.Script
+}
+
+// A collected keeps what a collector tells.
+type collected []results.Observation
+
+func (c *collected) Sample(results.Sample)             {}
+func (c *collected) Observation(o results.Observation) { *c = append(*c, o) }
+
+// mixed is a layout of a whole GPU and one with two MIG instances.
+var mixed = []device.Device{
+	{UUID: "GPU-a", GPU: "GPU-a", Name: "gpu0"},
+	{UUID: "MIG-1", GPU: "GPU-b", Name: "gpu1/1g.24gb@0", Instance: &device.Instance{GI: 3, Profile: "1g.24gb"}},
+	{UUID: "MIG-2", GPU: "GPU-b", Name: "gpu1/1g.24gb@3", Instance: &device.Instance{GI: 4, Profile: "1g.24gb"}},
+}
+
+// memoryReader knows the memory of every device, and no process.
+type memoryReader struct{ nvml.API }
+
+func (memoryReader) Memory(string) (nvml.Memory, error) {
+	return nvml.Memory{TotalBytes: 24 << 30, UsedBytes: 1 << 30}, nil
+}
+
+func (memoryReader) Processes(string) ([]nvml.Process, error) { return nil, nil }
+
+// scripted answers for every device: activity by device, power by GPU.
+func scripted() *nvmltest.Script {
+	return &nvmltest.Script{
+		OnTelemetry: func(gpu string) ([]nvml.Reading, error) {
+			list := []nvml.Reading{{Quantity: nvml.PowerInstant, Value: 300}, {Quantity: nvml.GPUBusy, Return: nvml.ErrNotSupported}}
+			if gpu == "GPU-a" {
+				return list, fmt.Errorf("clock: %w", nvml.ErrUnknown)
+			}
+			return list, nil
+		},
+		OnActivity: func(uuid string) ([]nvml.Reading, error) {
+			return []nvml.Reading{
+				{Quantity: nvml.ActivitySpan, Value: 1},
+				{Quantity: nvml.Quantity{Name: "sm_active_ratio", Unit: "ratio"}, Value: 0.5},
+				{Quantity: nvml.Quantity{Name: "fp64_active_ratio", Unit: "ratio"}, Return: nvml.ErrNotSupported},
+			}, nil
+		},
+		OnOpen: func(uuid string) error {
+			if uuid == "GPU-a" {
+				return fmt.Errorf("GPM: not on this GPU (needs Hopper or newer): %w", nvml.ErrNotSupported)
+			}
+			return nil
+		},
+	}
+}
+
+// On a real server power is the physical GPU's, once, and activity the device's; what a
+// device does not tell is no zero, a GPU without GPM is one warning, and samplers are
+// closed.
+func TestDeviceReadings(t *testing.T) {
+	script := scripted()
+	b := &bench{backend: libraryBackend{api: tellingAPI{memoryReader{}, script}}, kinds: knownKinds(sim.NewHost("", "", io.Discard))}
+	jobs, err := b.deviceJobs(mixed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told collected
+	var ours []collectors.Job
+	for _, j := range jobs {
+		if j.Name == gpm.Name || j.Name == source.Name {
+			j.Every, j.Timeout = time.Hour, time.Minute
+			ours = append(ours, j)
+		}
+	}
+	var warnings []results.Warning
+	for _, j := range ours { // one after the other, as collected is not safe for both; each is read twice
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		first := &firstRead{sink: &told, cancel: cancel}
+		go func() {
+			defer close(done)
+			warnings = append(warnings, collectors.Run(ctx, results.NewOrigin(time.Now()), []collectors.Job{j}, first)...)
+		}()
+		<-done
+	}
+	got := map[string]int{}
+	for _, o := range told {
+		if !strings.HasPrefix(o.Series, "evabench:") {
+			got[fmt.Sprintf("%s %s %s %s=%g%s", o.Subject.Kind, o.Subject.ID, o.Subject.GPU, o.Series, o.Value, o.Unit)]++
+		}
+	}
+	for reading, n := range map[string]int{
+		"gpu GPU-a  nvml:power_instant_watts=300W": 2, "gpu GPU-b  nvml:power_instant_watts=300W": 2,
+		"instance MIG-1 GPU-b gpm:sm_active_ratio=0.5ratio": 2, "instance MIG-2 GPU-b gpm:sm_active_ratio=0.5ratio": 2,
+		"instance MIG-1 GPU-b gpm:refused:fp64_active_ratio=31": 1,
+	} {
+		if got[reading] != n {
+			t.Errorf("%q was told %d times, want %d; told: %v", reading, got[reading], n, got)
+		}
+	}
+	for reading := range got {
+		if strings.Contains(reading, "utilization") || strings.Contains(reading, "GPU-a  gpm:") {
+			t.Errorf("%q was told, and nobody knows it", reading)
+		}
+	}
+	if text := fmt.Sprint(warnings); len(warnings) != 2 || !strings.Contains(text, "read gpu0: GPM: not on this GPU (needs Hopper or newer)") ||
+		warnings[0].Count != 2 || warnings[1].Count != 1 || !strings.Contains(text, "clock: unknown error") {
+		t.Errorf("warnings %+v", warnings)
+	}
+	if n := script.Open(); n != 0 {
+		t.Errorf("%d samplers are open", n)
+	}
+}
+
+// A firstRead ends a run after the first read of its job; the last follows.
+type firstRead struct {
+	sink   results.Sink
+	cancel func()
+}
+
+func (f *firstRead) Sample(results.Sample) {}
+func (f *firstRead) Observation(o results.Observation) {
+	f.sink.Observation(o)
+	if o.Series == results.SeriesReadOK {
+		f.cancel()
+	}
+}
+
+// A simulated server is not asked for what no simulation knows.
+func TestSimulatedServerHasNoActivity(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cards.json")
+	if err := nvml.CreateFake(path, []string{"NVIDIA A30"}); err != nil {
+		t.Fatal(err)
+	}
+	fake, err := nvml.OpenFake(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := fake.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, err := nvmlDevices{fake, fake, []device.Device{{UUID: all[0].UUID, GPU: all[0].UUID, Name: "gpu0"}}}.Read()
+	if err != nil || len(told) != 2 || len(told[1].Values) != 0 {
+		t.Errorf("a simulated card tells %+v, %v", told, err)
+	}
+}
+
+// BenchmarkReadings reads 8 GPUs with 7 instances each, through both collectors, 10 times a
+// second: the share of one core is the time of one read of all, times 10. The cards
+// are scripted and in memory, and answer as many quantities as real ones; what a
+// driver takes comes on top.
+func BenchmarkReadings(b *testing.B) {
+	telemetry, activity := make([]nvml.Reading, 0, 20), make([]nvml.Reading, 0, 60)
+	for _, q := range nvml.Telemetry() {
+		telemetry = append(telemetry, nvml.Reading{Quantity: q, Value: 0.5})
+	}
+	for _, q := range append([]nvml.Quantity{nvml.ActivitySpan}, nvml.Activities()...) {
+		activity = append(activity, nvml.Reading{Quantity: q, Value: 0.5})
+	}
+	script := &nvmltest.Script{
+		OnTelemetry: func(string) ([]nvml.Reading, error) { return telemetry, nil },
+		OnActivity:  func(string) ([]nvml.Reading, error) { return activity, nil },
+	}
+	var devices []device.Device
+	for gpu := range 8 {
+		for i := range 7 {
+			devices = append(devices, device.Device{
+				UUID: fmt.Sprintf("MIG-%d-%d", gpu, i), GPU: fmt.Sprintf("GPU-%d", gpu), Name: fmt.Sprintf("gpu%d/1g@%d", gpu, i),
+				Instance: &device.Instance{GI: i, Profile: "1g.24gb"},
+			})
+		}
+	}
+	bench := &bench{backend: libraryBackend{api: tellingAPI{memoryReader{}, script}}, kinds: knownKinds(sim.NewHost("", "", io.Discard))}
+	jobs, err := bench.deviceJobs(devices)
+	if err != nil {
+		b.Fatal(err)
+	}
+	readings := 0
+	for b.Loop() {
+		readings = 0
+		for _, j := range jobs {
+			if j.Name != gpm.Name && j.Name != source.Name {
+				continue
+			}
+			read, err := j.Collector.Read(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			readings += len(read)
+		}
+	}
+	if readings < 56*(3+54) {
+		b.Fatalf("%d readings", readings)
+	}
+	perRead := b.Elapsed().Seconds() / float64(b.N)
+	b.ReportMetric(float64(readings), "readings/read")
+	b.ReportMetric(perRead*10*100, "%core@10Hz")
+	runtime.KeepAlive(jobs)
+}
