@@ -238,13 +238,13 @@ func (f *fake) do(asked call) (string, error) {
 		return last + "\n", nil
 	case args[0] == "create":
 		return f.create(asked)
-	case is("inspect", stateFormat), is("inspect", `--format={{.Name}} {{index .Config.Labels "`+labelOwner+`"}}`):
+	case is("inspect", stateFormat), is("inspect", ownerFormat):
 		b := f.find(last)
 		if b == nil {
 			return "\n", fmt.Errorf("Error: No such object: %s", last)
 		}
 		if args[1] != stateFormat {
-			return "/" + b.name + " " + b.labels[labelOwner] + "\n", nil
+			return fmt.Sprintf("%v /%s %s\n", b.state.Running, b.name, b.labels[labelOwner]), nil
 		}
 		text, err := json.Marshal(b.state)
 		return string(text) + "\n", err

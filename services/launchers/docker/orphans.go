@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // The labels of our containers.
@@ -31,7 +32,7 @@ func home() string {
 }
 
 // begun is when a process was started, in the kernel's ticks since boot; false if
-// there is none.
+// there is none, or it may not be seen.
 func begun(pid int) (string, bool) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -40,31 +41,42 @@ func begun(pid int) (string, bool) {
 	// The name may hold anything; the last ) ends it. Fields 3 (state) and 22
 	// (start) follow. (proc_pid_stat(5))
 	after := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	if len(after) < 20 || after[0] == "Z" {
+	if len(after) < 20 {
 		return "", false
+	}
+	if after[0] == "Z" {
+		return "ended", true
 	}
 	return after[19], true
 }
 
-// abandoned reports whether an owner has surely ended: a process of this host
-// that is of an earlier boot, or is gone. Those of other hosts and of other PID
-// namespaces cannot be seen from here.
-func abandoned(owner string) bool {
+// abandoned reports whether the owner of a container has surely ended. Those of
+// other hosts and of other PID namespaces cannot be seen from here. One of
+// another boot is of this host only if its container does not run: none of ours
+// outlives a boot, and a daemon may be shared by hosts of one name.
+func abandoned(owner string, running bool) bool {
 	at := strings.Split(owner, "/")
 	ours := strings.Split(home(), "/")
 	if len(at) != 5 || len(ours) != 3 || at[0] != ours[0] || at[1] == "" {
 		return false
 	}
 	if at[1] != ours[1] {
-		return true // another boot
+		return !running
 	}
 	pid, err := strconv.Atoi(at[3])
-	if err != nil || at[2] != ours[2] {
+	if err != nil || pid < 1 || at[2] != ours[2] {
 		return false
 	}
-	begin, runs := begun(pid)
-	return !runs || begin != at[4]
+	begin, seen := begun(pid)
+	if !seen {
+		// /proc may hide other users' processes (hidepid); the kernel tells.
+		return syscall.Kill(pid, 0) == syscall.ESRCH
+	}
+	return begin != at[4]
 }
+
+// ownerFormat asks whether a container runs, for its name and its owner.
+const ownerFormat = `--format={{.State.Running}} {{.Name}} {{index .Config.Labels "` + labelOwner + `"}}`
 
 // EndOrphans removes the containers whose evabench has ended without removing
 // them, as after a kill -9 of it and of its supervisors together, and tells each
@@ -80,13 +92,14 @@ func (l *launcher) EndOrphans(ctx context.Context) ([]string, error) {
 	}
 	var ended []string
 	for id := range strings.FieldsSeq(out) {
-		out, err := c.run(ctx, "inspect", `--format={{.Name}} {{index .Config.Labels "`+labelOwner+`"}}`, id)
+		out, err := c.run(ctx, "inspect", ownerFormat, id)
 		if err != nil {
 			continue // somebody else removes it
 		}
-		name, owner, _ := strings.Cut(strings.TrimSpace(out), " ")
+		running, rest, _ := strings.Cut(strings.TrimSpace(out), " ")
+		name, owner, _ := strings.Cut(rest, " ")
 		name = strings.TrimPrefix(name, "/")
-		if !abandoned(owner) {
+		if !abandoned(owner, running != "false") {
 			continue
 		}
 		if err := c.remove(ctx, id); err != nil {

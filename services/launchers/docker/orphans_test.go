@@ -102,12 +102,30 @@ func TestAbandoned(t *testing.T) {
 		return strings.Join(parts, "/")
 	}
 	for owner, want := range map[string]bool{
-		owner(): false, change(0, "another host"): false, change(1, "another boot"): true, change(1, ""): false, change(2, "pid:[1]"): false,
-		change(3, "4194305"): true, change(3, "x"): false, change(4, "1"): true, "": false, "a/b": false,
+		owner(): false, change(0, "another host"): false, change(1, "another boot"): false, change(1, ""): false, change(2, "pid:[1]"): false,
+		change(3, "4194305"): true, change(3, "x"): false, change(3, "-1"): false, change(4, "1"): true, "": false, "a/b": false,
 	} {
-		if abandoned(owner) != want {
-			t.Errorf("abandoned(%q) is not %v", owner, want)
+		if abandoned(owner, true) != want {
+			t.Errorf("abandoned(%q) while it runs is not %v", owner, want)
 		}
+	}
+	// A host of our name may share the daemon: what runs is its own.
+	if !abandoned(change(1, "another boot"), false) {
+		t.Error("what an earlier boot left is not abandoned")
+	}
+	child := exec.Command("true")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it has ended", func() bool {
+		begin, _ := begun(child.Process.Pid)
+		return begin == "ended"
+	})
+	if !abandoned(change(3, fmt.Sprint(child.Process.Pid)), true) {
+		t.Error("an owner that has ended, and was not waited for, holds on")
+	}
+	if err := child.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
