@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/report"
 )
@@ -18,7 +20,7 @@ var update = flag.Bool("update", false, "write testdata anew")
 func madeUp(t *testing.T) *analysis.Summary { return read(t, "summary.json") }
 
 // read reads a Summary that package analysis' tests wrote.
-func read(t *testing.T, name string) *analysis.Summary {
+func read(t rapid.TB, name string) *analysis.Summary {
 	t.Helper()
 	text, err := os.ReadFile("../../analysis/testdata/" + name)
 	if err != nil {

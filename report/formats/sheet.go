@@ -3,6 +3,7 @@ package formats
 import (
 	"fmt"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/evabench/evabench/report"
 	"github.com/xuri/excelize/v2"
@@ -124,6 +125,7 @@ func (b *book) sheet(name string, notes []string, tables []report.Table) error {
 
 // prose is a line that reaches over the whole width.
 func prose(text string, style int) line {
+	text = fitting(text)
 	return line{prose: text, cells: []any{excelize.Cell{Value: text, StyleID: style}}}
 }
 
@@ -171,7 +173,7 @@ func (b *book) stream(name string, lines []line, widths []int, frozen int) error
 		}
 		var height excelize.RowOpts
 		if l.high > 1 {
-			height.Height = float64(15 * l.high)
+			height.Height = min(float64(15*l.high), excelize.MaxRowHeight)
 		}
 		if err := w.SetRow(fmt.Sprintf("A%d", i+1), l.cells, height); err != nil {
 			return err
@@ -213,6 +215,7 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 		case i > 0 && t.Columns[i-1].Align == report.Right:
 			style = b.headerIn
 		}
+		text = fitting(text)
 		head = append(head, excelize.Cell{Value: text, StyleID: style})
 		widen(widths, i, text)
 	}
@@ -231,15 +234,14 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 				return 0, err
 			}
 			if c.Value == nil {
+				c.Text = fitting(c.Text)
 				cell = excelize.Cell{Value: c.Text, StyleID: b.textStyle(t, i)}
-			}
-			l.cells = append(l.cells, cell)
-			if c.Value == nil {
 				l.high = max(l.high, len(wrapped(c.Text, widest)))
 			}
+			l.cells = append(l.cells, cell)
 			widen(widths, i, c.Text)
 		}
-		if text := rowNotes(t, row); text != "" {
+		if text := fitting(rowNotes(t, row)); text != "" {
 			l.cells = append(l.cells, excelize.Cell{Value: text, StyleID: b.wrapped})
 			l.high = max(l.high, len(wrapped(text, noteWide)))
 		}
@@ -301,6 +303,26 @@ func hasNotes(t report.Table) bool {
 	}
 	return false
 }
+
+// fitting is a text as a cell can hold it. One that is too long is cut, and says
+// so: a spreadsheet would cut it in silence.
+func fitting(text string) string {
+	has := utf16Units(text)
+	if has <= excelize.TotalCellChars {
+		return text
+	}
+	told := fmt.Sprintf(" … CUT HERE: the text has %d characters, and a cell holds %d; the other formats have it whole", has, excelize.TotalCellChars)
+	left := excelize.TotalCellChars - utf16Units(told)
+	for i, r := range text {
+		if left -= utf16.RuneLen(r); left < 0 {
+			return text[:i] + told
+		}
+	}
+	return text
+}
+
+// utf16Units is how long a text is for a workbook.
+func utf16Units(text string) int { return len(utf16.Encode([]rune(text))) }
 
 // rowNotes joins the notes of a row's cells, each with its column's name.
 func rowNotes(t report.Table, row []report.Cell) string {
