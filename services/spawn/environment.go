@@ -32,6 +32,7 @@ func checkEnv(c Config) (faults []error) {
 
 // secret reports whether a variable's name is such as secrets have.
 func secret(name string) bool {
+	name = strings.ToUpper(name)
 	for _, end := range []string{"TOKEN", "SECRET", "PASSWORD", "API_KEY", "ACCESS_KEY"} {
 		if name == end || strings.HasSuffix(name, "_"+end) {
 			return true
@@ -51,11 +52,26 @@ func (s *Server) CheckPassed() error {
 	return errors.Join(faults...)
 }
 
-// Environment is what an instance is given: ours as far as passed names it, and
-// PassEnv, then Env, then the device's variables, each over the one before.
-// Overridden are the names of Env that the device's took.
+// mpsPipe is the variable by which CUDA finds an MPS daemon. Without it that is
+// any daemon in /tmp/nvidia-mps, whoever started it for whatever device;
+// NVIDIA's container runtime shows that folder to every container.
+//
+// noMPS holds no daemon anywhere: what cannot connect to one runs without MPS
+// (nvidia-cuda-mps-control(1)).
+const (
+	mpsPipe = "CUDA_MPS_PIPE_DIRECTORY"
+	noMPS   = os.DevNull
+)
+
+// Environment is what an instance is given: on a device without MPS that it has
+// none, ours as far as passed names it, and PassEnv, then Env, then the device's
+// variables, each over the one before. Overridden are the names of Env that the
+// device's took.
 func (s *Server) Environment(v *Values, passed []string, ofDevice map[string]string) (env map[string]string, overridden []string, err error) {
 	env = map[string]string{}
+	if d := v.Instance.Device; d.UUID != "" && !d.Sharing.IsMPS() {
+		env[mpsPipe] = noMPS
+	}
 	for _, name := range slices.Concat(passed, s.Config.PassEnv) {
 		if value, ok := os.LookupEnv(name); ok {
 			env[name] = value
@@ -79,12 +95,15 @@ func (s *Server) Environment(v *Values, passed []string, ofDevice map[string]str
 // would blot out common text.
 const minHidden = 8
 
-// hidden is what stands for the values of pass_env in logs.
+// hidden is what stands for the values of pass_env in logs, line by line: a key
+// or a certificate has several.
 func (s *Server) hidden() map[string]string {
 	hide := map[string]string{}
 	for _, name := range s.Config.PassEnv {
-		if value := os.Getenv(name); len(value) >= minHidden {
-			hide[value] = "[" + name + "]"
+		for line := range strings.Lines(os.Getenv(name)) {
+			if line = strings.TrimSpace(line); len(line) >= minHidden {
+				hide[line] = "[" + name + "]"
+			}
 		}
 	}
 	return hide

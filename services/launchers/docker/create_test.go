@@ -91,6 +91,9 @@ func TestDevice(t *testing.T) {
 		if err != nil || !with(args, c.want...) || with(args, c.not...) || !slices.Equal(warnings, c.warnings) {
 			t.Errorf("%s: %q, %v, %v", c.gpu, args, warnings, err)
 		}
+		if !with(args, "--env", "CUDA_MPS_PIPE_DIRECTORY=/dev/null") {
+			t.Errorf("%s: another's MPS daemon is not kept away: %q", c.gpu, args)
+		}
 		if told := with(args, "--env", "CUDA_VISIBLE_DEVICES=MIG-1"); told != (c.gpu == GPUNone) {
 			t.Errorf("%s: CUDA_VISIBLE_DEVICES is told: %v", c.gpu, told)
 		}
