@@ -99,6 +99,14 @@ type oomCount struct {
 	count     int64
 }
 
+// countOOM is what can be held against the order's program.
+func (o Order) countOOM(cgroup string) oomCount {
+	if o.Elsewhere {
+		return oomCount{}
+	}
+	return countOOM(cgroup)
+}
+
 // countOOM reads the count of a cgroup or, where it has no memory controller,
 // that of the whole machine (proc_vmstat(5), since Linux 4.13).
 func countOOM(cgroup string) oomCount {

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -45,8 +46,9 @@ func ToldOOM(text string) string {
 			return quoteOOM(text[at:])
 		}
 	}
-	// Python writes no colon where the exception says nothing more.
-	if trimmed := strings.TrimSpace(text); strings.HasSuffix(trimmed, "MemoryError") {
+	// Python writes no colon where the exception says nothing more. A traceback
+	// shows the line that raised it, too.
+	if words := strings.Fields(text); len(words) > 0 && words[len(words)-1] == "MemoryError" && !slices.Contains(words, "raise") {
 		return quoteOOM("MemoryError")
 	}
 	return ""

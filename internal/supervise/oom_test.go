@@ -34,6 +34,9 @@ var oomLines = []string{
 	"Memory cgroup out of memory: Killed process 1234 (python3) total-vm:1048576kB, anon-rss:524288kB",
 	// CPython
 	"MemoryError",
+	"2022-06-08 15:26:47,582 [INFO ] W-9000-maskrcnn_1.0-stdout MODEL_LOG - MemoryError",
+	// PyTorch, c10/core/impl/alloc_cpu.cpp
+	"RuntimeError: [enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes. Error code 12 (Cannot allocate memory)",
 	"OSError: [Errno 12] Cannot allocate memory",
 	// NumPy
 	"numpy._core._exceptions._ArrayMemoryError: Unable to allocate 7.45 GiB for an array with shape (1000000000,) and data type float64",
@@ -52,6 +55,10 @@ var otherLines = []string{
 	"2022-06-08 15:26:47,582 [INFO ] W-9000-maskrcnn_1.0-stdout org.pytorch.serve.wlm.WorkerLifeCycle - Backend worker process died.",
 	// ggml-org/llama.cpp#9629: it goes on without pinned memory
 	"ggml_cuda_host_malloc: failed to allocate 1900,00 MiB of pinned memory: invalid argument",
+	// HotSpot: an option that a launcher shows
+	"VM arguments: -Xmx4g -XX:+ExitOnOutOfMemoryError",
+	// CPython: the line that a traceback shows above what it raised
+	"    raise MemoryError",
 	"RuntimeError: CUDA error: an illegal memory access was encountered",
 	"",
 }

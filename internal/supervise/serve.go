@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -101,7 +102,7 @@ func start(o Order) (_ *tree, err error) {
 		return nil, err
 	}
 	t.cgroup = makeCgroup(o.Mark)
-	t.ooms = countOOM(t.cgroup)
+	t.ooms = o.countOOM(t.cgroup)
 	output, err := t.fork()
 	if err != nil {
 		endCgroup(t.cgroup)
@@ -154,8 +155,10 @@ func (t *tree) forkHere(files []uintptr) error {
 			return fmt.Errorf("pin to processors %v: %w", t.order.CPUs, err)
 		}
 	}
+	// Not the mark of whoever supervises us: the first one counts.
+	env := slices.DeleteFunc(slices.Clone(t.order.Env), func(v string) bool { return strings.HasPrefix(v, markEnv+"=") })
 	attr := &syscall.ProcAttr{
-		Dir: t.order.Dir, Env: append(t.order.Env, markEnv+"="+t.order.Mark+markEnd()), Files: files,
+		Dir: t.order.Dir, Env: append(env, markEnv+"="+t.order.Mark+markEnd()), Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	var err error

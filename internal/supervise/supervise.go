@@ -52,6 +52,9 @@ type Order struct {
 	// Grace is how long it may take to end after Signal until it is killed; 0
 	// kills it at once.
 	Grace time.Duration `json:"grace_ns"`
+	// Elsewhere says that the program only asks another to do the work, so what the
+	// kernel kills on the whole machine for want of memory is not held against it.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// After are commands, as Argv is one, that the supervisor runs one after
 	// another when nothing of the program is left: for what the program has
 	// asked of another, such as a container. They have Env and Dir, and 30 s each.

@@ -290,7 +290,8 @@ func TestEnvironmentFolderAndProcessors(t *testing.T) {
 		o.CPUs = []int{len(o.CPUs)}
 	}
 	o.Dir = t.TempDir()
-	o.Argv = []string{"/bin/sh", "-c", "pwd; env; grep Cpus_allowed_list /proc/self/status; ls /proc/$$/fd | wc -w"}
+	o.Env = append(o.Env, markEnv+"=of-another/1/2")
+	o.Argv = []string{"/bin/sh", "-c", "pwd; tr '\\0' '\\n' < /proc/$$/environ; grep Cpus_allowed_list /proc/self/status; ls /proc/$$/fd | wc -w"}
 	e := ended(t, launch(t, o))
 	text := strings.Join(e.Tail, "\n")
 	for _, want := range []string{o.Dir, "A=1", markEnv + "=", "Cpus_allowed_list:\t" + strconv.Itoa(o.CPUs[0])} {
@@ -298,7 +299,7 @@ func TestEnvironmentFolderAndProcessors(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "HOME=") {
+	if strings.Contains(text, "HOME=") || strings.Contains(text, "of-another") {
 		t.Errorf("our environment leaked:\n%s", text)
 	}
 }
@@ -385,5 +386,12 @@ func TestOOMCount(t *testing.T) {
 	}
 	if c := countOOM(""); c.file != "/proc/vmstat" || c.since() != "" {
 		t.Errorf("of the machine: %+v, %q", c, c.since())
+	}
+	// What a container's command is told of is not its own: the daemon tells.
+	if c := (Order{Elsewhere: true}).countOOM(dir); c != (oomCount{}) || c.since() != "" {
+		t.Errorf("of work that is done elsewhere: %+v", c)
+	}
+	if c := (Order{}).countOOM(dir); c.count != 5 {
+		t.Errorf("of an order: %+v", c)
 	}
 }

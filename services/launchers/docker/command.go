@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +46,8 @@ func (c command) talk(ctx context.Context, args ...string) (out, said string, er
 	var stdout, stderr bytes.Buffer
 	p := exec.CommandContext(ctx, c.path, args...)
 	p.Stdout, p.Stderr, p.WaitDelay = &stdout, &stderr, waitDelay
+	// The terminal's Ctrl-C is for us: what it would end halfway goes on in the daemon.
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = p.Run()
 	said = strings.TrimSpace(stderr.String())
 	if ctx.Err() != nil {

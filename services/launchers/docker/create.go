@@ -130,7 +130,7 @@ func (a *assembly) environment() {
 		a.warn("env-of-device", "env's %s was not used: the device %s sets it", name, a.v.Instance.Device.Name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if slices.Contains(a.config.PassEnv, name) {
+		if env[name] == os.Getenv(name) && slices.Contains(a.config.PassEnv, name) {
 			a.add("--env", name) // its value comes with the command's environment
 		} else {
 			a.add("--env", name+"="+env[name])

@@ -34,6 +34,8 @@ func TestNewTellsEveryFault(t *testing.T) {
 	check(func(c *Config) { c.Network = "container:x" }, `network: "container:x"`)
 	check(func(c *Config) { c.Options = []string{"--init", "--restart=always", "-p"} },
 		"options[1]: --restart is for evabench to say", "options[2]: -p is for evabench to say: say publish")
+	check(func(c *Config) { c.Options = []string{"-p8000:80", "-it", "-d=true"} },
+		"options[0]: -p is for", "options[1]: -i is for", "options[2]: -d is for")
 	check(func(c *Config) { c.Env = map[string]string{"NVIDIA_VISIBLE_DEVICES": "all"} }, "env.NVIDIA_VISIBLE_DEVICES would change the device")
 	check(func(c *Config) { c.Argv, c.User = []string{"{prot}"}, "{x}" }, "argv[0]: unknown name {prot}", "user: unknown name {x}")
 	check(func(c *Config) { c.Ready = 0 }, "ready: 0s") // and all that spawn checks
@@ -148,6 +150,16 @@ func TestMPS(t *testing.T) {
 	d.Env = map[string]string{"CUDA_MPS_PIPE_DIRECTORY": pipe + "/none"}
 	if _, _, err := arguments(t, config("docker"), d, newImage("x")); err == nil || !strings.Contains(err.Error(), "does its MPS daemon run?") {
 		t.Errorf("without the daemon: %v", err)
+	}
+}
+
+// A name in env wins over the same in pass_env, as for processes.
+func TestEnvOverPassEnv(t *testing.T) {
+	t.Setenv("TEST_MODE", "outer")
+	c := config("docker")
+	c.Env, c.PassEnv = map[string]string{"TEST_MODE": "{name}"}, []string{"TEST_MODE"}
+	if args, _, err := arguments(t, c, device.Device{}, newImage("x")); err != nil || !with(args, "--env", "TEST_MODE=agent-0") {
+		t.Errorf("%q, %v", args, err)
 	}
 }
 

@@ -180,14 +180,16 @@ func (l *launcher) check() (faults []error) {
 		fault("network: %q is neither host, bridge nor a network's name", c.Network)
 	}
 	for i, text := range c.Options {
-		if name, _, _ := strings.Cut(text, "="); slices.Contains(ours, name) {
+		name, _, _ := strings.Cut(text, "=")
+		if len(name) > 2 && name[0] == '-' && name[1] != '-' {
+			name = name[:2] // -p8000:80 and -it
+		}
+		if slices.Contains(ours, name) {
 			fault("options[%d]: %s is for evabench to say: %s", i, name, instead[name])
 		}
 	}
-	for _, name := range []string{"NVIDIA_VISIBLE_DEVICES"} {
-		if _, ok := c.Env[name]; ok && c.GPU != GPUNone {
-			fault("env.%s would change the device that gpu: %s gives; leave it out, or say gpu: none", name, c.GPU)
-		}
+	if _, ok := c.Env[nvidiaVisible]; ok && c.GPU != GPUNone {
+		fault("env.%s would change the device that gpu: %s gives; leave it out, or say gpu: none", nvidiaVisible, c.GPU)
 	}
 	return faults
 }

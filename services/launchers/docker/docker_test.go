@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/supervise"
@@ -192,10 +193,47 @@ func TestStartFails(t *testing.T) {
 	if left := f.names(); len(left) > 0 {
 		t.Errorf("containers are left: %q", left)
 	}
+	if !f.called("create") {
+		t.Error("none was made")
+	}
+}
+
+// called reports whether the daemon was asked for something.
+func (f *fake) called(what string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !slices.ContainsFunc(f.calls, func(args []string) bool { return args[0] == "create" }) {
-		t.Error("none was made")
+	return slices.ContainsFunc(f.calls, func(args []string) bool { return args[0] == what })
+}
+
+// A daemon makes a container also when its command is gone: one whose launch was
+// broken off meanwhile is removed after it was made.
+func TestBrokenOffWhileItIsMade(t *testing.T) {
+	f, program := newFake(t)
+	enough := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	f.creating = func() {
+		cancel(enough)
+		again := time.NewTicker(10 * time.Millisecond)
+		defer again.Stop()
+		for range 20 { // for whoever would not wait
+			if <-again.C; f.called("rm") {
+				return
+			}
+		}
+	}
+	if _, err := build(t, config(program)).Launch(ctx, services.Instance{Name: "a", LogDir: t.TempDir()}); !errors.Is(err, enough) {
+		t.Errorf("Launch() = %v", err)
+	}
+	if left := f.names(); len(left) > 0 || !f.called("create") || f.called("start") {
+		t.Errorf("containers are left: %q, after %q", left, f.calls)
+	}
+}
+
+// The terminal's Ctrl-C does not end the commands halfway.
+func TestCommandsAreInAGroupOfTheirOwn(t *testing.T) {
+	out, err := command{path: "/bin/sh", name: "sh"}.run(t.Context(), "-c", "cut -d ' ' -f 5 /proc/$$/stat")
+	if err != nil || strings.TrimSpace(out) == fmt.Sprint(syscall.Getpgrp()) {
+		t.Errorf("it runs in group %q, %v, which is ours", out, err)
 	}
 }
 

@@ -2,7 +2,6 @@ package docker
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -37,6 +36,7 @@ type fake struct {
 	gpus       []string         // UUIDs; nil: no driver for GPUs
 	containers map[string]*box
 	calls      [][]string
+	creating   func() // called before a container is made; nil: nothing
 }
 
 // A box is a container of the fake.
@@ -171,7 +171,11 @@ func (f *fake) serve(c net.Conn) {
 	}
 	f.mu.Lock()
 	f.calls = append(f.calls, asked.Args)
+	creating := f.creating
 	f.mu.Unlock()
+	if creating != nil && len(asked.Args) > 0 && asked.Args[0] == "create" {
+		creating()
+	}
 	answers := &answers{to: json.NewEncoder(c)}
 	if len(asked.Args) == 3 && slices.Equal(asked.Args[:2], []string{"start", "--attach"}) {
 		f.start(asked.Args[2], answers)
@@ -372,29 +376,4 @@ func (f *fake) start(name string, to *answers) {
 	close(b.ended)
 	f.mu.Unlock()
 	to.exit(status)
-}
-
-// gpuRequest reads --gpus as docker's opts.GpuOpts does: as CSV.
-func gpuRequest(value string) (devices []string, err error) {
-	fields, err := csv.NewReader(strings.NewReader(value)).Read()
-	if err != nil {
-		return nil, err
-	}
-	for _, field := range fields {
-		key, v, ok := strings.Cut(field, "=")
-		switch {
-		case !ok:
-			if _, err := strconv.Atoi(field); err != nil && field != "all" {
-				return nil, fmt.Errorf(`invalid count (%s): value must be either "all" or an integer: invalid syntax`, field)
-			}
-		case key == "device":
-			devices = strings.Split(v, ",")
-		default:
-			return nil, fmt.Errorf("unexpected key '%s' in '%s'", key, field)
-		}
-	}
-	if len(devices) == 0 {
-		return nil, errors.New("the fake gives no device but by its UUID")
-	}
-	return devices, nil
 }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -113,4 +114,29 @@ func checkFlag(name, value string) error {
 		}
 	}
 	return nil
+}
+
+// gpuRequest reads --gpus as docker's opts.GpuOpts does: as CSV.
+func gpuRequest(value string) (devices []string, err error) {
+	fields, err := csv.NewReader(strings.NewReader(value)).Read()
+	if err != nil {
+		return nil, err
+	}
+	for _, field := range fields {
+		key, v, ok := strings.Cut(field, "=")
+		switch {
+		case !ok:
+			if _, err := strconv.Atoi(field); err != nil && field != "all" {
+				return nil, fmt.Errorf(`invalid count (%s): value must be either "all" or an integer: invalid syntax`, field)
+			}
+		case key == "device":
+			devices = strings.Split(v, ",")
+		default:
+			return nil, fmt.Errorf("unexpected key '%s' in '%s'", key, field)
+		}
+	}
+	if len(devices) == 0 {
+		return nil, errors.New("the fake gives no device but by its UUID")
+	}
+	return devices, nil
 }

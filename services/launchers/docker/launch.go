@@ -113,8 +113,12 @@ type service struct {
 	closed  bool  // by us, at any time
 }
 
-// tidyWithin bounds what is tidied up after a fault.
-const tidyWithin = 30 * time.Second
+// Bounds of what goes on when a caller's context has ended: to make a container,
+// and to tidy up.
+const (
+	createWithin = time.Minute
+	tidyWithin   = 30 * time.Second
+)
 
 // start makes a container and runs it. If it fails nothing is left.
 func (s *service) start(ctx context.Context) (err error) {
@@ -130,9 +134,16 @@ func (s *service) start(ctx context.Context) (err error) {
 			err = errors.Join(err, s.command.remove(tidy, name))
 		}
 	}()
-	_, said, err := s.command.talk(ctx, args...)
+	// To its end, whatever becomes of ctx: the daemon would make the container also
+	// when nobody waits for it any more, after we have looked for it to remove it.
+	creating, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), createWithin, fmt.Errorf("the daemon has not answered within %s", createWithin))
+	defer cancel()
+	_, said, err := s.command.talk(creating, args...)
 	if err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if said != "" {
 		warnings = append(warnings, results.Warning{
@@ -161,7 +172,8 @@ func (s *service) order(name string) supervise.Order {
 	return supervise.Order{
 		Argv: []string{c, "start", "--attach", name}, Env: os.Environ(), Log: s.log,
 		Signal: s.launcher.server.Signal, Grace: s.launcher.config.Stop.Grace,
-		After: [][]string{{c, "inspect", stateFormat, name}, {c, "rm", "--force", "--volumes", name}},
+		Elsewhere: true,
+		After:     [][]string{{c, "inspect", stateFormat, name}, {c, "rm", "--force", "--volumes", name}},
 	}
 }
 
@@ -206,7 +218,12 @@ func (s *service) Stop(ctx context.Context) error {
 	s.mu.Unlock()
 	s.turn.Unlock()
 	if err := p.Stop(ctx); err != nil {
-		return err
+		// What was killed is still to be removed.
+		select {
+		case <-p.Gone():
+		case <-time.After(tidyWithin):
+			return err
+		}
 	}
 	if e, _ := p.Exit(); !removed(e) {
 		// The supervisor has ended too early, or could not remove it.
