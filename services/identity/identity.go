@@ -103,15 +103,23 @@ func (q Question) ask(ctx context.Context, base string) error {
 	return nil
 }
 
+// Client asks the very server of a URL: it obeys no proxy and follows no redirect,
+// which may lead to another one. It keeps no connection. The request's context
+// bounds its time.
+func Client() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 // get reads a page that answers 2xx.
 func get(ctx context.Context, page string) ([]byte, error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return nil, err
 	}
-	// A transport of its own keeps no connection, and obeys no proxy.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	a, err := client.Do(q)
+	a, err := Client().Do(q)
 	if fault, ok := errors.AsType[*url.Error](err); ok {
 		return nil, fault.Err // it says the URL again
 	}
@@ -123,6 +131,8 @@ func get(ctx context.Context, page string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read the answer: %w", err)
+	case a.StatusCode >= 300 && a.StatusCode <= 399 && a.Header.Get("Location") != "":
+		return nil, fmt.Errorf("it answers %s and points to %s, which is not followed; give that page if it is this server's", a.Status, brief(a.Header.Get("Location")))
 	case a.StatusCode < 200 || a.StatusCode > 299:
 		return nil, fmt.Errorf("it answers %s: %s", a.Status, brief(string(body)))
 	case len(body) > maxAnswer:

@@ -41,6 +41,8 @@ func server(t *testing.T) string {
 			fmt.Fprint(w, torchServeModel)
 		case "/long":
 			fmt.Fprint(w, strings.Repeat("x", maxAnswer+1))
+		case "/moved":
+			http.Redirect(w, q, "/v1/models", http.StatusFound)
 		case "/two":
 			fmt.Fprint(w, "{} {}")
 		default:
@@ -81,6 +83,7 @@ func TestAsk(t *testing.T) {
 	check(Question{Page: "/models/owl", Has: "x"}, `/models/owl: it answers 404 Not Found: "no such page`)
 	check(Question{Page: "/long", Has: "x"}, "longer than 4 MiB")
 	check(Question{Page: "/two", JSON: "a", Equals: "x"}, "more than one JSON value")
+	check(Question{Page: "/moved", Has: "qwen3-vl-8b"}, `/moved: it answers 302 Found and points to "/v1/models", which is not followed`)
 	check(Question{Page: "http://127.0.0.1:1/x", Has: "x"}, "refused")
 
 	err := Ask(t.Context(), base, []Question{{Page: "/v1/models", Has: "a-1"}, {Page: "/v1/models", Has: "qwen"}, {Page: "/none", Has: "a-2"}})

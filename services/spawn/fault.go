@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/identity"
 )
 
 // Fault is the request that makes a server fault by itself on its device, as a
@@ -60,14 +61,12 @@ func (s *Server) AskFault(ctx context.Context, page string) error {
 	if err != nil {
 		return err
 	}
-	// A transport of its own keeps no connection, and obeys no proxy.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	a, err := client.Do(q)
+	a, err := identity.Client().Do(q)
 	if err != nil {
 		return context.Cause(ctx)
 	}
 	defer a.Body.Close()
-	if a.StatusCode >= 400 && a.StatusCode <= 499 {
+	if a.StatusCode >= 300 && a.StatusCode <= 499 {
 		return fmt.Errorf("%s %s answers %s: it makes no fault there", s.Config.Fault.Method, page, a.Status)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/identity"
 )
 
 // Values are what the names of templates stand for in one instance.
@@ -139,9 +140,7 @@ func Ask(ctx context.Context, page string) error {
 	if err != nil {
 		return err
 	}
-	// A transport of its own keeps no connection, and obeys no proxy.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	a, err := client.Do(q)
+	a, err := identity.Client().Do(q)
 	if err != nil {
 		return err
 	}

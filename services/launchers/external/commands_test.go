@@ -226,6 +226,33 @@ func TestCrashThatIsNone(t *testing.T) {
 	}
 }
 
+// TestStopBringsBack starts a server again whose time to stop is over already: the
+// command's own timeout bounds it.
+func TestStopBringsBack(t *testing.T) {
+	s := newServer(t)
+	off, on := self(t, "switch", "off"), self(t, "switch", "on")
+	off.Env = map[string]string{"SWITCHES": s.url + "=" + s.control}
+	on.Env = off.Env
+	x, err := build(t, Config{Instances: []Instance{{URL: s.url}}, Crash: off, Revive: on}).
+		Launch(t.Context(), services.Instance{Name: "vision-0", LogDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.(services.Mortal).Crash(t.Context(), services.CrashKill); err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := x.Stop(over); err != nil {
+		t.Errorf("Stop() = %v", err)
+	}
+	if a, err := http.Get(s.url); err != nil {
+		t.Error(err)
+	} else if err := a.Body.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNewRefusesCommands(t *testing.T) {
 	check := func(change func(*Config), want ...string) {
 		t.Helper()

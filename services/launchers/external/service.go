@@ -42,7 +42,8 @@ func (s *service) Err() error {
 }
 
 // Stop leaves the server as it is; one that the crash command ended is started
-// again first.
+// again first, which the command's own timeout bounds: the servers are not ours,
+// and none is left down for want of our time.
 func (s *service) Stop(ctx context.Context) error {
 	s.acting.Lock()
 	defer s.acting.Unlock()
@@ -53,7 +54,7 @@ func (s *service) Stop(ctx context.Context) error {
 	if !down {
 		return nil
 	}
-	if err := s.revive.run(ctx, s.about); err != nil {
+	if err := s.revive.run(context.WithoutCancel(ctx), s.about); err != nil {
 		return fmt.Errorf("%s was ended and is not started again: %w", s.info.Name, err)
 	}
 	s.mu.Lock()
