@@ -46,16 +46,19 @@ type pages map[string]map[string]readings
 // subjects (a model each), whose values add up.
 type readings map[string]map[string][]stats.Point
 
-// readPages keeps of a cell's observations what engines tell of endpoints. With
-// an error there are none.
-func readPages(c cellFacts) (pages, error) {
-	p := pages{}
+// readPages keeps of a cell's observations what engines tell of endpoints, and what
+// is told of devices. With an error there are none.
+func readPages(c cellFacts) (pages, *deviceReadings, error) {
+	p, devices := pages{}, &deviceReadings{}
 	if c.observations == nil {
-		return p, nil
+		return p, devices, nil
 	}
 	for o, err := range c.observations {
 		if err != nil {
-			return nil, fmt.Errorf("read observations: %w", err)
+			return nil, &deviceReadings{}, fmt.Errorf("read observations: %w", err)
+		}
+		if devices.add(o, c.steps) {
+			continue
 		}
 		_, known := engineOf(o.Source)
 		if !(known && o.Subject.Kind == results.SubjectEndpoint) && o.Source != results.SourceServer {
@@ -86,7 +89,8 @@ func readPages(c cellFacts) (pages, error) {
 			}
 		}
 	}
-	return p, nil
+	devices.sort()
+	return p, devices, nil
 }
 
 // A page is what one instance's server tells.

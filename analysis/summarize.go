@@ -15,11 +15,11 @@ func summarize(f facts) (*Summary, error) {
 		Cells: []Cell{}, Missing: f.missing, Warnings: f.warnings,
 	}
 	for _, c := range f.cells {
-		pages, err := readPages(c)
+		pages, devices, err := readPages(c)
 		if err != nil {
 			s.warn(c.cell.Folder, "unreadable", err.Error()+"; what servers told of the cell is unknown")
 		}
-		cell, err := summarizeCell(f.environment, c, pages)
+		cell, err := summarizeCell(f.environment, c, pages, devices)
 		if err != nil {
 			return nil, fmt.Errorf("summarize cell %s: %w", c.cell.Folder, err)
 		}
@@ -40,7 +40,7 @@ func summarize(f facts) (*Summary, error) {
 	return s, nil
 }
 
-func summarizeCell(env results.Environment, c cellFacts, pages pages) (Cell, error) {
+func summarizeCell(env results.Environment, c cellFacts, pages pages, readings *deviceReadings) (Cell, error) {
 	out := Cell{Cell: c.cell, Layout: c.layout, Steps: []Step{}}
 	devices := c.layout.Devices
 	out.MIG = useOf(devices, func(d device.Device) bool { return d.Instance != nil })
@@ -51,6 +51,7 @@ func summarizeCell(env results.Environment, c cellFacts, pages pages) (Cell, err
 		if err != nil {
 			return Cell{}, err
 		}
+		s.Activity = readings.activity(c, s, window{step.step.WindowStart, step.step.WindowEnd})
 		out.Steps = append(out.Steps, s)
 	}
 	return out, nil

@@ -117,8 +117,11 @@ type Step struct {
 	Roofline Value `json:"client_roofline_share"`
 	// Failover is nil unless an instance was made to end in the step.
 	Failover *Failover `json:"failover,omitempty"`
-	// OutOfMemory is the step's, by instance: nil if no instance can tell.
+	// OutOfMemory is the step's, by instance: one that cannot tell is missing, and it
+	// is nil if none can.
 	OutOfMemory map[string]int64 `json:"out_of_memory,omitzero"`
+	// Activity is nil where nothing but memory was read of any device in the cell.
+	Activity *Activity `json:"activity,omitempty"`
 }
 
 // A Service is what is told of one service in one step.

@@ -29,6 +29,10 @@ func Build(s *analysis.Summary) *Document {
 	if hasFailover(s) {
 		d.Sections = slices.Insert(d.Sections, 4, failovers(s))
 	}
+	if hasActivity(s) {
+		at := slices.IndexFunc(d.Sections, func(s Section) bool { return s.Title == "Steps" })
+		d.Sections = slices.Insert(d.Sections, at+1, activities(s))
+	}
 	if s.Environment.Simulated != "" {
 		d.Sections = slices.Insert(d.Sections, len(d.Sections)-2, simulatedTime(s))
 	}
