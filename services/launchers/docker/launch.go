@@ -122,6 +122,9 @@ const (
 
 // start makes a container and runs it. If it fails nothing is left.
 func (s *service) start(ctx context.Context) (err error) {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	name := newName(s.values.Instance.Name)
 	args, warnings, err := s.launcher.create(s.values, s.image, name)
 	if err != nil {
