@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/evabench/evabench/results"
 )
@@ -14,7 +15,10 @@ type Failover struct {
 	Plan     results.Failover `json:"plan"`
 	Instance string           `json:"instance"` // that was made to end
 	How      string           `json:"how_it_ended"`
-	// Ejected, Restarted and Answered are when that came about, since its end.
+	// Ended is when its end was known, since the moment at which it was to be made
+	// to end. Ejected, Restarted and Answered are when that came about, since its end
+	// was known.
+	Ended     Value `json:"ended_after"`
 	Ejected   Value `json:"ejected_after"`
 	Restarted Value `json:"restarted_after"`
 	Answered  Value `json:"answered_after"`
@@ -29,6 +33,7 @@ type Failover struct {
 // The stretches of a failover's window, in their order.
 const (
 	StretchBefore   = "before"
+	StretchEnding   = "being ended" // only where that took long
 	StretchEnded    = "ended, not ejected"
 	StretchEjected  = "ejected"
 	StretchAnswered = "answered again"
@@ -75,8 +80,16 @@ type endTally struct {
 	latency  []float64
 }
 
+// longEnding is from when on an instance's being ended is a stretch of its own.
+const longEnding = time.Second
+
 // failoversOf cuts a step's window at the moments of the instance that was made
-// to end: when it was to, since its end is known a little later than felt. What happened before or after the window cuts nothing.
+// to end. What happened before or after the window cuts nothing.
+//
+// Note: the stretch before ends at the planned moment, not at the event: an end is
+// known some 10 to 100 ms after its requests have failed, and these would count as
+// failures before it. Where the two are further apart (a command that takes its
+// time) what lies between is neither, and stands apart.
 func failoversOf(s results.Step) *failovers {
 	plan := s.Plan.Failover
 	if plan == nil {
@@ -94,10 +107,17 @@ func failoversOf(s results.Step) *failovers {
 		next := map[string]string{
 			results.EventEnded: StretchEnded, results.EventEjected: StretchEjected, results.EventAnswered: StretchAnswered,
 		}[e.Kind]
-		if e.Kind == results.EventEnded { // its requests fail from when it was made to end
-			e.At = min(e.At, s.WindowStart.Add(plan.At))
+		if e.Instance != f.instance || next == "" {
+			continue
 		}
-		if e.Instance == f.instance && next != "" && e.At < s.WindowEnd {
+		if planned := s.WindowStart.Add(plan.At); e.Kind == results.EventEnded {
+			if e.At.Sub(planned) <= longEnding {
+				e.At = min(e.At, planned)
+			} else {
+				cut(planned, StretchEnding)
+			}
+		}
+		if e.At < s.WindowEnd {
 			cut(e.At, next)
 		}
 	}
@@ -134,6 +154,7 @@ func (f *failovers) summary(env results.Environment) *Failover {
 	}
 	out := &Failover{
 		Plan: *f.step.Plan.Failover, Instance: f.instance, Events: f.step.Events, Stretches: []Stretch{},
+		Ended:   unknown("s", "it did not end"),
 		Ejected: unknown("s", "it was not ejected within the step"), Restarted: unknown("s", "it was not started again"),
 		Answered: unknown("s", "it gave no right answer again"),
 	}
@@ -141,7 +162,7 @@ func (f *failovers) summary(env results.Environment) *Failover {
 		out.Restarted = inapplicable("s", "it was to be left ended")
 		out.Answered = out.Restarted
 	}
-	out.times()
+	out.times(f.step.WindowStart.Add(out.Plan.At))
 	before := map[string]Value{}
 	for _, t := range f.stretches {
 		s := Stretch{Name: t.name, Length: t.window.seconds()}
@@ -164,8 +185,8 @@ func (f *failovers) summary(env results.Environment) *Failover {
 	return out
 }
 
-// times reads the events.
-func (f *Failover) times() {
+// times reads the events; planned is when the instance was to be made to end.
+func (f *Failover) times(planned results.Offset) {
 	end := results.NoOffset
 	for _, e := range f.Events {
 		if e.Instance != f.Instance {
@@ -176,6 +197,7 @@ func (f *Failover) times() {
 		}
 		if e.Kind == results.EventEnded {
 			end, f.How = e.At, e.Text
+			f.Ended = known(max(e.At.Sub(planned).Seconds(), 0), "s")
 			continue
 		}
 		if end == results.NoOffset {

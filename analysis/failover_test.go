@@ -82,8 +82,8 @@ func TestFailover(t *testing.T) {
 	if got.Instance != "agent-1" || got.How != "signal 9 (killed)" || !slices.Equal(got.Others, []string{"agent-0"}) {
 		t.Errorf("%+v", got)
 	}
-	if times := toldValue(got.Ejected) + " " + toldValue(got.Restarted) + " " + toldValue(got.Answered); times != "3.8 9.8 29.8" {
-		t.Errorf("ejected, restarted and answered after %s", times)
+	if times := toldValue(got.Ended) + " " + toldValue(got.Ejected) + " " + toldValue(got.Restarted) + " " + toldValue(got.Answered); times != "0.2 3.8 9.8 29.8" {
+		t.Errorf("ended, ejected, restarted and answered after %s", times)
 	}
 	var lines []string
 	for _, stretch := range got.Stretches {
@@ -191,6 +191,48 @@ func TestFailoverThatDoesNotComeBack(t *testing.T) {
 	got := summarized(t, f).Cells[0].Steps[1].Failover
 	if n := len(got.Stretches); n != 3 || toldValue(got.Answered) != "109.8" {
 		t.Errorf("%d stretches, answered after %s", n, toldValue(got.Answered))
+	}
+}
+
+// Before its end was planned nothing had happened to the instance, and after its
+// end was known it was gone: if the two are more than a second apart, what lies
+// between is neither.
+func TestFailoverThatTakesTime(t *testing.T) {
+	for _, c := range []struct {
+		ended float64
+		names string
+	}{
+		{20, "before 20; ended, not ejected 10"}, {21, "before 20; ended, not ejected 10"},
+		{21.5, "before 20; being ended 1.5; ended, not ejected 8.5"}, {40, "before 20; being ended 10"},
+	} {
+		step := madeFailover()
+		step.step.WindowEnd = results.Offset(30 * time.Second)
+		step.step.Events = []results.Event{{At: results.Offset(c.ended * 1e9), Kind: results.EventEnded, Instance: "agent-1"}}
+		tally := failoversOf(step.step)
+		all, in := int64(0), int64(0)
+		for s, err := range step.samples {
+			if err != nil {
+				t.Fatal(err)
+			}
+			tally.add(s)
+			if s.Done >= step.step.WindowStart && s.Done < step.step.WindowEnd {
+				in++
+			}
+		}
+		got := tally.summary(results.Environment{})
+		var names []string
+		for _, s := range got.Stretches {
+			names = append(names, fmt.Sprint(s.Name, " ", s.Length))
+			for _, v := range s.Services {
+				all += v.Ended
+			}
+		}
+		if text := strings.Join(names, "; "); text != c.names || toldValue(got.Ended) != fmt.Sprintf("%.4g", c.ended-20) {
+			t.Errorf("ended at %v: after %s; %s, want %s", c.ended, toldValue(got.Ended), text, c.names)
+		}
+		if all != in {
+			t.Errorf("ended at %v: the stretches have %d requests of %d that ended in the window", c.ended, all, in)
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ func failovers(s *analysis.Summary) Section {
 		Title: "Failover",
 		Notes: []string{
 			"Steps in which one instance was made to end under load. They are in no comparison and held against no objective. Requests are counted in the stretch in which they ended, whenever they were due: those in flight at the instance's end fail after it.",
-			"Before: from the window's start. Ended, not ejected: requests still went to the instance, as to one behind a balancer that has not noticed. Ejected: none did. Answered again: since its first right answer after it was started again; its caches begin empty. Of before: the throughput over that of the stretch before; how sure it is follows from the n beside it.",
+			"Ended after: from the planned moment until the end was known; the other spans count from there. Before: from the window's start until the planned moment, since an end is known a little after it is felt. Being ended: where that took more than 1 s, the time until it was known. Ended, not ejected: requests still went to the instance, as to one behind a balancer that has not noticed. Ejected: none did. Answered again: since its first right answer after it was started again; its caches begin empty. Of before: the throughput over that of the stretch before; how sure it is follows from the n beside it.",
 		},
 		Tables: []Table{failoverEnds(s), failoverStretches(s, false), failoverEvents(s)},
 	}
@@ -54,11 +54,11 @@ func (f aFailover) cells(more ...Cell) []Cell {
 func failoverEnds(s *analysis.Summary) Table {
 	t := Table{ID: "failover", Title: "Instances that were made to end", Columns: []Column{
 		words("Cell"), words("Step"), words("Load"), words("Instance"), words("How"), words("It ended by"),
-		spans("Ejected after"), spans("Started again after"), spans("Answered again after"), words("Ended with it"),
+		spans("Ended after"), spans("Ejected after"), spans("Started again after"), spans("Answered again after"), words("Ended with it"),
 	}}
 	for _, f := range failoversOf(s) {
 		t.Rows = append(t.Rows, f.cells(
-			Text(loads(f.step)), Text(f.Instance), Text(f.Plan.How), Text(f.How), scaled(f.Ejected), scaled(f.Restarted), scaled(f.Answered),
+			Text(loads(f.step)), Text(f.Instance), Text(f.Plan.How), Text(f.How), scaled(f.Ended), scaled(f.Ejected), scaled(f.Restarted), scaled(f.Answered),
 			Text(strings.Join(f.Others, ", "))))
 	}
 	return t
@@ -149,11 +149,11 @@ func briefFailovers(s *analysis.Summary) []Table {
 	}
 	ends := failoverEnds(s)
 	ends.Title = "Failover: instances that were made to end"
-	const load = 2 // the load's column, which takes the page's width
-	ends.Columns = slices.Delete(ends.Columns, load, load+1)
+	const load, ended = 2, 6 // columns that would take the page's width
+	ends.Columns = slices.Delete(slices.Delete(ends.Columns, ended, ended+1), load, load+1)
 	for i, row := range ends.Rows {
 		row[1] = Text(stepName("", failoversOf(s)[i].step.Index))
-		ends.Rows[i] = slices.Delete(row, load, load+1)
+		ends.Rows[i] = slices.Delete(slices.Delete(row, ended, ended+1), load, load+1)
 	}
 	return []Table{ends, failoverStretches(s, true)}
 }

@@ -38,9 +38,10 @@ func (p place) memory(instance string) (row []Cell, any bool) {
 	}
 	oom := g.OutOfMemory()
 	told := missing(analysis.Value{Unit: "n", Why: "its launcher sees neither log nor processes"}, "n")
-	if p.step.OutOfMemory != nil {
-		told = count(p.step.OutOfMemory[instance])
+	n, known := p.step.OutOfMemory[instance]
+	if known {
+		told = count(n)
 	}
 	row = p.cells(Text(instance), count(g.OK), count(g.Due-g.OK), count(oom), told)
-	return row, oom > 0 || p.step.OutOfMemory[instance] > 0
+	return row, oom > 0 || n > 0
 }

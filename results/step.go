@@ -84,8 +84,8 @@ type Step struct {
 	// Events are what happened to instances, in the order of time.
 	Events []Event `json:"events,omitempty"`
 	// OutOfMemory counts, by instance, what told of memory that ran out during
-	// the step: lines of its log, and its end. Instances with none are left out.
-	// nil means that no instance can tell.
+	// the step: lines of its log, and its end. An instance that can tell of none has
+	// 0; one that cannot tell is missing. nil means that no instance can tell.
 	OutOfMemory map[string]int64 `json:"out_of_memory,omitzero"`
 }
 

@@ -28,17 +28,15 @@ func exhausted(up []running) map[string]int64 {
 	return all
 }
 
-// exhaustedSince is what came to pass between two readings; nil if the later
-// one could tell nothing.
+// exhaustedSince is what came to pass between two readings, 0 too, of the instances
+// of which the later one tells; nil if it tells of none.
 func exhaustedSince(before, after map[string]int64) map[string]int64 {
 	if after == nil {
 		return nil
 	}
 	since := map[string]int64{}
 	for name, n := range after {
-		if n > before[name] {
-			since[name] = n - before[name]
-		}
+		since[name] = max(n-before[name], 0)
 	}
 	return since
 }

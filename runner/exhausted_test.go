@@ -17,7 +17,7 @@ func TestOutOfMemoryOfAStep(t *testing.T) {
 		counts bool
 		want   []map[string]int64 // by step
 	}{
-		{true, []map[string]int64{{}, {"vision-1": 2}}},
+		{true, []map[string]int64{{"vision-0": 0, "vision-1": 0}, {"vision-0": 0, "vision-1": 2}}},
 		{false, []map[string]int64{nil, nil}},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -40,6 +40,7 @@ type failing struct {
 	mu      sync.Mutex // guards the rest
 	crashed bool       // the victim has ended
 	gone    []bool     // by place in up: ended by our doing, and not started again
+	anew    []bool     // by place in up: started again
 	events  []results.Event
 	faults  []error
 }
@@ -51,7 +52,7 @@ const crashWithin = 30 * time.Second
 func (r *cellRun) failing(plan results.StepPlan, index int, up []running) (*failing, error) {
 	f := &failing{
 		run: r, plan: plan.Failover, step: plan, up: up, victim: -1,
-		out: make([]atomic.Bool, len(up)), gone: make([]bool, len(up)),
+		out: make([]atomic.Bool, len(up)), gone: make([]bool, len(up)), anew: make([]bool, len(up)),
 		seed:  r.cell.Seed ^ failoverSeed + uint64(index),
 		begun: make(chan results.Offset, 1), driven: make(chan struct{}),
 	}
@@ -155,9 +156,9 @@ func (f *failing) crash(ctx context.Context) error {
 		return fmt.Errorf("failover: make %s end by %s: %w", u.service.Info().Name, f.plan.How, err)
 	}
 	f.mu.Lock()
-	f.crashed = true
-	f.mu.Unlock()
-	f.event(results.EventEnded, f.victim, endText(u.service.Err()))
+	defer f.mu.Unlock()
+	f.crashed = true // and first of all events
+	f.note(results.EventEnded, f.victim, endText(u.service.Err()))
 	return nil
 }
 
@@ -185,7 +186,7 @@ func (f *failing) revive(ctx context.Context, i int) error {
 		return fmt.Errorf("failover: start %s again: %w", name, err)
 	}
 	f.mu.Lock()
-	f.gone[i] = false
+	f.gone[i], f.anew[i] = false, true
 	f.mu.Unlock()
 	f.event(results.EventRestarted, i, "")
 	if err := u.answersAgain(ctx, f.seed, f.run.record.Nonce); err != nil {
@@ -236,11 +237,14 @@ func (f *failing) expected(ctx context.Context, stop context.CancelCauseFunc, i 
 	if f.gone[i] {
 		return true
 	}
-	if !f.crashed || f.plan.How != services.CrashFault || f.up[i].device == "" || f.up[i].device != f.up[f.victim].device {
+	if f.plan == nil || f.plan.How != services.CrashFault || f.up[i].device == "" || f.up[i].device != f.up[f.victim].device {
 		return false
 	}
 	if _, ok := f.up[i].service.(services.Mortal); !ok {
 		return false
+	}
+	if !f.crashed { // the victim may take longer to end than those that it takes along: judged once it has
+		return f.gone[f.victim]
 	}
 	f.gone[i] = true
 	f.note(results.EventEnded, i, endText(end))
@@ -273,12 +277,24 @@ func (f *failing) reviveAll(ctx context.Context) error {
 		if !gone {
 			continue
 		}
-		f.run.bench.tell("cell %s: start %s again", f.run.cell.Folder, f.up[i].service.Info().Name)
-		if err := f.revive(ctx, i); err != nil {
+		name := f.up[i].service.Info().Name
+		f.run.bench.tell("cell %s: start %s again", f.run.cell.Folder, name)
+		revive := func() error { return f.revive(ctx, i) }
+		if err := f.run.whileTelling("waiting for a right answer of "+name, revive); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// revived gives the instances that were started again, once the step is over.
+func (f *failing) revived() (all []running) {
+	for i, u := range f.up {
+		if f.anew[i] {
+			all = append(all, u)
+		}
+	}
+	return all
 }
 
 func (f *failing) fault(stop context.CancelCauseFunc, err error) {

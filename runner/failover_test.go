@@ -27,9 +27,12 @@ type mortals struct {
 	ways     []string
 	loading  time.Duration // from a revival to answers
 	together bool          // a fault ends all
+	lingers  time.Duration // what the victim takes to end, after those
 	counts   bool          // memory that ran out
 	refuses  error         // Crash
 	lost     error         // Revive
+	warm     time.Duration
+	told     []string
 
 	mu    sync.Mutex
 	all   map[string]*mortal // by URL
@@ -110,7 +113,10 @@ func (x *mortal) Crash(_ context.Context, how string) error {
 		return x.of.refuses
 	}
 	x.crash++
-	x.die(&services.ExitError{Status: -1, Signal: 9, LogFile: "x.log", Log: []string{"last words"}})
+	defer func() {
+		time.Sleep(x.of.lingers) // of the test's own clock
+		x.die(&services.ExitError{Status: -1, Signal: 9, LogFile: "x.log", Log: []string{"last words"}})
+	}()
 	if how == services.CrashFault && x.of.together {
 		for _, other := range x.of.all {
 			if other != x {
@@ -159,6 +165,7 @@ func failoverStep(f results.Failover) results.StepPlan {
 func (m *mortals) runFailover(t *testing.T, steps ...results.StepPlan) (*results.CellData, error) {
 	t.Helper()
 	b, dir := m.bench(t)
+	b.Services[0].Warm, b.Tell = m.warm, func(line string) { m.told = append(m.told, line) }
 	b.Cells = b.Cells[:1]
 	b.Cells[0].Config.Placement = "vision=0,0"
 	b.NewChooser = func(scenarios.Cell) Chooser { return plannedSteps(steps) }
@@ -228,6 +235,8 @@ func TestFailover(t *testing.T) {
 			"vision-1 ended 0s; vision-1 ejected 1s; vision-1 restarted 1s; vision-1 answered 19.1s; "},
 		{"fault of one client", &mortals{ways: []string{services.CrashFault}, together: true}, results.Failover{How: services.CrashFault, Eject: time.Second, Restart: true},
 			"vision-0 ended 0s; vision-1 ended 0s; vision-0 ejected 1s; vision-0 restarted 1s; vision-1 ejected 1s; vision-1 restarted 1s; vision-0 answered 1.1s; vision-1 answered 1.1s; "},
+		{"fault that ends others first", &mortals{ways: []string{services.CrashFault}, together: true, lingers: 3 * time.Second}, results.Failover{How: services.CrashFault, Eject: time.Second, Restart: true},
+			"vision-0 ended 3s; vision-1 ended 3s; vision-0 ejected 4s; vision-0 restarted 4s; vision-1 ejected 4s; vision-1 restarted 4s; vision-0 answered 4.1s; vision-1 answered 4.1s; "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -299,6 +308,42 @@ func TestFailoverBeforeTheNextStep(t *testing.T) {
 			if want := "vision-1 ended 0s; vision-1 ejected 0s; "; story(s.Step) != want {
 				t.Errorf("step %d: %s", i, story(s.Step))
 			}
+		}
+	})
+}
+
+// What was started again is cold: before the next step it is warmed up as it was
+// before the first, and the others are not. None is after the last step.
+func TestFailoverWarmsAgain(t *testing.T) {
+	for _, restart := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &mortals{world: &world{}, ways: []string{services.CrashKill}, warm: time.Minute}
+			f := failoverStep(results.Failover{Service: "vision", Instance: 1, How: services.CrashKill, Restart: restart})
+			cell, err := m.runFailover(t, f, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var warmed []string
+			for _, w := range cell.Cell.Warmed {
+				warmed = append(warmed, fmt.Sprint(w.Instance, " ", w.Settled))
+			}
+			if want := []string{"vision-0 true", "vision-1 true", "vision-1 true"}; !slices.Equal(warmed, want) {
+				t.Errorf("restart %v: warmed %q, want %q", restart, warmed, want)
+			}
+		})
+	}
+}
+
+// Where a step's end waits for an instance it is told, each ten seconds.
+func TestFailoverTellsOfWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mortals{world: &world{}, ways: []string{services.CrashKill}, loading: 19 * time.Second}
+		f := results.Failover{Service: "vision", How: services.CrashKill, Eject: 14 * time.Second, Restart: true}
+		if _, err := m.runFailover(t, failoverStep(f)); err != nil {
+			t.Fatal(err)
+		}
+		if want := "waiting for right answers of what was started again since 10 s"; strings.Count(strings.Join(m.told, "\n"), want) != 1 {
+			t.Errorf("%q is not told once:\n%s", want, strings.Join(m.told, "\n"))
 		}
 	})
 }

@@ -171,7 +171,8 @@ func (r *cellRun) adapt(ctx context.Context, instances []placedInstance) error {
 			}
 		}
 		r.bench.tell("cell %s: make %s fit", r.cell.Folder, s.Name)
-		if err := r.during("adapt", func() error { return a.Adapt(ctx, s.Name, c) }); err != nil {
+		adapt := func() error { return a.Adapt(ctx, s.Name, c) }
+		if err := r.during("adapt", func() error { return r.whileTelling("making "+s.Name+" fit", adapt) }); err != nil {
 			return fmt.Errorf("make service %s fit the configuration: %w", s.Name, err)
 		}
 	}

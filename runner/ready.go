@@ -16,7 +16,7 @@ import (
 // that no cache has seen what is measured.
 const readySeed = 0x5eed0fbadf00d
 
-// tellWaiting is how often it is told that instances are not ready yet.
+// tellWaiting is how often it is told what is waited for.
 const tellWaiting = 10 * time.Second
 
 // patience is how long an instance may fail to connect, and how long it may
@@ -231,6 +231,23 @@ func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer
 // ask sends one request, bounded by limit.
 func (u running) ask(ctx context.Context, q *loadgen.Request, limit time.Duration) (loadgen.Answer, error) {
 	return loadgen.Ask(ctx, u.endpoint, q, limit, u.newLoop)
+}
+
+// whileTelling does f, and tells now and then what is waited for: from this
+// goroutine, as Bench.Tell is promised.
+func (r *cellRun) whileTelling(what string, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	still := time.NewTicker(tellWaiting)
+	defer still.Stop()
+	for start := time.Now(); ; {
+		select {
+		case <-still.C:
+			r.bench.tell("cell %s: %s since %.0f s", r.cell.Folder, what, time.Since(start).Seconds())
+		case err := <-done:
+			return err
+		}
+	}
 }
 
 // pause waits, and reports whether ctx is still good.

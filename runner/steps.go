@@ -48,6 +48,10 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 			if err := last.reviveAll(ctx); err != nil {
 				return err
 			}
+			// Else the next step's stretch before its failover would be of cold servers.
+			if err := r.warm(ctx, last.revived()); err != nil {
+				return err
+			}
 		}
 		// What the servers count is read before the first request, so that a
 		// step lies between two readings of idle servers.
@@ -125,7 +129,10 @@ func (r *cellRun) drive(ctx context.Context, plan loadgen.Step, f *failing, sink
 	if err != nil {
 		abandon()
 	}
-	f.doing.Wait()
+	r.whileTelling("waiting for right answers of what was started again", func() error {
+		f.doing.Wait()
+		return nil
+	})
 	if err == nil { // meanwhile, too
 		err = f.died(acting, stop)
 	}

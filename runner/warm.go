@@ -25,24 +25,29 @@ const warmSeed = 0x3a9f00d5eed
 // failures are warnings.
 func (r *cellRun) warm(ctx context.Context, up []running) error {
 	var cold []running
+	var longest time.Duration
 	for _, u := range up {
 		if u.of.Warm > 0 {
 			cold = append(cold, u)
+			longest = max(longest, u.of.Warm)
 		}
 	}
 	if len(cold) == 0 {
 		return nil
 	}
-	r.bench.tell("cell %s: warming %s up", r.cell.Folder, units.Plural(len(cold), "instance"))
+	what := fmt.Sprintf("warming %s up, at most %s and a round", units.Plural(len(cold), "instance"), longest)
+	r.bench.tell("cell %s: %s", r.cell.Folder, what)
 	all := make([]*warming, len(cold))
+	for i, u := range cold {
+		seed := (r.cell.Seed ^ warmSeed) + uint64(i)*0x9e3779b97f4a7c15
+		all[i] = newWarming(u, u.workload(r.record.Nonce), seed)
+	}
 	err := r.during("warm", func() error {
 		group, ctx := errgroup.WithContext(ctx)
-		for i, u := range cold {
-			seed := (r.cell.Seed ^ warmSeed) + uint64(i)*0x9e3779b97f4a7c15
-			all[i] = newWarming(u, u.workload(r.record.Nonce), seed)
-			group.Go(func() error { return all[i].run(ctx) })
+		for _, w := range all {
+			group.Go(func() error { return w.run(ctx) })
 		}
-		return group.Wait()
+		return r.whileTelling(what, group.Wait)
 	})
 	for _, w := range all {
 		r.record.Warmed = append(r.record.Warmed, w.classes...)
@@ -200,16 +205,11 @@ func (w *warming) warnings() (all []results.Warning) {
 		if c.Settled {
 			continue
 		}
-		text := fmt.Sprintf("whether service time still falls is not known: %s of warm-up were enough for %s of %s, and it takes %d",
-			w.u.of.Warm, units.Plural(len(c.Rounds), "round"), units.Plural(c.Parallel, "request"), fewestRounds)
-		if n := len(c.Rounds); n >= fewestRounds {
-			text = fmt.Sprintf("service time still fell when %s of warm-up were over: from %s to %s in %d rounds of %s",
-				w.u.of.Warm, units.Format(c.Rounds[0].Seconds(), "s"), units.Format(c.Rounds[n-1].Seconds(), "s"), n, units.Plural(c.Parallel, "request"))
-		}
+		text := w.unsettled(c)
 		if c.Class != "" {
 			text = "class " + c.Class + ": " + text
 		}
-		all = append(all, results.Warning{Code: "not-settled", Subject: name, Text: text + "; give it more time with services." + w.u.of.Name + ".warm", Count: 1})
+		all = append(all, results.Warning{Code: "not-settled", Subject: name, Text: text, Count: 1})
 	}
 	if w.failed > 0 {
 		all = append(all, results.Warning{
@@ -218,6 +218,24 @@ func (w *warming) warnings() (all []results.Warning) {
 		})
 	}
 	return all
+}
+
+// unsettled says what is known of a class whose service time may still fall, and
+// what helps.
+func (w *warming) unsettled(c results.Warmed) string {
+	n, of := len(c.Rounds), units.Plural(c.Parallel, "request")
+	more := "; give it more time with services." + w.u.of.Name + ".warm"
+	switch {
+	case w.over[c.Class]:
+		return fmt.Sprintf("whether service time still falls is not known: none of %d sessions began with it, so only the steps' own warm-up warms it", sessionsForClasses)
+	case c.Parallel == 0:
+		return fmt.Sprintf("whether service time still falls is not known: %s of warm-up were over before its turn", w.u.of.Warm) + more
+	case n < fewestRounds:
+		return fmt.Sprintf("whether service time still falls is not known: %s of warm-up were enough for %s of %s, and it takes %d",
+			w.u.of.Warm, units.Plural(n, "round"), of, fewestRounds) + more
+	}
+	return fmt.Sprintf("service time still fell when %s of warm-up were over: from %s to %s in %d rounds of %s",
+		w.u.of.Warm, units.Format(c.Rounds[0].Seconds(), "s"), units.Format(c.Rounds[n-1].Seconds(), "s"), n, of) + more
 }
 
 // The rule of settling.

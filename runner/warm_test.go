@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/evabench/evabench/loadgen/endpointtest"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/services"
 )
 
 // roundsTo is how many of the times it takes to settle; -1 if all are not enough.
@@ -94,6 +96,7 @@ type cold struct {
 	asked  map[string]int
 	flying map[string]int
 	most   map[string]int // in flight at once
+	told   []string
 }
 
 func (c *cold) Dial(string) (loadgen.Endpoint, error) { return endpointtest.Fake(c.exchange), nil }
@@ -158,6 +161,7 @@ func (c *cold) warmed(t *testing.T, w *world, warm time.Duration) (results.Cell,
 	s := &b.Services[0]
 	s.Dialer, s.Workload, s.Warm, s.Timeout = c, two{}, warm, 10*time.Second
 	s.Models = []scenarios.Model{{Name: "a", Workers: 3}, {Name: "b", Workers: 1}, {Name: "other", Workers: 9}}
+	b.Tell = func(line string) { c.told = append(c.told, line) }
 	err := b.Run(t.Context())
 	w.undone(t)
 	run, fault := results.Read(dir)
@@ -252,6 +256,11 @@ func TestWarmEndsInTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, want := range []string{"warming 1 instance up, at most 15s and a round", "warming 1 instance up, at most 15s and a round since 10 s"} {
+			if !slices.ContainsFunc(c.told, func(line string) bool { return strings.HasSuffix(line, want) }) {
+				t.Errorf("%q is not told:\n%s", want, strings.Join(c.told, "\n"))
+			}
+		}
 		if len(cell.Warnings) != 2 || cell.Warnings[1].Text != "class b: whether service time still falls is not known: 15s of warm-up were enough for 2 rounds of 1 request, and it takes 4; give it more time with services.vision.warm" {
 			t.Errorf("warnings %+v", cell.Warnings)
 		}
@@ -321,6 +330,30 @@ func TestWarmPauses(t *testing.T) {
 			t.Errorf("warnings %+v, want 5 failures", cell.Warnings)
 		}
 	})
+}
+
+// A class that no session begins with, and one whose turn never came, have reasons
+// of their own.
+func TestWarmTellsWhyNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cold{takes: map[string]func(int) time.Duration{"a": steady(4 * time.Second), "b": steady(1), "c": steady(1)}}
+		cell, err := c.warmed(t, &world{}, 3*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(cell.Warnings) != 2 || cell.Warnings[1].Text != "class b: whether service time still falls is not known: 3s of warm-up were over before its turn; give it more time with services.vision.warm" {
+			t.Errorf("warnings %+v", cell.Warnings)
+		}
+	})
+	w := newWarming(running{of: &Service{}, service: &instance{&world{}, services.Instance{Name: "x"}}}, two{}, 1)
+	w.classes = []results.Warmed{{Instance: "x", Class: "none"}}
+	if requests := w.requests(&w.classes[0]); requests != nil {
+		t.Fatalf("%d requests of no class", len(requests))
+	}
+	w.over["none"] = true
+	if got := w.warnings(); len(got) != 1 || got[0].Text != "class none: whether service time still falls is not known: none of 256 sessions began with it, so only the steps' own warm-up warms it" {
+		t.Errorf("warnings %+v", got)
+	}
 }
 
 // Without time for it nothing is sent.
