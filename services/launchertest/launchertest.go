@@ -50,6 +50,7 @@ func Run(t *testing.T, s Subject) {
 	}{
 		{"probe", probe}, {"addresses", addresses}, {"stop", stop}, {"stop at once", stopAtOnce},
 		{"too many", tooMany}, {"context has ended", contextEnded}, {"own end", ownEnd}, {"relaunch", relaunch}, {"crashes", crashes},
+		{"all at once", allAtOnce},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/evabench/evabench/services"
@@ -66,6 +67,41 @@ func crashes(t *testing.T, s Subject) {
 	}
 	if x.Err() == nil {
 		t.Error("Err() has forgotten the crash")
+	}
+}
+
+// allAtOnce lets an instance be ended, started again and stopped at the same time:
+// each is done or refused, and when it is stopped it stays so.
+func allAtOnce(t *testing.T, s Subject) {
+	x := s.launch(t, s.New(t), 0)
+	m, ok := x.(services.Mortal)
+	if !ok || len(m.Crashes()) == 0 {
+		return
+	}
+	url := x.Info().URL
+	s.answers(t, url)
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	var acting sync.WaitGroup
+	for range 3 {
+		acting.Go(func() { _ = m.Crash(ctx, services.CrashKill) }) // refused where it has ended
+		acting.Go(func() { _ = m.Revive(ctx) })                    // refused where it has not
+		acting.Go(func() { _, _ = x.Err(), exhausted(x) })
+	}
+	acting.Go(func() {
+		if err := x.Stop(ctx); err != nil {
+			t.Errorf("Stop() = %v", err)
+		}
+	})
+	acting.Wait()
+	if err := x.Stop(ctx); err != nil {
+		t.Errorf("Stop() once more = %v", err)
+	}
+	if m.Revive(ctx) == nil {
+		t.Error("an instance that was stopped was started again")
+	}
+	if s.Owned {
+		s.gone(t, url)
 	}
 }
 

@@ -167,12 +167,24 @@ type call struct {
 	logDir    string
 }
 
+// startable tells why the command cannot be started.
+func (k *command) startable(c call) error {
+	if _, err := k.order(c); err != nil {
+		return k.refusal(c, err)
+	}
+	return nil
+}
+
+func (k *command) refusal(c call, err error) error {
+	return fmt.Errorf("%s of %s: %w", k.what, c.about, err)
+}
+
 // run runs the command to its end: nil is exit status 0. When ctx or the timeout
 // ends, all that it started is ended first.
 func (k *command) run(ctx context.Context, c call) error {
 	o, err := k.order(c)
 	if err != nil {
-		return fmt.Errorf("%s of %s: %w", k.what, c.about, err)
+		return k.refusal(c, err)
 	}
 	late := fmt.Errorf("it took longer than its timeout of %s", k.timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, k.timeout, late)

@@ -253,6 +253,26 @@ func TestStopBringsBack(t *testing.T) {
 	}
 }
 
+// TestCrashThatCannotStart has done nothing, so nothing is undone.
+func TestCrashThatCannotStart(t *testing.T) {
+	s := newServer(t)
+	revived := filepath.Join(t.TempDir(), "revived")
+	x, err := build(t, Config{Instances: []Instance{{URL: s.url}}, Crash: Command{Argv: []string{"/no/such"}}, Revive: self(t, "tell", revived)}).
+		Launch(t.Context(), services.Instance{Name: "vision-0", LogDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.(services.Mortal).Crash(t.Context(), services.CrashKill); err == nil || !strings.Contains(err.Error(), "crash of vision-0: argv: there is no program /no/such") {
+		t.Errorf("Crash() = %v", err)
+	}
+	if err := x.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(revived); err == nil {
+		t.Error("a server that runs was started")
+	}
+}
+
 func TestNewRefusesCommands(t *testing.T) {
 	check := func(change func(*Config), want ...string) {
 		t.Helper()

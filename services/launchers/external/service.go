@@ -88,6 +88,9 @@ func (s mortal) Crash(ctx context.Context, how string) error {
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("crash %s: it has ended already: %w", s.info.Name, err)
 	}
+	if err := s.crash.startable(s.about); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	stopped := s.stopped
 	s.down = !stopped // also if the command fails: nobody knows what it did
