@@ -221,8 +221,11 @@ func (u running) answersAgain(ctx context.Context, seed uint64, nonce string) er
 // along is followed instead.
 func (f *failing) died(ctx context.Context, stop context.CancelCauseFunc) error {
 	for i, u := range f.up {
-		err := u.service.Err()
-		if err == nil || f.expected(ctx, stop, i, err) {
+		if u.service.Err() == nil {
+			continue
+		}
+		err := f.unexpected(ctx, stop, i)
+		if err == nil {
 			continue
 		}
 		return fmt.Errorf("%s ended by itself: %w", u.service.Info().Name, err)
@@ -230,26 +233,31 @@ func (f *failing) died(ctx context.Context, stop context.CancelCauseFunc) error 
 	return nil
 }
 
-// expected reports whether an instance's end is our doing.
-func (f *failing) expected(ctx context.Context, stop context.CancelCauseFunc, i int, end error) bool {
+// unexpected gives why an instance ended; nil if that is our doing. It asks once
+// more, for since it was asked the instance may have been started again.
+func (f *failing) unexpected(ctx context.Context, stop context.CancelCauseFunc, i int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.gone[i] {
-		return true
+	end := f.up[i].service.Err()
+	if end == nil || f.gone[i] {
+		return nil
 	}
 	if f.plan == nil || f.plan.How != services.CrashFault || f.up[i].device == "" || f.up[i].device != f.up[f.victim].device {
-		return false
+		return end
 	}
 	if _, ok := f.up[i].service.(services.Mortal); !ok {
-		return false
+		return end
 	}
-	if !f.crashed { // the victim may take longer to end than those that it takes along: judged once it has
-		return f.gone[f.victim]
+	if !f.crashed {
+		if f.gone[f.victim] {
+			return nil // the victim may take longer to end than those that it takes along: judged once it has
+		}
+		return end
 	}
 	f.gone[i] = true
 	f.note(results.EventEnded, i, endText(end))
 	f.doing.Go(func() { f.follow(ctx, stop, i) })
-	return true
+	return nil
 }
 
 // watch ends a step when an instance has ended that is not to.

@@ -413,3 +413,25 @@ func TestFailoverOfOthers(t *testing.T) {
 		}
 	})
 }
+
+// back is an instance that was started again just after it was asked.
+type back struct {
+	services.Service
+	asked int
+}
+
+func (b *back) Err() error {
+	if b.asked++; b.asked == 1 {
+		return errors.New("signal 9 (killed)")
+	}
+	return nil
+}
+
+// An instance that comes back while it is judged has not ended by itself.
+func TestBackWhileJudged(t *testing.T) {
+	s := &back{Service: &instance{&world{}, services.Instance{Name: "vision-0"}}}
+	f := &failing{plan: &results.Failover{How: services.CrashKill}, up: []running{{service: s}}, gone: []bool{false}, crashed: true}
+	if err := f.died(t.Context(), nil); err != nil || s.asked != 2 {
+		t.Errorf("%v, asked %d times", err, s.asked)
+	}
+}
