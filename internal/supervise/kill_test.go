@@ -23,3 +23,22 @@ func TestKillEndsTheTreeAtOnce(t *testing.T) {
 		t.Errorf("a second kill: %v", err)
 	}
 }
+
+// TestSignalsDoNotEndTheSupervisor: whoever signals all of ours, and again, leaves
+// nothing running without a supervisor.
+func TestSignalsDoNotEndTheSupervisor(t *testing.T) {
+	o := order(t, time.Minute)
+	o.Argv = []string{"/bin/sleep", "1000"}
+	p := launch(t, o)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM} {
+		if err := p.supervisor.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e, _ := p.Exit(); e.Fault != "" || e.Signal != syscall.SIGTERM {
+		t.Errorf("exit %+v", e)
+	}
+}

@@ -24,8 +24,10 @@ import (
 // it and when ctx ends. The process that calls it does nothing else: it becomes
 // a subreaper, and every child of it is taken for the program's.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	// Whoever reads us may be gone: a write fails then, and does not end us.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// Whoever reads us may be gone: a write fails then, and does not end us. Nor
+	// does a second SIGTERM or SIGINT, whatever the first did to ctx: what we run
+	// would be left.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT)
 	lines := bufio.NewReader(in)
 	first, err := lines.ReadBytes('\n')
 	if err != nil {
