@@ -2,10 +2,13 @@ package analysis
 
 import (
 	"fmt"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/results"
 )
@@ -176,5 +179,47 @@ func TestNoActivityFromMemory(t *testing.T) {
 	}
 	if s.Cells[1].Steps[0].Activity == nil {
 		t.Error("the other cell has none either")
+	}
+}
+
+// Spans of 2 s from 9 s on, the last to 109 s, in a window of [10, 110): half of the first lies
+// in it. The first has 40 requests and is busy, the 49 others have 10 and are not.
+func TestSpansAcrossEdges(t *testing.T) {
+	d := deviceSeries{series: map[string][]stats.Point{}, window: window{at0(10 * time.Second), at0(110 * time.Second)}}
+	for at := 11.0; at <= 109; at += 2 {
+		busy, requests := 0.0, 10.0
+		if at == 11 {
+			busy, requests = 1, 40
+		}
+		for series, value := range map[string]float64{"gpm:span_seconds": 2, "busy": busy, "requests": requests} {
+			d.series[series] = append(d.series[series], stats.Point{At: at, Value: value})
+		}
+	}
+	number(t, "mean", d.spanned("ratio", "busy"), 1.0/99)
+	number(t, "rate", d.perSpan("requests"), (40.0/2+49*10)/99)
+}
+
+// What devices did is the same when it comes from the disk.
+func TestActivityReadBack(t *testing.T) {
+	f := madeActivity()
+	for i := range f.cells {
+		f.cells[i].cell.Folder = strings.ReplaceAll(f.cells[i].cell.Folder, "|", "-")
+	}
+	f.environment.Planned, f.missing = []string{f.cells[0].cell.Folder, f.cells[1].cell.Folder}, nil
+	dir := filepath.Join(t.TempDir(), "run")
+	writeRun(t, dir, f)
+	run, err := results.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Summarize(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := summarized(t, f)
+	for i := range want.Cells {
+		if !reflect.DeepEqual(got.Cells[i].Steps[0].Activity, want.Cells[i].Steps[0].Activity) || want.Cells[i].Steps[0].Activity == nil {
+			t.Errorf("cell %d: %+v\nwant %+v", i, got.Cells[i].Steps[0].Activity, want.Cells[i].Steps[0].Activity)
+		}
 	}
 }

@@ -77,10 +77,11 @@ func TestReadings(t *testing.T) {
 	refused := func(code float64) []collectors.Reading {
 		return slices.Insert(slices.Clone(values), 1, collectors.Reading{Subject: gpu, Series: "gpm:refused:b", Value: code, Unit: "1"})
 	}
+	told := slices.Insert(slices.Clone(values), 1, collectors.Reading{Subject: gpu, Series: "gpm:b", Unit: ""})
 	for i, step := range []struct {
 		code int
 		want []collectors.Reading
-	}{{3, refused(3)}, {3, values}, {13, refused(13)}, {13, values}} {
+	}{{3, refused(3)}, {3, values}, {13, refused(13)}, {13, values}, {0, told}, {13, refused(13)}} {
 		whole.values[1].Refused = step.code
 		got, err := c.Read(t.Context())
 		if err != nil || !slices.Equal(got, step.want) {
