@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/services"
@@ -111,52 +108,18 @@ func (k *command) probe() error {
 	folder := ""
 	var err error
 	if k.folder.Fixed() {
-		if folder, err = workingFolder(k.config.Folder); err != nil {
+		if folder, err = spawn.Folder(k.config.Folder); err != nil {
 			faults = append(faults, err)
 		}
 	}
 	if err == nil && (k.folder.Fixed() || filepath.IsAbs(k.config.Argv[0]) || !strings.Contains(k.config.Argv[0], "/")) {
-		_, err := program(folder, k.config.Argv[0])
+		_, err := spawn.Program(folder, k.config.Argv[0], os.Getenv("PATH"))
 		faults = append(faults, err)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return fmt.Errorf("%s: %w", k.what, err)
 	}
 	return nil
-}
-
-// workingFolder gives the whole path of a folder that is there.
-func workingFolder(text string) (string, error) {
-	folder, err := filepath.Abs(text)
-	if err != nil {
-		return "", fmt.Errorf("folder: %w", err)
-	}
-	info, err := os.Stat(folder)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("folder: %w", err)
-	case !info.IsDir():
-		return "", fmt.Errorf("folder: %s is no folder", folder)
-	}
-	return folder, nil
-}
-
-// program gives the whole path of a program that may be run.
-func program(folder, name string) (string, error) {
-	if !strings.Contains(name, "/") {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			return "", fmt.Errorf("argv: there is no program %q in PATH (%s); install it, or give its whole path", name, os.Getenv("PATH"))
-		}
-		return filepath.Abs(path)
-	}
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(folder, name)
-	}
-	if info, err := os.Stat(name); err != nil || info.IsDir() || unix.Access(name, unix.X_OK) != nil {
-		return "", fmt.Errorf("argv: there is no program %s that may be executed", name)
-	}
-	return name, nil
 }
 
 // A call says what one run of a command is about.
@@ -237,13 +200,13 @@ func (k *command) order(c call) (o supervise.Order, err error) {
 	faults = append(faults, err, k.server.CheckPassed())
 	folder, err := k.folder.Expand(v.Of)
 	if err == nil {
-		o.Dir, err = workingFolder(folder)
+		o.Dir, err = spawn.Folder(folder)
 	}
 	faults = append(faults, err)
 	if err := errors.Join(faults...); err != nil {
 		return o, err
 	}
-	if o.Argv[0], err = program(o.Dir, o.Argv[0]); err != nil {
+	if o.Argv[0], err = spawn.Program(o.Dir, o.Argv[0], os.Getenv("PATH")); err != nil {
 		return o, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {

@@ -308,7 +308,7 @@ func TestProbeLooksForPrograms(t *testing.T) {
 		}
 	}
 	check(Command{Argv: []string{"no-such-kubectl"}}, `adapt: argv: there is no program "no-such-kubectl" in PATH`)
-	check(Command{Argv: []string{"/no/such"}}, "adapt: argv: there is no program /no/such that may be executed")
+	check(Command{Argv: []string{"/no/such"}}, "adapt: argv: there is no program /no/such")
 	check(Command{Argv: []string{"sh"}, Folder: "/no/such"}, "adapt: folder: stat /no/such")
 	check(Command{Argv: []string{"sh"}, PassEnv: []string{"NO_SUCH_VARIABLE_1"}}, "adapt: pass_env: NO_SUCH_VARIABLE_1 is not set")
 }

@@ -4,10 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/services/spawn"
 )
@@ -31,55 +27,14 @@ func (l *launcher) workingFolder(v *spawn.Values) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("folder: %w", err)
 	}
-	folder, err := filepath.Abs(text)
-	if err != nil {
-		return "", fmt.Errorf("folder: %w", err)
-	}
-	info, err := os.Stat(folder)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("folder: %w", err)
-	case !info.IsDir():
-		return "", fmt.Errorf("folder: %s is no folder", folder)
-	}
-	return folder, nil
+	return spawn.Folder(text)
 }
 
-// program finds the program as a shell in the working folder would: in the PATH
-// that the instance gets, if it has no slash.
+// program finds the program in the PATH that the instance gets.
 func (l *launcher) program(folder, name string) (string, error) {
 	path := os.Getenv("PATH")
 	if p, ok := l.server.Config.Env["PATH"]; ok && l.server.Env["PATH"].Fixed() {
 		path = p
 	}
-	candidates := []string{name}
-	if !strings.Contains(name, "/") {
-		candidates = nil
-		for _, dir := range filepath.SplitList(path) {
-			candidates = append(candidates, filepath.Join(dir, name))
-		}
-	}
-	var found error
-	for _, c := range candidates {
-		if !filepath.IsAbs(c) {
-			c = filepath.Join(folder, c)
-		}
-		info, err := os.Stat(c)
-		switch {
-		case err != nil:
-			continue
-		case info.IsDir() || unix.Access(c, unix.X_OK) != nil:
-			found = fmt.Errorf("argv: program %s may not be executed", c)
-		default:
-			return c, nil
-		}
-	}
-	switch {
-	case found != nil:
-		return "", found
-	case strings.Contains(name, "/"):
-		return "", fmt.Errorf("argv: there is no program %s in %s", name, folder)
-	default:
-		return "", fmt.Errorf("argv: there is no program %q in PATH (%s); install it, or give its whole path", name, path)
-	}
+	return spawn.Program(folder, name, path)
 }
