@@ -13,7 +13,7 @@ func failovers(s *analysis.Summary) Section {
 	return Section{
 		Title: "Failover",
 		Notes: []string{
-			"Steps in which one instance was made to end under load. They are in no comparison and held against no objective. Requests are counted in the stretch in which they ended, whenever they were due: those in flight at the instance's end fail after it.",
+			"Steps in which one instance was made to end under load. They are in no comparison and held against no objective. Requests are counted in the stretch in which they ended, whenever they were due: those in flight at the instance's end fail after it. The stretches follow the instance that was made to end, not those that ended with it.",
 			"Ended after: from the planned moment until the end was known; the other spans count from there. Before: from the window's start until the planned moment, since an end is known a little after it is felt. Being ended: where that took more than 1 s, the time until it was known. Ended, not ejected: requests still went to the instance, as to one behind a balancer that has not noticed. Ejected: none did. Answered again: since its first right answer after it was started again; its caches begin empty. Of before: the throughput over that of the stretch before; how sure it is follows from the n beside it.",
 		},
 		Tables: []Table{failoverEnds(s), failoverStretches(s, false), failoverEvents(s)},

@@ -342,6 +342,9 @@ func TestFailoverTellsOfWaiting(t *testing.T) {
 		if _, err := m.runFailover(t, failoverStep(f)); err != nil {
 			t.Fatal(err)
 		}
+		if want := "step 0, vision 2 users: 1s warm-up, 20s window, vision-0 killed after 5s"; !strings.Contains(strings.Join(m.told, "\n"), want) {
+			t.Errorf("%q is not told:\n%s", want, strings.Join(m.told, "\n"))
+		}
 		if want := "waiting for right answers of what was started again since 10 s"; strings.Count(strings.Join(m.told, "\n"), want) != 1 {
 			t.Errorf("%q is not told once:\n%s", want, strings.Join(m.told, "\n"))
 		}

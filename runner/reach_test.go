@@ -79,13 +79,14 @@ func TestCheckReach(t *testing.T) {
 	check(standingTexts{both}, configs(workers, batch), "")
 	check(none, configs(others), "")
 	check(none, configs(placement, layout), "")
-	check(restoringTexts{adaptingTexts{standingTexts{texts{reachs: true}}}}, configs(workers, batch, placement, layout), "")
+	check(restoringTexts{adaptingTexts{standingTexts{texts{reachs: true}}}}, configs(workers, batch, placement), "")
+	check(restoringTexts{adaptingTexts{standingTexts{texts{reachs: true}}}}, configs(workers, batch, placement, layout), "adapted-later")
 	// What is varied and does not reach.
 	check(none, configs(workers), "", "service eyes: the matrix varies {workers.rt-detr} (2, 1), of which its servers do not learn: every cell would measure the same; name {workers.rt-detr}")
 	check(standingTexts{none}, configs(workers, batch), "", "the matrix varies {workers.rt-detr} (2, 1)", "the matrix varies {params.batch} (1, 2), of which its servers do not learn: every cell would measure the same; give its launcher what makes")
 	check(standingTexts{none}, configs(placement), "", "placement varies (eyes=0; auto), and no service is placed")
 	check(standingTexts{none}, configs(layout), "not-adapted")
-	check(adaptingTexts{standingTexts{texts{reachs: true}}}, configs(layout), "not-restored")
+	check(adaptingTexts{standingTexts{texts{reachs: true}}}, configs(workers), "not-restored")
 	// Names that are none: each told once.
 	check(texts{names: []string{"params.bach", "workers.rt-detr2"}}, configs(others), "",
 		"service eyes: {params.bach}: configuration a has no parameter eyes.bach; give it in matrix: params",

@@ -147,7 +147,7 @@ func (r *cellRun) drive(ctx context.Context, plan loadgen.Step, f *failing, sink
 // watchEvery is how often services are asked whether they still run.
 const watchEvery = 500 * time.Millisecond
 
-// Describe puts a plan in words: its levels, warm-up and window.
+// Describe puts a plan in words: its levels, warm-up and window, and who ends.
 func Describe(p results.StepPlan) string {
 	text := ""
 	for i, l := range p.Levels {
@@ -156,7 +156,11 @@ func Describe(p results.StepPlan) string {
 		}
 		text += fmt.Sprintf("%s %g %s", l.Service, l.Value, l.Unit)
 	}
-	return fmt.Sprintf("%s: %s warm-up, %s window", text, p.Warmup, p.Window)
+	text += fmt.Sprintf(": %s warm-up, %s window", p.Warmup, p.Window)
+	if p.Failover != nil {
+		text += ", " + p.Failover.String()
+	}
+	return text
 }
 
 // loads gives the load of each level over the instances of its service.

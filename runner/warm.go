@@ -25,17 +25,15 @@ const warmSeed = 0x3a9f00d5eed
 // failures are warnings.
 func (r *cellRun) warm(ctx context.Context, up []running) error {
 	var cold []running
-	var longest time.Duration
 	for _, u := range up {
 		if u.of.Warm > 0 {
 			cold = append(cold, u)
-			longest = max(longest, u.of.Warm)
 		}
 	}
 	if len(cold) == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("warming %s up, at most %s and a round", units.Plural(len(cold), "instance"), longest)
+	what := fmt.Sprintf("warming %s up", units.Plural(len(cold), "instance"))
 	r.bench.tell("cell %s: %s", r.cell.Folder, what)
 	all := make([]*warming, len(cold))
 	for i, u := range cold {
