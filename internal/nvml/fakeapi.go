@@ -42,7 +42,7 @@ func (f *Fake) Mode(gpu string) (m MIGMode, err error) {
 
 // Memory tells what the processes entered use.
 func (f *Fake) Memory(uuid string) (m Memory, err error) {
-	err = f.read(func(cards []*fakeCard) error {
+	err = f.look(func(cards []*fakeCard) error {
 		c, total, err := findDevice(cards, uuid)
 		if err != nil {
 			return err
@@ -55,7 +55,7 @@ func (f *Fake) Memory(uuid string) (m Memory, err error) {
 
 // Processes lists the processes entered that still run.
 func (f *Fake) Processes(uuid string) (processes []Process, err error) {
-	err = f.read(func(cards []*fakeCard) error {
+	err = f.look(func(cards []*fakeCard) error {
 		c, _, err := findDevice(cards, uuid)
 		if err != nil {
 			return err

@@ -65,7 +65,12 @@ func (p fakeProcess) usedBytes() uint64 {
 
 // read tells of the process as the API does.
 func (p fakeProcess) read() Process {
-	return Process{PID: p.PID, Name: p.Name, Device: p.Device, Kind: p.Kind, UsedBytes: p.UsedBytes}
+	read := Process{PID: p.PID, Name: p.Name, Device: p.Device, Kind: p.Kind}
+	if p.UsedBytes != nil { // a copy: p may be looked at again
+		used := *p.UsedBytes
+		read.UsedBytes = &used
+	}
+	return read
 }
 
 // complete looks the model up and forgets processes that have ended.
@@ -81,8 +86,13 @@ func (c *fakeCard) complete(alive func(pid int) bool) error {
 	if err := c.valid(); err != nil {
 		return fmt.Errorf("GPU %s: %w", c.UUID, err)
 	}
-	c.Processes = slices.DeleteFunc(c.Processes, func(p fakeProcess) bool { return !p.Foreign && !alive(p.PID) })
+	c.forget(alive)
 	return nil
+}
+
+// forget drops the processes that have ended.
+func (c *fakeCard) forget(alive func(pid int) bool) {
+	c.Processes = slices.DeleteFunc(c.Processes, func(p fakeProcess) bool { return !p.Foreign && !alive(p.PID) })
 }
 
 // valid reports what no call of the API could have left in the file.

@@ -10,7 +10,7 @@ var (
 // Telemetry gives ErrNotSupported for every quantity: no simulation knows the power,
 // clocks or heat of a card, and none is invented.
 func (f *Fake) Telemetry(gpu string) ([]Reading, error) {
-	err := f.read(func(cards []*fakeCard) error {
+	err := f.look(func(cards []*fakeCard) error {
 		_, err := findGPU(cards, gpu)
 		return err
 	})
@@ -26,7 +26,7 @@ func (f *Fake) Telemetry(gpu string) ([]Reading, error) {
 
 // Activity is not supported: no simulation knows what an SM does.
 func (f *Fake) Activity(uuid string) (ActivitySampler, error) {
-	err := f.read(func(cards []*fakeCard) error {
+	err := f.look(func(cards []*fakeCard) error {
 		_, _, err := findDevice(cards, uuid)
 		return err
 	})

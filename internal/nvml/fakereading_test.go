@@ -2,6 +2,7 @@ package nvml
 
 import (
 	"errors"
+	"os"
 	"testing"
 )
 
@@ -42,4 +43,53 @@ func TestFakeKnowsNoTelemetry(t *testing.T) {
 	if _, err := f.Activity("MIG-none"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a device that is not there: %v", err)
 	}
+}
+
+// What is looked at again and again follows every change: of another handle, as of
+// another process, of a process that ended without one, and of a file that is
+// broken; and what was given to a caller is the caller's.
+func TestLooksFollowChanges(t *testing.T) {
+	f, gpu := newFake(t, pro6000)
+	other, err := OpenFake(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lives := map[int]bool{7: true}
+	f.alive, other.alive = func(pid int) bool { return lives[pid] }, func(pid int) bool { return lives[pid] }
+	check := func(when string, used uint64, processes int) {
+		t.Helper()
+		m, err := f.Memory(gpu)
+		list, listed := f.Processes(gpu)
+		if err != nil || listed != nil || m.UsedBytes != used || len(list) != processes {
+			t.Errorf("%s: %d B used, %v, %v, %v; want %d B and %d processes", when, m.UsedBytes, err, list, listed, used, processes)
+		}
+		for _, p := range list {
+			*p.UsedBytes = 1
+		}
+	}
+	for range 2 {
+		check("at first", 0, 0)
+	}
+	if err := other.AddProcess(gpu, 7, "worker", 5<<30); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		check("after another's change", 5<<30, 1)
+	}
+	lives[7] = false
+	check("after the process ended", 0, 0)
+	good, err := os.ReadFile(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(f.path, good[:len(good)/2], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Memory(gpu); err == nil {
+		t.Error("a broken file was looked at without an error")
+	}
+	if err := os.WriteFile(f.path, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check("with the file whole again", 0, 0)
 }
