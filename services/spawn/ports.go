@@ -14,9 +14,13 @@ import (
 // Ports are those that a launcher gave to instances: a server binds its port
 // some time after it was told, and meanwhile nobody else may get it. The zero
 // value has given none. It is safe for concurrent use.
+//
+// A port that was given is an abstract Unix socket of ours, which counts as ports
+// do, within one network namespace: so no two services, and no two evabenches, get
+// the same one, and none is left after us. (unix(7))
 type Ports struct {
 	mu   sync.Mutex
-	used map[int]bool
+	held map[int]net.Listener
 }
 
 // Free ports are taken from firstFree to where the kernel's own choice begins, so
@@ -36,11 +40,9 @@ func (p *Ports) Free(n int) (first int, err error) {
 	}
 	for range tries {
 		first := firstFree + rand.IntN(end-firstFree-n+1)
-		if p.anyUsed(first, n) || CheckPorts(first, n) != nil {
-			continue
+		if CheckPorts(first, n) == nil && p.take(first, n) == nil {
+			return first, nil
 		}
-		p.take(first, n)
-		return first, nil
 	}
 	return 0, fmt.Errorf("find %d free ports in a row: none among %d tries from %d to %d; say port: N", n, tries, firstFree, end-1)
 }
@@ -49,40 +51,48 @@ func (p *Ports) Free(n int) (first int, err error) {
 func (p *Ports) Fixed(first, n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.anyUsed(first, n) {
-		return fmt.Errorf("port %d is another instance's", first)
-	}
-	if err := CheckPorts(first, n); err != nil {
+	if err := p.take(first, n); err != nil {
 		return err
 	}
-	p.take(first, n)
+	if err := CheckPorts(first, n); err != nil {
+		p.giveBack(first, n)
+		return err
+	}
 	return nil
 }
 
-func (p *Ports) anyUsed(first, n int) bool {
+// take holds n ports, or none; the caller holds mu.
+func (p *Ports) take(first, n int) error {
+	if p.held == nil {
+		p.held = map[int]net.Listener{}
+	}
 	for port := first; port < first+n; port++ {
-		if p.used[port] {
-			return true
+		l, err := net.Listen("unix", "@evabench-port-"+strconv.Itoa(port))
+		if err != nil {
+			p.giveBack(first, port-first)
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return fmt.Errorf("port %d is another instance's, of this run or another", port)
+			}
+			return fmt.Errorf("hold port %d: %w", port, err)
 		}
+		p.held[port] = l
 	}
-	return false
-}
-
-func (p *Ports) take(first, n int) {
-	if p.used == nil {
-		p.used = map[int]bool{}
-	}
-	for port := first; port < first+n; port++ {
-		p.used[port] = true
-	}
+	return nil
 }
 
 // GiveBack ends the use of n ports.
 func (p *Ports) GiveBack(first, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.giveBack(first, n)
+}
+
+func (p *Ports) giveBack(first, n int) {
 	for port := first; port < first+n; port++ {
-		delete(p.used, port)
+		if l, ok := p.held[port]; ok {
+			_ = l.Close() // it holds nothing but its name
+			delete(p.held, port)
+		}
 	}
 }
 

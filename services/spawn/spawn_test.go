@@ -91,14 +91,18 @@ func TestCPUs(t *testing.T) {
 	}
 }
 
+// A port is given once, also by the launchers of two services, neither of whose
+// servers has bound it yet.
 func TestPortsAreNotGivenTwice(t *testing.T) {
-	p := &Ports{}
+	services := []*Ports{{}, {}}
 	seen := map[int]bool{}
-	for range 50 {
+	for n := range 50 {
+		p := services[n%2]
 		first, err := p.Free(3)
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { p.GiveBack(first, 3) })
 		for port := first; port < first+3; port++ {
 			if seen[port] {
 				t.Errorf("port %d was given twice", port)
@@ -106,20 +110,40 @@ func TestPortsAreNotGivenTwice(t *testing.T) {
 			seen[port] = true
 		}
 	}
-	all := &Ports{}
-	all.take(firstFree, 65536-firstFree)
-	if first, err := all.Free(1); err == nil {
-		t.Errorf("port %d was given twice", first)
-	}
-	first, err := p.Free(1)
+	p, other := services[0], services[1]
+	first, err := p.Free(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Fixed(first, 1) == nil {
+	for _, q := range services {
+		if err := q.Fixed(first+1, 1); err == nil || !strings.Contains(err.Error(), "is another instance's") {
+			t.Errorf("port %d was given twice: %v", first+1, err)
+		}
+	}
+	other.GiveBack(first, 2) // not its own
+	if other.Fixed(first, 1) == nil {
 		t.Errorf("port %d was given twice", first)
 	}
-	p.GiveBack(first, 1)
-	if err := p.Fixed(first, 1); err != nil {
+	p.GiveBack(first, 2)
+	if err := other.Fixed(first, 2); err != nil {
 		t.Errorf("port %d was given back: %v", first, err)
+	}
+	other.GiveBack(first, 2)
+}
+
+// What could not be taken in full is not taken at all.
+func TestPortsAreTakenInFull(t *testing.T) {
+	p, other := &Ports{}, &Ports{}
+	first, err := p.Free(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.GiveBack(first, 2)
+	defer p.GiveBack(first, 3)
+	if other.Fixed(first, 3) == nil {
+		t.Errorf("port %d was given twice", first+2)
+	}
+	if err := p.Fixed(first, 2); err != nil {
+		t.Error(err)
 	}
 }

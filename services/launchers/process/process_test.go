@@ -22,10 +22,12 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	given, err := new(spawn.Ports).Free(2)
+	var ports spawn.Ports
+	given, err := ports.Free(2)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ports.GiveBack(given, 2)
 	for _, v := range []struct{ instances, port int }{{0, 0}, {2, 0}, {2, given}} {
 		t.Run(fmt.Sprintf("%+v", v), func(t *testing.T) {
 			launchertest.Run(t, launchertest.Subject{
@@ -148,12 +150,19 @@ func TestVLLMOnMIG(t *testing.T) {
 
 // What is missing is told by Probe and by Launch alike, and nothing starts.
 func TestMissing(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	// The port below is free: none of the kernel's own choice.
+	var ports spawn.Ports
+	below, err := ports.Free(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports.GiveBack(below, 2)
+	port := below + 1
+	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
