@@ -18,7 +18,7 @@ func checkEnv(c Config) (faults []error) {
 		switch {
 		case !variable.MatchString(name):
 			faults = append(faults, fmt.Errorf("env: %q is no variable's name", name))
-		case secret(name) && c.Env[name] != "":
+		case Secret(name) && c.Env[name] != "":
 			faults = append(faults, fmt.Errorf("env.%s looks like a secret, which would stand in the results; set it in evabench's own environment and say pass_env: [%s]", name, name))
 		}
 	}
@@ -30,8 +30,8 @@ func checkEnv(c Config) (faults []error) {
 	return faults
 }
 
-// secret reports whether a variable's name is such as secrets have.
-func secret(name string) bool {
+// Secret reports whether a variable's name is such as secrets have.
+func Secret(name string) bool {
 	name = strings.ToUpper(name)
 	for _, end := range []string{"TOKEN", "SECRET", "PASSWORD", "API_KEY", "ACCESS_KEY"} {
 		if name == end || strings.HasSuffix(name, "_"+end) {

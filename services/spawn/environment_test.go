@@ -51,8 +51,8 @@ func TestSecretNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"HF_TOKEN": true, "hf_token": true, "API_KEY": true, "TOKENIZERS_PARALLELISM": false, "VLLM_LOGGING_LEVEL": false,
 	} {
-		if secret(name) != want {
-			t.Errorf("secret(%q) is not %v", name, want)
+		if Secret(name) != want {
+			t.Errorf("Secret(%q) is not %v", name, want)
 		}
 	}
 }

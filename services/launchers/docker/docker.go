@@ -180,12 +180,8 @@ func (l *launcher) check() (faults []error) {
 		fault("network: %q is neither host, bridge nor a network's name", c.Network)
 	}
 	for i, text := range c.Options {
-		name, _, _ := strings.Cut(text, "=")
-		if len(name) > 2 && name[0] == '-' && name[1] != '-' {
-			name = name[:2] // -p8000:80 and -it
-		}
-		if slices.Contains(ours, name) {
-			fault("options[%d]: %s is for evabench to say: %s", i, name, instead[name])
+		if err := checkOption(text); err != nil {
+			fault("options[%d]: %w", i, err)
 		}
 	}
 	if _, ok := c.Env[nvidiaVisible]; ok && c.GPU != GPUNone {
@@ -207,6 +203,23 @@ var instead = map[string]string{
 	"--log-driver": "say log", "--log-opt": "say log", "--cidfile": "it knows the container", "-i": "there is no input",
 	"--interactive": "there is no input", "-t": "there is no terminal", "--tty": "there is no terminal",
 	"-d": "it stays attached", "--detach": "it stays attached",
+}
+
+// checkOption refuses options of ours, and secrets: options stand in the results
+// and in the list of processes.
+func checkOption(text string) error {
+	name, _, _ := strings.Cut(text, "=")
+	if len(name) > 2 && name[0] == '-' && name[1] != '-' {
+		name = name[:2] // -p8000:80 and -it
+	}
+	if slices.Contains(ours, name) {
+		return fmt.Errorf("%s is for evabench to say: %s", name, instead[name])
+	}
+	variable, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(text, "--env="), "-e"), "=")
+	if value != "" && spawn.Secret(variable) {
+		return fmt.Errorf("%s looks like a secret, which would stand in the results; set it in evabench's own environment and say pass_env: [%s]", variable, variable)
+	}
+	return nil
 }
 
 // Probe tells, before anything is changed, what is missing: command, daemon,
