@@ -28,7 +28,9 @@ func (c *check) command(ctx context.Context, log string, limit time.Duration, pr
 	defer cancel()
 	cmd := exec.CommandContext(limited, program, args...)
 	cmd.Dir = filepath.Join(c.scratch, "examples", "gpu-check")
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(c.scratch, "bin")+":"+os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1", "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(c.scratch, "bin")+":"+os.Getenv("PATH"),
+		"TMPDIR="+filepath.Join(c.scratch, "tmp"), // Python's libraries leave folders there
+		"PYTHONDONTWRITEBYTECODE=1", "NO_COLOR=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C comes through us alone
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = grace

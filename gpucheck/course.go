@@ -34,8 +34,10 @@ type part struct {
 	planned, least, atMost time.Duration
 }
 
-// courses are the parts of each form, in their order.
-func courses(form string) []part {
+// courses are the parts of each form, in their order, for a check that may take
+// limit in all. Off a card nobody knows how slow the machine is, and each may take
+// half of it.
+func courses(form string, limit time.Duration) []part {
 	if form == onGPU {
 		return []part{
 			{calibrate, 70 * time.Second, 30 * time.Second, 150 * time.Second},
@@ -45,10 +47,10 @@ func courses(form string) []part {
 		}
 	}
 	return []part{
-		{calibrate, 30 * time.Second, 10 * time.Second, 80 * time.Second},
-		{together, 60 * time.Second, 10 * time.Second, 110 * time.Second},
-		{withVLM, 35 * time.Second, 10 * time.Second, 80 * time.Second},
-		{failover, 50 * time.Second, 15 * time.Second, 100 * time.Second},
+		{calibrate, 35 * time.Second, 10 * time.Second, limit / 2},
+		{together, 30 * time.Second, 10 * time.Second, limit / 2},
+		{withVLM, 40 * time.Second, 10 * time.Second, limit / 2},
+		{failover, 40 * time.Second, 30 * time.Second, limit / 2},
 	}
 }
 
@@ -109,6 +111,9 @@ func (c *check) prepare(ctx context.Context) (err error) {
 	if _, err := exec.LookPath(c.evabench); err != nil {
 		return fmt.Errorf("the program to check: %w; build it (make build) or name it with -evabench", err)
 	}
+	if err := checkOut(c.out); err != nil {
+		return err
+	}
 	// Sockets of MPS daemons are in it: its path must be short.
 	temp := os.TempDir()
 	if len(temp) > 30 {
@@ -118,7 +123,7 @@ func (c *check) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	c.tree = filepath.Join(c.scratch, "gpu-check")
-	for _, folder := range []string{"bin", "gpu-check/logs", "gpu-check/runs"} {
+	for _, folder := range []string{"bin", "tmp", "gpu-check/logs", "gpu-check/runs"} {
 		if err := os.MkdirAll(filepath.Join(c.scratch, folder), 0o700); err != nil {
 			return err
 		}
@@ -140,6 +145,15 @@ func (c *check) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	return c.rewrite()
+}
+
+// checkOut asks, before minutes are spent, that the archive can be written.
+func checkOut(out string) error {
+	f, err := os.OpenFile(out+".part", os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("the archive: %w; name a file in a folder that can be written with -out", err)
+	}
+	return errors.Join(f.Close(), os.Remove(out+".part"))
 }
 
 // chooseForm decides what is run, and says loudly what is not.
@@ -217,7 +231,7 @@ func (c *check) rewrite() error {
 		return nil
 	}
 	const anyBackend, bothSharings, someThreads = "backend: {kind: nvidia}", "sharing: [ts, mps]", `sharing: ["mps:50"]`
-	for _, p := range courses(c.form) {
+	for _, p := range courses(c.form, c.limit) {
 		file := c.scenario(p.name)
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -254,7 +268,7 @@ func (c *check) scenario(name string) string {
 // drive runs the parts, looks again, and makes the reports.
 func (c *check) drive(ctx context.Context) {
 	end := c.began.Add(c.limit - reserve)
-	all := courses(c.form)
+	all := courses(c.form, c.limit)
 	for i, p := range all {
 		r := partRun{part: p}
 		limit := share(all[i:], time.Until(end))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,8 +35,11 @@ func (c *check) verdict(proofs []proof) string {
 	where := map[string]string{onGPU: "on " + c.card(), onCPU: "WITHOUT A GPU", onSim: "SIMULATED (" + c.sim + ")"}[c.form]
 	n := count(proofs, failed)
 	word := "passed"
-	if n > 0 {
+	switch {
+	case n > 0:
 		word = "FAILED"
+	case slices.ContainsFunc(c.parts, func(p partRun) bool { return p.leftOut != "" }):
+		word = "INCOMPLETE"
 	}
 	text := fmt.Sprintf("gpu-check %s: %s: %d shown, %d not shown, %d failed, in %.0f s", word, where, count(proofs, shown), count(proofs, notShown), n, c.took().Seconds())
 	if c.form == onGPU && c.noMPS != "" {
@@ -90,6 +94,7 @@ func (c *check) evidence(proofs []proof, dropped []string) string {
 	for _, p := range proofs {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.result, p.claim, cell(p.why))
 	}
+	c.facts.writeLadder(&b)
 	c.facts.writeModels(&b)
 	c.facts.writeVLM(&b)
 	c.facts.writeReadings(&b)
@@ -122,6 +127,35 @@ func cell(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, "|", `\|`), "\n", " ")
 }
 
+// writeLadder tells of the calibration: each model alone, then the ladder.
+func (f facts) writeLadder(b *strings.Builder) {
+	b.WriteString("\n## One request at a time, and a short ladder\n\n")
+	cells := f.parts[calibrate].done()
+	if len(cells) == 0 {
+		b.WriteString("Not measured.\n")
+		return
+	}
+	b.WriteString("One service, one process of each model, time-slicing. With one user each request is alone on the device.\n\n| users | model | completed in a second | mean latency (s) | n | objectives |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, s := range cells[0].Steps {
+		for _, service := range s.Services {
+			var unmet []string
+			for _, o := range service.SLO {
+				if o.Result != analysis.Met {
+					unmet = append(unmet, o.Clause.Text+": "+o.Result)
+				}
+			}
+			if len(unmet) == 0 && len(service.SLO) > 0 {
+				unmet = []string{"met"}
+			}
+			for _, m := range service.Models {
+				fmt.Fprintf(b, "| %g | %s | %s | %s | %d | |\n", service.Level.Value, m.Name, number(m.Throughput), number(m.Latency.Mean), m.Latency.N)
+			}
+			t := service.Total
+			fmt.Fprintf(b, "| %g | all | %s | %s | %d | %s |\n", service.Level.Value, number(t.Throughput), number(t.Latency.Mean), t.Latency.N, strings.Join(unmet, "; "))
+		}
+	}
+}
+
 // writeModels sets what MPS did to each model beside the published table.
 func (f facts) writeModels(b *strings.Builder) {
 	b.WriteString("\n## What MPS did to each model, beside EVA's table\n\n")
@@ -130,6 +164,15 @@ func (f facts) writeModels(b *strings.Builder) {
 	alone, beside := f.parts[together].done(), f.parts[withVLM].done()
 	for _, row := range table() {
 		fmt.Fprintf(b, "| %s | %.3f, %.3f | %+.1f %% | %s | %s |\n", row.name, row.without, row.with, 100*(row.with/row.without-1), change(alone, row, true), change(beside, row, false))
+	}
+	m := f.parts[together]
+	if m.summary == nil || len(m.summary.Comparison) == 0 {
+		return
+	}
+	for _, r := range m.summary.Comparison[0].Rows {
+		if len(r.Verdicts) > 0 {
+			fmt.Fprintf(b, "\nNot valid in %s: %s.\n", r.Config, strings.Join(r.Verdicts, "; "))
+		}
 	}
 }
 

@@ -35,8 +35,8 @@ func count(proofs []proof, result string) int {
 // facts are all that is judged.
 type facts struct {
 	form  string
-	noGPU string
 	noMPS string
+	blind string // why processes of the host cannot be seen; empty if they can
 	parts map[string]measured
 	// unlike are the differences between the looks before and after; looked is
 	// whether there was anything to look at.
@@ -48,7 +48,7 @@ type facts struct {
 // judge reads what the parts left and gives every proof, in their fixed order.
 func (c *check) judge() []proof {
 	c.facts = facts{
-		form: c.form, noGPU: c.noGPU, noMPS: c.noMPS, parts: map[string]measured{},
+		form: c.form, noMPS: c.noMPS, blind: c.before.state.Blind, parts: map[string]measured{},
 		unlike: differences(c.before, c.after), looked: c.before.fault == "", left: c.left,
 	}
 	for _, p := range c.parts {
@@ -220,6 +220,10 @@ func (f facts) clients(mps bool) proof {
 			}
 		}
 	}
+	if most == 0 && f.blind != "" {
+		p.why = "no process was seen on the device: " + f.blind
+		return p
+	}
 	if len(faults) > 0 {
 		p.result, p.why = failed, strings.Join(faults, "; ")
 		return p
@@ -233,7 +237,7 @@ func (f facts) clients(mps bool) proof {
 func (f facts) because(other string, mps bool) string {
 	switch {
 	case f.form == onCPU:
-		return strings.TrimSuffix("there is no GPU in this form. "+f.noGPU, ". ")
+		return "the form for processors has no GPU"
 	case mps && f.noMPS != "":
 		return f.noMPS
 	}

@@ -97,7 +97,7 @@ func (f facts) switches() proof {
 		p.why = f.because("the part was not measured", false)
 		return p
 	}
-	by := map[string]map[string]float64{} // by sharing and series, the mean of cells
+	by := map[string]map[string]float64{} // by sharing and series, the largest of the cells' means
 	codes := map[string]float64{}
 	readings := 0
 	for _, c := range m.run.Cells {
@@ -112,7 +112,7 @@ func (f facts) switches() proof {
 		for key, l := range found {
 			if strings.Contains(key.name, switching) && !counts(key.name) {
 				readings += l.n
-				add2(by, c.Cell.Config.Sharing, key.name, l.mean)
+				keepMost(by, c.Cell.Config.Sharing, key.name, l.mean)
 			}
 		}
 		if err := refused(c, codes); err != nil {
@@ -123,7 +123,7 @@ func (f facts) switches() proof {
 	var told []string
 	for _, name := range keys(by["ts"]) {
 		if v := by["ts"][name]; v > 0 {
-			told = append(told, fmt.Sprintf("%s: mean %.4g between two readings under ts, %.4g under mps", name, v, by["mps"][name]))
+			told = append(told, fmt.Sprintf("%s: %.4g between two readings under ts, %.4g under mps (largest mean of a cell)", name, v, by["mps"][name]))
 		}
 	}
 	switch {
@@ -158,7 +158,8 @@ func refused(c *results.CellData, into map[string]float64) error {
 	return nil
 }
 
-func add2(all map[string]map[string]float64, sharing, name string, mean float64) {
+// keepMost keeps the largest of the cells' means.
+func keepMost(all map[string]map[string]float64, sharing, name string, mean float64) {
 	if all[sharing] == nil {
 		all[sharing] = map[string]float64{}
 	}
