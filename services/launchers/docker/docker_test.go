@@ -211,7 +211,7 @@ func TestBrokenOffWhileItIsMade(t *testing.T) {
 	f, program := newFake(t)
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	f.creating = func() {
+	breakOff := func() {
 		cancel(enough)
 		again := time.NewTicker(10 * time.Millisecond)
 		defer again.Stop()
@@ -221,6 +221,7 @@ func TestBrokenOffWhileItIsMade(t *testing.T) {
 			}
 		}
 	}
+	f.locked(func() { f.creating = breakOff })
 	if _, err := build(t, config(program)).Launch(ctx, services.Instance{Name: "a", LogDir: t.TempDir()}); !errors.Is(err, enough) {
 		t.Errorf("Launch() = %v", err)
 	}
