@@ -163,6 +163,10 @@ func wrapped(text string, most int) []string {
 		if *last != "" {
 			*last += " "
 		}
+		if width(*last)+width(word) <= most { // it fits: most do
+			*last += word
+			continue
+		}
 		for _, r := range word {
 			if width(*last)+width(string(r)) > most && *last != "" {
 				lines = append(lines, "")
