@@ -274,6 +274,20 @@ func TestFailoverRoutes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s, due := cell.Steps[0].Step, [2]int64{}
+		for x, err := range cell.Steps[0].Samples() {
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case x.Due < s.WindowStart:
+				due[0]++
+			case x.Due < s.WindowEnd:
+				due[1]++
+			}
+		}
+		if i := s.Services[0]; due != [2]int64{i.WarmupDue, i.Due} || i.Due == 0 || i.WarmupDue == 0 {
+			t.Errorf("samples of warm-up and window %v, due were %d and %d", due, i.WarmupDue, i.Due)
+		}
 		for _, c := range []struct {
 			instance string
 			from, to float64
