@@ -19,7 +19,14 @@ import (
 // name, and its exit status. What it leaves running or lying about is a fault.
 func gpuCheck(t *testing.T, args ...string) (files map[string]string, said string, code int) {
 	t.Helper()
-	scratch := stack{dir: t.TempDir()} // all that it starts is below, and has it in its environment
+	// All that it starts is below this folder, whose path is short enough for its
+	// sockets, and has the path in its environment.
+	temp, err := os.MkdirTemp("/tmp", "gc-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(temp) })
+	scratch := stack{dir: temp}
 	out := filepath.Join(t.TempDir(), "gpu-check.tar.gz")
 	cmd := exec.CommandContext(t.Context(), env(t, "EVABENCH_GPU_CHECK"), append(args,
 		"-evabench", env(t, "EVABENCH_BIN"), "-examples", "../examples", "-out", out)...)
@@ -33,10 +40,8 @@ func gpuCheck(t *testing.T, args ...string) (files map[string]string, said strin
 	if left := scratch.processes(t); len(left) > 0 {
 		t.Errorf("left running: %v", left)
 	}
-	for _, pattern := range []string{scratch.dir + "/*", "/tmp/gpu-check-*"} {
-		if left, err := filepath.Glob(pattern); err != nil || len(left) > 0 {
-			t.Errorf("left lying: %v, %v", left, err)
-		}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left lying: %v, %v", left, err)
 	}
 	return members(t, out), string(text), cmd.ProcessState.ExitCode()
 }
