@@ -88,6 +88,7 @@ var imports = map[string][]string{
 	// level 5: wiring
 	"cmd/evabench": {"**"},
 	"bench":        {"internal/roofline", "loadgen/stub", "results"}, // measures the command from outside
+	"gpucheck":     {"analysis", "results"},                          // drives it on a card, from outside
 }
 
 // TestImports holds the table against the code, tests left out.
