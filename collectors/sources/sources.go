@@ -1,12 +1,13 @@
-// Package sources lists the kinds of source that a scenario can name. The
-// sources of NVML and its GPM are not among them: the program gives them the devices
-// itself.
+// Package sources lists the kinds of source that a service of a scenario can name. The
+// sources of devices (dcgm, gpm, nvml) and of the host are not among them: the program
+// gives them what to read itself.
 package sources
 
 import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sources/client"
 	"github.com/evabench/evabench/collectors/sources/llamaserver"
+	"github.com/evabench/evabench/collectors/sources/prometheus"
 	"github.com/evabench/evabench/collectors/sources/torchserve"
 	"github.com/evabench/evabench/collectors/sources/vllm"
 	"github.com/evabench/evabench/internal/kind"
@@ -16,6 +17,7 @@ import (
 var Kinds = kind.Set[collectors.Source]{
 	client.Kind,
 	llamaserver.Kind,
+	prometheus.Kind,
 	torchserve.Kind,
 	vllm.Kind,
 }

@@ -1,0 +1,122 @@
+// Package dcgm reads what a dcgm-exporter page tells of a layout's devices, each line
+// joined to its device by the GPU's UUID and the GPU instance's id: pages name no MIG
+// device. What belongs to the whole GPU is told of the GPU once, whichever instance's
+// labels it stands under. The program passes the devices in, so this source is no kind
+// that a service's scrape can name.
+package dcgm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/collectors/internal/page"
+	"github.com/evabench/evabench/results"
+)
+
+// Name is the source's name in Observations. Series have DCGM's own names, such as
+// "DCGM_FI_PROF_SM_ACTIVE", with values in base units.
+const Name = "dcgm"
+
+// The series about the page, of the target's subject.
+const (
+	// SeriesUnchanged is how long the page's values have stood, as far as was seen: they
+	// are at least so old, s.
+	SeriesUnchanged = "dcgm:unchanged_seconds"
+	// SeriesInterval is the time between the last two changes of the values, s: the
+	// exporter's interval, as finely as the page is read. Unknown until then.
+	SeriesInterval = "dcgm:interval_seconds"
+)
+
+// A Device is one whole GPU or MIG instance of the layout.
+type Device struct {
+	UUID    string
+	GPU     string // the parent's UUID; equal to UUID for a whole GPU
+	MIG     bool
+	GI      int    // of a MIG instance: the GPU instance's id
+	Profile string // of a MIG instance: its GPU instance's, such as "1g.10gb"
+}
+
+// New gives the source of these devices, which must be all of each of their GPUs.
+func New(devices []Device) collectors.Source { return source{devices} }
+
+type source struct{ devices []Device }
+
+// Collector reads the exporter's page at target's URL, to which "/metrics" is added if
+// it does not end so. Target's Subject is that of the series about the page.
+func (s source) Collector(target collectors.Target) (collectors.Collector, error) {
+	if len(s.devices) == 0 {
+		return nil, errors.New("there are no devices to read")
+	}
+	getter, err := page.NewGetter(strings.TrimSuffix(strings.TrimRight(target.URL, "/"), "/metrics"))
+	if err != nil {
+		return nil, err
+	}
+	return &collector{getter: getter, url: target.URL, subject: target.Subject, gpus: layout(s.devices), fields: fields()}, nil
+}
+
+type collector struct {
+	getter  *page.Getter
+	url     string
+	subject results.Subject
+	gpus    []gpu
+	fields  []field
+	age     age
+}
+
+// textFormat asks for the format that page.Parse reads.
+const textFormat = "text/plain;version=0.0.4"
+
+// Read gets the page once. What it tells of GPUs that are not the layout's is left out.
+// GPUs that it tells of as something else than they are now, whole for cut up or the
+// other way round, are an error and give nothing; so does a page that cannot be as
+// old as it is.
+func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
+	text, err := c.getter.Get(ctx, "/metrics", textFormat)
+	if err != nil {
+		return nil, err
+	}
+	readings, err := c.read(text, time.Now())
+	if err != nil {
+		return readings, fmt.Errorf("%s: %w", c.url, err)
+	}
+	return readings, nil
+}
+
+// Close closes the connection.
+func (c *collector) Close() error { return c.getter.Close() }
+
+// read takes the readings from a page that was got at a moment.
+func (c *collector) read(text []byte, at time.Time) ([]collectors.Reading, error) {
+	p, err := page.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	j := join(p, c.fields, c.gpus)
+	if len(j.readings) == 0 {
+		return nil, errors.Join(j.faults...)
+	}
+	stood := c.age.see(fingerprint(j.readings), at)
+	about := []collectors.Reading{{Subject: c.subject, Series: SeriesUnchanged, Value: stood.Seconds(), Unit: "s"}}
+	if c.age.interval > 0 {
+		about = append(about, collectors.Reading{Subject: c.subject, Series: SeriesInterval, Value: c.age.interval.Seconds(), Unit: "s"})
+	}
+	if err := stale(stood, j.energy); err != nil {
+		return about, errors.Join(append(j.faults, err)...)
+	}
+	return append(j.readings, about...), errors.Join(j.faults...)
+}
+
+// fingerprint is the same for the same values of the same series.
+func fingerprint(readings []collectors.Reading) uint64 {
+	h := fnv.New64a()
+	for _, r := range readings {
+		fmt.Fprintf(h, "%s %s %s %x\n", r.Subject.ID, r.Subject.Detail, r.Series, math.Float64bits(r.Value))
+	}
+	return h.Sum64()
+}
