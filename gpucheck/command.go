@@ -28,7 +28,7 @@ func (c *check) command(ctx context.Context, log string, limit time.Duration, pr
 	defer cancel()
 	cmd := exec.CommandContext(limited, program, args...)
 	cmd.Dir = filepath.Join(c.scratch, "examples", "gpu-check")
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(c.scratch, "bin")+":"+os.Getenv("PATH"),
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(c.scratch, "bin")+":"+os.Getenv("PATH")+":"+driverFolder,
 		"TMPDIR="+filepath.Join(c.scratch, "tmp"), // Python's libraries leave folders there
 		"PYTHONDONTWRITEBYTECODE=1", "NO_COLOR=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C comes through us alone
@@ -73,11 +73,19 @@ func (c *check) output(ctx context.Context, log, program string, args ...string)
 	case ended:
 		return "", fmt.Errorf("%s %s was ended after %v", filepath.Base(program), strings.Join(args, " "), short)
 	case exit != 0:
-		said, _ := os.ReadFile(c.log(log + ".err"))
-		lines := bytes.Split(bytes.TrimSpace(said), []byte("\n"))
-		return "", fmt.Errorf("exit status %d: %s", exit, lines[len(lines)-1])
+		return "", fmt.Errorf("exit status %d: %s", exit, c.lastLine(log))
 	}
 	return string(text), nil
 }
 
 func (c *check) log(name string) string { return filepath.Join(c.tree, "logs", name) }
+
+// lastLine gives the last line that a program said, empty if it said nothing.
+func (c *check) lastLine(log string) string {
+	said, err := os.ReadFile(c.log(log + ".err"))
+	if err != nil {
+		return err.Error()
+	}
+	lines := bytes.Split(bytes.TrimSpace(said), []byte("\n"))
+	return string(lines[len(lines)-1])
+}

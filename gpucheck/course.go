@@ -134,6 +134,9 @@ func (c *check) prepare(ctx context.Context) (err error) {
 		}
 	}
 	c.before = c.inspect(ctx, "before")
+	if !c.cpu && c.sim == "" && c.before.fault != "" && exists(cardFile) {
+		return fmt.Errorf("there is a card (%s), and evabench cannot ask it: %s; if the driver's libraries are in a folder of their own, name it in LD_LIBRARY_PATH; -cpu does without the card", cardFile, c.before.fault)
+	}
 	c.chooseForm()
 	if c.limit == 0 {
 		c.limit = 8 * time.Minute
@@ -145,6 +148,18 @@ func (c *check) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	return c.rewrite()
+}
+
+// Where a driver is that is mounted into a machine, and the first card.
+const (
+	driverFolder = "/usr/local/nvidia/bin"
+	cardFile     = "/dev/nvidia0"
+	mpsControl   = "nvidia-cuda-mps-control"
+)
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // checkOut asks, before minutes are spent, that the archive can be written.
@@ -179,7 +194,7 @@ func (c *check) chooseForm() {
 		c.tell("NO GPU: small models on processors; nothing is shown of a card. %s", c.noGPU)
 		return
 	}
-	if _, err := exec.LookPath("nvidia-cuda-mps-control"); err != nil {
+	if _, err := exec.LookPath(mpsControl); err != nil && !exists(filepath.Join(driverFolder, mpsControl)) {
 		c.noMPS = "nvidia-cuda-mps-control is not in PATH"
 	} else if c.before.state.Blind != "" {
 		c.noMPS = "evabench starts no MPS daemon here: " + c.before.state.Blind
@@ -325,7 +340,7 @@ func (c *check) sweep(ctx context.Context, r *partRun, limit time.Duration) {
 	case ended:
 		r.leftOut = fmt.Sprintf("ended after %v: its rest was left out", limit.Round(time.Second))
 	case exit != 0 && exit != noneValid:
-		r.fault = fmt.Sprintf("evabench sweep gave exit status %d: see logs/%s.err", exit, r.name)
+		r.fault = fmt.Sprintf("evabench sweep gave exit status %d (logs/%s.err): %.300s", exit, r.name, c.lastLine(r.name))
 	}
 }
 
