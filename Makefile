@@ -12,6 +12,9 @@ FITFLAGS ?=
 BENCHFLAGS ?=
 # How many inputs each fuzz target tries, as for go test -fuzztime.
 FUZZTIME ?= 50000x
+# Where gpu-check leaves its evidence, and its flags, such as GPUCHECKFLAGS=-cpu.
+GPUCHECK ?= gpu-check.tar.gz
+GPUCHECKFLAGS ?=
 # Where test-real keeps the software and the models that it needs.
 REAL ?= .real
 
@@ -24,10 +27,10 @@ export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long bench fuzz test-real real test-docker clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long bench fuzz test-real real test-docker gpu-check gpu-check-binaries clean help
 
 build: ## build bin/evabench
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
 
 test: vet gofmt ## all Go tests with the race detector; needs no root, no GPU
 	CGO_ENABLED=1 $(GO) test -race $(NOCHECKPTR) -timeout 15m $(TESTFLAGS) ./...
@@ -61,7 +64,14 @@ bench: ## evabench beside other load generators; BENCHFLAGS='-quick' for a look
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
 
-real: build # what test-real needs: real servers, models for them, a Python with torch
+gpu-check: build gpu-check-binaries ## the reference detectors on one NVIDIA GPU, 8 minutes, no setting changed
+	$(OUT)/gpu-check -evabench $(OUT)/evabench -out '$(GPUCHECK)' $(GPUCHECKFLAGS)
+
+# With build's, all that a machine with a GPU and without Go needs, beside examples/.
+gpu-check-binaries:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(OUT)/gpu-check ./gpucheck
+
+real: build gpu-check-binaries # what test-real needs: real servers, models for them, a Python with torch
 	scripts/install-llama-server.sh $(REAL)/llama-server
 	scripts/install-torchserve.sh $(REAL)/torchserve
 	$(GO) run ./internal/tinygguf/cmd/tinygguf -size medium $(REAL)/models
@@ -72,6 +82,7 @@ test-real: real ## tests against servers that we did not write; fetches them int
 	EVABENCH_MODELS='$(abspath $(REAL))/models' \
 	EVABENCH_TORCHSERVE='$(abspath $(REAL))/torchserve/torchserve' \
 	EVABENCH_PYTHON='$(abspath $(REAL))/torchserve/python' \
+	EVABENCH_GPU_CHECK='$(abspath $(OUT))/gpu-check' \
 	$(GO) test -tags real -count=1 -timeout 30m -skip '^TestDocker' $(TESTFLAGS) ./realtest/...
 
 test-docker: build ## the launcher docker against a Docker daemon of its own; root, cgroups

@@ -12,6 +12,7 @@
 //	EVABENCH_MODELS        folder with text.gguf and mmproj.gguf
 //	EVABENCH_TORCHSERVE    torchserve, beside the java and python that it needs
 //	EVABENCH_PYTHON        a python with torch, transformers and aiohttp
+//	EVABENCH_GPU_CHECK     the program of gpucheck/
 //	EVABENCH_DOCKER        folder of install-docker.sh (make test-docker alone)
 //
 // A variable that is not set is a failure, not a skip. Servers listen on
