@@ -8,7 +8,10 @@ import (
 	"github.com/evabench/evabench/collectors/sources/client"
 	"github.com/evabench/evabench/collectors/sources/llamaserver"
 	"github.com/evabench/evabench/collectors/sources/prometheus"
+	"github.com/evabench/evabench/collectors/sources/sglang"
 	"github.com/evabench/evabench/collectors/sources/torchserve"
+	"github.com/evabench/evabench/collectors/sources/torchservemetrics"
+	"github.com/evabench/evabench/collectors/sources/triton"
 	"github.com/evabench/evabench/collectors/sources/vllm"
 	"github.com/evabench/evabench/internal/kind"
 )
@@ -18,6 +21,9 @@ var Kinds = kind.Set[collectors.Source]{
 	client.Kind,
 	llamaserver.Kind,
 	prometheus.Kind,
+	sglang.Kind,
 	torchserve.Kind,
+	torchservemetrics.Kind,
+	triton.Kind,
 	vllm.Kind,
 }

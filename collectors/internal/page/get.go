@@ -4,12 +4,14 @@
 package page
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -17,6 +19,10 @@ import (
 
 // Limit is the most bytes that a page may have.
 const Limit = 16 << 20
+
+// Longest is the most time that getting one page may take, whatever the context
+// allows.
+const Longest = 30 * time.Second
 
 // ErrEmpty is a page that was answered with 200 and holds nothing: the server
 // tells nothing, which is no evidence of anything.
@@ -47,47 +53,78 @@ func NewGetter(base string) (*Getter, error) {
 				MaxConnsPerHost:     1,
 				MaxIdleConnsPerHost: 1,
 				IdleConnTimeout:     30 * time.Second,
+				// To compress costs the server more than the bytes cost us.
+				DisableCompression:     true,
+				MaxResponseHeaderBytes: 64 << 10,
 			},
+			Timeout:       Longest,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
 }
 
+// An Answer is a page with what its answer's header tells of it.
+type Answer struct {
+	Body []byte
+	// Date is the server's clock, in whole seconds; zero if it was not told.
+	Date time.Time
+	// Held is how long a cache on the way has held the page, if Cached.
+	Held   time.Duration
+	Cached bool
+}
+
 // Get gets the page at path below the base URL, at most Limit bytes. Any
 // status but 200 is an error, and so is a page without a byte ([ErrEmpty]).
 func (g *Getter) Get(ctx context.Context, path, accept string) ([]byte, error) {
-	body, err := g.get(ctx, g.base+path, accept)
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", g.base+path, err)
-	}
-	return body, nil
+	answer, err := g.Answer(ctx, path, accept)
+	return answer.Body, err
 }
 
-func (g *Getter) get(ctx context.Context, url, accept string) ([]byte, error) {
+// Answer is Get, with what the answer's header tells. The Body is the caller's.
+func (g *Getter) Answer(ctx context.Context, path, accept string) (Answer, error) {
+	answer, err := g.get(ctx, g.base+path, accept)
+	if err != nil {
+		return Answer{}, fmt.Errorf("get %s: %w", g.base+path, err)
+	}
+	return answer, nil
+}
+
+func (g *Getter) get(ctx context.Context, url, accept string) (Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	request.Header.Set("Accept", accept)
 	response, err := g.client.Do(request)
 	if err != nil {
-		return nil, cause(err)
+		return Answer{}, cause(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		start, _ := io.ReadAll(io.LimitReader(response.Body, 200))
-		return nil, fmt.Errorf("status %d: %s", response.StatusCode, oneLine(start))
+		return Answer{}, fmt.Errorf("status %d: %s", response.StatusCode, oneLine(start))
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, Limit+1))
+	var body bytes.Buffer
+	if n := response.ContentLength; n > 0 && n <= Limit {
+		body.Grow(int(n) + bytes.MinRead)
+	}
+	_, err = body.ReadFrom(io.LimitReader(response.Body, Limit+1))
 	switch {
 	case err != nil:
-		return nil, err
-	case len(body) > Limit:
-		return nil, fmt.Errorf("the page is larger than %d MiB", Limit>>20)
-	case len(strings.TrimSpace(string(body))) == 0:
-		return nil, ErrEmpty
+		return Answer{}, fmt.Errorf("after %d bytes: %w", body.Len(), err)
+	case body.Len() > Limit:
+		return Answer{}, fmt.Errorf("the page is larger than %d MiB", Limit>>20)
+	case len(bytes.TrimSpace(body.Bytes())) == 0:
+		return Answer{}, ErrEmpty
 	}
-	return body, nil
+	answer := Answer{Body: body.Bytes()}
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		answer.Date = date
+	}
+	if held, err := strconv.ParseInt(response.Header.Get("Age"), 10, 32); err == nil && held >= 0 {
+		answer.Held, answer.Cached = time.Duration(held)*time.Second, true
+	}
+	return answer, nil
 }
 
 // Close closes the connection. It always gives nil.

@@ -19,11 +19,19 @@ type source struct{}
 
 // Collector reads the page at target's URL, the server's base URL.
 func (source) Collector(target collectors.Target) (collectors.Collector, error) {
-	return page.NewCollector(target, series(), nil)
+	c, err := page.NewCollector(target, series(), page.RefuseRouter)
+	if err != nil {
+		return nil, err
+	}
+	c.Hint = "llama-server tells its metrics only with --metrics"
+	// Averages since the server's start, and speculative decoding.
+	c.Own, c.Ignored = "llamacpp:", []string{"prompt_tokens_seconds", "predicted_tokens_seconds", "n_busy_slots_per_decode", "spec_decode_*"}
+	return c, nil
 }
 
 // series is the list in tools/server/README.md of ggml-org/llama.cpp, less
-// the averages since the server's start. Requests deferred wait for a slot.
+// the averages since the server's start. Requests deferred wait for a slot; no
+// time in the queue is told.
 func series() []page.Series {
 	plain := func(name, unit string) page.Series {
 		return page.Series{Names: []string{"llamacpp:" + name}, Unit: unit}

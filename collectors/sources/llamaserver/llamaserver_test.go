@@ -1,9 +1,7 @@
 package llamaserver
 
 import (
-	"maps"
-	"net/http"
-	"os"
+	"flag"
 	"testing"
 
 	"github.com/evabench/evabench/collectors"
@@ -11,33 +9,29 @@ import (
 	"github.com/evabench/evabench/internal/kind"
 )
 
-func TestSource(t *testing.T) {
-	source, err := kind.Set[collectors.Source]{Kind}.Build(kind.Spec{Name: "llama-server"})
+var update = flag.Bool("update", false, "write the golden parses")
+
+func build(t *testing.T) collectors.Source {
+	t.Helper()
+	s, err := kind.Set[collectors.Source]{Kind}.Build(kind.Spec{Name: "llama-server"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("testdata/page.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sourcetest.Page(t, source, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/metrics" {
-			http.NotFound(w, r)
-			return
-		}
-		_, _ = w.Write(text)
-	}))
-	got, err := sourcetest.Text(t, source, string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]float64{
-		"llamacpp:requests_processing": 4, "llamacpp:requests_deferred": 12,
-		"llamacpp:prompt_tokens_total": 33065, "llamacpp:prompt_tokens_cached_total": 512, "llamacpp:prompt_seconds_total": 235.743,
-		"llamacpp:tokens_predicted_total": 7801, "llamacpp:tokens_predicted_seconds_total": 410.5,
-		"llamacpp:n_decode_total": 2300, "llamacpp:n_tokens_max": 812,
-	}
-	if !maps.Equal(got, want) {
-		t.Errorf("got %v\nwant %v", got, want)
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	good, _ := sourcetest.Served(t, "testdata/recorded-busy.txt")
+	sourcetest.Page(t, build(t), good)
+}
+
+func TestPages(t *testing.T) { sourcetest.Pages(t, build(t), *update) }
+
+// The recorded server has one slot and was given five requests at once.
+func TestBusy(t *testing.T) {
+	_, text := sourcetest.Served(t, "testdata/recorded-busy.txt")
+	got, err := sourcetest.Text(t, build(t), text)
+	if err != nil || got["llamacpp:requests_processing"] != 1 || got["llamacpp:requests_deferred"] != 4 {
+		t.Errorf("got %v, %v, want 1 processing and 4 deferred", got, err)
 	}
 }

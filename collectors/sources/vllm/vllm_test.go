@@ -1,9 +1,10 @@
 package vllm
 
 import (
-	"errors"
+	"flag"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/evabench/evabench/collectors/sourcetest"
 	"github.com/evabench/evabench/internal/kind"
 )
+
+var update = flag.Bool("update", false, "write the golden parses")
 
 func build(t *testing.T) collectors.Source {
 	t.Helper()
@@ -33,7 +36,7 @@ func read(t *testing.T, file string) string {
 }
 
 func TestConformance(t *testing.T) {
-	text := read(t, "v1.txt")
+	text := read(t, "transcribed-v1.txt")
 	sourcetest.Page(t, build(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/metrics" {
 			http.NotFound(w, r)
@@ -46,10 +49,11 @@ func TestConformance(t *testing.T) {
 // Both generations of names give the newest ones. Counts are summed over the
 // engines, the cache's share (0.5 and 0.25) is averaged; what a page does not
 // tell is absent, not zero; names that only begin alike are left alone.
-func TestPages(t *testing.T) {
+func TestGenerations(t *testing.T) {
 	for file, want := range map[string]map[string]float64{
-		"v1.txt": {
+		"transcribed-v1.txt": {
 			"vllm:num_requests_running": 5, "vllm:num_requests_waiting": 7,
+			"vllm:num_requests_waiting_by_reason[capacity]": 7, "vllm:num_requests_waiting_by_reason[deferred]": 0,
 			"vllm:kv_cache_usage_perc":        0.375,
 			"vllm:prefix_cache_queries_total": 1500, "vllm:prefix_cache_hits_total": 250,
 			"vllm:num_preemptions_total": 1,
@@ -59,14 +63,15 @@ func TestPages(t *testing.T) {
 			"vllm:request_queue_time_seconds_sum": 9.25, "vllm:request_queue_time_seconds_count": 36,
 			"vllm:e2e_request_latency_seconds_sum": 120, "vllm:e2e_request_latency_seconds_count": 36,
 		},
-		"v0.txt": {
-			"vllm:num_requests_running": 4, "vllm:num_requests_waiting": 1,
+		"transcribed-v0.txt": {
+			"vllm:num_requests_running": 4, "vllm:num_requests_waiting": 1, "vllm:num_requests_swapped": 0,
 			"vllm:kv_cache_usage_perc": 0.125, "vllm:prompt_tokens_total": 100,
 			"vllm:request_queue_time_seconds_sum": 2.5, "vllm:request_queue_time_seconds_count": 5,
 			"vllm:inter_token_latency_seconds_sum": 0.75, "vllm:inter_token_latency_seconds_count": 50,
 		},
 	} {
 		got, err := sourcetest.Text(t, build(t), read(t, file))
+		maps.DeleteFunc(got, func(name string, _ float64) bool { return strings.HasPrefix(name, page.SeriesAlias) })
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
@@ -76,22 +81,68 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestRouterIsRefused(t *testing.T) {
-	router := read(t, "router.txt")
-	idle := strings.ReplaceAll(router, `vllm:num_requests_running{server="http://engine-0:8000"} 6.0`, "")
-	if idle == router {
-		t.Fatal("router.txt does not have the line that makes it busy")
+func TestPages(t *testing.T) { sourcetest.Pages(t, build(t), *update) }
+
+// The page of 0.29, with two engines: 32 + 31 running, 9 + 2 waiting, 10 of them for
+// capacity, 400 s in the queue of 370 requests. Nothing on it is unknown.
+func TestNewest(t *testing.T) {
+	got, err := sourcetest.Text(t, build(t), read(t, "transcribed-v029.txt"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"busy": router, "idle": idle} {
-		got, err := sourcetest.Text(t, build(t), text)
-		if !errors.Is(err, page.ErrRouter) || len(got) > 0 {
-			t.Errorf("%s: got %v, %v, want a refusal", name, got, err)
+	for name, want := range map[string]float64{
+		"vllm:num_requests_running": 63, "vllm:num_requests_waiting": 11,
+		"vllm:num_requests_waiting_by_reason[capacity]": 10, "vllm:num_requests_waiting_by_reason[deferred]": 1,
+		"vllm:request_queue_time_seconds_sum": 400, "vllm:request_queue_time_seconds_count": 370,
+		"vllm:engine_sleep_state[awake]": 2,
+	} {
+		if got[name] != want {
+			t.Errorf("%s: got %v, want %v", name, got[name], want)
+		}
+	}
+	for name := range got {
+		if strings.HasPrefix(name, "evabench:") {
+			t.Errorf("told of the page: %s", name)
 		}
 	}
 }
 
+// An older name is told once and recorded under the newest; where a page has both,
+// the newest is read. Names that nobody knows are a warning, once each.
+func TestNames(t *testing.T) {
+	text := read(t, "transcribed-v0.txt") + "vllm:num_requests_pondering{model_name=\"m\"} 3\n"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }))
+	defer server.Close()
+	c, err := build(t).Collector(collectors.Target{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		readings, err := c.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := sourcetest.Values(readings)
+		_, alias := got[page.SeriesAlias+"[vllm:kv_cache_usage_perc=vllm:gpu_cache_usage_perc]"]
+		if alias != (i == 0) || got["vllm:kv_cache_usage_perc"] != 0.125 {
+			t.Errorf("read %d: alias told %v, cache %v", i, alias, got["vllm:kv_cache_usage_perc"])
+		}
+		if _, told := got[page.SeriesUnknownNames]; told != (i == 0) {
+			t.Errorf("read %d: unknown names told %v", i, told)
+		}
+	}
+	warnings := c.(sourcetest.Teller).Warnings()
+	if len(warnings) != 1 || warnings[0].Code != page.WarnUnknownNames || warnings[0].Count != 1 || !strings.Contains(warnings[0].Text, "vllm:num_requests_pondering") {
+		t.Errorf("warnings %+v", warnings)
+	}
+	both, err := sourcetest.Text(t, build(t), read(t, "transcribed-v09.txt"))
+	if _, told := both[page.SeriesAlias+"[vllm:kv_cache_usage_perc=vllm:gpu_cache_usage_perc]"]; err != nil || told {
+		t.Errorf("a page with both names: %v, %v", both, err)
+	}
+}
+
 func TestSpoiledPages(t *testing.T) {
-	good := read(t, "v1.txt")
+	good := read(t, "transcribed-v1.txt")
 	for _, c := range []struct {
 		name, text, fault string
 		readings          bool
