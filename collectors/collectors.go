@@ -19,6 +19,13 @@ type Collector interface {
 	Read(ctx context.Context) ([]Reading, error)
 }
 
+// Warned is what a [Collector] may be besides, if it has something to tell of what
+// it read. Run asks once, after the last Read, and only if that has returned.
+type Warned interface {
+	// Warnings gives what is to be told, one for each code. The caller owns it.
+	Warnings() []results.Warning
+}
+
 // A Reading is an Observation without its moment and source, which Run adds.
 type Reading struct {
 	Subject results.Subject
@@ -45,6 +52,6 @@ type Job struct {
 	Name      string // the source's kind
 	Collector Collector
 	Subject   results.Subject // of the reading's own series (see results.SeriesReadOK)
-	Every     time.Duration   // at least ShortestEvery
-	Timeout   time.Duration   // of one read
+	Every     time.Duration   // from one read's begin to the next one's, at least ShortestEvery
+	Timeout   time.Duration   // of one read, above 0
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,12 +16,22 @@ import (
 
 // The codes of the warnings that Run gives.
 const (
-	WarnFailed  = "collector-failed"  // reads that ended with an error; Text is the first
-	WarnSlow    = "collector-slow"    // reads that were left out because the one before took too long
-	WarnInvalid = "collector-invalid" // readings that were no numbers or named no series
-	WarnGivenUp = "collector-given-up"
-	WarnRefused = "collector-refused" // a job that cannot be run
+	WarnFailed   = "collector-failed"     // reads that ended with an error; Text is the first
+	WarnSlow     = "collector-slow"       // reads that were left out because the one before took too long
+	WarnLong     = "collector-long-reads" // reads that took longer than LongRead
+	WarnInvalid  = "collector-invalid"    // readings that were no numbers or named no series
+	WarnFlood    = "collector-flood"      // readings beyond MostReadings of a read
+	WarnGivenUp  = "collector-given-up"
+	WarnPanicked = "collector-panicked" // a fault of ours in a collector, which was given up
+	WarnRefused  = "collector-refused"  // a job that cannot be run
 )
+
+// LongRead is the longest that a read takes without a warning: what a longer one
+// tells is of an uncertain moment.
+const LongRead = 50 * time.Millisecond
+
+// MostReadings is the most that one read may give.
+const MostReadings = 10_000
 
 // ShortestEvery is the shortest time between two reads of a job.
 const ShortestEvery = 100 * time.Millisecond
@@ -35,18 +46,21 @@ const (
 // Run reads every job's source at once, then every Every until ctx is done,
 // then once more, so that counters bracket all that happened before. Each job
 // has its own goroutine: a slow or hanging source delays only its own next
-// read. Reads keep to a fixed beat; those that a slow read ran over are left
-// out and counted.
+// read. Reads begin at whole multiples of Every after the first, however long
+// each takes and however late its timer is; those that a slow read ran over are
+// left out and counted.
 //
 // Each read gives, beside its readings, results.SeriesReadSeconds and
-// results.SeriesReadOK of the job's Subject. What fails does not stop
-// anything: it is in the warnings, one per job and code, in the jobs' order.
+// results.SeriesReadOK of the job's Subject, all at the moment of origin when the
+// answer was in: what it tells is at most SeriesReadSeconds older, if the source
+// keeps nothing. What fails does not stop anything: it is in the warnings, one per
+// job and code, in the jobs' order.
 //
 // Run returns when every read has ended, and closes each Collector that is an
 // io.Closer and was not given up. A Collector that does not return
 // within a second of its context's end is given up, with a warning; its
-// goroutine is then left behind. A panic in a Collector is our own mistake and
-// ends the program.
+// goroutine is then left behind. So is one that panics: that is our own mistake,
+// but what is measured beside it would be lost with it.
 func Run(ctx context.Context, origin results.Origin, jobs []Job, sink results.Sink) []results.Warning {
 	warnings := make([][]results.Warning, len(jobs))
 	var all sync.WaitGroup
@@ -58,10 +72,17 @@ func Run(ctx context.Context, origin results.Origin, jobs []Job, sink results.Si
 			}
 			r := &reader{job: job, origin: origin, sink: sink}
 			usable := r.run(ctx)
-			if c, ok := job.Collector.(io.Closer); ok && usable {
+			r.warnLong()
+			warnings[i] = r.warnings
+			if !usable {
+				return
+			}
+			if w, ok := job.Collector.(Warned); ok {
+				warnings[i] = append(warnings[i], w.Warnings()...)
+			}
+			if c, ok := job.Collector.(io.Closer); ok {
 				_ = c.Close() // it only lets connections go
 			}
-			warnings[i] = r.warnings
 		})
 	}
 	all.Wait()
@@ -86,6 +107,9 @@ type reader struct {
 	origin   results.Origin
 	sink     results.Sink
 	warnings []results.Warning
+
+	reads, long int64         // ended, and longer than LongRead
+	longest     time.Duration // of long
 }
 
 // run reports whether the Collector can still be used.
@@ -116,6 +140,18 @@ func (r *reader) run(ctx context.Context) bool {
 type answer struct {
 	readings []Reading
 	err      error
+	panicked bool
+}
+
+// ask reads once, with a panic as an error.
+func (r *reader) ask(ctx context.Context) (a answer) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			a = answer{nil, fmt.Errorf("panic: %v", fault), true}
+		}
+	}()
+	readings, err := r.job.Collector.Read(ctx)
+	return answer{readings, err, false}
 }
 
 // read reads once and records it. It reports whether the Collector can be
@@ -126,35 +162,58 @@ func (r *reader) read(ctx context.Context, timeout time.Duration) bool {
 	defer cancel()
 	began := time.Now()
 	in := make(chan answer, 1)
-	go func() {
-		readings, err := r.job.Collector.Read(limited)
-		in <- answer{readings, err}
-	}()
+	go func() { in <- r.ask(limited) }()
 	got, answered := await(limited, in)
-	at := r.origin.Now()
-	if !answered {
+	at, took := r.origin.Now(), time.Since(began)
+	switch {
+	case !answered:
 		r.observe(at, r.job.Subject, results.SeriesReadOK, 0, "1")
 		r.warn(WarnGivenUp, fmt.Sprintf("a read went on %v after it was told to stop; the source was not read again", grace), 1)
 		return false
-	}
-	if ctx.Err() != nil && got.err != nil {
+	case got.panicked:
+		r.observe(at, r.job.Subject, results.SeriesReadOK, 0, "1")
+		r.warn(WarnPanicked, got.err.Error()+"; the source was not read again: please report this", 1)
+		return false
+	case ctx.Err() != nil && got.err != nil:
 		return true
 	}
-	for _, reading := range got.readings {
+	r.take(at, got.readings)
+	ok := 1.0
+	if got.err != nil {
+		ok = 0
+		r.warn(WarnFailed, got.err.Error(), 1)
+	}
+	if r.reads++; took > LongRead {
+		r.long++
+		r.longest = max(r.longest, took)
+	}
+	r.observe(at, r.job.Subject, results.SeriesReadSeconds, took.Seconds(), "s")
+	r.observe(at, r.job.Subject, results.SeriesReadOK, ok, "1")
+	return true
+}
+
+// take records what a read gave, and warns of what makes no sense.
+func (r *reader) take(at results.Offset, readings []Reading) {
+	if more := len(readings) - MostReadings; more > 0 {
+		r.warn(WarnFlood, fmt.Sprintf("a read gave %d readings; those beyond %d were left out", len(readings), MostReadings), int64(more))
+		readings = readings[:MostReadings]
+	}
+	for _, reading := range readings {
 		if reading.Series == "" || math.IsNaN(reading.Value) || math.IsInf(reading.Value, 0) {
 			r.warn(WarnInvalid, fmt.Sprintf("series %q was %v", reading.Series, reading.Value), 1)
 			continue
 		}
 		r.observe(at, reading.Subject, reading.Series, reading.Value, reading.Unit)
 	}
-	ok := 1.0
-	if got.err != nil {
-		ok = 0
-		r.warn(WarnFailed, got.err.Error(), 1)
+}
+
+// warnLong tells of reads that took long.
+func (r *reader) warnLong() {
+	if r.long == 0 {
+		return
 	}
-	r.observe(at, r.job.Subject, results.SeriesReadSeconds, time.Since(began).Seconds(), "s")
-	r.observe(at, r.job.Subject, results.SeriesReadOK, ok, "1")
-	return true
+	r.warn(WarnLong, fmt.Sprintf("%d of %d reads took longer than %v, the longest %v: their values are of an uncertain moment",
+		r.long, r.reads, LongRead, r.longest.Round(time.Millisecond)), r.long)
 }
 
 // await waits for an answer, at most until grace after ctx has ended.
@@ -180,6 +239,9 @@ func (r *reader) observe(at results.Offset, subject results.Subject, series stri
 	})
 }
 
+// mostText bounds what a source says in a warning, in bytes.
+const mostText = 1000
+
 // warn counts a warning; the first text of a code is kept.
 func (r *reader) warn(code, text string, count int64) {
 	for i := range r.warnings {
@@ -187,6 +249,9 @@ func (r *reader) warn(code, text string, count int64) {
 			r.warnings[i].Count += count
 			return
 		}
+	}
+	if len(text) > mostText {
+		text = strings.ToValidUTF8(text[:mostText], "") + "…"
 	}
 	r.warnings = append(r.warnings, results.Warning{
 		Code: code, Subject: r.job.Subject.ID, Text: r.job.Name + ": " + text, Count: count,

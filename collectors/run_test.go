@@ -115,6 +115,7 @@ func TestRunKeepsEachSourceApart(t *testing.T) {
 		}
 		want := []results.Warning{
 			{Code: WarnFailed, Subject: "of hang", Text: "hang: context deadline exceeded", Count: 5},
+			{Code: WarnLong, Subject: "of hang", Text: "hang: 5 of 5 reads took longer than 50ms, the longest 300ms: their values are of an uncertain moment", Count: 5},
 			{Code: WarnFailed, Subject: "of fail", Text: "fail: first fault", Count: 6},
 			{Code: WarnInvalid, Subject: "of nonsense", Text: `nonsense: series "nan" was NaN`, Count: 18},
 		}
@@ -137,8 +138,8 @@ func TestRunLeavesOutBeats(t *testing.T) {
 		if got, want := sink.at("slow", "n"), []int64{1200, 2700, 4200, 5400}; !slices.Equal(got, want) {
 			t.Errorf("answers at %v, want %v", got, want)
 		}
-		if len(warnings) != 1 || warnings[0].Code != WarnSlow || warnings[0].Count != 4 {
-			t.Errorf("got %+v, want 4 left out", warnings)
+		if len(warnings) != 2 || warnings[0].Code != WarnSlow || warnings[0].Count != 4 || warnings[1].Code != WarnLong || warnings[1].Count != 4 {
+			t.Errorf("got %+v, want 4 left out and 4 that took long", warnings)
 		}
 	})
 }
