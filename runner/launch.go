@@ -179,19 +179,23 @@ func (r *cellRun) adapt(ctx context.Context, instances []placedInstance) error {
 	return nil
 }
 
-// stopAll closes the endpoints and stops the services, last first, also when
-// ctx has ended.
+// stopAll closes the endpoints and stops the services, side by side so that each
+// has its own time to end, also when ctx has ended.
 func stopAll(ctx context.Context, up []running) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
-	var faults []error
-	for _, u := range slices.Backward(up) {
+	faults := make([]error, len(up))
+	var stopping sync.WaitGroup
+	for i, u := range up {
 		if u.endpoint != nil {
 			u.endpoint.Close()
 		}
-		if err := u.service.Stop(ctx); err != nil {
-			faults = append(faults, fmt.Errorf("stop %s: %w", u.service.Info().Name, err))
-		}
+		stopping.Go(func() {
+			if err := u.service.Stop(ctx); err != nil {
+				faults[i] = fmt.Errorf("stop %s: %w", u.service.Info().Name, err)
+			}
+		})
 	}
+	stopping.Wait()
 	return errors.Join(faults...)
 }

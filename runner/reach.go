@@ -105,8 +105,9 @@ func unadapted(s Service, configs []results.Config) (warnings []results.Warning)
 		warn("not-adapted", "its instances are placed on no device, so they may be the same on every layout: whoever runs them is not told of a change (adapt of launcher external does)")
 	}
 	_, adapting := s.Launcher.(services.Adapting)
-	if adapting && len(layouts) > 1 {
-		warn("adapted-later", "adapt is run once a layout is applied, and restore once the last one is put back: where its servers run on these GPUs, the driver may refuse to change a layout under them")
+	releasing, ok := s.Launcher.(services.Releasing)
+	if adapting && len(layouts) > 1 && !(ok && releasing.Releases()) {
+		warn("not-released", "adapt changes its servers, and no release makes them let their devices go before a layout is put back: where they run on these GPUs, the driver may refuse that")
 	}
 	if _, ok := s.Launcher.(services.Restoring); adapting && !ok {
 		warn("not-restored", "adapt changes its servers, and no restore puts them back: after the sweep they are as the last cell left them")

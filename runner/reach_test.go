@@ -80,7 +80,7 @@ func TestCheckReach(t *testing.T) {
 	check(none, configs(others), "")
 	check(none, configs(placement, layout), "")
 	check(restoringTexts{adaptingTexts{standingTexts{texts{reachs: true}}}}, configs(workers, batch, placement), "")
-	check(restoringTexts{adaptingTexts{standingTexts{texts{reachs: true}}}}, configs(workers, batch, placement, layout), "adapted-later")
+	check(restoringTexts{adaptingTexts{standingTexts{texts{reachs: true}}}}, configs(workers, batch, placement, layout), "not-released")
 	// What is varied and does not reach.
 	check(none, configs(workers), "", "service eyes: the matrix varies {workers.rt-detr} (2, 1), of which its servers do not learn: every cell would measure the same; name {workers.rt-detr}")
 	check(standingTexts{none}, configs(workers, batch), "", "the matrix varies {workers.rt-detr} (2, 1)", "the matrix varies {params.batch} (1, 2), of which its servers do not learn: every cell would measure the same; give its launcher what makes")

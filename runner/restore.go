@@ -8,6 +8,22 @@ import (
 	"github.com/evabench/evabench/services"
 )
 
+// releaseServices makes the servers that were made to fit let their devices go, last
+// first, also when ctx has ended.
+func (b *Bench) releaseServices(ctx context.Context) (faults []error) {
+	for _, s := range slices.Backward(b.Services) {
+		r, ok := s.Launcher.(services.Releasing)
+		if !ok || !r.Releases() {
+			continue
+		}
+		b.tell("make the servers of %s let their devices go", s.Name)
+		if err := r.Release(context.WithoutCancel(ctx)); err != nil {
+			faults = append(faults, fmt.Errorf("make the servers of %s let their devices go: %w", s.Name, err))
+		}
+	}
+	return faults
+}
+
 // restoreServices puts back the servers that were made to fit, last first, also
 // when ctx has ended.
 func (b *Bench) restoreServices(ctx context.Context) (faults []error) {

@@ -19,8 +19,15 @@ func (w restoringWorld) Restore(ctx context.Context) error {
 	return errors.Join(ctx.Err(), w.do("put servers back"))
 }
 
-// TestRunPutsServersBack asks that it is the last thing done, after every layout,
-// also when the run is interrupted, and that a fault of it is told.
+func (restoringWorld) Releases() bool { return true }
+
+func (w restoringWorld) Release(ctx context.Context) error {
+	return errors.Join(ctx.Err(), w.do("release"))
+}
+
+// TestRunPutsServersBack asks that servers let their devices go before each layout
+// is put back, and that they are put back last, also when the run is interrupted,
+// and that faults of both are told.
 func TestRunPutsServersBack(t *testing.T) {
 	check := func(w *world, end error, want string, is ...error) {
 		t.Helper()
@@ -47,17 +54,22 @@ func TestRunPutsServersBack(t *testing.T) {
 			if w.failAt == "" && errors.Is(err, ErrNotRestored) {
 				t.Errorf("Run() = %v, though the servers were put back", err)
 			}
-			if len(is) == 0 && err != nil {
+			if len(is) == 0 && w.failAt == "" && err != nil {
 				t.Error(err)
 			}
-			if w.failAt != "" && !strings.Contains(err.Error(), "the servers of vision were not put back as they were; do it by hand: put servers back: injected") {
+			if told := map[string]string{
+				"":                 "",
+				"put servers back": "the servers of vision were not put back as they were; do it by hand: put servers back: injected",
+				"release":          "make the servers of vision let their devices go: release: injected",
+			}[w.failAt]; w.failAt != "" && (err == nil || !strings.Contains(err.Error(), told)) {
 				t.Errorf("Run() = %v", err)
 			}
 		})
 	}
-	cell := "apply, launch vision-0, stop vision-0, restore, "
+	cell := "apply, launch vision-0, stop vision-0, release, restore, "
 	enough := errors.New("enough")
 	check(&world{}, nil, cell+cell+"put servers back")
 	check(&world{}, enough, cell+"put servers back", enough)
 	check(&world{failAt: "put servers back"}, nil, cell+cell+"put servers back", ErrNotRestored)
+	check(&world{failAt: "release"}, nil, cell+cell+"put servers back")
 }

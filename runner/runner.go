@@ -154,6 +154,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 			continue
 		}
 		err := b.withLayout(ctx, b.Before, group[0].Config, func(l applied) error {
+			defer func() { faults = append(faults, b.releaseServices(ctx)...) }()
 			for i, cell := range group {
 				if ctx.Err() != nil {
 					return nil

@@ -97,7 +97,9 @@ func (s *instance) Err() error {
 	return s.w.died
 }
 func (s *instance) Stop(ctx context.Context) error {
+	s.w.mu.Lock()
 	s.w.up--
+	s.w.mu.Unlock()
 	return errors.Join(ctx.Err(), s.w.do("stop "+s.i.Name))
 }
 

@@ -19,6 +19,17 @@ type Changing interface {
 	Changes() []string
 }
 
+// Releasing is an [Adapting] Launcher whose servers can be told to let the devices
+// go: a driver changes no MIG instance that a process holds.
+type Releasing interface {
+	// Releases reports whether they can.
+	Releases() bool
+	// Release is called after the last cell on a layout and before it is put back,
+	// also after faults and interrupts. It bounds its time itself, and does nothing
+	// if Adapt was not called since.
+	Release(ctx context.Context) error
+}
+
 // Restoring is an [Adapting] Launcher whose servers can be put back as they were.
 type Restoring interface {
 	// Restore is called once, when no cell is left and every layout has been put

@@ -27,6 +27,20 @@ func (l adapting) Adapt(ctx context.Context, service string, c services.Configur
 	return l.adapt.run(ctx, about)
 }
 
+// Releases reports whether there is a command that makes the servers let their
+// devices go.
+func (l adapting) Releases() bool { return l.release != nil }
+
+// Release runs that command, if Adapt was called since. It is told the last
+// configuration.
+func (l adapting) Release(ctx context.Context) error {
+	about, holds := l.last.letGo()
+	if l.release == nil || !holds {
+		return nil
+	}
+	return l.release.run(ctx, about)
+}
+
 // restoring is one that also has a command that puts its servers back.
 type restoring struct{ adapting }
 
@@ -44,13 +58,22 @@ func (l restoring) Restore(ctx context.Context) error {
 type last struct {
 	mu    sync.Mutex
 	about call
-	ok    bool
+	ok    bool // not put back since
+	holds bool // not released since
 }
 
 func (l *last) set(c call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.about, l.ok = c, true
+	l.about, l.ok, l.holds = c, true, true
+}
+
+func (l *last) letGo() (call, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	holds := l.holds
+	l.holds = false
+	return l.about, holds
 }
 
 func (l *last) take() (call, bool) {

@@ -181,6 +181,36 @@ func TestRestore(t *testing.T) {
 	read1(t, filepath.Join(c.LogDir, "vision-restore.log"))
 }
 
+// TestRelease runs the command once for each change, and not without one.
+func TestRelease(t *testing.T) {
+	dir := t.TempDir()
+	l := build(t, Config{
+		Instances: []Instance{{URL: "http://127.0.0.1:1"}},
+		Adapt:     self(t, "tell", filepath.Join(dir, "adapt")), Release: self(t, "tell", filepath.Join(dir, "release")),
+	})
+	r := l.(services.Releasing)
+	released := func(want bool) {
+		t.Helper()
+		if err := r.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dir, "release")); (err == nil) != want {
+			t.Errorf("released: %v, want %v", err == nil, want)
+		}
+	}
+	released(false)
+	for range 2 {
+		if err := l.(services.Adapting).Adapt(t.Context(), "vision", configuration(t)); err != nil {
+			t.Fatal(err)
+		}
+		released(true)
+		released(false)
+	}
+	if !r.Releases() {
+		t.Error("Releases() is false with a command")
+	}
+}
+
 func TestIdentify(t *testing.T) {
 	s := newServer(t)
 	l := build(t, Config{
@@ -287,6 +317,7 @@ func TestNewRefusesCommands(t *testing.T) {
 	}
 	a := Command{Argv: []string{"a"}}
 	check(func(c *Config) { c.Restore = a }, "restore: there is no adapt")
+	check(func(c *Config) { c.Release = a }, "release: there is no adapt")
 	check(func(c *Config) { c.Crash = a }, "one is given without the other")
 	check(func(c *Config) { c.Revive = a }, "one is given without the other")
 	check(func(c *Config) { c.Adapt.Timeout = time.Second }, "adapt: argv is empty")

@@ -25,6 +25,9 @@ type Config struct {
 	// Adapt is run on each cell, before its instances are used, to make the
 	// servers fit its configuration.
 	Adapt Command `yaml:"adapt"`
+	// Release is run after the last cell on a layout, before that is put back, to
+	// make the servers let their devices go.
+	Release Command `yaml:"release"`
 	// Restore is run once, after the last cell, to put them back as they were.
 	Restore Command `yaml:"restore"`
 	// Identity is what an instance's pages must say for it to be the one that the
@@ -54,7 +57,7 @@ var Kind = kind.New("external", "services that run already, at given URLs", Conf
 // New checks all that can be seen without a side effect, and tells all faults at
 // once; it opens no connection. What it makes is [services.Fixed],
 // [services.Probed], [services.Templated] and [services.Crashing], with Adapt
-// [services.Adapting] too, and with Restore [services.Restoring].
+// [services.Adapting] and [services.Releasing] too, and with Restore [services.Restoring].
 func New(c Config) (services.Launcher, error) {
 	l := &launcher{instances: c.Instances}
 	var faults []error
@@ -104,7 +107,7 @@ func (l *launcher) readCommands(c Config) (faults []error) {
 		config     Command
 		ofInstance bool
 	}{
-		{&l.adapt, "adapt", c.Adapt, false}, {&l.restore, "restore", c.Restore, false},
+		{&l.adapt, "adapt", c.Adapt, false}, {&l.release, "release", c.Release, false}, {&l.restore, "restore", c.Restore, false},
 		{&l.crash, "crash", c.Crash, true}, {&l.revive, "revive", c.Revive, true},
 	} {
 		k, wrong := read(x.what, x.config, x.ofInstance)
@@ -113,6 +116,9 @@ func (l *launcher) readCommands(c Config) (faults []error) {
 	}
 	if l.restore != nil && l.adapt == nil {
 		faults = append(faults, errors.New("restore: there is no adapt, so nothing is changed that could be put back"))
+	}
+	if l.release != nil && l.adapt == nil {
+		faults = append(faults, errors.New("release: there is no adapt, so the servers hold what they held before"))
 	}
 	if (l.crash == nil) != (l.revive == nil) {
 		faults = append(faults, errors.New("crash and revive: one is given without the other; a server that is ended must be started again"))
@@ -148,8 +154,8 @@ type launcher struct {
 	instances []Instance
 	texts     *spawn.Server // the templates of the questions
 
-	adapt, restore, crash, revive *command // nil: none
-	last                          last
+	adapt, release, restore, crash, revive *command // nil: none
+	last                                   last
 }
 
 // Instances is how many servers there are.
@@ -158,7 +164,7 @@ func (l *launcher) Instances() int { return len(l.instances) }
 // Names lists the names of the templates that stand for a configuration's values.
 func (l *launcher) Names() []string {
 	names := l.texts.Names()
-	for _, k := range []*command{l.adapt, l.restore, l.crash, l.revive} {
+	for _, k := range []*command{l.adapt, l.release, l.restore, l.crash, l.revive} {
 		if k != nil {
 			names = append(names, k.server.Names()...)
 		}
@@ -176,7 +182,7 @@ func (l *launcher) Changes() (lines []string) {
 		k    *command
 		when string
 	}{
-		{l.adapt, "before each cell"}, {l.restore, "after the last cell"}, {l.crash, "where an instance is to end"}, {l.revive, "to start it again"},
+		{l.adapt, "before each cell"}, {l.release, "before a layout is put back"}, {l.restore, "after the last cell"}, {l.crash, "where an instance is to end"}, {l.revive, "to start it again"},
 	} {
 		if x.k != nil {
 			lines = append(lines, fmt.Sprintf("run %s: %s", x.when, strings.Join(x.k.config.Argv, " ")))
@@ -200,7 +206,7 @@ const probeWithin = 5 * time.Second
 // programs of the commands. With Adapt the servers need not run yet.
 func (l *launcher) Probe(ctx context.Context) error {
 	var faults []error
-	for _, k := range []*command{l.adapt, l.restore, l.crash, l.revive} {
+	for _, k := range []*command{l.adapt, l.release, l.restore, l.crash, l.revive} {
 		faults = append(faults, k.probe())
 	}
 	if l.adapt != nil {
