@@ -89,6 +89,7 @@ type rawSteps struct {
 
 type rawCollect struct {
 	Every at[time.Duration] `yaml:"every" doc:"time between two readings, at least 100ms; default 500ms"`
+	DCGM  at[string]        `yaml:"dcgm" doc:"URL of dcgm-exporter's page of the server's GPUs, such as http://127.0.0.1:9400/metrics"`
 }
 
 type rawMatrix struct {

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -143,6 +144,24 @@ func (b *builder) times() {
 	}
 	if b.s.CollectEvery < minEvery {
 		b.fault(every.N, fmt.Sprintf("collect.every is at least %v, not %v", minEvery, b.s.CollectEvery), "faster reading would disturb what it reads")
+	}
+	b.dcgm(b.raw.Collect.V.DCGM)
+}
+
+// dcgm checks where dcgm-exporter's page is; its lines are joined to the named GPUs.
+func (b *builder) dcgm(told at[string]) {
+	if !told.OK {
+		return
+	}
+	b.s.DCGM = told.V
+	u, err := url.Parse(told.V)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		b.fault(told.N, fmt.Sprintf("collect.dcgm is the URL of a page, not %q", cut(told.V)), "such as http://127.0.0.1:9400/metrics")
+	case u.User != nil:
+		b.fault(told.N, "collect.dcgm holds a user name or password, which would stand in the results", "let dcgm-exporter listen on loopback without one")
+	case len(b.s.Server.GPUs) == 0:
+		b.fault(told.N, "collect.dcgm is there and server.gpus names none that its lines could be of", "name them: server: {backend: nvidia, gpus: [0]}")
 	}
 }
 

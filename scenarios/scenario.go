@@ -28,6 +28,7 @@ type Scenario struct {
 
 	Warmup, Window time.Duration // of every step: Warmup ≥ 0, Window > 0
 	CollectEvery   time.Duration // between two readings of a collector, at least 100 ms
+	DCGM           string        // URL of dcgm-exporter's page; empty for none
 
 	// Failovers are the steps in which an instance ends under load. They follow
 	// the ladder, in the file's order.

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/prometheus/procfs"
+
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sources/client"
+	"github.com/evabench/evabench/collectors/sources/dcgm"
 	"github.com/evabench/evabench/collectors/sources/gpm"
+	"github.com/evabench/evabench/collectors/sources/host"
 	"github.com/evabench/evabench/collectors/sources/nvml"
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
@@ -16,15 +20,23 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// deviceJobs gives the collectors of evabench itself and, where NVML can be
-// asked, of a layout's devices.
+// deviceJobs gives the collectors of evabench itself, of the machine that it runs on
+// with the services that it started there and, where NVML can be asked or dcgm-exporter
+// is named, of a layout's devices.
 func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
-	own, err := b.kinds.sources.Build(kind.Spec{Name: client.Kind.Name})
+	name, err := os.Hostname()
+	if err != nil {
+		name = "localhost"
+	}
+	here := results.Subject{Kind: results.SubjectHost, ID: name}
+	wanted, err := b.ownJobs(here)
 	if err != nil {
 		return nil, err
 	}
-	wanted := []deviceJob{{client.Kind.Name, own, results.Subject{Kind: results.SubjectClient, ID: "evabench"}}}
-	var jobs []collectors.Job
+	jobs, err := b.dcgmJob(devices, here)
+	if err != nil {
+		return nil, fmt.Errorf("collector %s: %w", dcgm.Name, err)
+	}
 	var library gpus.Reader
 	var telemetry gpus.TelemetryReader // nil on a simulated server: no simulation knows any
 	var activity gpus.ActivityReader
@@ -42,15 +54,13 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 		}
 		telemetry, _ = library.(gpus.TelemetryReader)
 		activity, _ = library.(gpus.ActivityReader)
-		if server, err = os.Hostname(); err != nil {
-			server = "localhost"
-		}
+		server = name
 	}
 	if library != nil && len(devices) > 0 {
-		host := results.Subject{Kind: results.SubjectHost, ID: server}
-		wanted = append(wanted, deviceJob{nvml.Name, nvml.New(nvmlDevices{library, telemetry, devices}), host})
+		of := results.Subject{Kind: results.SubjectHost, ID: server}
+		wanted = append(wanted, deviceJob{nvml.Name, nvml.New(nvmlDevices{library, telemetry, devices}), of})
 		if activity != nil {
-			wanted = append(wanted, deviceJob{gpm.Name, gpm.New(gpmDevices(activity, devices)), host})
+			wanted = append(wanted, deviceJob{gpm.Name, gpm.New(gpmDevices(activity, devices)), of})
 		}
 	}
 	for _, w := range wanted {
@@ -61,6 +71,19 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 		jobs = append(jobs, collectors.Job{Name: w.name, Collector: c, Subject: w.subject})
 	}
 	return jobs, nil
+}
+
+// ownJobs gives the sources of evabench itself and of the machine that it runs on.
+func (b *bench) ownJobs(here results.Subject) ([]deviceJob, error) {
+	own, err := b.kinds.sources.Build(kind.Spec{Name: client.Kind.Name})
+	if err != nil {
+		return nil, err
+	}
+	services := &ownServices{proc: procfs.DefaultMountPoint, us: os.Getpid()}
+	return []deviceJob{
+		{client.Kind.Name, own, results.Subject{Kind: results.SubjectClient, ID: "evabench"}},
+		{host.Name, host.New(services.processes), here},
+	}, nil
 }
 
 type deviceJob struct {

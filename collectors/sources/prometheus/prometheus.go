@@ -59,7 +59,7 @@ func build(c Config) (collectors.Source, error) {
 		faults = append(faults, fmt.Errorf("path %q is no path of a page; it begins with /", c.Path))
 	}
 	if len(c.Series) == 0 {
-		faults = append(faults, errors.New("series names nothing to take, such as series: [{name: queue_depth, unit: 1, type: gauge}]"))
+		faults = append(faults, errors.New("series names nothing to take, such as series: [{name: queue_depth, unit: \"1\", type: gauge}]"))
 	}
 	seen := make(map[string]bool)
 	for i, s := range c.Series {
