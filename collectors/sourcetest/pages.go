@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/collectors"
-	"github.com/evabench/evabench/results"
 )
 
 // Pages reads each testdata/*.txt as a server's page and holds what the source makes of
@@ -69,17 +68,12 @@ func parsed(t *testing.T, source collectors.Source, text string) string {
 	if err != nil {
 		lines = append(lines, "error: "+err.Error())
 	}
-	if teller, ok := c.(Teller); ok {
+	if teller, ok := c.(collectors.Warned); ok {
 		for _, w := range teller.Warnings() {
 			lines = append(lines, fmt.Sprintf("warning: %s (%d): %s", w.Code, w.Count, w.Text))
 		}
 	}
 	return strings.ReplaceAll(strings.Join(lines, "\n")+"\n", server.URL, "URL")
-}
-
-// A Teller is a Collector that has warnings beside its readings.
-type Teller interface {
-	Warnings() []results.Warning
 }
 
 // Served gives a handler that serves a page's file at /metrics, and the text.

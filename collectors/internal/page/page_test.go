@@ -1,8 +1,6 @@
 package page
 
 import (
-	"math"
-	"strings"
 	"testing"
 
 	"github.com/evabench/evabench/collectors"
@@ -70,27 +68,4 @@ func TestCollectorURL(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %s", url, c, err, want)
 		}
 	}
-}
-
-// A page is refused or gives finite sums; nothing panics.
-func FuzzParse(f *testing.F) {
-	for _, text := range []string{"a 1\n", "{}", "# TYPE a histogram\na_sum 1\na_count 2\n", "a{b=\"c\"} NaN\n", strings.Repeat("a 1\n", 2), "{\"a\"} 1\n"} {
-		f.Add([]byte(text))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := Parse(text)
-		if err != nil {
-			return
-		}
-		if len(p) == 0 {
-			t.Fatal("no samples and no error")
-		}
-		for name := range p {
-			for _, v := range p.Values(name, "", false) {
-				if math.IsNaN(v) || math.IsInf(v, 0) {
-					t.Errorf("%s: %v", name, v)
-				}
-			}
-		}
-	})
 }

@@ -98,17 +98,15 @@ func (p *parser) sample(line []byte) error {
 			return err
 		}
 	}
-	fields := bytes.Fields(rest)
-	if len(fields) < 1 || len(fields) > 2 {
+	text, rest := field(rest)
+	moment, rest := field(rest)
+	value, err := number(text)
+	if err != nil || len(rest) > 0 {
 		return errFormat
 	}
-	value, err := number(fields[0])
-	if err != nil {
-		return err
-	}
 	s := Sample{Value: value}
-	if len(fields) == 2 {
-		ms, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	if len(moment) > 0 {
+		ms, err := strconv.ParseInt(string(moment), 10, 64)
 		if err != nil {
 			return errFormat
 		}
@@ -131,6 +129,16 @@ func (p *parser) part(name []byte) bool {
 		return true
 	}
 	return p.types[string(name)] == "summary" || p.types[string(name)] == "histogram"
+}
+
+// field gives a text up to the next space, and what follows the spaces.
+func field(text []byte) (first, rest []byte) {
+	text = bytes.TrimLeft(text, " \t")
+	end := bytes.IndexAny(text, " \t")
+	if end < 0 {
+		return text, nil
+	}
+	return text[:end], bytes.TrimLeft(text[end:], " \t")
 }
 
 // number reads a value. Go's other ways of writing one are not the format's.

@@ -115,7 +115,7 @@ func compareRanks(a, b string) int {
 	y, errY := strconv.Atoi(b)
 	switch {
 	case errX == nil && errY == nil:
-		return cmp.Compare(x, y)
+		return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
 	case errX == nil:
 		return -1
 	case errY == nil:

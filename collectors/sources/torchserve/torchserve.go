@@ -1,6 +1,6 @@
 // Package torchserve reads the management page of a TorchServe: the job queue
-// and the workers of every model. Its metrics page is left alone, for it is
-// empty by default and has no queue depth.
+// and the workers of every model. Its metrics page, which is empty by default and has
+// no queue depth, is the source "torchserve-metrics".
 package torchserve
 
 import (
@@ -13,6 +13,7 @@ import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/results"
 )
 
 // The series that a read gives, each per model, whose name is the subject's
@@ -123,15 +124,27 @@ func (c *collector) models(ctx context.Context) (names []string, err error) {
 
 // model reads the default version of one model.
 func (c *collector) model(ctx context.Context, name string) ([]collectors.Reading, error) {
-	var versions []version
-	if err := c.get(ctx, "/models/"+url.PathEscape(name), &versions); err != nil {
+	path := "/models/" + url.PathEscape(name)
+	body, err := c.getter.Get(ctx, path, "application/json")
+	if err != nil {
 		return nil, err
+	}
+	subject := c.target.Subject
+	subject.Detail = name
+	return describe(body, subject)
+}
+
+// describe gives what the answer to GET /models/{name} tells of the subject, whose
+// Detail is the model.
+func describe(body []byte, subject results.Subject) ([]collectors.Reading, error) {
+	name := subject.Detail
+	var versions []version
+	if err := json.Unmarshal(body, &versions); err != nil {
+		return nil, fmt.Errorf("model %s: read the answer: %w", name, err)
 	}
 	if len(versions) != 1 || versions[0].ModelName != name {
 		return nil, fmt.Errorf("model %s: the answer is not of its one default version", name)
 	}
-	subject := c.target.Subject
-	subject.Detail = name
 	var readings []collectors.Reading
 	add := func(series string, value *float64) {
 		if value != nil {

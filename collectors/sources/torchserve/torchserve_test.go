@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -165,4 +167,50 @@ func TestPages(t *testing.T) {
 		_ = reader.(io.Closer).Close()
 		server.Close()
 	}
+}
+
+// A full queue as a real TorchServe 0.12 tells it: 16 jobs wait, nothing more is taken.
+func TestRecorded(t *testing.T) {
+	text := func(name string) string {
+		body, err := os.ReadFile("testdata/recorded-" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	server := httptest.NewServer(serve(map[string]string{"/models": text("models"), "/models/detector": text("full")}))
+	defer server.Close()
+	reader, err := build(t).Collector(collectors.Target{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.(io.Closer).Close()
+	readings, err := reader.Read(t.Context())
+	want := map[string]float64{
+		"torchserve:pending_requests[detector]": 16, "torchserve:remaining_capacity[detector]": 0,
+		"torchserve:workers_ready[detector]": 1, "torchserve:workers[detector]": 1,
+	}
+	if got := sourcetest.Values(readings); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	t.Log("pages: 2 recorded, 0 transcribed")
+}
+
+// An answer is refused or tells finite numbers of the model that was asked for.
+func FuzzDescribe(f *testing.F) {
+	f.Add([]byte(rtdetr))
+	f.Add([]byte(owl))
+	f.Add([]byte(`[{"modelName":"RT-DETRV2","jobQueueStatus":{"pendingRequests":1e308}}]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		readings, err := describe(body, results.Subject{Detail: "RT-DETRV2"})
+		told := sourcetest.Values(readings)
+		if _, pending := told[SeriesPending+"[RT-DETRV2]"]; pending == (err != nil) {
+			t.Errorf("got %v and %v", told, err)
+		}
+		for name, value := range told {
+			if math.IsNaN(value) || math.IsInf(value, 0) || !strings.HasSuffix(name, "[RT-DETRV2]") {
+				t.Errorf("%s: %v", name, value)
+			}
+		}
+	})
 }

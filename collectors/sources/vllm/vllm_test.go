@@ -131,7 +131,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("read %d: unknown names told %v", i, told)
 		}
 	}
-	warnings := c.(sourcetest.Teller).Warnings()
+	warnings := c.(collectors.Warned).Warnings()
 	if len(warnings) != 1 || warnings[0].Code != page.WarnUnknownNames || warnings[0].Count != 1 || !strings.Contains(warnings[0].Text, "vllm:num_requests_pondering") {
 		t.Errorf("warnings %+v", warnings)
 	}
