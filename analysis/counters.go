@@ -133,8 +133,8 @@ func difference(parts map[string][]stats.Point, from, to float64) Value {
 				low = p.Value
 			}
 			if p.At <= to {
-				if p.Value < high {
-					return unknown("1", "the server's counter went back")
+				if p.At > from && p.Value < high {
+					return unknown("1", "the server's counter went back: it was started anew")
 				}
 				high = p.Value
 			}

@@ -15,26 +15,56 @@ import (
 type engine struct {
 	running, waiting          string
 	completed, prompt, output string // counters
+	// level is what a depth by waiting rests on.
+	level Evidence
+	// queued adds up seconds in the queue, of the requests that queuedN counts; without it,
+	// of those that were answered ok.
+	queued, queuedN string
+	items, batches  string // counters of what was computed, and in how many batches
+	// moving are counters that grow with each request, or output; the first that a page
+	// tells is held against our own count.
+	moving []string
 }
 
 // engineOf gives the series of a kind of collector. Names are those of the
-// servers' own pages: docs.vllm.ai (metrics), the llama.cpp server's README,
-// and TorchServe's management API (jobQueueStatus).
+// servers' own pages, or of the collector where that changes the unit:
+// docs.vllm.ai (metrics), SGLang's production metrics, the llama.cpp server's README,
+// Triton's metrics, TorchServe's management API (jobQueueStatus) and its metrics.
 func engineOf(source string) (engine, bool) {
 	switch source {
 	case "vllm":
 		return engine{
 			running: "vllm:num_requests_running", waiting: "vllm:num_requests_waiting",
 			completed: "vllm:request_success_total",
-			prompt:    "vllm:prompt_tokens_total", output: "vllm:generation_tokens_total",
+			prompt:    "vllm:prompt_tokens_total", output: "vllm:generation_tokens_total", level: FromEngine,
+			queued: "vllm:request_queue_time_seconds_sum", queuedN: "vllm:request_queue_time_seconds_count",
+			moving: []string{"vllm:request_success_total", "vllm:generation_tokens_total"},
+		}, true
+	case "sglang":
+		return engine{
+			running: "sglang:num_running_reqs", waiting: "sglang:num_queue_reqs",
+			completed: "sglang:num_requests_total",
+			prompt:    "sglang:prompt_tokens_total", output: "sglang:generation_tokens_total", level: FromEngine,
+			queued: "sglang:queue_time_seconds_sum", queuedN: "sglang:queue_time_seconds_count",
+			moving: []string{"sglang:num_requests_total", "sglang:generation_tokens_total"},
 		}, true
 	case "llama-server":
 		return engine{
 			running: "llamacpp:requests_processing", waiting: "llamacpp:requests_deferred",
-			output: "llamacpp:tokens_predicted_total",
+			output: "llamacpp:tokens_predicted_total", level: FromEngine,
+			moving: []string{"llamacpp:tokens_predicted_total"},
+		}, true
+	case "triton":
+		return engine{
+			waiting: "nv_inference_pending_request_count", level: FromJobs,
+			queued: "triton:queue_seconds_total", queuedN: "nv_inference_request_success",
+			items: "nv_inference_count", batches: "nv_inference_exec_count",
+			moving: []string{"nv_inference_request_success"},
 		}, true
 	case "torchserve":
-		return engine{waiting: "torchserve:pending_requests"}, true
+		return engine{waiting: "torchserve:pending_requests", level: FromJobs}, true
+	case "torchserve-metrics": // beside "torchserve": it tells no depth
+		return engine{queued: "torchserve:queue_seconds_total", moving: []string{"torchserve:inference_requests_total"}}, true
 	}
 	return engine{}, false
 }
@@ -99,6 +129,11 @@ type page struct {
 	source   string // empty if the instance has no readings of a known engine
 	engine   engine
 	readings readings
+	// sums is a second page of the instance that tells no depth; nil if there is none.
+	sums  *page
+	fault string // what a collector warned of, of the instance
+	trust PageTrust
+	doubt error // why nothing on it is believed
 }
 
 // of gives the pages of a service's instances, in the cell's order.
@@ -110,10 +145,15 @@ func (p pages) of(cell results.Cell, service string) []page {
 		}
 		one := page{instance: i.Name}
 		for _, source := range slices.Sorted(maps.Keys(p[i.Name])) {
-			if e, ok := engineOf(source); ok {
+			e, ok := engineOf(source)
+			switch {
+			case ok && e.waiting != "":
 				one.source, one.readings, one.engine = source, p[i.Name][source], e
+			case ok:
+				one.sums = &page{instance: i.Name, source: source, readings: p[i.Name][source], engine: e, fault: faultOf(cell.Warnings, i.Name, source)}
 			}
 		}
+		one.fault = faultOf(cell.Warnings, i.Name, one.source)
 		list = append(list, one)
 	}
 	return list
@@ -133,7 +173,10 @@ const covers = 0.8
 // page was read and told of them all.
 func (p page) total(w window, series ...string) ([]stats.Point, error) {
 	if p.source == "" {
-		return nil, fmt.Errorf("%s has no readings", p.instance)
+		return nil, fmt.Errorf("%s has no readings%s", p.instance, p.because(w))
+	}
+	if p.doubt != nil {
+		return nil, p.doubt
 	}
 	sum, told := map[float64]float64{}, map[float64]int{}
 	parts := 0
@@ -142,7 +185,7 @@ func (p page) total(w window, series ...string) ([]stats.Point, error) {
 			return nil, fmt.Errorf("the %s page does not tell it", p.source)
 		}
 		if len(p.readings[name]) == 0 {
-			return nil, fmt.Errorf("%s has no reading of %s", p.instance, name)
+			return nil, fmt.Errorf("%s has no reading of %s%s", p.instance, name, p.because(w))
 		}
 		for _, points := range p.readings[name] {
 			if points[0].At > w.to.Seconds() {
@@ -169,7 +212,7 @@ func (p page) total(w window, series ...string) ([]stats.Point, error) {
 func (p page) gaugeOf(points []stats.Point, w window) (gauge, error) {
 	mean, covered := stats.TimeMean(points, w.from.Seconds(), w.to.Seconds())
 	if covered < covers {
-		return gauge{}, fmt.Errorf("readings at %s cover %.0f %% of the window, need %.0f %%", p.instance, covered*100, covers*100)
+		return gauge{}, fmt.Errorf("readings at %s cover %.0f %% of the window, need %.0f %%%s", p.instance, covered*100, covers*100, p.because(w))
 	}
 	g := gauge{mean: mean, readings: int64(len(points))}
 	for _, point := range points {

@@ -34,6 +34,7 @@ type serviceTally struct {
 
 type answered struct {
 	endpoint       string
+	class          string
 	sent, done     results.Offset
 	prompt, output int64
 }
@@ -114,7 +115,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 		part.add(s, w)
 	}
 	if s.Outcome == results.OK {
-		t.okDone = append(t.okDone, answered{s.Endpoint, s.Sent, s.Done, s.PromptTokens, s.OutputTokens})
+		t.okDone = append(t.okDone, answered{s.Endpoint, s.Class, s.Sent, s.Done, s.PromptTokens, s.OutputTokens})
 	}
 	if s.Outcome == results.OK && w.holds(s.Done) && s.CachedTokens != results.UnknownTokens && s.PromptTokens != results.UnknownTokens {
 		t.cached += s.CachedTokens
@@ -186,6 +187,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 	}
 	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client), OutOfMemory: s.OutOfMemory}
 	var demands []demand
+	floors := floorsOf(cell)
 	for i, level := range s.Plan.Levels {
 		integrity, err := integrityOf(s, i, level.Service)
 		if err != nil {
@@ -195,6 +197,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 			service: serviceOf(env, level.Service), level: level, integrity: integrity,
 			tally: tallies[level.Service], window: w, step: s, around: next,
 			pages: pages.of(cell, level.Service), own: pages.ownTimes(cell, level.Service),
+			scale: env.SimulatedScale, floors: floors,
 		}
 		service := r.summarize()
 		if failover != nil {
@@ -238,10 +241,13 @@ type serviceReader struct {
 	around    neighbours
 	pages     []page // one for each instance
 	own       []ownTimes
+	scale     float64 // of a simulated server's time; 0 on a real one
+	floors    floors
 }
 
 func (r serviceReader) summarize() Service {
 	t, w, q := r.tally, r.window, r.service.Percentiles
+	r.judgePages()
 	streams := r.service.Role != results.RoleVision && t.total.streamed
 	for _, p := range r.pages { // an instance that got nothing is told of too
 		at(t.instances, p.instance)
@@ -268,6 +274,7 @@ func (r serviceReader) summarize() Service {
 	s.Identity = r.identity(s.Total)
 	s.Sessions = r.sessions()
 	s.Queue = r.queue()
+	s.Waiting = r.waitings(r.floors)
 	s.Population = r.population(s.Sessions)
 	s.ServerInFlight = r.serverInFlight()
 	s.Counters = r.counters()

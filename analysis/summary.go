@@ -141,6 +141,8 @@ type Service struct {
 	Integrity  results.Integrity `json:"integrity"`
 	Sessions   Sessions          `json:"sessions"`
 	Queue      Queue             `json:"queue"`
+	// Waiting is of all instances together, and then of each.
+	Waiting []Waiting `json:"waiting,omitempty"`
 	// Cached is the share of the prompt tokens that the server had kept from
 	// calls before, over the completed answers that told both.
 	Cached Value `json:"cached_prompt_share"`

@@ -24,8 +24,8 @@ func steps(s *analysis.Summary) Section {
 			arrivals(list), objectives(list), rates(list),
 			latencies(wholes(list), "latency", "Latency of ok answers, from due to done"),
 			streams(wholes, list, "tokens", "First token and time per token of streamed ok answers"),
-			chunks(list), queues(list),
-		}, perInstance(list), exhausted(s), []Table{
+			chunks(list),
+		}, queues(list), perInstance(list), exhausted(s), []Table{
 			detail(latencies(cuts(list), "latency-parts", "Latency by class, model and instance")),
 			detail(streams(cuts, list, "tokens-parts", "First token and time per token by class, model and instance")),
 		}),
@@ -250,17 +250,6 @@ func chunks(list []place) Table {
 		}
 		t.Rows = append(t.Rows, p.cells(count(g.N), seconds(g.P50.Seconds()), seconds(g.P90.Seconds()), seconds(g.P99.Seconds()), seconds(g.Max.Seconds()),
 			number(p.service.Total.TokensPerChunk, "1")))
-	}
-	return t
-}
-
-func queues(list []place) Table {
-	t := Table{ID: "queue", Title: "Requests waiting, as the servers tell it", Columns: placeColumns(
-		numbers("Mean", "requests"), numbers("Max at one instance", "n"), numbers("Readings", "n"), words("Source"),
-	)}
-	for _, p := range list {
-		q := p.service.Queue
-		t.Rows = append(t.Rows, p.cells(number(q.Mean, "requests"), number(q.Max, "n"), count(q.Readings), Text(q.Source)))
 	}
 	return t
 }
