@@ -89,7 +89,10 @@ func TestOwnServices(t *testing.T) {
 		if j.Name != host.Name {
 			continue
 		}
-		readings, _ := j.Collector.Read(t.Context()) // what this kernel does not tell is its error
+		readings, err := j.Collector.Read(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
 		for _, r := range readings {
 			if r.Series == host.SeriesProcesses && r.Subject.Kind == results.SubjectProcess {
 				name, _, _ := strings.Cut(r.Subject.ID, "/")

@@ -3,6 +3,8 @@ package dcgm
 import (
 	"fmt"
 	"time"
+
+	"github.com/evabench/evabench/collectors/internal/page"
 )
 
 // staleAfter is how long a page may stand still that cannot: twice dcgm-exporter's
@@ -39,6 +41,7 @@ func stale(stood time.Duration, energy bool) error {
 	if !energy || stood <= staleAfter {
 		return nil
 	}
-	return fmt.Errorf("the page has been the same for %v, its energy counters too: it is stale, and nothing of it was taken; "+
-		"see whether dcgm-exporter still collects (its default is every 30s; for measuring start it with --collect-interval=1000)", stood.Round(time.Second))
+	return fmt.Errorf("%w: it has been the same for %v, its energy counters too, and nothing of it was taken; "+
+		"see whether dcgm-exporter still collects (its default is every 30s; for measuring start it with --collect-interval=1000)",
+		page.ErrStale, stood.Round(time.Second))
 }

@@ -7,6 +7,7 @@ package dcgm
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -115,8 +116,11 @@ func (c *collector) read(text []byte, at time.Time) ([]collectors.Reading, error
 // fingerprint is the same for the same values of the same series.
 func fingerprint(readings []collectors.Reading) uint64 {
 	h := fnv.New64a()
+	var line []byte
 	for _, r := range readings {
-		fmt.Fprintf(h, "%s %s %s %x\n", r.Subject.ID, r.Subject.Detail, r.Series, math.Float64bits(r.Value))
+		line = append(append(append(line[:0], r.Subject.ID...), ' '), r.Series...)
+		line = binary.LittleEndian.AppendUint64(append(line, ' '), math.Float64bits(r.Value))
+		_, _ = h.Write(line) // a hash takes everything
 	}
 	return h.Sum64()
 }

@@ -9,6 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -90,13 +93,17 @@ type collector struct {
 	proc      procfs.FS
 	subject   results.Subject
 	processes func() ([]Process, error)
-	untold    map[string]bool // what the kernel does not tell, and was said so
+	untold    map[string]bool // what the kernel does not tell
 	trees     trees
 	readings  []collectors.Reading // of the read at hand
 }
 
-// Read reads /proc once. What the kernel does not tell at all is an error of the first
-// read alone, and hides nothing else.
+// WarnNotTold is the code of the warning that names what this machine's kernel does not
+// tell at all.
+const WarnNotTold = "host-not-told"
+
+// Read reads /proc once. A part that cannot be read is an error and hides no other; what
+// the kernel does not tell at all is none: Warnings names it.
 func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
 	c.readings = nil
 	var faults []error
@@ -110,10 +117,9 @@ func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
 	} {
 		err := guard(part.read)
 		switch {
-		case err == nil || c.untold[part.name]:
+		case err == nil:
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.EOPNOTSUPP): // such as started with psi=0
 			c.untold[part.name] = true
-			faults = append(faults, fmt.Errorf("the kernel does not tell /proc/%s: %w", part.name, err))
 		default:
 			faults = append(faults, fmt.Errorf("read /proc/%s: %w", part.name, err))
 		}
@@ -127,6 +133,18 @@ func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
 		}
 	}
 	return c.readings, errors.Join(faults...)
+}
+
+// Warnings names what the kernel did not tell.
+func (c *collector) Warnings() []results.Warning {
+	if len(c.untold) == 0 {
+		return nil
+	}
+	parts := slices.Sorted(maps.Keys(c.untold))
+	return []results.Warning{{
+		Code: WarnNotTold, Subject: c.subject.ID, Count: int64(len(parts)),
+		Text: "the kernel does not tell /proc/" + strings.Join(parts, ", /proc/") + ": the host's series of them are unknown",
+	}}
 }
 
 // guard makes a panic of procfs an error: some of its parsers (0.15: meminfo) index into

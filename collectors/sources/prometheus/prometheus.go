@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
@@ -129,13 +130,19 @@ type collector struct {
 const textFormat = "text/plain;version=0.0.4"
 
 // Read gets the page once. A series that it does not tell, or tells as what it cannot
-// be, is an error and gives nothing; the others stand.
+// be, is an error and gives nothing; the others stand. Where the page tells the moments of
+// the values, page.SeriesAge is how old the oldest that was taken is, and of a page older
+// than page.MaxAge nothing else is given (page.ErrStale).
 func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
-	text, err := c.getter.Get(ctx, c.config.Path, textFormat)
+	answer, err := c.getter.Answer(ctx, c.config.Path, textFormat)
 	if err != nil {
 		return nil, err
 	}
-	readings, err := c.read(text)
+	now := answer.Date // the server's clock, if it tells it
+	if now.IsZero() {
+		now = time.Now()
+	}
+	readings, err := c.read(answer.Body, now)
 	if err != nil {
 		return readings, fmt.Errorf("%s: %w", c.url, err)
 	}
@@ -145,8 +152,8 @@ func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
 // Close closes the connection.
 func (c *collector) Close() error { return c.getter.Close() }
 
-// read takes the readings from a page.
-func (c *collector) read(text []byte) ([]collectors.Reading, error) {
+// read takes the readings from a page that was got at a moment.
+func (c *collector) read(text []byte, now time.Time) ([]collectors.Reading, error) {
 	p, err := page.Parse(text)
 	if err != nil {
 		return nil, err
@@ -154,12 +161,26 @@ func (c *collector) read(text []byte) ([]collectors.Reading, error) {
 	declared := declarations(text)
 	var readings []collectors.Reading
 	var faults []error
+	var oldest time.Time
 	for _, s := range c.config.Series {
+		for _, one := range p[s.Name] {
+			if s.matches(one) && !one.At.IsZero() && (oldest.IsZero() || one.At.Before(oldest)) {
+				oldest = one.At
+			}
+		}
 		found, err := s.take(p, declared, c.target.Subject)
 		if err != nil {
 			faults = append(faults, err)
 		}
 		readings = append(readings, found...)
+	}
+	if age := now.Sub(oldest); !oldest.IsZero() && age > -time.Second { // a Date has whole seconds; else the clocks differ
+		age = max(age, 0)
+		about := collectors.Reading{Subject: c.target.Subject, Series: page.SeriesAge, Value: age.Seconds(), Unit: "s"}
+		if age > page.MaxAge {
+			return []collectors.Reading{about}, fmt.Errorf("%w: its values are %v old, %v is the most: unknown", page.ErrStale, age.Round(time.Second), page.MaxAge)
+		}
+		readings = append(readings, about)
 	}
 	return readings, errors.Join(faults...)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sourcetest"
@@ -39,7 +40,7 @@ func readText(t testing.TB, text string, series ...Series) (map[string]float64, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	readings, err := c.(*collector).read([]byte(text))
+	readings, err := c.(*collector).read([]byte(text), time.UnixMilli(1000_000))
 	return sourcetest.Values(readings), err
 }
 
@@ -93,6 +94,29 @@ func TestSeries(t *testing.T) {
 	}
 }
 
+// A page that tells the moments of its values tells its age; above page.MaxAge, 10 s, it is
+// stale, and a moment that is yet to come tells nothing. Only what is taken counts.
+func TestAge(t *testing.T) {
+	const ages = "evabench:page_age_seconds"
+	for _, c := range []struct {
+		line  string
+		want  map[string]float64
+		stale bool
+	}{
+		{"a 1\n", map[string]float64{"a": 1}, false},
+		{"a 1 990000\nb 1 1\n", map[string]float64{"a": 1, ages: 10}, false},
+		{"a 1 989999\n", map[string]float64{ages: 10.001}, true},
+		{"a{x=\"1\"} 1 999000\na{x=\"2\"} 1 995000\n", map[string]float64{"a": 2, ages: 5}, false},
+		{"a 1 1000500\n", map[string]float64{"a": 1, ages: 0}, false},
+		{"a 1 1001000\n", map[string]float64{"a": 1}, false},
+	} {
+		got, err := readText(t, c.line, Series{Name: "a", Unit: "1", Type: gauge})
+		if !maps.Equal(got, c.want) || (err != nil) != c.stale || c.stale && !strings.Contains(err.Error(), "the page is stale") {
+			t.Errorf("%q: got %v, %v, want %v, stale %v", c.line, got, err, c.want, c.stale)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	good := Series{Name: "a", Unit: "1", Type: gauge}
 	for name, c := range map[string]struct {
@@ -140,7 +164,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		readings, err := c.(*collector).read(text)
+		readings, err := c.(*collector).read(text, time.UnixMilli(1000_000))
 		if err == nil && len(readings) == 0 {
 			t.Error("neither readings nor an error, though a is needed")
 		}
