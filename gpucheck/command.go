@@ -28,10 +28,15 @@ func (c *check) command(ctx context.Context, log string, limit time.Duration, pr
 	defer cancel()
 	cmd := exec.CommandContext(limited, program, args...)
 	cmd.Dir = filepath.Join(c.scratch, "examples", "gpu-check")
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(c.scratch, "bin")+":"+os.Getenv("PATH")+":"+driverFolder,
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(c.scratch, "bin")+":"+os.Getenv("PATH")+":"+driverFolder+"/bin",
 		"TMPDIR="+filepath.Join(c.scratch, "tmp"), // Python's libraries leave folders there
 		"PYTHONDONTWRITEBYTECODE=1", "NO_COLOR=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C comes through us alone
+	if libraries := driverFolder + "/lib64"; exists(libraries) {
+		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+strings.TrimPrefix(os.Getenv("LD_LIBRARY_PATH")+":"+libraries, ":"))
+	}
+	// A terminal's Ctrl-C comes through us alone; and if we are killed, evabench
+	// restores and ends, instead of going on with nobody to wait for it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = grace
 	stdout, err := os.Create(c.log(log + ".out"))
@@ -61,7 +66,11 @@ const short = 90 * time.Second
 // output runs a program that only looks, and gives what it wrote. A status but 0
 // is a fault, which has the last line of what it said.
 func (c *check) output(ctx context.Context, log, program string, args ...string) (string, error) {
-	exit, ended, err := c.command(ctx, log, short, program, args...)
+	return c.outputWithin(ctx, short, log, program, args...)
+}
+
+func (c *check) outputWithin(ctx context.Context, limit time.Duration, log, program string, args ...string) (string, error) {
+	exit, ended, err := c.command(ctx, log, limit, program, args...)
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +80,7 @@ func (c *check) output(ctx context.Context, log, program string, args ...string)
 	}
 	switch {
 	case ended:
-		return "", fmt.Errorf("%s %s was ended after %v", filepath.Base(program), strings.Join(args, " "), short)
+		return "", fmt.Errorf("%s %s was ended after %v", filepath.Base(program), strings.Join(args, " "), limit)
 	case exit != 0:
 		return "", fmt.Errorf("exit status %d: %s", exit, c.lastLine(log))
 	}

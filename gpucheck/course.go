@@ -40,7 +40,7 @@ type part struct {
 func courses(form string, limit time.Duration) []part {
 	if form == onGPU {
 		return []part{
-			{calibrate, 70 * time.Second, 30 * time.Second, 150 * time.Second},
+			{calibrate, 70 * time.Second, 30 * time.Second, 240 * time.Second}, // the first start reads everything from disk
 			{together, 195 * time.Second, 60 * time.Second, 300 * time.Second},
 			{withVLM, 80 * time.Second, 45 * time.Second, 150 * time.Second},
 			{failover, 65 * time.Second, 50 * time.Second, 150 * time.Second},
@@ -138,6 +138,11 @@ func (c *check) prepare(ctx context.Context) (err error) {
 		return fmt.Errorf("there is a card (%s), and evabench cannot ask it: %s; if the driver's libraries are in a folder of their own, name it in LD_LIBRARY_PATH; -cpu does without the card", cardFile, c.before.fault)
 	}
 	c.chooseForm()
+	if c.form == onGPU && !c.busy {
+		if others := c.before.others(); len(others) > 0 {
+			return fmt.Errorf("the card is in use, by %s: both would be disturbed; end them or wait, and -busy runs beside them", strings.Join(others, ", "))
+		}
+	}
 	if c.limit == 0 {
 		c.limit = 8 * time.Minute
 		if c.form == onCPU {
@@ -152,9 +157,10 @@ func (c *check) prepare(ctx context.Context) (err error) {
 
 // Where a driver is that is mounted into a machine, and the first card.
 const (
-	driverFolder = "/usr/local/nvidia/bin"
+	driverFolder = "/usr/local/nvidia" // bin and lib64
 	cardFile     = "/dev/nvidia0"
 	mpsControl   = "nvidia-cuda-mps-control"
+	mpsServer    = "nvidia-cuda-mps-server"
 )
 
 func exists(path string) bool {
@@ -194,50 +200,17 @@ func (c *check) chooseForm() {
 		c.tell("NO GPU: small models on processors; nothing is shown of a card. %s", c.noGPU)
 		return
 	}
-	if _, err := exec.LookPath(mpsControl); err != nil && !exists(filepath.Join(driverFolder, mpsControl)) {
-		c.noMPS = "nvidia-cuda-mps-control is not in PATH"
-	} else if c.before.state.Blind != "" {
+	for _, program := range []string{mpsServer, mpsControl} {
+		if _, err := exec.LookPath(program); err != nil && !exists(filepath.Join(driverFolder, "bin", program)) {
+			c.noMPS = program + " is not in PATH"
+		}
+	}
+	if c.noMPS == "" && c.before.state.Blind != "" {
 		c.noMPS = "evabench starts no MPS daemon here: " + c.before.state.Blind
 	}
 	if c.noMPS != "" {
 		c.tell("NO MPS: the parts under MPS are LEFT OUT: %s", c.noMPS)
 	}
-}
-
-// findPython makes "python" of the scenarios, and asks for its versions, which
-// also brings its libraries into memory. The simulated form needs none.
-func (c *check) findPython(ctx context.Context) error {
-	text, err := c.output(ctx, "version", c.evabench, "--version")
-	if err != nil {
-		return fmt.Errorf("ask evabench for its version: %w", err)
-	}
-	c.versions = []string{strings.TrimSpace(text)}
-	if c.form == onSim {
-		return nil
-	}
-	path, err := exec.LookPath(c.python)
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
-	if err != nil {
-		return fmt.Errorf("a Python with torch, transformers and aiohttp: %w; name one in EVABENCH_PYTHON", err)
-	}
-	// A script and no link: a virtual environment is found by the program's own path.
-	script := "#!/bin/sh\nexec '" + strings.ReplaceAll(path, "'", `'\''`) + "' \"$@\"\n"
-	python := filepath.Join(c.scratch, "bin", "python")
-	if err := os.WriteFile(python, []byte(script), 0o700); err != nil {
-		return err
-	}
-	text, err = c.output(ctx, "python", python, "-c", `import platform, torch, transformers, aiohttp, PIL
-print("Python", platform.python_version(), "torch", torch.__version__, "transformers", transformers.__version__, "CUDA", torch.version.cuda, "usable:", torch.cuda.is_available())`)
-	if err != nil {
-		return fmt.Errorf("%s lacks what examples/workers/requirements.txt names (see also EVABENCH_PYTHON): %w", path, err)
-	}
-	c.versions = append(c.versions, strings.TrimSpace(text))
-	if c.form == onGPU && !strings.Contains(text, "usable: True") {
-		return fmt.Errorf("there is a GPU, but this Python's torch cannot use it (%s): name another in EVABENCH_PYTHON, or try -cpu", strings.TrimSpace(text))
-	}
-	return nil
 }
 
 // rewrite fits the copies of the scenarios to this machine.
@@ -302,8 +275,13 @@ func (c *check) drive(ctx context.Context) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	c.after = c.inspect(ctx, "after")
-	if c.form == onGPU && len(differences(c.before, c.after)) > 0 {
-		c.after = c.inspect(ctx, "after-again") // a process that has just ended may still stand there
+	// A process that has just ended may stand there for seconds yet.
+	for range 4 {
+		if c.form != onGPU || len(differences(c.before, c.after)) == 0 {
+			break
+		}
+		time.Sleep(2 * time.Second)
+		c.after = c.inspect(ctx, "after-again")
 	}
 	c.left = c.endLeft()
 	for i := range c.parts {

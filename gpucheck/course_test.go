@@ -31,7 +31,8 @@ func TestForm(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bin := t.TempDir()
 			if c.mps {
-				need(t, os.WriteFile(filepath.Join(bin, "nvidia-cuda-mps-control"), []byte("#!/bin/sh\n"), 0o700))
+				need(t, os.WriteFile(filepath.Join(bin, mpsControl), []byte("#!/bin/sh\n"), 0o700))
+				need(t, os.WriteFile(filepath.Join(bin, mpsServer), []byte("#!/bin/sh\n"), 0o700))
 			}
 			t.Setenv("PATH", bin)
 			var talk strings.Builder
@@ -81,8 +82,8 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-// A process is ours by its working folder or its environment; it is told of and
-// ended, and another's is not.
+// A process is ours by its environment; it is told of and ended. Another's is not,
+// nor one of somebody who looks on in the folder.
 func TestEndLeft(t *testing.T) {
 	k := &check{scratch: t.TempDir()}
 	start := func(dir string, env ...string) *exec.Cmd {
@@ -94,8 +95,8 @@ func TestEndLeft(t *testing.T) {
 		t.Cleanup(func() { in.Close(); cmd.Wait() })
 		return cmd
 	}
-	other := start("/", "A=B")
-	ours := []*exec.Cmd{start(k.scratch, "A=B"), start("/", "TMPDIR="+k.scratch+"/tmp")}
+	others := []*exec.Cmd{start("/", "A=B"), start(k.scratch, "PWD="+k.scratch, "OLDPWD="+k.scratch+"/tmp", "_="+k.scratch+"/a")}
+	ours := []*exec.Cmd{start("/", "PATH=/bin:"+k.scratch+"/bin"), start("/", "TMPDIR="+k.scratch+"/tmp")}
 	left := k.endLeft()
 	if len(left) != 2 {
 		t.Fatalf("found %q, want two", left)
@@ -105,8 +106,10 @@ func TestEndLeft(t *testing.T) {
 			t.Errorf("one of ours ended with %v", err)
 		}
 	}
-	if err := other.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("another's: %v", err)
+	for _, cmd := range others {
+		if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
+			t.Errorf("another's: %v", err)
+		}
 	}
 }
 
@@ -119,5 +122,38 @@ func TestCheckOut(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// A card on which somebody computes is not taken.
+func TestOthers(t *testing.T) {
+	l := read(`{"gpus": [{"name": "H100", "processes": [
+		{"pid": 7, "name": "Xorg", "kind": "graphics"}, {"pid": 8, "name": "nvidia-cuda-mps-server", "kind": "compute"},
+		{"pid": 9, "name": "train", "kind": "compute"}, {"pid": 10, "name": "serve", "kind": "mps"}]},
+		{"name": "H100", "processes": [{"pid": 11, "name": "of another card", "kind": "compute"}]}]}`)
+	if got := strings.Join(l.others(), ", "); got != "process 9 (train), process 10 (serve)" {
+		t.Errorf("in use by %q", got)
+	}
+	if got := read(`{"gpus": []}`).others(); len(got) > 0 {
+		t.Errorf("without a card in use by %q", got)
+	}
+}
+
+// What evabench would not pass on, and what no user's home should hold, reaches the
+// workers' Python, whatever stands in its path.
+func TestPythonScript(t *testing.T) {
+	k := &check{scratch: t.TempDir()}
+	program := filepath.Join(k.scratch, "it's Python")
+	need(t, os.WriteFile(program, []byte("#!/bin/sh\necho \"$1,$PYTHONPATH,$HF_HOME,$CUDA_CACHE_PATH\"\n"), 0o700))
+	t.Setenv("PYTHONPATH", "/tmp/site packages")
+	script := filepath.Join(k.scratch, "python")
+	need(t, os.WriteFile(script, []byte(k.pythonScript(program)), 0o700))
+	cmd := exec.Command(script, "a b")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	text, err := cmd.Output()
+	need(t, err)
+	cache := k.scratch + "/tmp/cache/"
+	if want := "a b,/tmp/site packages," + cache + "HF_HOME," + cache + "CUDA_CACHE_PATH\n"; string(text) != want {
+		t.Errorf("%q, want %q", text, want)
 	}
 }

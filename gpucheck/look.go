@@ -23,8 +23,14 @@ type look struct {
 // inspected is the part of it that is used by name.
 type inspected struct {
 	System struct{ Driver, CUDA string }
-	GPUs   []struct{ Name, UUID string }
-	Blind  string
+	GPUs   []struct {
+		Name, UUID string
+		Processes  []struct {
+			PID        int
+			Name, Kind string
+		}
+	}
+	Blind string
 }
 
 // inspect looks at the GPUs, and keeps what was told in logs.
@@ -56,6 +62,21 @@ func read(text string) look {
 // follows from others' processes.
 func moving(key string) bool {
 	return slices.Contains([]string{"used_bytes", "clients", "refused"}, key)
+}
+
+// others tells of the processes that compute on the first GPU, which the check
+// would use. The server of an idle MPS daemon is nobody's work.
+func (l look) others() []string {
+	if len(l.state.GPUs) == 0 {
+		return nil
+	}
+	var list []string
+	for _, p := range l.state.GPUs[0].Processes {
+		if p.Kind != "graphics" && p.Name != mpsServer {
+			list = append(list, fmt.Sprintf("process %d (%s)", p.PID, p.Name))
+		}
+	}
+	return list
 }
 
 // differences lists where two looks differ, by path.
@@ -99,7 +120,8 @@ func compare(path string, before, after any) []string {
 
 // endLeft finds processes that came from this check and live, ends them, and
 // tells of them. A process is ours if the scratch folder's path stands in its
-// environment, its command line or its working folder.
+// environment, as it does in PATH and TMPDIR of all that we start. A shell in that
+// folder, or a tail of a log there, is somebody's who looks on.
 func (c *check) endLeft() []string {
 	folders, _ := filepath.Glob("/proc/[0-9]*") // the pattern is right
 	var left []string
@@ -109,15 +131,26 @@ func (c *check) endLeft() []string {
 			continue
 		}
 		// A process may end meanwhile, or be another's: then it is none of ours.
-		cmdline, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
 		environ, _ := os.ReadFile(filepath.Join(folder, "environ"))
-		cwd, _ := os.Readlink(filepath.Join(folder, "cwd"))
-		if !strings.Contains(string(cmdline)+"\x00"+string(environ)+"\x00"+cwd, c.scratch) {
+		if !startedIn(string(environ), c.scratch) {
 			continue
 		}
+		cmdline, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
 		left = append(left, fmt.Sprintf("%d %.120s", pid, strings.ReplaceAll(string(cmdline), "\x00", " ")))
 		// It may have ended since: that is as good.
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	return left
+}
+
+// startedIn reports whether a folder stands in an environment, but for where a
+// shell is or was.
+func startedIn(environ, folder string) bool {
+	for v := range strings.SplitSeq(environ, "\x00") {
+		name, value, _ := strings.Cut(v, "=")
+		if name != "PWD" && name != "OLDPWD" && name != "_" && strings.Contains(value, folder) {
+			return true
+		}
+	}
+	return false
 }

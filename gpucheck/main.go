@@ -60,7 +60,7 @@ var errUsage = errors.New("usage")
 // options are what the command is told.
 type options struct {
 	evabench, examples, out string
-	cpu, keep               bool
+	cpu, busy, keep         bool
 	sim                     string
 	simScale                float64
 	limit                   time.Duration // 0: the form's own
@@ -78,6 +78,7 @@ func readOptions(args []string, talk io.Writer) (options, error) {
 	f.StringVar(&o.examples, "examples", "examples", "the `FOLDER` with gpu-check and workers")
 	f.StringVar(&o.out, "out", "gpu-check.tar.gz", "write the archive to `FILE`")
 	f.BoolVar(&o.cpu, "cpu", false, "small models on processors, no GPU")
+	f.BoolVar(&o.busy, "busy", false, "run though processes of others are on the card")
 	f.StringVar(&o.sim, "sim", "", "the course of a GPU on the simulated `SERVER`, to try gpu-check itself")
 	f.Float64Var(&o.simScale, "sim-scale", 10, "how many times as fast as the clock the simulated server runs")
 	f.DurationVar(&o.limit, "limit", 0, "the longest time for all (default 8m, with -cpu 4m)")

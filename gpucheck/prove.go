@@ -294,5 +294,5 @@ func (f facts) nothingLeft() proof {
 	if len(f.left) > 0 {
 		return proof{"nothing of the check is left running", failed, "ended by gpu-check itself: " + strings.Join(f.left, "; ")}
 	}
-	return proof{"nothing of the check is left running", shown, "no process has the scratch folder in its environment, command line or working folder"}
+	return proof{"nothing of the check is left running", shown, "no process has the scratch folder in its environment"}
 }
