@@ -158,6 +158,7 @@ class Pool:
         self._queue: asyncio.Queue[Job] = asyncio.Queue(plan.capacity)
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open = False  # nobody is given work before all processes were ready once
 
     async def start(self) -> None:
         """Start all processes; raises WorkerDied if one does not get ready."""
@@ -166,6 +167,7 @@ class Pool:
             self._idle.put_nowait(worker)
             self._spawn(self._keep(worker.number))
         self._spawn(self._dispatch())
+        self._open = True
 
     async def stop(self) -> None:
         """End all processes."""
@@ -181,7 +183,7 @@ class Pool:
     @property
     def ready(self) -> int:
         """Processes that can take work."""
-        return sum(w.ready for w in self.workers)
+        return sum(w.ready for w in self.workers) if self._open else 0
 
     async def detect(self, image: bytes) -> Answer:
         """Wait for the answer to one image.
