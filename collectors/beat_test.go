@@ -146,8 +146,8 @@ func TestRunAsksForWarnings(t *testing.T) {
 	})
 }
 
-// A panic in one collector does not end the others nor the program; what is too much
-// is cut.
+// A panic in one collector does not end the others nor the program. What is too much is
+// cut, and its source left alone: read at 0, at 10.5 s and, as the last, at 11.1 s.
 func TestRunOutlivesPanicsAndFloods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reads := 0
@@ -160,21 +160,39 @@ func TestRunOutlivesPanicsAndFloods(t *testing.T) {
 		flood := collect(func(context.Context) ([]Reading, error) {
 			return slices.Repeat(one("n", 1), MostReadings+5), nil
 		})
+		large := collect(func(context.Context) ([]Reading, error) { return nil, fmt.Errorf("a page: %w", ErrFlood) })
 		full := collect(func(context.Context) ([]Reading, error) { return slices.Repeat(one("n", 1), MostReadings), nil })
 		talk := collect(func(context.Context) ([]Reading, error) { return nil, errors.New(strings.Repeat("ä", 1<<20)) })
-		sink, warnings := runFor(t, 1100*time.Millisecond, Job{Name: "bad", Collector: bad},
-			Job{Name: "flood", Collector: flood}, Job{Name: "full", Collector: full}, Job{Name: "talk", Collector: talk})
+		sink, warnings := runFor(t, 11100*time.Millisecond, Job{Name: "bad", Collector: bad}, Job{Name: "flood", Collector: flood},
+			Job{Name: "large", Collector: large}, Job{Name: "full", Collector: full}, Job{Name: "talk", Collector: talk})
 
 		if got := sink.at("bad", results.SeriesReadOK); !slices.Equal(got, []int64{0, 500}) || sink.all["bad"][len(sink.all["bad"])-1].Value != 0 {
 			t.Errorf("bad was read at %v, and not read after its panic", got)
 		}
-		if got := len(sink.at("flood", "n")); got != 4*MostReadings { // at 0, 500, 1000 and last 1100
-			t.Errorf("%d readings of the flood, want %d", got, 4*MostReadings)
+		for _, name := range []string{"flood", "large"} {
+			if got := sink.at(name, results.SeriesReadOK); !slices.Equal(got, []int64{0, 10500, 11100}) {
+				t.Errorf("%s was read at %v", name, got)
+			}
 		}
-		if len(warnings) != 3 || warnings[0].Code != WarnPanicked || !strings.Contains(warnings[0].Text, "index out of range") ||
-			warnings[1].Code != WarnFlood || warnings[1].Count != 4*5 || warnings[2].Code != WarnFailed || len(warnings[2].Text) > 1100 ||
-			strings.ContainsRune(warnings[2].Text, 0xfffd) {
-			t.Errorf("got %.2000v", warnings)
+		if got := len(sink.at("flood", "n")); got != 3*MostReadings {
+			t.Errorf("%d readings of the flood, want %d", got, 3*MostReadings)
+		}
+		if got := len(sink.at("full", results.SeriesReadOK)); got != 24 { // 0 to 11 s, and last
+			t.Errorf("full was read %d times, want 24", got)
+		}
+		var codes []string
+		for _, w := range warnings {
+			codes = append(codes, fmt.Sprintf("%s %s %d", w.Subject, w.Code, w.Count))
+			if len(w.Text) > 1100 || strings.ContainsRune(w.Text, 0xfffd) {
+				t.Errorf("%s: %d bytes of text", w.Subject, len(w.Text))
+			}
+		}
+		want := []string{
+			"of bad collector-panicked 1", "of flood collector-flood 3", "of large collector-flood 3", "of large collector-failed 3",
+			"of talk collector-failed 24",
+		}
+		if !slices.Equal(codes, want) || !strings.Contains(warnings[0].Text, "index out of range") {
+			t.Errorf("got %q, want %q; %.200s", codes, want, warnings[0].Text)
 		}
 	})
 }

@@ -6,6 +6,7 @@ package collectors
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/evabench/evabench/results"
@@ -18,6 +19,11 @@ type Collector interface {
 	// soon after ctx is done.
 	Read(ctx context.Context) ([]Reading, error)
 }
+
+// ErrFlood is wrapped by the error of a Read that stopped because the source gave too
+// much. Run then leaves the source alone for [FloodPause]: to take in and throw away
+// megabytes again and again would cost the processors that the load needs.
+var ErrFlood = errors.New("too much to read")
 
 // Warned is what a [Collector] may be besides, if it has something to tell of what
 // it read. Run asks once, after the last Read, and only if that has returned.

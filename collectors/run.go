@@ -20,7 +20,7 @@ const (
 	WarnSlow     = "collector-slow"       // reads that were left out because the one before took too long
 	WarnLong     = "collector-long-reads" // reads that took longer than LongRead
 	WarnInvalid  = "collector-invalid"    // readings that were no numbers or named no series
-	WarnFlood    = "collector-flood"      // readings beyond MostReadings of a read
+	WarnFlood    = "collector-flood"      // reads with too much in them, see ErrFlood and MostReadings
 	WarnGivenUp  = "collector-given-up"
 	WarnPanicked = "collector-panicked" // a fault of ours in a collector, which was given up
 	WarnRefused  = "collector-refused"  // a job that cannot be run
@@ -32,6 +32,9 @@ const LongRead = 50 * time.Millisecond
 
 // MostReadings is the most that one read may give.
 const MostReadings = 10_000
+
+// FloodPause is how long a source that gives too much is left alone.
+const FloodPause = 10 * time.Second
 
 // ShortestEvery is the shortest time between two reads of a job.
 const ShortestEvery = 100 * time.Millisecond
@@ -48,7 +51,7 @@ const (
 // has its own goroutine: a slow or hanging source delays only its own next
 // read. Reads begin at whole multiples of Every after the first, however long
 // each takes and however late its timer is; those that a slow read ran over are
-// left out and counted.
+// left out and counted. A source that gives too much is left alone for FloodPause.
 //
 // Each read gives, beside its readings, results.SeriesReadSeconds and
 // results.SeriesReadOK of the job's Subject, all at the moment of origin when the
@@ -108,6 +111,7 @@ type reader struct {
 	sink     results.Sink
 	warnings []results.Warning
 
+	flooded     bool          // the last read gave too much
 	reads, long int64         // ended, and longer than LongRead
 	longest     time.Duration // of long
 }
@@ -123,7 +127,9 @@ func (r *reader) run(ctx context.Context) bool {
 			return false
 		}
 		next := int64(time.Since(began)/r.job.Every) + 1
-		if skipped := next - beat - 1; skipped > 0 && ctx.Err() == nil {
+		if r.flooded {
+			next = int64((time.Since(began)+FloodPause)/r.job.Every) + 1
+		} else if skipped := next - beat - 1; skipped > 0 && ctx.Err() == nil {
 			r.warn(WarnSlow, fmt.Sprintf("a read took longer than the %v between two", r.job.Every), skipped)
 		}
 		beat = next
@@ -177,6 +183,10 @@ func (r *reader) read(ctx context.Context, timeout time.Duration) bool {
 	case ctx.Err() != nil && got.err != nil:
 		return true
 	}
+	r.flooded = len(got.readings) > MostReadings || errors.Is(got.err, ErrFlood)
+	if r.flooded {
+		r.warn(WarnFlood, fmt.Sprintf("a read gave too much, and the source was left alone for %v", FloodPause), 1)
+	}
 	r.take(at, got.readings)
 	ok := 1.0
 	if got.err != nil {
@@ -194,11 +204,7 @@ func (r *reader) read(ctx context.Context, timeout time.Duration) bool {
 
 // take records what a read gave, and warns of what makes no sense.
 func (r *reader) take(at results.Offset, readings []Reading) {
-	if more := len(readings) - MostReadings; more > 0 {
-		r.warn(WarnFlood, fmt.Sprintf("a read gave %d readings; those beyond %d were left out", len(readings), MostReadings), int64(more))
-		readings = readings[:MostReadings]
-	}
-	for _, reading := range readings {
+	for _, reading := range readings[:min(len(readings), MostReadings)] {
 		if reading.Series == "" || math.IsNaN(reading.Value) || math.IsInf(reading.Value, 0) {
 			r.warn(WarnInvalid, fmt.Sprintf("series %q was %v", reading.Series, reading.Value), 1)
 			continue
