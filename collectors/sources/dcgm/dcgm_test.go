@@ -142,6 +142,24 @@ func TestSevenInstances(t *testing.T) {
 	}
 }
 
+// A GPU's own line tells its power, wherever it stands on the page; without one, the
+// largest that an instance's line repeats.
+func TestParentsLine(t *testing.T) {
+	line := func(labels string, watts int) string {
+		return fmt.Sprintf("DCGM_FI_DEV_POWER_USAGE{UUID=%q%s} %d\n", "GPU-1", labels, watts)
+	}
+	first, second := line(`,GPU_I_ID="7",GPU_I_PROFILE="1g.10gb"`, 310), line(`,GPU_I_ID="8",GPU_I_PROFILE="1g.10gb"`, 305)
+	own := line("", 300)
+	for text, want := range map[string]float64{
+		own + first + second: 300, first + own + second: 300, first + second + own: 300, first + second: 310, second + first: 310,
+	} {
+		readings, err := read(t, cut("GPU-1", "1g.10gb", 7, 2), text)
+		if err != nil || len(readings) != 2 || readings[0].Value != want || readings[0].Subject != (results.Subject{Kind: results.SubjectGPU, ID: "GPU-1"}) {
+			t.Errorf("%s: got %+v, %v, want %v W of the GPU", text, readings, err, want)
+		}
+	}
+}
+
 // What cannot be believed is refused with its reason; what is beside it stands.
 func TestRefused(t *testing.T) {
 	seven, readmePage := file(t, "transcribed-mig-7x1g.txt"), file(t, "transcribed-readme.txt")
@@ -175,6 +193,7 @@ func TestRefused(t *testing.T) {
 		{"two pods, one value", mig, good + one(`GPU_I_ID="7",GPU_I_PROFILE="1g.10gb",pod="b"`, "0.5"), 1, ""},
 		{"two pods, two values", mig, good + one(`GPU_I_ID="7",GPU_I_PROFILE="1g.10gb",pod="b"`, "0.6"), 0, "told twice, as 0.5 and as 0.6"},
 		{"a process's line", mig, good + one(`GPU_I_ID="7",GPU_I_PROFILE="1g.10gb",pid="12"`, "0.1"), 1, ""},
+		{"a simulated server's", mig, good + `evabench_simulated_info{server="pro6000x1",collect_interval="30s"} 1` + "\n", 0, "a simulated server's"},
 		{"the old namespace", whole("GPU-1"), `DCGM_FI_PROF_SM_ACTIVE{uuid="GPU-1"} 0.5` + "\n", 1, ""},
 	} {
 		readings, err := read(t, c.devices, c.text)

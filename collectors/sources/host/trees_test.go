@@ -127,6 +127,33 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// A member's number that is another process's by now is not counted: the tree is
+// searched again.
+func TestReusedNumber(t *testing.T) {
+	c := again("server")
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.Close(); _ = c.Wait() })
+	ts := collectorOf(t, New(nil).(source)).trees
+	root := c.Process.Pid
+	ts.members = map[int][]int{root: {root, os.Getpid()}}
+	ts.waits, ts.searched = map[int]*accumulated{root: {}}, time.Now()
+	processes := 0.0
+	err = ts.read(t.Context(), []Process{{Name: "agent-0", PID: root}}, ts.searched, func(_ results.Subject, series string, value float64, _ string) {
+		if series == SeriesProcesses {
+			processes += value
+		}
+	})
+	if err != nil || processes != 1 {
+		t.Errorf("got %v processes, %v, want the root alone", processes, err)
+	}
+}
+
 // readerOf gives a reader of roots by name; each read looks for new descendants.
 func readerOf(t *testing.T) func([]Process) map[string]map[string]float64 {
 	ts := collectorOf(t, New(nil).(source)).trees
