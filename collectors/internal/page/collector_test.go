@@ -86,6 +86,35 @@ func TestIdleRouter(t *testing.T) {
 	}
 }
 
+// The label by which production-stack's router tells engines apart is enough, on whatever
+// it has of theirs.
+func TestServerLabel(t *testing.T) {
+	for text, router := range map[string]bool{
+		"vllm:num_requests_waiting{server=\"http://engine-0:8000\"} 0\n":    true,
+		"vllm:num_requests_waiting{model_name=\"server\",engine=\"0\"} 0\n": false,
+	} {
+		p, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := RefuseRouter(p); errors.Is(err, ErrRouter) != router {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
+// Where ranks disagree for a moment, the lowest tells, by number and not by letter.
+func TestLowestRank(t *testing.T) {
+	p, err := Parse([]byte("q{tp=\"10\"} 1\nq{tp=\"2\"} 2\nq{tp=\"x\"} 3\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, samples := Series{Names: []string{"q"}, Repeated: []string{"tp"}}.found(p)
+	if len(samples) != 1 || samples[0].Value != 2 {
+		t.Errorf("got %v, want the line of rank 2", samples)
+	}
+}
+
 // What a page's moments make of its age, at the edges: by the server's clock where it is
 // told, unknown where the clocks differ, stale just above MaxAge.
 func TestAge(t *testing.T) {

@@ -14,6 +14,11 @@ h_sum 4.5
 h_count 3
 # TYPE half histogram
 half_bucket{le="+Inf"} 3
+# TYPE sumless histogram
+sumless_count 3
+# TYPE countless histogram
+countless_sum{a="x"} 3
+countless_count{a="y"} 3
 # TYPE s summary
 s{quantile="0.5"} 1
 s_sum 2
@@ -37,6 +42,9 @@ nan{a="y"} 1
 		{"h_count", "", "", false, 3, true},
 		{"half_sum", "", "", false, 0, false}, // not told: not zero
 		{"half_count", "", "", false, 0, false},
+		{"sumless_count", "", "", false, 0, false},
+		{"countless_sum", "", "", false, 0, false},
+		{"countless_count", "", "", false, 0, false},
 		{"s_sum", "", "", false, 2, true},
 		{"untyped", "", "", false, 3, true},
 		{"untyped", "", "", true, 1.5, true},
