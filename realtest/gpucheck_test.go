@@ -156,7 +156,7 @@ func TestGPUCheckOnCPU(t *testing.T) {
 // TestGPUCheckSimulated runs the course of a card on a simulated one, with the
 // daemons of MPS and three pairs of cells.
 func TestGPUCheckSimulated(t *testing.T) {
-	files, _, code := gpuCheck(t, "-sim", "h100x1", "-sim-scale", "5")
+	files, _, code := gpuCheck(t, "-sim", "h100x1", "-sim-scale", "8")
 	page := files["evidence.md"]
 	if code != 0 {
 		t.Errorf("exit status %d", code)

