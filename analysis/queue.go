@@ -29,6 +29,8 @@ type Figure struct {
 	Inferred bool `json:"inferred,omitempty"`
 	// From names collector and series, or what the number was made from.
 	From string `json:"from,omitempty"`
+	// Note says what the number must not be read without.
+	Note string `json:"note,omitempty"`
 }
 
 func resting(number float64, unit string, level Evidence, from string) Figure {
@@ -256,10 +258,12 @@ func aboveFloor(excess float64, floored, answers int64, f floor) Figure {
 		return untold("s", fmt.Errorf("no answer was ok in the window"))
 	case floored == 0:
 		return untold("s", fmt.Errorf("how long a request takes alone is not known: %s", f.why))
-	case floored < answers:
-		return resting(excess/float64(floored), "s", FromLatency, fmt.Sprintf("the %d of %d answers whose floor is known (%s)", floored, answers, f.from))
 	}
-	return resting(excess/float64(floored), "s", FromLatency, f.from)
+	figure := resting(excess/float64(floored), "s", FromLatency, f.from)
+	if floored < answers {
+		figure.Note = fmt.Sprintf("of the %d of %d answers for which it is known how long a request takes alone", floored, answers)
+	}
+	return figure
 }
 
 // infer makes what follows from what is known.

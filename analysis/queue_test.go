@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,11 @@ func (q madeQueue) customers() []customer {
 	return list
 }
 
+// until counts the customers of whom a moment, which comes in their order, is not after at.
+func until(list []customer, at float64, moment func(customer) float64) int {
+	return sort.Search(len(list), func(i int) bool { return moment(list[i]) > at })
+}
+
 func offset(seconds float64) results.Offset { return results.Offset(math.Round(seconds * 1e9)) }
 
 // facts makes the run's record, its page read each second as vLLM tells it: what waited
@@ -60,22 +66,19 @@ func (q madeQueue) facts(list []customer, change func(*results.Observation) bool
 		step.End = max(step.End, offset(c.done))
 	}
 	var observed []results.Observation
+	var waited float64
+	counted := 0
 	for at := 0.5; at < to+5; at++ {
-		var running, waiting, done, waited float64
-		for _, c := range list {
-			switch {
-			case c.done <= at:
-				done++
-				waited += c.scheduled - c.queued
-			case c.scheduled <= at:
-				running++
-			case c.queued <= at:
-				waiting++
-			}
+		done := until(list, at, func(c customer) float64 { return c.done })
+		begun := until(list, at, func(c customer) float64 { return c.scheduled })
+		for _, c := range list[counted:done] {
+			waited += c.scheduled - c.queued
 		}
+		counted = done
+		running, waiting := float64(begun-done), float64(until(list, at, func(c customer) float64 { return c.queued })-begun)
 		for series, value := range map[string]float64{
-			"vllm:num_requests_running": running, "vllm:num_requests_waiting": waiting, "vllm:request_success_total": done,
-			"vllm:request_queue_time_seconds_sum": waited, "vllm:request_queue_time_seconds_count": done,
+			"vllm:num_requests_running": running, "vllm:num_requests_waiting": waiting, "vllm:request_success_total": float64(done),
+			"vllm:request_queue_time_seconds_sum": waited, "vllm:request_queue_time_seconds_count": float64(done),
 			results.SeriesReadSeconds: 0.001, results.SeriesReadOK: 1,
 		} {
 			o := results.Observation{At: offset(at), Source: "vllm", Series: series, Value: value,
@@ -147,10 +150,15 @@ func TestQueueOfKnownTruth(t *testing.T) {
 			depth += max(0, min(c.scheduled, to)-max(c.queued, from)) / q.window
 		}
 		wait /= n
+		most := 0.0 // at the readings
+		for at := math.Ceil(from-0.5) + 0.5; at <= to; at++ {
+			most = max(most, float64(until(list, at, func(c customer) float64 { return c.queued })-until(list, at, func(c customer) float64 { return c.scheduled })))
+		}
 		w, s := waitingOf(t, q.facts(list, nil))
 		rests(t, "wait", w.Wait, wait, 0.02, 1e-3, FromEngine)
 		rests(t, "depth by Little's law", w.ByLittle, depth, 0.03, 0.01, FromEngine)
 		rests(t, "depth", w.Depth, depth, 0.2, 0.1, FromEngine)
+		rests(t, "depth, max", w.DepthMax, most, 0, 0, FromEngine)
 		rests(t, "backlog", w.Backlog, q.rate*q.frontend, 0.1, 0.1, FromFlight)
 		rests(t, "above the floor", w.AboveFloor, wait, 0.01, 1e-6, FromLatency)
 		rests(t, "inference", w.Inference, q.service+q.frontend, 0.02, 2e-3, FromEngine)

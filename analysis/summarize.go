@@ -108,6 +108,7 @@ func cellWarnings(c Cell, scale float64) []Warning {
 					continue // that is what the step is for
 				}
 				add(where, s.Name, w.Code, w.Text)
+				list[len(list)-1].Count = max(1, w.Count)
 			}
 		}
 	}

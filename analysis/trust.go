@@ -149,7 +149,7 @@ func (r serviceReader) moves(p page) (verdict, why string) {
 		}
 	}
 	if series == "" {
-		return NotChecked, "no counter of it moves with requests"
+		return NotChecked, "no counter of it moves with requests" + p.because(r.window)
 	}
 	a, b, err := r.edges(p, series)
 	if err != nil {
@@ -212,8 +212,8 @@ func pageWarnings(list []Waiting) []results.Warning {
 	var warnings []results.Warning
 	if slow > 0 {
 		warnings = append(warnings, results.Warning{Code: "page-slow", Count: slow, Text: fmt.Sprintf(
-			"%d of %d reads of pages took more than %v, at %d of %d pages; the longest %.0f ms, at %s: what they tell is late by as much, and some servers answer nothing while they are read",
-			slow, reads, SlowRead, slowPages, pages, slowest*1e3, slowestAt)})
+			"%d of %d reads of pages took more than %d ms, at %d of %d pages; the longest %.0f ms, at %s: what they tell is late by as much, and some servers answer nothing while they are read",
+			slow, reads, SlowRead.Milliseconds(), slowPages, pages, slowest*1e3, slowestAt)})
 	}
 	if len(doubts) > 0 {
 		text := doubts[0]

@@ -236,3 +236,56 @@ func TestOtherServers(t *testing.T) {
 		t.Errorf("%+v", w.Pages)
 	}
 }
+
+// The whole Summary of three instances with the same requests: one whose page tells all, one
+// whose page stands still, and one at whose page there is a router.
+func TestQueueGolden(t *testing.T) {
+	q := madeQueue{rate: 5, service: 0.1, frontend: 0.05, window: 100, seed: 3}
+	f := q.facts(q.customers(), nil)
+	c := &f.cells[0]
+	var samples []results.Sample
+	for s := range c.steps[0].samples {
+		s.Seq, s.Session = s.Seq*3, s.Session*3
+		for i := range int64(3) {
+			s.Endpoint = []string{"agent-0", "agent-1", "agent-2"}[i]
+			samples = append(samples, s)
+			if s.Due >= c.steps[0].step.WindowStart {
+				c.steps[0].step.Services[0].Due++
+				c.steps[0].step.Services[0].Sent++
+			} else {
+				c.steps[0].step.Services[0].WarmupDue++
+			}
+			s.Seq, s.Session = s.Seq+1, s.Session+1
+		}
+	}
+	var observed []results.Observation
+	for o := range c.observations {
+		if o.Series == results.SeriesReadSeconds && o.At == offset(60.5) {
+			o.Value = 0.2
+		}
+		observed = append(observed, o)
+		engine := strings.HasPrefix(o.Series, "vllm:")
+		o.Subject.ID = "agent-1"
+		if engine {
+			o.Value = 1
+		}
+		observed = append(observed, o)
+		if o.Subject.ID = "agent-2"; !engine {
+			if o.Series == results.SeriesReadOK {
+				o.Value = 0
+			}
+			observed = append(observed, o)
+		}
+	}
+	c.steps[0].samples, c.observations = all(samples), all(observed)
+	for _, name := range []string{"agent-1", "agent-2"} {
+		c.cell.Instances = append(c.cell.Instances, results.Instance{Service: "agent", Name: name})
+	}
+	alone := c.cell.Warmed[0]
+	alone.Instance, alone.Alone = "agent-1", true
+	c.cell.Warmed = append(c.cell.Warmed, alone)
+	c.cell.Config.Name = "made"
+	c.cell.Warnings = []results.Warning{{Code: "collector-failed", Subject: "agent-2", Count: 100, Text: "vllm: http://127.0.0.1:1/metrics: the page is a router's"}}
+	f.environment.Scenario = "made"
+	golden(t, "testdata/queue.json", summarized(t, f))
+}

@@ -29,7 +29,7 @@ func queues(list []place) []Table {
 			}
 			t.Rows = append(t.Rows, p.cells(Text(instanceName(w)),
 				number(w.Depth.Value, "requests"), number(w.DepthMax.Value, "requests"), restsOn(w.Depth), scaled(w.Wait.Value), restsOn(w.Wait), count(w.WaitN),
-				number(w.ByLittle.Value, "requests"), scaled(w.AboveFloor.Value), scaled(w.Inference.Value),
+				number(w.ByLittle.Value, "requests"), noted(w.AboveFloor), scaled(w.Inference.Value),
 				number(w.Backlog.Value, "requests"), number(w.Batch.Value, "requests"), count(w.Readings)))
 		}
 	}
@@ -41,6 +41,15 @@ func instanceName(w analysis.Waiting) string {
 		return "(all)"
 	}
 	return w.Instance
+}
+
+// noted shows a span with what it must not be read without.
+func noted(f analysis.Figure) Cell {
+	c := scaled(f.Value)
+	if f.Known() {
+		c.Note = f.Note
+	}
+	return c
 }
 
 // restsOn writes a figure's level, marked if nobody told the number itself.
@@ -82,7 +91,7 @@ func queueSources(list []place) Table {
 func pages(list []place) Table {
 	t := Table{
 		ID: "pages", Title: "Are the servers' pages to be believed?",
-		Notes: []string{fmt.Sprintf("Believed: a counter on the page moved as our own count of answers did. Not checked: there is no such counter, or nothing to hold it against. Not believed: its figures are unknown above. Slow: reads of the window that took more than %v of the clock.", analysis.SlowRead)},
+		Notes: []string{fmt.Sprintf("Believed: a counter on the page moved as our own count of answers did. Not checked: there is no such counter, or nothing to hold it against. Not believed: its figures are unknown above. Slow: reads of the window that took more than %d ms of the clock.", analysis.SlowRead.Milliseconds())},
 		Columns: placeColumns(words("Instance"), words("Page"), words("Verdict"), numbers("Reads", "n"), numbers("Failed", "n"),
 			numbers("Slow", "n"), spans("Slowest"), words("Why")),
 	}

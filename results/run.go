@@ -147,6 +147,9 @@ type Warmed struct {
 	Rounds []time.Duration `json:"rounds_ns"`
 	// Settled says that it no longer fell; else the time was up.
 	Settled bool `json:"settled"`
+	// Alone says that this is no warm-up but what came after it: each round is one
+	// request while nothing else ran at any instance. Settled means nothing then.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // Layout is what layout.json holds: the devices of a cell, read back after the

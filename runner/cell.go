@@ -102,6 +102,9 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	if err := r.warm(ctx, up); err != nil {
 		return err
 	}
+	if err := r.alone(ctx, up); err != nil {
+		return err
+	}
 	if err := r.during("count", func() error { return r.observe(ctx, up, false) }); err != nil {
 		return err
 	}

@@ -57,6 +57,7 @@ func TestGolden(t *testing.T) {
 		"testdata/sweep.md":     written(t, "markdown", read(t, "sweep.json")),
 		"testdata/sweep.txt":    short("sweep.json", DefaultWidth),
 		"testdata/sweep-80.txt": short("sweep.json", 80),
+		"testdata/queue.md":     written(t, "markdown", read(t, "queue.json")),
 		"testdata/failover.md":  written(t, "markdown", read(t, "failover.json")),
 		"testdata/failover.txt": short("failover.json", DefaultWidth),
 	} {
