@@ -197,3 +197,24 @@ func FuzzDistinct(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkParse compares the two parsers on the newest vLLM page.
+func BenchmarkParse(b *testing.B) {
+	text, err := os.ReadFile("../../sources/vllm/testdata/transcribed-v029.txt")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, parse := range map[string]func([]byte) (map[string]float64, error){
+		"ours":   func(text []byte) (map[string]float64, error) { _, err := Parse(text); return nil, err },
+		"expfmt": byExpfmt,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if _, err := parse(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
