@@ -35,13 +35,9 @@ func started(t *testing.T, log string, argv ...string) {
 	})
 }
 
-// The services that we started are found by their logs' names, and the host's collector
-// tells of each; what only asks another to do the work, and our other children, are none.
-func TestOwnServices(t *testing.T) {
-	was := os.Args[0]
-	os.Args[0] = "evabench" // what the supervisor is called, so that TestMain knows it
-	t.Cleanup(func() { os.Args[0] = was })
-	logs := t.TempDir()
+// sleepers gives the program sleep, and a copy that is called docker.
+func sleepers(t *testing.T) (sleep, docker string) {
+	t.Helper()
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
 		t.Fatal(err)
@@ -50,10 +46,21 @@ func TestOwnServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	docker := filepath.Join(t.TempDir(), "docker")
+	docker = filepath.Join(t.TempDir(), "docker")
 	if err := os.WriteFile(docker, program, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	return sleep, docker
+}
+
+// The services that we started are found by their logs' names, and the host's collector
+// tells of each; what only asks another to do the work, and our other children, are none.
+func TestOwnServices(t *testing.T) {
+	was := os.Args[0]
+	os.Args[0] = "evabench" // what the supervisor is called, so that TestMain knows it
+	t.Cleanup(func() { os.Args[0] = was })
+	logs := t.TempDir()
+	sleep, docker := sleepers(t)
 	started(t, filepath.Join(logs, "agent-0.log"), sleep, "1000")
 	started(t, filepath.Join(logs, "eyes-1.log"), sleep, "1000")
 	started(t, filepath.Join(logs, "mind-0.log"), docker, "1000")
