@@ -95,13 +95,15 @@ func TestMovement(t *testing.T) {
 }
 
 func TestDifferences(t *testing.T) {
-	const found = `{"gpus": [{"uuid": "GPU-1", "persistence": true, "processes": [{"pid": 7, "used_bytes": 1}]}], "mps": [{"pid": 9, "clients": [7]}], "refused": {"gpu0": []}}`
+	const found = `{"gpus": [{"uuid": "GPU-1", "persistence": true, "processes": [{"pid": 7, "used_bytes": 1}]}, {"uuid": "GPU-2", "ecc": 1, "processes": [{"pid": 5}], "holders": [{"pid": 5}]}], "mps": [{"pid": 9, "clients": [7]}], "refused": {"gpu0": []}}`
 	for _, c := range []struct{ was, is, want string }{
 		{`"pid": 7`, `"pid": 8`, "gpus[0].processes[0].pid"},
 		{`true`, `false`, "gpus[0].persistence: true, and afterwards false"},
 		{`, "mps": [{"pid": 9, "clients": [7]}]`, ``, "mps: "},
 		{`"processes": [`, `"processes": [{"pid": 6}, `, "gpus[0].processes: "},
 		{`"pid": 9`, `"pid": 9, "own": true`, "mps[0].own: null, and afterwards true"},
+		{`"ecc": 1`, `"ecc": 0`, "gpus[1].ecc: 1, and afterwards 0"},
+		{`"processes": [{"pid": 5}], "holders": [{"pid": 5}]`, `"processes": [{"pid": 4}]`, ""}, // another card's
 		{`"used_bytes": 1`, `"used_bytes": 2`, ""},
 		{`"clients": [7]`, `"clients": []`, ""},
 		{`"gpu0": []`, `"gpu0": ["x"]`, ""},

@@ -278,7 +278,7 @@ func (f facts) differencesOfMPS() proof {
 
 // restored wants the machine as it was found.
 func (f facts) restored() proof {
-	p := proof{claim: "afterwards the cards' state, their processes and MPS daemons are as found", result: shown, why: "evabench gpu inspect tells the same before and after"}
+	p := proof{claim: "afterwards the cards' state, the first one's processes and MPS daemons are as found", result: shown, why: "evabench gpu inspect tells the same before and after"}
 	switch {
 	case len(f.unlike) > 0:
 		p.result, p.why = failed, strings.Join(f.unlike, "; ")
