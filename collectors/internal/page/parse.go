@@ -16,8 +16,9 @@ import (
 // no sample at all is an error.
 //
 // Note: Prometheus' own parser (expfmt) takes longer and five times the
-// memory (BenchmarkParse), and panics on some broken pages; TestAgainstExpfmt and FuzzParse hold this one against it. Names
-// in quotes, which a server writes only if it is asked to, are refused.
+// memory (BenchmarkParse), and panics on some broken pages; TestAgainstExpfmt and
+// FuzzParse hold this one against it. Names in quotes, which a server writes only if it
+// is asked to, are refused.
 func Parse(text []byte) (Page, error) {
 	p := parser{page: make(Page), types: make(map[string]string)}
 	for line := 1; len(text) > 0; line++ {

@@ -83,7 +83,7 @@ func TestGenerations(t *testing.T) {
 
 func TestPages(t *testing.T) { sourcetest.Pages(t, build(t), *update) }
 
-// The page of 0.29, with two engines: 32 + 31 running, 9 + 2 waiting, 10 of them for
+// The newest page, with two engines: 32 + 31 running, 9 + 2 waiting, 10 of them for
 // capacity, 400 s in the queue of 370 requests. Nothing on it is unknown.
 func TestNewest(t *testing.T) {
 	got, err := sourcetest.Text(t, build(t), read(t, "transcribed-v029.txt"))
