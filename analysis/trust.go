@@ -13,6 +13,13 @@ import (
 // of some moment within, and a server may answer nothing else meanwhile.
 const SlowRead = 50 * time.Millisecond
 
+// oldPage is the age of a page's values, in seconds, above which it is warned of. Where
+// the age comes of the server's Date, it is known to a second.
+const oldPage = 2.0
+
+// seriesPageAge is what collectors of pages tell of their age.
+const seriesPageAge = "evabench:page_age_seconds"
+
 // The verdicts on a page. A page is believed if a counter on it moved as our own count of
 // answers did; a page that has none, or that we got no answers to hold it against,
 // is not checked, and is used. What is not believed is not used.
@@ -33,6 +40,9 @@ type PageTrust struct {
 	// the clock, also on a simulated server. It is unknown if no read told how long it took.
 	Slow    int64 `json:"slow"`
 	Slowest Value `json:"slowest"`
+	// Oldest is the most that the page's values were old when they were read, in seconds of
+	// the clock, where the page tells.
+	Oldest Value `json:"oldest"`
 }
 
 // trusts gives what is known of the instance's pages.
@@ -58,7 +68,7 @@ func (r serviceReader) judgePages() {
 
 func (r serviceReader) judgePage(p *page) PageTrust {
 	t := PageTrust{Source: p.source, Verdict: NotChecked}
-	t.Slowest = unknown("s", "no read of the window tells how long it took")
+	t.Slowest, t.Oldest = unknown("s", "no read of the window tells how long it took"), unknown("s", "the page does not tell")
 	if p.source == "" {
 		t.Why = p.instance + " has no readings" + p.because(r.window)
 		return t
@@ -72,6 +82,11 @@ func (r serviceReader) judgePage(p *page) PageTrust {
 		}
 		if !t.Slowest.Known() || took > *t.Slowest.Number {
 			t.Slowest = known(took, "s")
+		}
+	}
+	for _, point := range p.within(seriesPageAge, r.window) {
+		if old := point.Value / scale; !t.Oldest.Known() || old > *t.Oldest.Number {
+			t.Oldest = known(old, "s")
 		}
 	}
 	t.Verdict, t.Why = r.moves(*p)
@@ -192,9 +207,12 @@ func (r serviceReader) inFlight(instance string, at float64) float64 {
 func pageWarnings(list []Waiting) []results.Warning {
 	var slow, reads, slowPages, pages int64
 	var slowest, slowestAt = 0.0, ""
-	var doubts []string
+	var doubts, old []string
 	for _, w := range list {
 		for _, p := range w.Pages {
+			if p.Oldest.Known() && *p.Oldest.Number > oldPage {
+				old = append(old, fmt.Sprintf("%s (%s): %.3g s", w.Instance, p.Source, *p.Oldest.Number))
+			}
 			pages++
 			reads += p.Reads
 			if p.Slow > 0 {
@@ -215,12 +233,18 @@ func pageWarnings(list []Waiting) []results.Warning {
 			"%d of %d reads of pages took more than %d ms, at %d of %d pages; the longest %.0f ms, at %s: what they tell is late by as much, and some servers answer nothing while they are read",
 			slow, reads, SlowRead.Milliseconds(), slowPages, pages, slowest*1e3, slowestAt)})
 	}
+	if len(old) > 0 {
+		warnings = append(warnings, results.Warning{Code: "page-old", Count: int64(len(old)), Text: firstOf(old) + ": so old were its values when they were read, and are taken for those of that moment"})
+	}
 	if len(doubts) > 0 {
-		text := doubts[0]
-		if n := len(doubts) - 1; n > 0 {
-			text += fmt.Sprintf("; and %d more", n)
-		}
-		warnings = append(warnings, results.Warning{Code: "page-not-believed", Count: int64(len(doubts)), Text: text + "; what it tells of queues is unknown"})
+		warnings = append(warnings, results.Warning{Code: "page-not-believed", Count: int64(len(doubts)), Text: firstOf(doubts) + "; what it tells of queues is unknown"})
 	}
 	return warnings
+}
+
+func firstOf(list []string) string {
+	if n := len(list) - 1; n > 0 {
+		return fmt.Sprintf("%s; and %d more", list[0], n)
+	}
+	return list[0]
 }

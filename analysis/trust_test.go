@@ -150,6 +150,32 @@ func TestSlowReads(t *testing.T) {
 	}
 }
 
+// Values that were old when they were read are warned of, where the page tells their age.
+func TestOldPage(t *testing.T) {
+	q := quiet()
+	list := q.customers()
+	for age, want := range map[float64]bool{2: false, 2.01: true} {
+		f := q.facts(list, nil)
+		var observed []results.Observation
+		for o := range f.cells[0].observations {
+			observed = append(observed, o)
+			if o.Series == results.SeriesReadOK {
+				o.Series, o.Value = "evabench:page_age_seconds", 0.5
+				if o.At == offset(60.5) {
+					o.Value = age
+				}
+				observed = append(observed, o)
+			}
+		}
+		f.cells[0].observations = all(observed)
+		w, s := waitingOf(t, f)
+		number(t, "oldest", w.Pages[0].Oldest, age)
+		if warned := strings.Contains(codes(s, "001"), "page-old"); warned != want {
+			t.Errorf("%v s: warnings %s", age, codes(s, "001"))
+		}
+	}
+}
+
 // An instance that is not asked has no wait; the service has that of the other. One whose
 // depth is unknown makes that of the service unknown.
 func TestQueueOfTwoInstances(t *testing.T) {

@@ -205,6 +205,7 @@ var meanings = []struct{ code, text string }{
 	{"stopped-load", "answers are slow for the window: the last came when the load had stopped"},
 	{"window-edges", "rates depend on where the window was cut: it is short, or load not steady"},
 	{"cached-prompts", "prompts repeat: answers may be faster than in use"},
+	{"page-old", "pages told old values: queues are of a moment before"},
 	{"page-slow", "pages took over 50 ms to read: queues are of moments that far apart"},
 	{"collector-failed", "pages could not be read: server-side figures have gaps"},
 	{"collector-refused", "pages were not read at all: server-side figures are unknown"},
