@@ -12,8 +12,8 @@ require (
 	github.com/google/renameio/v2 v2.0.2 // files whole or not at all
 	github.com/mattn/go-runewidth v0.0.19 // columns that align with wide characters; later ones make tables at every start (20 ms)
 	github.com/parquet-go/parquet-go v0.32.0 // samples and observations, readable by every data tool
-	github.com/prometheus/client_model v0.6.2 // the types that expfmt parses into
-	github.com/prometheus/common v0.66.1 // expfmt, Prometheus' own page parser
+	github.com/prometheus/client_model v0.6.2 // tests: the types that expfmt parses into
+	github.com/prometheus/common v0.66.1 // tests: expfmt, Prometheus' own parser, which ours is held against
 	github.com/prometheus/procfs v0.15.1 // what the host and our process use
 	github.com/spf13/cobra v1.10.2 // the verbs, help and completions of the command
 	github.com/spf13/pflag v1.0.9 // cobra's own flags
