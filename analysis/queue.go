@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/evabench/evabench/analysis/stats"
 )
@@ -130,6 +131,7 @@ func (q *endpointQueue) read() {
 	q.backlog()
 	q.batch()
 	q.wait()
+	q.w.compare()
 	q.latency()
 	q.infer()
 }
@@ -168,6 +170,26 @@ func (q *endpointQueue) wait() {
 	}
 	q.w.WaitN = int64(q.requests)
 	q.w.Wait = resting(q.seconds/q.requests, "s", FromEngine, from)
+}
+
+// gaugeFar is how far a gauge of the queue's depth may be from what the queue's counters tell
+// of it, as a share of the larger and in requests, before that is told with it.
+const (
+	gaugeFarShare = 0.25
+	gaugeFarLeast = 0.1
+)
+
+// compare tells with the depth where the counters tell another. An engine that tells its
+// gauges between two of its steps has none waiting then, if all fit into the next: what
+// arrives within a step waits unseen.
+func (w *Waiting) compare() {
+	if !w.Depth.Known() || !w.ByLittle.Known() {
+		return
+	}
+	gauge, counters := *w.Depth.Number, *w.ByLittle.Number
+	if math.Abs(gauge-counters) > gaugeFarShare*max(gauge, counters)+gaugeFarLeast {
+		w.Depth.Note = fmt.Sprintf("the queue's own counters tell a mean of %.3g: the gauge is of the moments at which the server tells it", counters)
+	}
 }
 
 // growth reads the two counters at the readings nearest to the window's edges.

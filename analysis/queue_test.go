@@ -209,3 +209,23 @@ func TestQueueIsInferred(t *testing.T) {
 		t.Errorf("levels %s, %s", w.Depth.Level, w.Wait.Level)
 	}
 }
+
+// A gauge that is far from the counters is told with what they tell: here one that never
+// tells of what waits, and one that is as far as chance makes it.
+func TestGaugeAgainstCounters(t *testing.T) {
+	q := madeQueue{rate: 8, service: 0.1, window: 1000, seed: 7} // some 1.6 wait
+	list := q.customers()
+	for share, want := range map[float64]bool{0: true, 0.5: true, 1: false, 2: true} {
+		w, s := waitingOf(t, q.facts(list, func(o *results.Observation) bool {
+			if o.Series == "vllm:num_requests_waiting" {
+				o.Value *= share
+			}
+			return true
+		}))
+		for _, f := range []Figure{w.Depth, s.Cells[0].Steps[0].Services[0].Waiting[0].Depth} {
+			if told := strings.Contains(f.Note, "the queue's own counters tell a mean of 1."); told != want {
+				t.Errorf("share %v: depth %v, note %q", share, *f.Number, f.Note)
+			}
+		}
+	}
+}

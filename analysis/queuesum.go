@@ -20,6 +20,7 @@ func together(all []*endpointQueue) Waiting {
 	w.Depth = summed(figures(func(w *Waiting) *Figure { return &w.Depth }))
 	w.DepthMax = largest(figures(func(w *Waiting) *Figure { return &w.DepthMax }))
 	w.ByLittle = summed(figures(func(w *Waiting) *Figure { return &w.ByLittle }))
+	w.compare()
 	w.Backlog = summed(figures(func(w *Waiting) *Figure { return &w.Backlog }))
 	w.BacklogMax = largest(figures(func(w *Waiting) *Figure { return &w.BacklogMax }))
 	w.Batch = summed(figures(func(w *Waiting) *Figure { return &w.Batch }))

@@ -28,8 +28,8 @@ func queues(list []place) []Table {
 				continue // there is one instance, and it is the service
 			}
 			t.Rows = append(t.Rows, p.cells(Text(instanceName(w)),
-				number(w.Depth.Value, "requests"), number(w.DepthMax.Value, "requests"), restsOn(w.Depth), scaled(w.Wait.Value), restsOn(w.Wait), count(w.WaitN),
-				number(w.ByLittle.Value, "requests"), noted(w.AboveFloor), scaled(w.Inference.Value),
+				noted(w.Depth, number(w.Depth.Value, "requests")), number(w.DepthMax.Value, "requests"), restsOn(w.Depth), scaled(w.Wait.Value), restsOn(w.Wait), count(w.WaitN),
+				number(w.ByLittle.Value, "requests"), noted(w.AboveFloor, scaled(w.AboveFloor.Value)), scaled(w.Inference.Value),
 				number(w.Backlog.Value, "requests"), number(w.Batch.Value, "requests"), count(w.Readings)))
 		}
 	}
@@ -43,9 +43,8 @@ func instanceName(w analysis.Waiting) string {
 	return w.Instance
 }
 
-// noted shows a span with what it must not be read without.
-func noted(f analysis.Figure) Cell {
-	c := scaled(f.Value)
+// noted adds to a figure's cell what it must not be read without.
+func noted(f analysis.Figure, c Cell) Cell {
 	if f.Known() {
 		c.Note = f.Note
 	}
