@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
-	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/services"
@@ -99,6 +96,27 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	if up, err = r.launch(ctx, instances); err != nil {
 		return err
 	}
+	measured := false
+	err = r.collecting(ctx, up, func(sink *buffer) error {
+		if err := r.prepare(ctx, up); err != nil {
+			return err
+		}
+		measured = true
+		r.setOrigin(time.Now())
+		return r.steps(ctx, up, sink)
+	})
+	if !measured || ctx.Err() != nil {
+		return err
+	}
+	if err == nil {
+		err = r.identifyAgain(ctx, alive(up))
+	}
+	// Again: a worker that was started anew meanwhile may run without MPS.
+	return errors.Join(err, r.during("recount", func() error { return r.observe(ctx, alive(up), true) }))
+}
+
+// prepare makes ready instances fit to be measured.
+func (r *cellRun) prepare(ctx context.Context, up []running) error {
 	if err := r.warm(ctx, up); err != nil {
 		return err
 	}
@@ -111,16 +129,7 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	for _, u := range up {
 		r.record.Instances = append(r.record.Instances, u.service.Info())
 	}
-	r.setOrigin(time.Now())
-	err = r.measure(ctx, up)
-	if ctx.Err() != nil {
-		return err
-	}
-	if err == nil {
-		err = r.identifyAgain(ctx, alive(up))
-	}
-	// Again: a worker that was started anew meanwhile may run without MPS.
-	return errors.Join(err, r.during("recount", func() error { return r.observe(ctx, alive(up), true) }))
+	return nil
 }
 
 // warn records what an instance's launcher warns of.
@@ -138,74 +147,4 @@ func (r *cellRun) warn(s services.Service) {
 func (r *cellRun) warning(w results.Warning) {
 	r.bench.tell("cell %s: WARNING: %s: %s", r.cell.Folder, w.Subject, w.Text)
 	r.record.Warnings = append(r.record.Warnings, w)
-}
-
-// measure runs the cell's steps with the collectors beside them.
-func (r *cellRun) measure(ctx context.Context, up []running) error {
-	jobs, err := r.jobs(up)
-	if err != nil {
-		return err
-	}
-	sink := newBuffer(jobs)
-	collect, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var collecting sync.WaitGroup
-	var warnings []results.Warning
-	collecting.Go(func() { warnings = collectors.Run(collect, r.origin, jobs, sink) })
-
-	err = r.steps(ctx, up, sink)
-	stop()
-	collecting.Wait()
-	r.record.Warnings = append(r.record.Warnings, warnings...)
-	return errors.Join(err, r.writer.Observations(sink.takeObservations()))
-}
-
-// jobs gives the collectors of a cell: the services' pages, and what the
-// bench reads of devices and of itself.
-func (r *cellRun) jobs(up []running) ([]collectors.Job, error) {
-	every := r.bench.CollectEvery
-	if every == 0 {
-		every = DefaultCollectEvery
-	}
-	var jobs []collectors.Job
-	for _, u := range up {
-		info := u.service.Info()
-		for _, s := range u.of.Sources {
-			target := collectors.Target{
-				Subject: results.Subject{Kind: results.SubjectEndpoint, ID: info.Name},
-				URL:     pageOf(info, s.Kind),
-			}
-			c, err := s.Source.Collector(target)
-			if err != nil {
-				return nil, fmt.Errorf("collector %s of %s: %w", s.Kind, info.Name, err)
-			}
-			jobs = append(jobs, collectors.Job{Name: s.Kind, Collector: c, Subject: target.Subject})
-		}
-	}
-	if r.bench.Devices != nil {
-		more, err := r.bench.Devices(r.layout.devices)
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, more...)
-	}
-	for i := range jobs {
-		if jobs[i].Every == 0 {
-			jobs[i].Every = every
-		}
-		if jobs[i].Timeout == 0 {
-			jobs[i].Timeout = scrapeTimeout
-		}
-	}
-	return jobs, nil
-}
-
-// pageOf gives where a kind of source reads an instance: the page that the
-// launcher told, else the request URL.
-func pageOf(i results.Instance, kind string) string {
-	for _, s := range i.Scrapes {
-		if s.Kind == kind {
-			return s.URL
-		}
-	}
-	return i.URL
 }
