@@ -119,9 +119,8 @@ type reader struct {
 // run reports whether the Collector can still be used.
 func (r *reader) run(ctx context.Context) bool {
 	began := time.Now()
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(r.job.Every) // reset before it is waited for
 	defer timer.Stop()
-	<-timer.C
 	for beat := int64(0); ctx.Err() == nil; {
 		if !r.read(ctx, r.job.Timeout) {
 			return false
