@@ -142,7 +142,7 @@ func hostileJobs(t *testing.T, over <-chan struct{}) (all []collectors.Job, want
 	_ = gone.Close() // nobody listens there now
 	add("is gone", collectors.WarnFailed, reader(t, "http://"+gone.Addr().String()))
 	add("is deaf", collectors.WarnGivenUp, collect(func(context.Context) ([]collectors.Reading, error) { <-over; return nil, nil }))
-	add("panics", collectors.WarnPanicked, collect(func(context.Context) ([]collectors.Reading, error) { panic("at the disco") }))
+	add("panics", collectors.WarnPanicked, collect(func(context.Context) ([]collectors.Reading, error) { panic("index out of range") }))
 	add("floods", collectors.WarnFlood, collect(func(context.Context) ([]collectors.Reading, error) {
 		return make([]collectors.Reading, 2*collectors.MostReadings), errors.New("and fails")
 	}))
