@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
 )
 
@@ -43,6 +44,56 @@ func TestAloneEndsInTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Instances take their turns, and share the time: the phase is as long as all requests
+// together.
+func TestAloneTakesTurns(t *testing.T) {
+	for _, c := range []struct {
+		takes, warm, took time.Duration
+		want              string
+	}{
+		{time.Second, time.Minute, 30 * time.Second, "a 5,c 5,b 5,a 5,c 5,b 5,"},
+		{time.Second, 16 * time.Second, 8 * time.Second, "a 2,c 1,b 1,a 2,c 1,b 1,"},
+		{3 * time.Second, 4 * time.Second, 3 * time.Second, "a 1,"}, // the first took the time of all
+		{time.Second, 0, 0, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &cold{placed: "vision=0,0", takes: map[string]func(int) time.Duration{"a": steady(c.takes), "b": steady(c.takes), "c": steady(c.takes)}}
+			cell, err := server.warmed(t, &world{}, c.warm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var took time.Duration
+			for _, p := range cell.Phases {
+				if p.Name == "alone" {
+					if c.warm == 0 {
+						t.Error("a phase without time for it")
+					}
+					took = p.End.Sub(p.Start)
+				}
+			}
+			if got := aloneOf(cell); got != c.want || took != c.took {
+				t.Errorf("warm for %v: alone %s in %v, want %s in %v", c.warm, got, took, c.want, c.took)
+			}
+		})
+	}
+}
+
+// uneven begins two of three sessions with class a.
+type uneven struct{ two }
+
+func (uneven) Session(seed uint64, n int64) loadgen.Session { return two{}.Session(seed, n%3/2) }
+
+// There are as many sessions of a class that is rare as of others.
+func TestAloneAsksEachClassAlike(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &cold{asks: uneven{}, takes: map[string]func(int) time.Duration{"a": steady(time.Second), "b": steady(time.Second), "c": steady(time.Second)}}
+		cell, err := server.warmed(t, &world{}, time.Minute)
+		if got := aloneOf(cell); err != nil || got != "a 5,c 5,b 5," {
+			t.Errorf("%v: alone %s", err, got)
+		}
+	})
 }
 
 // A request that fails ends it for the instance with a warning; a server that ended fails

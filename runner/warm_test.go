@@ -97,6 +97,8 @@ type cold struct {
 	flying map[string]int
 	most   map[string]int // in flight at once
 	told   []string
+	placed string // where instances are; empty for one
+	asks   loadgen.Workload
 }
 
 func (c *cold) Dial(string) (loadgen.Endpoint, error) { return endpointtest.Fake(c.exchange), nil }
@@ -157,9 +159,15 @@ func (c *cold) warmed(t *testing.T, w *world, warm time.Duration) (results.Cell,
 	c.asked, c.flying, c.most = map[string]int{}, map[string]int{}, map[string]int{}
 	b, dir := w.bench(t)
 	b.Cells = b.Cells[:1]
+	if c.placed != "" {
+		b.Cells[0].Config.Placement = c.placed
+	}
 	b.NewChooser = func(scenarios.Cell) Chooser { return none{} }
 	s := &b.Services[0]
 	s.Dialer, s.Workload, s.Warm, s.Timeout = c, two{}, warm, 10*time.Second
+	if c.asks != nil {
+		s.Workload = c.asks
+	}
 	s.Models = []scenarios.Model{{Name: "a", Workers: 3}, {Name: "b", Workers: 1}, {Name: "other", Workers: 9}}
 	b.Tell = func(line string) { c.told = append(c.told, line) }
 	err := b.Run(t.Context())
