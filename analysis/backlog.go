@@ -3,6 +3,8 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"slices"
+	"sort"
 
 	"github.com/evabench/evabench/analysis/stats"
 )
@@ -53,4 +55,18 @@ func (q *endpointQueue) behind() ([]stats.Point, error) {
 		points[i].Value = ours[i].Value - points[i].Value
 	}
 	return points, nil
+}
+
+// inFlightAt counts, at each point's moment, the calls with Sent ≤ moment < Done.
+// It sorts sent and done.
+func (c *callsOf) inFlightAt(points []stats.Point) []stats.Point {
+	list := make([]stats.Point, len(points))
+	slices.Sort(c.sent)
+	slices.Sort(c.done)
+	for i, p := range points {
+		began := sort.Search(len(c.sent), func(j int) bool { return c.sent[j] > p.At })
+		ended := sort.Search(len(c.done), func(j int) bool { return c.done[j] > p.At })
+		list[i] = stats.Point{At: p.At, Value: float64(began - ended)}
+	}
+	return list
 }

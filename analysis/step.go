@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/evabench/evabench/analysis/stats"
@@ -60,20 +59,6 @@ func (t *serviceTally) sentTo(s results.Sample) {
 	if s.Outcome != results.OK {
 		c.notOK++
 	}
-}
-
-// inFlightAt counts, at each point's moment, the calls with Sent ≤ moment < Done.
-// It sorts sent and done.
-func (c *callsOf) inFlightAt(points []stats.Point) []stats.Point {
-	list := make([]stats.Point, len(points))
-	slices.Sort(c.sent)
-	slices.Sort(c.done)
-	for i, p := range points {
-		began := sort.Search(len(c.sent), func(j int) bool { return c.sent[j] > p.At })
-		ended := sort.Search(len(c.done), func(j int) bool { return c.done[j] > p.At })
-		list[i] = stats.Point{At: p.At, Value: float64(began - ended)}
-	}
-	return list
 }
 
 // A session is what is known of one session of a service.
