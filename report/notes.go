@@ -210,6 +210,10 @@ var meanings = []struct{ code, text string }{
 	{"collector-failed", "pages could not be read: server-side figures have gaps"},
 	{"collector-refused", "pages were not read at all: server-side figures are unknown"},
 	{"collector-invalid", "pages held what is no number: it was left out"},
+	{"collector-long-reads", "pages took over 50 ms to read: their moment is uncertain"},
+	{"collector-flood", "a page was too large: it was read seldom"},
+	{"collector-panicked", "a collector failed by a fault of ours: please report it"},
+	{"host-not-told", "some of the host's figures are not told: unknown"},
 	{"collector-slow", "pages were read seldomer than asked: server-side figures are coarser"},
 	{"host-unknown", "the machine's description has gaps; no figure depends on it"},
 }

@@ -43,6 +43,9 @@ func TestMisfits(t *testing.T) {
 			t.Errorf("Run() = %v, want %s", err, want)
 		}
 		k.undone(t)
+		if len(k.log) == 6 {
+			slices.Sort(k.log[3:5]) // they are stopped side by side
+		}
 		if got := strings.Join(k.log, ", "); got != "apply, launch vision-0, launch agent-0, stop agent-0, stop vision-0, restore" {
 			t.Errorf("it did %s; the second layout fits no cell", got)
 		}

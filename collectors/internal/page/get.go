@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/evabench/evabench/collectors"
 )
 
 // Limit is the most bytes that a page may have.
@@ -27,6 +29,9 @@ const Longest = 30 * time.Second
 // ErrEmpty is a page that was answered with 200 and holds nothing: the server
 // tells nothing, which is no evidence of anything.
 var ErrEmpty = errors.New("200 and empty: no evidence")
+
+// errTooLarge is a page of more than Limit bytes.
+var errTooLarge = fmt.Errorf("the page is larger than %d MiB: %w", Limit>>20, collectors.ErrFlood)
 
 // A Getter gets pages of one server over a connection of its own, without
 // proxies and without following redirects. Close it after use.
@@ -104,6 +109,9 @@ func (g *Getter) get(ctx context.Context, url, accept string) (Answer, error) {
 		start, _ := io.ReadAll(io.LimitReader(response.Body, 200))
 		return Answer{}, fmt.Errorf("status %d: %s", response.StatusCode, oneLine(start))
 	}
+	if response.ContentLength > Limit {
+		return Answer{}, errTooLarge
+	}
 	var body bytes.Buffer
 	if n := response.ContentLength; n > 0 && n <= Limit {
 		body.Grow(int(n) + bytes.MinRead)
@@ -113,7 +121,7 @@ func (g *Getter) get(ctx context.Context, url, accept string) (Answer, error) {
 	case err != nil:
 		return Answer{}, fmt.Errorf("after %d bytes: %w", body.Len(), err)
 	case body.Len() > Limit:
-		return Answer{}, fmt.Errorf("the page is larger than %d MiB", Limit>>20)
+		return Answer{}, errTooLarge
 	case len(bytes.TrimSpace(body.Bytes())) == 0:
 		return Answer{}, ErrEmpty
 	}
