@@ -215,6 +215,10 @@ var meanings = []struct{ code, text string }{
 	{"collector-panicked", "a collector failed by a fault of ours: please report it"},
 	{"host-not-told", "some of the host's figures are not told: unknown"},
 	{"collector-slow", "pages were read seldomer than asked: server-side figures are coarser"},
+	{"not-settled", "service time still fell when the load came: first steps may be slow"},
+	{"warm-up-failures", "requests failed before the load came"},
+	{"page-not-told", "a page did not tell what it was asked for: it is unknown"},
+	{"page-unknown-names", "an engine told what evabench does not know: it was not read"},
 	{"host-unknown", "the machine's description has gaps; no figure depends on it"},
 }
 

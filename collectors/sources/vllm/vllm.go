@@ -83,7 +83,7 @@ func histogram(names ...string) []page.Series {
 func ignored() []string {
 	return []string{
 		"cache_config_info", "lora_requests_info", "engine_healthy", "corrupted_requests",
-		"prompt_tokens_by_source", "external_prefix_cache_*", "kv_block_*", "kv_offload_*",
+		"prompt_tokens_by_source", "prompt_tokens_recomputed", "external_prefix_cache_*", "kv_block_*", "kv_offload_*",
 		"spec_decode_*", "nixl_*", "hisparse_*", "simple_kv_offload_*", "estimated_*",
 		"iteration_tokens", "tokens", // families: without _total
 		"request_prompt_tokens", "request_generation_tokens", "request_max_num_generation_tokens",
