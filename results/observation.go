@@ -7,7 +7,7 @@ type Observation struct {
 	Subject Subject // what was read
 	Series  string  // the series' name at its source, such as "vllm:num_requests_waiting"
 	Value   float64 // never NaN: what is unknown gives no Observation
-	Unit    string  // base unit: "1", "s", "B", "W", "J", "Hz", "ratio"
+	Unit    string  // base unit: "1", "s", "B", "B/s", "W", "J", "Hz", "°C", "ratio"
 }
 
 // A SubjectKind says what sort of thing an Observation is about.

@@ -197,8 +197,8 @@ type Scrape struct {
 	URL  string `json:"url"`
 }
 
-// A Phase is a stretch of a cell that is no step: plan, apply, launch, ready,
-// warm-up, drain, stop, restore.
+// A Phase is a stretch of a cell that is no step: plan, apply, adapt, launch,
+// ready, warm, alone, count, recount, stop.
 type Phase struct {
 	Name  string `json:"name"`
 	Start Offset `json:"start_ns"`

@@ -39,7 +39,7 @@ type rawService struct {
 	Load        at[rawLoad]               `yaml:"load" doc:"how often it is asked" need:"such as load: {arrivals: closed, levels: [4]}"`
 	Retry       at[rawRetry]              `yaml:"retry" doc:"ask again after a failure; each time is an arrival of its own; default never"`
 	Timeout     at[time.Duration]         `yaml:"timeout" doc:"of one request; default 30s for vision, 5m for agent"`
-	Warm        at[time.Duration]         `yaml:"warm" doc:"before the first step requests are sent until service time no longer falls, at most for so long; 0s sends none; default 1m"`
+	Warm        at[time.Duration]         `yaml:"warm" doc:"before the first step requests are sent until service time no longer falls, at most for so long, and then each instance in its turn, one request at a time, at most for half of that; 0s sends none; default 1m"`
 	MaxInFlight at[int]                   `yaml:"max_in_flight" doc:"most requests in flight at once; 0 leaves it to the load generator"`
 	Percentiles at[[]at[float64]]         `yaml:"percentiles" doc:"which to tell, between 0 and 1; default 0.5, 0.95, 0.99 for vision and 0.5, 0.9 for agent"`
 	SLO         at[[]at[string]]          `yaml:"slo" doc:"conditions that must all hold, such as p95 < 300 ms"`
