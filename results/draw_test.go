@@ -69,7 +69,7 @@ func oneStep(index int) (Step, []Sample) {
 		Index: index,
 		Plan: StepPlan{
 			Name: "3 req/s", Warmup: time.Second, Window: time.Second,
-			Levels: []Level{{Service: "vision", Arrivals: "constant", Value: 3, Unit: "req/s"}, {Service: "agent", Arrivals: "closed", Value: 0, Unit: "users"}},
+			Levels:   []Level{{Service: "vision", Arrivals: "constant", Value: 3, Unit: "req/s"}, {Service: "agent", Arrivals: "closed", Value: 0, Unit: "users"}},
 			Failover: &Failover{Service: "agent", Instance: 1, How: "kill", At: time.Second / 3, Eject: 5 * time.Second, Restart: true},
 		},
 		Start: 0, WindowStart: 1000 * ms, WindowEnd: 2000 * ms, End: 2500 * ms,
