@@ -148,23 +148,20 @@ const refusedWithin = 10 * time.Second
 // refused waits until a server accepts no connection.
 func refused(ctx context.Context, server string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, refusedWithin,
-		fmt.Errorf("%s still accepts connections %s later; does the command end this server, and does nothing start it at once?", server, refusedWithin))
+		fmt.Errorf("%s does not refuse connections %s later; does the command end this server, and does nothing start it at once?", server, refusedWithin))
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {
 		c, err := dial(ctx, server)
+		late, timed := errors.AsType[net.Error](err)
 		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				_ = c.Close() // the fault is told
+		case err == nil:
+			if err := c.Close(); err != nil {
+				return err
 			}
-			return context.Cause(ctx)
-		case err != nil:
-			return nil
-		}
-		if err := c.Close(); err != nil {
-			return err
+		case ctx.Err() == nil && !(timed && late.Timeout()):
+			return nil // a timeout is no refusal: it may be ctx's own, before ctx tells of it
 		}
 		select {
 		case <-ctx.Done():
