@@ -129,8 +129,8 @@ func (j *judge) Body(tag any, body []byte, a *loadgen.Answer) {
 
 // sheds tells a full queue from a handler that broke: TorchServe answers both
 // with 503, and only the type differs; the text of a full queue says that the
-// model "has no worker". A worker that died is a 503 of the handler's type, or
-// 507 if signal 9 ended it, which TorchServe takes for want of memory.
+// model "has no worker". A worker that died is a 503 or 500 of the handler's
+// type, or 507 if signal 9 ended it, which TorchServe takes for want of memory.
 func sheds(body []byte) bool {
 	var fault struct {
 		Type string `json:"type"`
