@@ -28,12 +28,21 @@ func queues(list []place) []Table {
 				continue // there is one instance, and it is the service
 			}
 			t.Rows = append(t.Rows, p.cells(Text(instanceName(w)),
-				noted(w.Depth, number(w.Depth.Value, "requests")), number(w.DepthMax.Value, "requests"), restsOn(w.Depth), scaled(w.Wait.Value), restsOn(w.Wait), count(w.WaitN),
+				noted(w.Depth, number(w.Depth.Value, "requests")), number(w.DepthMax.Value, "requests"), restsOn(w.Depth), scaled(w.Wait.Value), restsOn(w.Wait), counted(w),
 				number(w.ByLittle.Value, "requests"), noted(w.AboveFloor, scaled(w.AboveFloor.Value)), scaled(w.Inference.Value),
 				number(w.Backlog.Value, "requests"), number(w.Batch.Value, "requests"), count(w.Readings)))
 		}
 	}
 	return []Table{t, detail(queueSources(list)), detail(pages(list))}
+}
+
+// counted is how many waits a server counted: no number where it counted none of
+// them, and the wait is unknown or follows from others.
+func counted(w analysis.Waiting) Cell {
+	if w.Wait.Inferred || !w.Wait.Known() {
+		return missing(analysis.Value{Unit: "n", Inapplicable: true, Why: "no count of a server stands behind the wait"}, "n")
+	}
+	return count(w.WaitN)
 }
 
 func instanceName(w analysis.Waiting) string {
