@@ -88,6 +88,8 @@ type Cell struct {
 	MIG   Use    `json:"mig"`
 	MPS   Use    `json:"mps"`
 	Steps []Step `json:"steps"`
+	// Capacity is nil where no search was run.
+	Capacity *Capacity `json:"capacity,omitempty"`
 	// Late is the most that a simulated server's timer was late, in seconds of
 	// the clock, until the cell's end; nil where none told.
 	Late *float64 `json:"simulator_late_seconds_max,omitempty"`

@@ -24,9 +24,21 @@ type StepPlan struct {
 	Levels []Level       `json:"levels"`
 	Warmup time.Duration `json:"warmup_ns"` // load runs, nothing counts
 	Window time.Duration `json:"window_ns"` // arrivals due here are the step's
+	// Purpose is why the step is run, one of the Purpose constants; empty for a
+	// step of a scenario's ladder of levels.
+	Purpose string `json:"purpose,omitempty"`
+	// Heavy makes every request whose class has a heavy variant that variant.
+	Heavy bool `json:"heavy,omitempty"`
 	// Failover makes an instance end within the window; nil in most steps.
 	Failover *Failover `json:"failover,omitempty"`
 }
+
+// Why a search runs a step.
+const (
+	PurposeClimb   = "climb"   // looks for a load that is too much
+	PurposeProbe   = "probe"   // near the boundary; the estimate rests on these
+	PurposeConfirm = "confirm" // at the load that is to be signed
+)
 
 // A Failover is the end of one instance under load.
 type Failover struct {
