@@ -24,9 +24,9 @@ func (r *cellRun) collecting(ctx context.Context, up []running, f func(*buffer) 
 	if err != nil {
 		return err
 	}
-	sink := newBuffer(jobs)
 	collect, stop := context.WithCancel(context.WithoutCancel(ctx))
 	origin := results.NewOrigin(time.Now())
+	sink := newBuffer(jobs, origin)
 	var collecting sync.WaitGroup
 	var warnings []results.Warning
 	collecting.Go(func() { warnings = collectors.Run(collect, origin, jobs, sink) })
@@ -39,9 +39,7 @@ func (r *cellRun) collecting(ctx context.Context, up []running, f func(*buffer) 
 		r.setOrigin(time.Now())
 	}
 	observations := sink.takeObservations()
-	for i := range observations {
-		observations[i].At = r.origin.At(origin.Time(observations[i].At))
-	}
+	moveTo(r.origin, origin, observations)
 	return errors.Join(err, r.writer.Observations(observations))
 }
 

@@ -142,11 +142,11 @@ func (x *mortal) Revive(ctx context.Context) error {
 // plans is a Chooser of given steps.
 type plannedSteps []results.StepPlan
 
-func (p plannedSteps) Next(done []results.Step) (results.StepPlan, bool) {
-	if len(done) == len(p) {
+func (p plannedSteps) Next(last *results.StepResult) (results.StepPlan, bool) {
+	if after(last) == len(p) {
 		return results.StepPlan{}, false
 	}
-	return p[len(done)], true
+	return p[after(last)], true
 }
 
 // failoverStep is two users for 20 s, in which an instance ends at 5 s of the

@@ -23,11 +23,15 @@ import (
 	"github.com/evabench/evabench/services"
 )
 
-// A Chooser says which step a cell runs next, from the steps that it has run.
+// A Chooser says which step a cell runs next, from what the steps before gave.
 // One Chooser serves one cell; one goroutine uses it.
 type Chooser interface {
-	// Next gives the next step; false ends the cell.
-	Next(done []results.Step) (results.StepPlan, bool)
+	// Next gives the next step; false ends the cell. last is the step that was
+	// run since the call before, nil at first: a Chooser keeps what it needs of
+	// it. Its Samples can be ranged over until Next is called again, its
+	// Observations reach from the reading before its first request to that after
+	// its last answer.
+	Next(last *results.StepResult) (results.StepPlan, bool)
 }
 
 // A Bench is everything that a scenario's cells need, built and checked before

@@ -144,12 +144,21 @@ func timed(origin results.Origin) (pace.Loop, error) { return pace.NewTimed(orig
 
 type twoSteps struct{}
 
-func (twoSteps) Next(done []results.Step) (results.StepPlan, bool) {
+func (twoSteps) Next(last *results.StepResult) (results.StepPlan, bool) {
+	done := after(last)
 	return results.StepPlan{
-		Name:   fmt.Sprint(len(done)),
+		Name:   fmt.Sprint(done),
 		Levels: []results.Level{{Service: "vision", Arrivals: "closed", Value: 2, Unit: "users"}},
 		Warmup: time.Second, Window: 5 * time.Second,
-	}, len(done) < 2
+	}, done < 2
+}
+
+// after is the number of the step that follows.
+func after(last *results.StepResult) int {
+	if last == nil {
+		return 0
+	}
+	return last.Step.Index + 1
 }
 
 // bench makes a bench of two cells on the world, and its run directory.

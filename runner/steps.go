@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/arrivals"
 	"github.com/evabench/evabench/results"
@@ -31,37 +30,47 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		writing.Wait()
 		err = errors.Join(append([]error{err}, written...)...)
 	}()
-	var done []results.Step
-	var last *failing
-	for {
+	var last *results.StepResult
+	var ended *failing // what ended in the last step
+	for index := 0; ; index++ {
 		mu.Lock()
 		failed := len(written) > 0
 		mu.Unlock()
 		if failed {
 			return nil // the fault is among written: what is measured cannot be kept
 		}
-		plan, more := chooser.Next(done)
+		// What the servers count is read before the first request and after the
+		// last, so that a step lies between two readings of idle servers.
+		mark := sink.observed()
+		sink.awaitReads(ctx, idleReads)
+		if last != nil {
+			last.Observations = append(last.Observations, sink.since(mark, r.origin)...)
+		}
+		plan, more := chooser.Next(last)
 		if !more {
 			return nil
 		}
-		if last != nil {
-			if err := last.reviveAll(ctx); err != nil {
+		if ended != nil {
+			if err := ended.reviveAll(ctx); err != nil {
 				return err
 			}
 			// Else the next step's stretch before its failover would be of cold servers.
-			if err := r.warm(ctx, last.revived()); err != nil {
-				return err
+			if revived := ended.revived(); len(revived) > 0 {
+				if err := r.warm(ctx, revived); err != nil {
+					return err
+				}
+				mark = sink.observed()
+				sink.awaitReads(ctx, idleReads)
 			}
 		}
-		// What the servers count is read before the first request, so that a
-		// step lies between two readings of idle servers.
-		sink.awaitReads(ctx, idleReads)
-		step, f, err := r.step(ctx, plan, len(done), up, sink)
+		step, f, err := r.step(ctx, plan, index, up, sink)
 		if err != nil {
 			return err
 		}
-		last = f
+		ended = f
 		samples := sink.takeSamples()
+		// Both only read the pieces: the writer gets a copy for its own.
+		last = &results.StepResult{Step: step, Samples: each(samples), Observations: sink.since(mark, r.origin)}
 		writing.Go(func() {
 			if err := r.writer.Step(step, slices.Concat(samples...)); err != nil {
 				mu.Lock()
@@ -69,7 +78,6 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 				written = append(written, fmt.Errorf("write step %d: %w", step.Index, err))
 			}
 		})
-		done = append(done, step)
 	}
 }
 
@@ -241,102 +249,4 @@ func Arrivals(of scenarios.Load, level float64, warmup, window time.Duration) (l
 		c.Shape = append(c.Shape, arrivals.Point(p))
 	}
 	return arrivals.New(c)
-}
-
-// idleReads bounds the wait for a reading before a step: a page that is slower
-// leaves the step without one, and is warned of by its collector.
-const idleReads = scrapeTimeout + time.Second
-
-// buffer holds a cell's facts until they are written. It is safe for
-// concurrent use.
-type buffer struct {
-	sampling sync.Mutex         // guards samples: the load waits for nobody else
-	samples  [][]results.Sample // pieces, which stay where they are
-
-	mu           sync.Mutex // guards the rest
-	observations []results.Observation
-	awaited      map[readKey]bool // collectors that did not read since awaitReads
-	allRead      chan struct{}    // closed when awaited is empty
-	jobs         []readKey
-}
-
-// readKey tells one collector's reads from another's.
-type readKey struct {
-	source  string
-	subject results.Subject
-}
-
-// newBuffer makes a buffer for the facts of a cell with these collectors.
-func newBuffer(jobs []collectors.Job) *buffer {
-	b := &buffer{}
-	for _, j := range jobs {
-		b.jobs = append(b.jobs, readKey{j.Name, j.Subject})
-	}
-	return b
-}
-
-// awaitReads waits until every collector has read once more, or failed to, and
-// at most for a span.
-func (b *buffer) awaitReads(ctx context.Context, atMost time.Duration) {
-	if len(b.jobs) == 0 {
-		return
-	}
-	b.mu.Lock()
-	b.awaited, b.allRead = map[readKey]bool{}, make(chan struct{})
-	for _, k := range b.jobs {
-		b.awaited[k] = true
-	}
-	all := b.allRead
-	b.mu.Unlock()
-	timer := time.NewTimer(atMost)
-	defer timer.Stop()
-	select {
-	case <-all:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-func (b *buffer) Sample(s results.Sample) {
-	b.sampling.Lock()
-	defer b.sampling.Unlock()
-	last := len(b.samples) - 1
-	if last < 0 || len(b.samples[last]) == samplesPiece {
-		b.samples = append(b.samples, make([]results.Sample, 0, samplesPiece))
-		last++
-	}
-	b.samples[last] = append(b.samples[last], s)
-}
-
-// samplesPiece is how many samples are kept in one piece, 600 KB. Note: one
-// slice that grows copied tens of megabytes between two requests.
-const samplesPiece = 2048
-
-func (b *buffer) Observation(o results.Observation) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.observations = append(b.observations, o)
-	if o.Series != results.SeriesReadOK || len(b.awaited) == 0 {
-		return
-	}
-	if delete(b.awaited, readKey{o.Source, o.Subject}); len(b.awaited) == 0 {
-		close(b.allRead)
-	}
-}
-
-// takeSamples gives all samples as pieces.
-func (b *buffer) takeSamples() [][]results.Sample {
-	b.sampling.Lock()
-	defer b.sampling.Unlock()
-	taken := b.samples
-	b.samples = nil
-	return taken
-}
-
-func (b *buffer) takeObservations() []results.Observation {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	taken := b.observations
-	b.observations = nil
-	return taken
 }

@@ -181,7 +181,7 @@ func (c *cold) warmed(t *testing.T, w *world, warm time.Duration) (results.Cell,
 
 type none struct{}
 
-func (none) Next([]results.Step) (results.StepPlan, bool) { return results.StepPlan{}, false }
+func (none) Next(*results.StepResult) (results.StepPlan, bool) { return results.StepPlan{}, false }
 
 // Each class that sessions begin with gets rounds of as many requests as its
 // model has workers until its time no longer falls. Later calls of a session are

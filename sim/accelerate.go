@@ -213,18 +213,16 @@ type chooser struct {
 	cell         string
 }
 
-func (c *chooser) Next(done []results.Step) (results.StepPlan, bool) {
-	server := make([]results.Step, len(done))
-	for i, s := range done {
-		server[i] = c.acceleration.step(s, c.plans.of(c.cell, s.Index))
-	}
-	plan, more := c.inner.Next(server)
+func (c *chooser) Next(last *results.StepResult) (results.StepPlan, bool) {
+	plan, more := c.inner.Next(c.acceleration.stepResult(last, c.planOf))
 	if !more {
 		return results.StepPlan{}, false
 	}
 	c.plans.add(c.cell, plan)
 	return c.acceleration.planToClock(plan), true
 }
+
+func (c *chooser) planOf(step int) results.StepPlan { return c.plans.of(c.cell, step) }
 
 // ofTheClock finds a span in a text that the bench wrote itself.
 var ofTheClock = regexp.MustCompile(`\d(\.\d+)? ?(ns|µs|ms|s|m|h)\b`)

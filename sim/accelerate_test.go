@@ -51,15 +51,17 @@ func (k *kept) Close(c results.Cell) error { k.cell = c; return nil }
 // planned is a chooser with a list.
 type planned struct {
 	plans []results.StepPlan
-	seen  []results.Step
+	given int
+	seen  *results.StepResult
 }
 
-func (p *planned) Next(done []results.Step) (results.StepPlan, bool) {
-	p.seen = slices.Clone(done)
-	if len(done) == len(p.plans) {
+func (p *planned) Next(last *results.StepResult) (results.StepPlan, bool) {
+	p.seen = last
+	if p.given == len(p.plans) {
 		return results.StepPlan{}, false
 	}
-	return p.plans[len(done)], true
+	p.given++
+	return p.plans[p.given-1], true
 }
 
 // fill sets every moment and span below v to a number of its own, which it
@@ -283,8 +285,16 @@ func TestRecordedStepIsTheStep(t *testing.T) {
 				t.Fatalf("sample %d: in the window %v on the clock, %v in server time", i, within(samples[i], step), within(s, got))
 			}
 		}
-		if _, more := choose.Next([]results.Step{step}); more || !reflect.DeepEqual(inner.seen, []results.Step{got}) {
-			t.Fatalf("the chooser saw %+v, want the record %+v", inner.seen, got)
+		read := results.Observation{Subject: results.Subject{Kind: results.SubjectClient}, Series: "s", Unit: "s", At: step.End, Value: 3}
+		_, more := choose.Next(&results.StepResult{Step: step, Samples: slices.Values(samples), Observations: []results.Observation{read}})
+		if more || !reflect.DeepEqual(inner.seen.Step, got) {
+			t.Fatalf("the chooser saw %+v, want the record %+v", inner.seen.Step, got)
+		}
+		if seen := slices.Collect(inner.seen.Samples); !slices.Equal(seen, out.samples) {
+			t.Fatalf("the chooser saw samples %+v, want those of the record %+v", seen, out.samples)
+		}
+		if o := inner.seen.Observations; len(o) != 1 || o[0].At != got.End || o[0].Value != 3*k || read.At != step.End {
+			t.Fatalf("the chooser saw observations %+v; the step ended at %v", o, got.End)
 		}
 	})
 }

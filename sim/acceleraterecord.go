@@ -47,14 +47,30 @@ func (w cellWriter) Step(step results.Step, samples []results.Sample) error {
 }
 
 func (w cellWriter) Observations(batch []results.Observation) error {
-	for i := range batch {
-		batch[i] = w.acceleration.observation(batch[i])
-	}
-	return w.CellWriter.Observations(batch)
+	return w.CellWriter.Observations(w.acceleration.observations(batch))
 }
 
 func (w cellWriter) Close(c results.Cell) error {
 	return w.CellWriter.Close(w.acceleration.cell(c))
+}
+
+// stepResult turns what a step gave, its samples one by one as they are ranged
+// over. planOf tells what was asked for, in server time.
+func (a Acceleration) stepResult(r *results.StepResult, planOf func(step int) results.StepPlan) *results.StepResult {
+	if r == nil {
+		return nil
+	}
+	return &results.StepResult{
+		Step: a.step(r.Step, planOf(r.Step.Index)),
+		Samples: func(yield func(results.Sample) bool) {
+			for s := range r.Samples {
+				if !yield(a.sample(s)) {
+					return
+				}
+			}
+		},
+		Observations: a.observations(slices.Clone(r.Observations)),
+	}
 }
 
 func (a Acceleration) sample(s results.Sample) results.Sample {
@@ -113,6 +129,14 @@ func (a Acceleration) integrity(i results.Integrity) results.Integrity {
 		}
 	}
 	return i
+}
+
+// observations turns a list in its place.
+func (a Acceleration) observations(list []results.Observation) []results.Observation {
+	for i := range list {
+		list[i] = a.observation(list[i])
+	}
+	return list
 }
 
 // observation turns when it was made. Its value is turned if it tells of the

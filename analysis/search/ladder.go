@@ -9,20 +9,23 @@ import (
 )
 
 // A Ladder gives a fixed list of steps, one after the other, whatever the
-// steps before gave. It does not change and is safe for concurrent use. The
-// zero value has no steps.
-type Ladder struct{ plans []results.StepPlan }
+// steps before gave. One Ladder serves one cell. The zero value has no steps.
+type Ladder struct {
+	plans []results.StepPlan
+	given int
+}
 
 // NewLadder makes a Ladder of plans, which are copied.
 func NewLadder(plans []results.StepPlan) *Ladder {
 	return &Ladder{plans: slices.Clone(plans)}
 }
 
-// Next gives the plan of the step after done, the steps of the cell so far in
-// their order; false means that the cell is complete.
-func (l *Ladder) Next(done []results.Step) (results.StepPlan, bool) {
-	if len(done) >= len(l.plans) {
+// Next gives the plan of the next step; false means that the cell is complete.
+// What the last step gave does not matter.
+func (l *Ladder) Next(*results.StepResult) (results.StepPlan, bool) {
+	if l.given == len(l.plans) {
 		return results.StepPlan{}, false
 	}
-	return l.plans[len(done)], true
+	l.given++
+	return l.plans[l.given-1], true
 }

@@ -16,18 +16,18 @@ func TestLadder(t *testing.T) {
 		for i := range plans {
 			plans[i].Name = "changed by the caller"
 		}
-		var done []results.Step
-		for plan, ok := chooser.Next(done); ok; plan, ok = chooser.Next(done) {
-			if len(done) >= len(names) {
-				t.Fatalf("%v: Next goes on after %d steps", names, len(done))
+		done := 0
+		for plan, ok := chooser.Next(nil); ok; done++ {
+			if done >= len(names) {
+				t.Fatalf("%v: Next goes on after %d steps", names, done)
 			}
-			if plan.Name != names[len(done)] {
-				t.Errorf("%v: step %d is %q", names, len(done), plan.Name)
+			if plan.Name != names[done] {
+				t.Errorf("%v: step %d is %q", names, done, plan.Name)
 			}
-			done = append(done, results.Step{Index: len(done), Plan: plan})
+			plan, ok = chooser.Next(&results.StepResult{Step: results.Step{Index: done, Plan: plan}})
 		}
-		if len(done) != len(names) {
-			t.Errorf("%v: %d steps, want %d", names, len(done), len(names))
+		if _, more := chooser.Next(nil); done != len(names) || more {
+			t.Errorf("%v: %d steps, want %d; more after the last: %v", names, done, len(names), more)
 		}
 	}
 }
