@@ -24,6 +24,7 @@ func madeFailover() stepFacts {
 			Service: service, Class: "c", Model: "m", Endpoint: endpoint, Seq: int64(len(samples)), Session: int64(len(samples)), Last: true,
 			Due: at(done - 0.1), Sent: at(done - 0.1), First: results.NoOffset, Final: results.NoOffset, Done: at(done), Outcome: outcome,
 			PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
+			ServerQueue: results.Untold, ServerWork: results.Untold,
 		})
 	}
 	for i := range 100 {

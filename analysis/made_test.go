@@ -82,6 +82,7 @@ func madeSamples(vision, call time.Duration) []results.Sample {
 				Service: "vision", Class: model, Model: model, Endpoint: "vision-0", Seq: seq, Session: seq, User: user, Last: true,
 				Due: at0(due), Sent: at0(due), First: at0(due + vision), Final: at0(due + vision), Done: at0(due + vision), Outcome: results.OK, Status: 200, Chunks: 1,
 				PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
+				ServerQueue: results.Untold, ServerWork: results.Untold,
 			}
 			if seq == 500 { // one answer of the window is refused
 				s.Outcome, s.Status = results.Shed, 503
@@ -101,6 +102,7 @@ func madeSamples(vision, call time.Duration) []results.Sample {
 				Service: "agent", Class: class, Model: "vlm", Endpoint: "agent-0", Seq: seq, Session: session, Call: i, Last: i == 1,
 				Due: at0(start), Sent: at0(start), First: at0(start + call/4), Final: at0(start + call), Done: at0(start + call), Outcome: results.OK, Status: 200, Chunks: 6, LongestGap: call * 3 / 20,
 				PromptTokens: 100, OutputTokens: 6, CachedTokens: 0,
+				ServerQueue: results.Untold, ServerWork: results.Untold,
 			})
 			seq++
 		}

@@ -62,6 +62,7 @@ func (q madeQueue) facts(list []customer, change func(*results.Observation) bool
 			Service: "agent", Class: "ask", Model: "m", Endpoint: "agent-0", Seq: int64(i), Session: int64(i), Last: true,
 			Due: offset(c.sent), Sent: offset(c.sent), First: offset(c.done), Final: offset(c.done), Done: offset(c.done), Outcome: results.OK, Chunks: 1,
 			PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
+			ServerQueue: results.Untold, ServerWork: results.Untold,
 		})
 		step.End = max(step.End, offset(c.done))
 	}

@@ -205,6 +205,7 @@ func spread(service, model string, n int, from float64, seq int64) []results.Sam
 			Service: service, Class: model, Model: model, Endpoint: service + "-0", Seq: seq + int64(i), Session: seq + int64(i), Last: true,
 			Due: due, Sent: due, First: done, Final: done, Done: done, Outcome: results.OK, Status: 200, Chunks: 1,
 			PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
+			ServerQueue: results.Untold, ServerWork: results.Untold,
 		})
 	}
 	return list

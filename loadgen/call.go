@@ -94,6 +94,7 @@ func (c *call) fallDue(due results.Offset, attempt int) {
 		Session: c.session.n, User: c.session.userNumber(), Call: c.number, Attempt: attempt,
 		Due: due, Sent: results.NoOffset, First: results.NoOffset, Final: results.NoOffset, Done: results.NoOffset,
 		PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
+		ServerQueue: results.Untold, ServerWork: results.Untold,
 	}
 	s.seq++
 	if c.ask.request != nil {
@@ -244,6 +245,7 @@ func (c *call) answered(x *Exchange) {
 	c.sample.Status, c.sample.Chunks = a.Status, a.Chunks
 	c.sample.BytesSent, c.sample.BytesRead = a.BytesSent, a.BytesRead
 	c.sample.PromptTokens, c.sample.OutputTokens, c.sample.CachedTokens = a.PromptTokens, a.OutputTokens, a.CachedTokens
+	c.sample.ServerQueue, c.sample.ServerWork, c.sample.ServerRefused = a.ServerQueue, a.ServerWork, a.ServerRefused
 	freed := c.sample.Done
 	c.end()
 	s.admitNext(freed)

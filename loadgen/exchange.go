@@ -17,6 +17,12 @@ type Answer struct {
 	Text      string
 	// Tokens as the server's usage tells them, or results.UnknownTokens.
 	PromptTokens, OutputTokens, CachedTokens int64
+	// ServerQueue is how long the request waited in the server's queue, ServerWork how
+	// long the server computed it, both as the server tells them of this very request
+	// and by its clock; results.Untold if it tells none. ServerRefused says that what
+	// it told was no time. They are set by ToldQueue and ToldWork.
+	ServerQueue, ServerWork time.Duration
+	ServerRefused           bool
 
 	// First and Final are when the first and the last chunk of content came in,
 	// Done when the answer was complete or its fault known: as the kernel tells it,
@@ -58,6 +64,7 @@ type Exchange struct {
 func (x *Exchange) Begin() {
 	x.Answer = Answer{
 		PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
+		ServerQueue: results.Untold, ServerWork: results.Untold,
 		First: results.NoOffset, Final: results.NoOffset, Done: results.NoOffset,
 	}
 }

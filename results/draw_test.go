@@ -21,6 +21,9 @@ func drawSample(t *rapid.T) Sample {
 	moment := rapid.Custom(func(t *rapid.T) Offset {
 		return Offset(rapid.Int64Range(-1<<50, 1<<50).Draw(t, "ns"))
 	})
+	told := rapid.Custom(func(t *rapid.T) time.Duration { // 0 is a time, too
+		return time.Duration(rapid.OneOf(rapid.Just(int64(0)), count).Draw(t, "told"))
+	})
 	s := Sample{
 		Service:  rapid.SampledFrom([]string{"vision", "agent"}).Draw(t, "service"),
 		Class:    text.Draw(t, "class"),
@@ -37,6 +40,7 @@ func drawSample(t *rapid.T) Sample {
 		PromptTokens: maybe(t, "prompt", count, UnknownTokens),
 		OutputTokens: maybe(t, "output", count, UnknownTokens),
 		CachedTokens: maybe(t, "cached", count, UnknownTokens),
+		ServerQueue:  maybe(t, "queue", told, Untold), ServerWork: maybe(t, "work", told, Untold), ServerRefused: rapid.Bool().Draw(t, "refused"),
 	}
 	s.Lag = time.Duration(count.Draw(t, "lag"))
 	if s.Chunks > 1 {
@@ -90,6 +94,7 @@ func oneStep(index int) (Step, []Sample) {
 		return Sample{
 			Service: "vision", Seq: seq, User: -1, Due: due, Sent: due, First: NoOffset, Final: NoOffset, Done: done, Outcome: outcome,
 			PromptTokens: UnknownTokens, OutputTokens: UnknownTokens, CachedTokens: UnknownTokens,
+			ServerQueue: Untold, ServerWork: Untold,
 		}
 	}
 	return step, []Sample{

@@ -37,6 +37,10 @@ type sampleRow struct {
 	PromptTokens *int64 `parquet:"prompt_tokens,snappy"`
 	OutputTokens *int64 `parquet:"output_tokens,snappy"`
 	CachedTokens *int64 `parquet:"cached_tokens,snappy"`
+	// Times by the server's own clock.
+	ServerQueue   *int64 `parquet:"server_queue_ns,snappy"`
+	ServerWork    *int64 `parquet:"server_work_ns,snappy"`
+	ServerRefused bool   `parquet:"server_refused,snappy"`
 }
 
 // known gives nil for the value that stands for "none".
@@ -62,6 +66,9 @@ func rowOfSample(s Sample) (sampleRow, error) {
 	if s.Due == NoOffset || s.Done == NoOffset {
 		return sampleRow{}, fmt.Errorf("sample %d of service %q: due and done must be set", s.Seq, s.Service)
 	}
+	if s.ServerQueue < Untold || s.ServerWork < Untold {
+		return sampleRow{}, fmt.Errorf("sample %d of service %q: the server's times are %d and %d ns; one that it did not tell is %d", s.Seq, s.Service, s.ServerQueue, s.ServerWork, Untold)
+	}
 	var gap *int64
 	if s.Chunks > 1 {
 		gap = new(int64(s.LongestGap))
@@ -78,6 +85,7 @@ func rowOfSample(s Sample) (sampleRow, error) {
 		PromptTokens: known(s.PromptTokens, UnknownTokens),
 		OutputTokens: known(s.OutputTokens, UnknownTokens),
 		CachedTokens: known(s.CachedTokens, UnknownTokens),
+		ServerQueue:  known(int64(s.ServerQueue), int64(Untold)), ServerWork: known(int64(s.ServerWork), int64(Untold)), ServerRefused: s.ServerRefused,
 	}, nil
 }
 
@@ -92,6 +100,7 @@ func (r *sampleRow) sample() (Sample, error) {
 		PromptTokens: orNone(r.PromptTokens, UnknownTokens),
 		OutputTokens: orNone(r.OutputTokens, UnknownTokens),
 		CachedTokens: orNone(r.CachedTokens, UnknownTokens),
+		ServerQueue:  time.Duration(orNone(r.ServerQueue, int64(Untold))), ServerWork: time.Duration(orNone(r.ServerWork, int64(Untold))), ServerRefused: r.ServerRefused,
 	}
 	if err := s.Outcome.UnmarshalText([]byte(r.Outcome)); err != nil {
 		return Sample{}, fmt.Errorf("sample %d of service %q: %w", r.Seq, r.Service, err)

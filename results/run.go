@@ -9,8 +9,8 @@ import (
 // SchemaVersion counts the changes of the run directory's form. A program reads
 // its own version only. Version 2 came with the last chunk of content, chunk
 // gaps, and what the load generator tells of the load that it sent and of
-// itself.
-const SchemaVersion = 2
+// itself. Version 3 came with the server's own word on each request.
+const SchemaVersion = 3
 
 // Environment is what a run was made with and on. It stands in
 // environment.json and is written before the first change.

@@ -325,8 +325,8 @@ func FuzzDecodeStep(f *testing.F) {
 	text, err := encode(stepRecord{SchemaVersion, 5, step})
 	must(f, err)
 	f.Add(text)
-	f.Add([]byte(`{"schema":2,"samples":0}{}`))
-	f.Add([]byte(`{"schema":3}`))
+	f.Add([]byte(`{"schema":3,"samples":0}{}`))
+	f.Add([]byte(`{"schema":4}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var once, twice stepRecord
 		if decode(text, &once) != nil {

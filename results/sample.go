@@ -54,10 +54,22 @@ type Sample struct {
 
 	// Tokens come from the server's usage; UnknownTokens if it told none.
 	PromptTokens, OutputTokens, CachedTokens int64
+
+	// ServerQueue is how long this very request waited in the server's queue, and
+	// ServerWork how long the server computed it, by the server's own word and its
+	// clock; Untold where it told none, which is never 0. Both are what was told:
+	// whether they can be true is for who reads them.
+	ServerQueue, ServerWork time.Duration
+	// ServerRefused says that the server told of this request what is no time at
+	// all, such as a negative one. That time is Untold then.
+	ServerRefused bool
 }
 
 // UnknownTokens is a token count that the server did not tell.
 const UnknownTokens int64 = -1
+
+// Untold is a time that the server did not tell. No time that was told is below 0.
+const Untold time.Duration = -1
 
 // An Outcome says what became of an arrival. The zero value is no outcome and
 // never stands in a Sample.

@@ -158,6 +158,7 @@ func TestEveryFieldIsTurned(t *testing.T) {
 	}
 	var sample results.Sample
 	fill(reflect.ValueOf(&sample).Elem(), &next)
+	sample.ServerQueue, sample.ServerWork = 0, 0 // of the server's time already
 	one("Sample", sample, a.sample(sample), 7)
 	var step results.Step
 	fill(reflect.ValueOf(&step).Elem(), &next)
@@ -188,7 +189,10 @@ func TestEveryFieldIsTurned(t *testing.T) {
 
 // What is no moment stays none.
 func TestNoOffsetStays(t *testing.T) {
-	s := Accelerate(60).sample(results.Sample{Due: -5, Sent: results.NoOffset, First: results.NoOffset, Final: results.NoOffset, Done: 7})
+	s := Accelerate(60).sample(results.Sample{Due: -5, Sent: results.NoOffset, First: results.NoOffset, Final: results.NoOffset, Done: 7, ServerQueue: results.Untold, ServerWork: 9})
+	if s.ServerQueue != results.Untold || s.ServerWork != 9 {
+		t.Errorf("what the server told became %v and %v", s.ServerQueue, s.ServerWork)
+	}
 	if s.Due != -300 || s.Sent != results.NoOffset || s.First != results.NoOffset || s.Final != results.NoOffset || s.Done != 420 {
 		t.Errorf("got %+v", s)
 	}

@@ -73,6 +73,8 @@ func (a Acceleration) stepResult(r *results.StepResult, planOf func(step int) re
 	}
 }
 
+// sample turns a sample's moments and spans but those that the server told, which
+// are of its time already.
 func (a Acceleration) sample(s results.Sample) results.Sample {
 	s.Due, s.Sent, s.First, s.Final, s.Done = a.offset(s.Due), a.offset(s.Sent), a.offset(s.First), a.offset(s.Final), a.offset(s.Done)
 	s.LongestGap, s.Lag = a.toServer(s.LongestGap), a.toServer(s.Lag)
