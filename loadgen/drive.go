@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
@@ -19,7 +20,8 @@ import (
 // Load starts at once. Arrivals due in [Start, WindowStart) are warm-up, those
 // in [WindowStart, WindowEnd) are the window's, and none is due later: a
 // session that is not over at WindowEnd makes no further call. What is in
-// flight then is waited for until its own Timeout.
+// flight then is waited for until its own Timeout. Step.Driven can bring WindowEnd
+// forward.
 //
 // When ctx ends, nothing more falls due, then what is in flight is cancelled;
 // both leave their samples, and Drive returns the Step so far (End may then be
@@ -42,7 +44,10 @@ func Drive(ctx context.Context, origin results.Origin, step Step, sink results.S
 	if err != nil {
 		return results.Step{}, fmt.Errorf("drive step %q: %w", step.Plan.Name, err)
 	}
-	r := &run{loop: loop, sink: sink, stepPlan: step.Plan, tellBegun: step.Begun}
+	r := &run{
+		loop: loop, sink: sink, stepPlan: step.Plan, length: step.Plan.Warmup + step.Plan.Window,
+		tellBegun: step.Begun, driven: step.Driven,
+	}
 	r.client.off = step.NewLoop != nil
 	defer func() {
 		r.ending.Store(true)
@@ -70,11 +75,14 @@ type run struct {
 	services []*service
 	busy     int // services that are not over
 
+	length                        time.Duration // of warm-up and window
 	start, windowStart, windowEnd results.Offset
 	begun                         bool
 	tellBegun                     func(results.Offset) // nil: nobody
 	end                           pace.Timer           // at windowEnd
 	windowIsOver                  bool
+	why                           string  // the window was ended early
+	driven                        *Driven // nil: nobody looks
 
 	stopped   bool
 	stoppedAt results.Offset // if stopped: when it was known first
@@ -109,7 +117,7 @@ func (r *run) drive(ctx context.Context) {
 func (r *run) begin() {
 	r.start, r.begun = r.loop.Now(), true
 	r.windowStart = r.start.Add(r.stepPlan.Warmup)
-	r.windowEnd = r.windowStart.Add(r.stepPlan.Window)
+	r.windowEnd = r.start.Add(r.length)
 	r.lastDone, r.latest = r.start, r.start
 	r.client.watch(r)
 	r.end.F = r.windowOver
@@ -119,6 +127,9 @@ func (r *run) begin() {
 	}
 	for _, s := range r.services {
 		s.begin()
+	}
+	if r.driven != nil {
+		r.driven.run.Store(r)
 	}
 }
 
@@ -175,7 +186,7 @@ func (r *run) fail(err error) {
 func (r *run) result(ctx context.Context) (results.Step, error) {
 	s := results.Step{
 		Plan: r.stepPlan, Start: r.start, WindowStart: r.windowStart, WindowEnd: r.windowEnd,
-		End: r.lastDone, Client: r.client.result(),
+		End: r.lastDone, Client: r.client.result(), Stopped: r.why,
 	}
 	for _, v := range r.services {
 		s.Services = append(s.Services, v.integrity())

@@ -19,8 +19,8 @@ type Answer struct {
 	PromptTokens, OutputTokens, CachedTokens int64
 	// ServerQueue is how long the request waited in the server's queue, ServerWork how
 	// long the server computed it, both as the server tells them of this very request
-	// and by its clock; results.Untold if it tells none. ServerRefused says that what
-	// it told was no time. They are set by ToldQueue and ToldWork.
+	// and by its clock; results.Untold if it tells none. ServerRefused says that it told
+	// what is no time, and both are untold. ToldQueue and ToldWork set them.
 	ServerQueue, ServerWork time.Duration
 	ServerRefused           bool
 

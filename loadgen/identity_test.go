@@ -76,6 +76,7 @@ type trial struct {
 	misfit   uint32
 	cancel   time.Duration // of the step; 0 never
 	shutdown time.Duration // of the server; 0 never
+	early    time.Duration // when the window is ended, after a look; 0 never
 
 	seen map[results.Outcome]int // how often each outcome came, over all trials
 }
@@ -95,6 +96,9 @@ func drawTrial(t *rapid.T) trial {
 	}
 	if rapid.Bool().Draw(t, "shut down") {
 		x.shutdown = ms(1, 2500, "shutdown")
+	}
+	if rapid.Bool().Draw(t, "ended early") {
+		x.early = ms(1, 3200, "early")
 	}
 	for i := range rapid.IntRange(1, 3).Draw(t, "services") {
 		l := loadgen.Load{
@@ -168,15 +172,22 @@ func (x trial) run(t *testing.T) error {
 	}
 	origin := results.NewOrigin(time.Now().Add(-time.Hour))
 	var got sink
+	look := look{driven: new(loadgen.Driven)}
+	if x.early > 0 {
+		x.step.Driven = look.driven
+		defer time.AfterFunc(x.early, look.end).Stop()
+	}
 	step, err := drive(ctx, origin, x.step, &got)
+	look.over = origin.Now()
 	// A stop at the very moment of the end may come after it.
 	atEnd := err == nil && x.cancel > 0 && step.End.Sub(step.Start) == x.cancel
 	if stopped := ctx.Err() != nil && !atEnd; stopped != errors.Is(err, context.Canceled) || (!stopped && err != nil) {
 		return fmt.Errorf("Drive gave %v, the context %v", err, ctx.Err())
 	}
-	var faults []error
+	faults := []error{x.checkEnd(step, &look)}
 	for i := range x.step.Loads {
-		faults = append(faults, x.check(i, step, got.of(x.step.Loads[i].Service)))
+		of := got.of(x.step.Loads[i].Service)
+		faults = append(faults, x.check(i, step, of), look.check(x.step.Loads[i].Service, of))
 	}
 	total := 0
 	c.mu.Lock() // the last handlers may still be ending
@@ -268,7 +279,7 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 	if own.Lag.Max > behind {
 		bad("late by %v in virtual time", own.Lag.Max)
 	}
-	if step.Start > step.WindowStart || step.WindowStart >= step.WindowEnd || last > step.End {
+	if step.Start > step.WindowStart || step.WindowStart > step.WindowEnd || last > step.End {
 		bad("start %v, window %v to %v, end %v, last answer %v", step.Start, step.WindowStart, step.WindowEnd, step.End, last)
 	}
 	if x.cancel == 0 && step.End < step.WindowEnd {

@@ -218,4 +218,6 @@ type Step struct {
 	// Begun is called once with the step's start, when load begins, on the loop,
 	// which waits for it; nil tells nobody.
 	Begun func(start results.Offset)
+	// Driven lets others look at the step and end it early; nil lets nobody.
+	Driven *Driven
 }

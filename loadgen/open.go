@@ -60,7 +60,7 @@ func (s *service) fill() {
 	}
 	for o.count < ahead && o.times != nil {
 		at, more := o.times()
-		if !more || at >= s.stepPlan.Warmup+s.stepPlan.Window {
+		if !more || at >= s.length {
 			o.times = nil
 			return
 		}

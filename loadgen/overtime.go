@@ -79,6 +79,9 @@ func newDispersion(part time.Duration, n int64) dispersion {
 	return dispersion{part: part, scheduled: make(counts, n), sent: make(counts, n)}
 }
 
+// cut leaves the first n parts.
+func (d *dispersion) cut(n int) { d.scheduled, d.sent = d.scheduled[:n], d.sent[:n] }
+
 func (d *dispersion) result() results.Dispersion {
 	return results.Dispersion{
 		Part: d.part, N: int64(len(d.sent)), Scheduled: d.scheduled.index(), Sent: d.sent.index(),

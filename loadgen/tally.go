@@ -48,6 +48,15 @@ func (t *tally) begin(s *service) {
 	}
 }
 
+// endEarly moves the window's end, and its start with it if need be.
+func (t *tally) endEarly(start, end results.Offset) {
+	t.windowStart, t.windowEnd, t.occupancy.end = start, end, end
+	for i := range t.parts {
+		t.parts[i].cut(int(end.Sub(start) / t.parts[i].part))
+	}
+	t.parts = slices.DeleteFunc(t.parts, func(d dispersion) bool { return len(d.sent) < 2 })
+}
+
 // fellDue counts an arrival when it falls due, before anything is done for it.
 func (t *tally) fellDue(inWindow bool) {
 	if inWindow {

@@ -34,6 +34,9 @@ type Subject struct {
 	// Refusals are answers that are not good, by name. One with the name of a
 	// common one replaces it.
 	Refusals map[string]Refusal
+	// Told are good answers in which the server tells times of the request, by name;
+	// at least one. Good tells none.
+	Told map[string]Told
 }
 
 // A Refusal is an answer and what it means.
@@ -87,6 +90,7 @@ func (s Subject) polite(t *testing.T, way road) {
 			_ = http.NewResponseController(w).Flush()
 		}, 200)
 	})
+	t.Run("told", func(t *testing.T) { s.told(t, way) })
 	t.Run("many at once", func(t *testing.T) { s.many(t, way) })
 }
 

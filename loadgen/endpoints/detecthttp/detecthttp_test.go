@@ -107,7 +107,7 @@ func TestConformance(t *testing.T) {
 					config.Transport = transport
 					return New(config, dial)
 				},
-				Request: request, Bodyless: s.bodyless,
+				Request: request, Bodyless: s.bodyless, Told: endpointtest.HeaderTimes(),
 				Good: func(w http.ResponseWriter, r *http.Request) {
 					body, _ := io.ReadAll(r.Body)
 					err := s.check(r, body)

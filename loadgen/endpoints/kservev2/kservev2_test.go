@@ -129,7 +129,7 @@ func TestConformance(t *testing.T) {
 			config.Transport = transport
 			return New(config, dial)
 		},
-		Request: request,
+		Request: request, Told: endpointtest.HeaderTimes(),
 		Good: func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			inputs, data, rest, err := parts(r.Header.Get(headerLength), body)

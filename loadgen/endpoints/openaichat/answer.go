@@ -175,6 +175,7 @@ func (r *reader) take(data []byte) (content, ok bool) {
 			*n.into = n.n
 		}
 	}
+	c.tell(a)
 	return c.content, true
 }
 

@@ -1,6 +1,8 @@
 package openaichat
 
 import (
+	"math"
+
 	"github.com/evabench/evabench/loadgen/internal/jsonscan"
 	"github.com/evabench/evabench/results"
 )
@@ -10,14 +12,18 @@ import (
 type chunk struct {
 	choices, usage, fault     bool // which of these it has
 	content, tools, finished  bool
-	broken                    string // the finish reason of an answer that was given up
-	prompt, output, cacheRead int64  // tokens, or results.UnknownTokens
+	broken                    string  // the finish reason of an answer that was given up
+	prompt, output, cacheRead int64   // tokens, or results.UnknownTokens
+	queue, work               float64 // ms that the server says of itself, NaN if it does not
+	noTime                    bool    // it says what is no time
 }
 
 // read reads a chunk and puts its text behind what there is. It reports false
 // for what is no chunk; the text is as before then.
 func (r *reader) read(data []byte) (c chunk, ok bool) {
-	c = chunk{prompt: results.UnknownTokens, output: results.UnknownTokens, cacheRead: results.UnknownTokens}
+	c = chunk{
+		prompt: results.UnknownTokens, output: results.UnknownTokens, cacheRead: results.UnknownTokens, queue: math.NaN(), work: math.NaN(),
+	}
 	text, reasoning := len(r.text), len(r.reasoning)
 	s := &r.scan
 	s.Reset(data)
@@ -31,6 +37,10 @@ func (r *reader) read(data []byte) (c chunk, ok bool) {
 			case s.Is("error"):
 				c.fault = true
 				s.Skip()
+			case s.Is("timings"):
+				c.readTimings(s)
+			case s.Is("metrics"):
+				c.readMetrics(s)
 			default:
 				s.Skip()
 			}

@@ -5,7 +5,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
 )
 
@@ -46,6 +48,11 @@ func fuzzRead(f *testing.F, config Config, seeds ...string) {
 		if (want.Outcome == 0) != (want.Detail == "") || config.Stream != (want.First != results.NoOffset) && want.Chunks > 0 || want.OutputTokens < results.UnknownTokens {
 			t.Fatalf("%q: %+v", in, want)
 		}
+		for _, told := range []time.Duration{want.ServerQueue, want.ServerWork} {
+			if told < results.Untold || told > loadgen.MaxServerTime || want.ServerRefused && told != results.Untold {
+				t.Fatalf("%q: the server told %v; %+v", in, told, want)
+			}
+		}
 	})
 }
 
@@ -56,6 +63,9 @@ func FuzzChatStream(f *testing.F) {
 			seeds = append(seeds, r.Body)
 		}
 	}
+	for _, told := range toldAs(true) {
+		seeds = append(seeds, told.Body)
+	}
 	fuzzRead(f, Config{Stream: true}, seeds...)
 }
 
@@ -63,6 +73,9 @@ func FuzzChatBody(f *testing.F) {
 	seeds := []string{goodBody}
 	for _, r := range refusals {
 		seeds = append(seeds, r.Body)
+	}
+	for _, told := range toldAs(false) {
+		seeds = append(seeds, told.Body)
 	}
 	fuzzRead(f, Config{}, append(seeds, `{"object":"error"}`, `{"error":""}`, `{"error":{"message":""}}`)...)
 }
@@ -72,6 +85,7 @@ func FuzzChunk(f *testing.F) {
 	for _, s := range []string{
 		`{"choices":[{"delta":{"content":"a","reasoning":"b","tool_calls":[1]},"finish_reason":"stop"},null],"usage":{"completion_tokens":3}}`,
 		`{"choices":null}`, `{"choices":[{"message":{"content":"\u00e9"}}],"usage":null}`, `{"usage":{"prompt_tokens":1.5}}`, `[]`, `null`,
+		`{"choices":[],"metrics":{"queue_time_ms":-1,"time_to_first_token_ms":"x"}}`, `{"choices":[],"timings":{"prompt_ms":[1],"predicted_ms":{}}}`,
 	} {
 		f.Add([]byte(s))
 	}

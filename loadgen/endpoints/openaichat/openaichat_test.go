@@ -127,7 +127,7 @@ func TestConformance(t *testing.T) {
 				config.Transport = transport
 				return New(config, dial)
 			},
-			Request: request, Refusals: refusals, Whole: !stream,
+			Request: request, Refusals: refusals, Whole: !stream, Told: toldAs(stream),
 			Good: func(w http.ResponseWriter, r *http.Request) {
 				if err := isRequest(r, stream); err != nil {
 					http.Error(w, err.Error(), http.StatusBadRequest)

@@ -21,6 +21,7 @@ func TestConformance(t *testing.T) {
 			return New(c, dial)
 		},
 		Request: &loadgen.Request{Class: "c", Model: "rt-detrv2", Image: []byte("\xff\xd8 jpeg")},
+		Told:    endpointtest.HeaderTimes(),
 		Good: func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			if r.URL.Path != "/predictions/rt-detrv2" || r.Header.Get("Content-Type") != "image/jpeg" ||

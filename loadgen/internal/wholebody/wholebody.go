@@ -36,6 +36,7 @@ func (r *reader) Begin(request *httpx.Request, h httpx.Header, x *loadgen.Exchan
 	if r.body = r.body[:0]; cap(r.body) > kept {
 		r.body = nil
 	}
+	readTimes(h, &x.Answer)
 	r.judge.Head(h)
 }
 

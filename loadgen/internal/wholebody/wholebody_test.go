@@ -8,6 +8,16 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
+// header is an answer's fields, by name.
+type header map[string]string
+
+func (h header) Field(name string) []byte {
+	if v, ok := h[name]; ok {
+		return append([]byte{}, v...)
+	}
+	return nil
+}
+
 type judge struct {
 	heads  int
 	bodies []string
@@ -36,7 +46,7 @@ func TestReader(t *testing.T) {
 	} {
 		x := &loadgen.Exchange{}
 		x.Begin()
-		r.Begin(&httpx.Request{Tag: i}, nil, x)
+		r.Begin(&httpx.Request{Tag: i}, header{}, x)
 		for at, p := range c.pieces {
 			if r.Body([]byte(p), results.Offset(at)) {
 				t.Errorf("%q is complete before its end", c.body)
