@@ -78,6 +78,7 @@ type deviceReadings struct {
 	refused map[string]map[string]float64
 	// told says that something beyond memory and processes was read.
 	told bool
+	xids []results.Observation // critical errors, of all the cell
 }
 
 // add takes an observation of a device, and reports whether it was one.
@@ -93,6 +94,13 @@ func (d *deviceReadings) add(o results.Observation, steps []stepFacts) bool {
 			d.refused[o.Subject.ID] = map[string]float64{}
 		}
 		d.refused[o.Subject.ID]["gpm:"+name] = o.Value
+		return true
+	}
+	switch o.Series {
+	case seriesXid:
+		d.xids = append(d.xids, o)
+		return true
+	case seriesXidWatched:
 		return true
 	}
 	if !strings.HasPrefix(o.Series, "nvml:memory_used") && !strings.HasPrefix(o.Series, "nvml:memory_total") && o.Series != "nvml:processes" {

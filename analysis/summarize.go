@@ -26,6 +26,7 @@ func summarize(f facts) (*Summary, error) {
 		s.Cells = append(s.Cells, cell)
 		if c.finished {
 			s.Warnings = append(s.Warnings, cellWarnings(cell, f.environment.SimulatedScale)...)
+			s.Warnings = append(s.Warnings, devices.xidWarnings(c)...)
 		}
 		for _, step := range c.steps {
 			for _, w := range step.step.Warnings {

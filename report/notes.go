@@ -191,6 +191,8 @@ var meanings = []struct{ code, text string }{
 	{"cell-failed", "a cell ended early: its figures are of what there was"},
 	{"cell-interrupted", "a cell was stopped: its figures are of what there was"},
 	{"unreadable", "parts of the run could not be read: what they told is unknown"},
+	{"gpu-xid", "a GPU reported critical errors: figures of that time may be of a GPU in trouble"},
+	{"xid-not-watched", "critical errors of GPUs (Xid) were not told: whether there were any is unknown"},
 	{"layout-unverified", "nobody checked that the GPU was partitioned as told"},
 	{"not-ok", "some requests had no right answer: they are in no latency and no rate"},
 	{"http-cost", "HTTP took over 5 % of the times: latencies are too long, users' rates too low"},

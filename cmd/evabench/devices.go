@@ -58,7 +58,9 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 	}
 	if library != nil && len(devices) > 0 {
 		of := results.Subject{Kind: results.SubjectHost, ID: server}
-		wanted = append(wanted, deviceJob{nvml.Name, nvml.New(nvmlDevices{library, telemetry, devices}), of})
+		events, _ := library.(gpus.EventReader)
+		source := nvml.New(nvmlDevices{library, telemetry, devices}, watchedGPUs(events, devices)...)
+		wanted = append(wanted, deviceJob{nvml.Name, source, of})
 		if activity != nil {
 			wanted = append(wanted, deviceJob{gpm.Name, gpm.New(gpmDevices(activity, devices)), of})
 		}

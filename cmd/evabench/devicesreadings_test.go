@@ -67,6 +67,10 @@ func scripted() *nvmltest.Script {
 				{Quantity: nvml.Quantity{Name: "fp64_active_ratio", Unit: "ratio"}, Return: nvml.ErrNotSupported},
 			}, nil
 		},
+		OnXid: func(_ string, atMost time.Duration) (nvml.Xid, error) { // as a driver waits
+			<-time.After(atMost)
+			return nvml.Xid{}, nvml.ErrTimeout
+		},
 		OnOpen: func(uuid string) error {
 			if uuid == "GPU-a" {
 				return fmt.Errorf("GPM: not on this GPU (needs Hopper or newer): %w", nvml.ErrNotSupported)
@@ -129,8 +133,8 @@ func TestDeviceReadings(t *testing.T) {
 		warnings[0].Count != 2 || warnings[1].Count != 1 || !strings.Contains(text, "clock: unknown error") {
 		t.Errorf("warnings %+v", warnings)
 	}
-	if n := script.Open(); n != 0 {
-		t.Errorf("%d samplers are open", n)
+	if n, watches := script.Open(), script.Watches(); n != 0 || watches != 0 {
+		t.Errorf("%d samplers and %d watches are open", n, watches)
 	}
 }
 

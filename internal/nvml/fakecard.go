@@ -24,6 +24,8 @@ type fakeCard struct {
 	Processes []fakeProcess  `json:"processes"`
 	// Made counts the MIG devices ever made, for their UUIDs.
 	Made int `json:"made"`
+	// Xids are the critical errors since the last boot; see [Fake.AddXid].
+	Xids []Xid `json:"xids,omitempty"`
 
 	card     card      // what the table says of the model
 	profiles []Profile // of card

@@ -56,7 +56,7 @@ func (f *Fake) State(gpu string) (s FakeState, err error) {
 func (f *Fake) Reboot() error {
 	return f.change(func(cards []*fakeCard) error {
 		for _, c := range cards {
-			c.Instances, c.Processes = nil, nil
+			c.Instances, c.Processes, c.Xids = nil, nil, nil
 			c.Mode.Current = c.Mode.Pending && c.resets()
 			c.Mode.Pending = c.Mode.Current
 		}

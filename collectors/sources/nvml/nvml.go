@@ -1,7 +1,7 @@
 // Package nvml reads what NVML tells of devices: memory in use and processes,
 // per MIG instance where there are any, and of each physical GPU below them its
-// power, clocks, heat and errors. It declares the little it needs of
-// NVML itself; who wires the program together passes it in, so this source is
+// power, clocks, heat and errors, and the critical ones (Xid) as they happen. It declares
+// the little it needs of NVML itself; who wires the program together passes it in, so this source is
 // no kind that a scenario can name.
 package nvml
 
@@ -53,10 +53,14 @@ type Value struct {
 	Unit  string
 }
 
-// New gives the source of these devices.
-func New(devices Devices) collectors.Source { return source{devices} }
+// New gives the source of these devices, which watches the GPUs for critical errors; there
+// may be none. Its collector ends the watches when it is closed.
+func New(devices Devices, gpus ...GPU) collectors.Source { return source{devices, gpus} }
 
-type source struct{ devices Devices }
+type source struct {
+	devices Devices
+	gpus    []GPU
+}
 
 // Collector reads all devices; target has no URL, and its Subject is not
 // used: each device is the subject of its own readings.
@@ -67,19 +71,27 @@ func (s source) Collector(target collectors.Target) (collectors.Collector, error
 	if s.devices == nil {
 		return nil, errors.New("there are no devices to read")
 	}
-	return collector(s), nil
+	return &collector{source: s}, nil
 }
 
-type collector struct{ devices Devices }
+type collector struct {
+	source
+	xids *xids // nil before the first read
+}
 
 // Read reads every device once. NVML cannot be told to stop: a call that hangs
-// is given up by collectors.Run.
-func (c collector) Read(context.Context) ([]collectors.Reading, error) {
+// is given up by collectors.Run. The GPUs are watched from the first read on, beside
+// it: what a read gives of them came since the read before.
+func (c *collector) Read(context.Context) ([]collectors.Reading, error) {
+	if c.xids == nil {
+		c.xids = watch(c.gpus)
+	}
 	devices, err := c.devices.Read()
 	if err != nil {
 		err = fmt.Errorf("read devices: %w", err)
 	}
-	var readings []collectors.Reading
+	readings, fault := c.xids.read()
+	err = errors.Join(err, fault)
 	for _, d := range devices {
 		add := func(series string, value float64, unit string) {
 			readings = append(readings, collectors.Reading{Subject: d.subject(), Series: series, Value: value, Unit: unit})
@@ -98,6 +110,22 @@ func (c collector) Read(context.Context) ([]collectors.Reading, error) {
 		}
 	}
 	return readings, err
+}
+
+// Warnings tells of GPUs that cannot be watched for critical errors.
+func (c *collector) Warnings() []results.Warning {
+	if c.xids == nil {
+		return nil
+	}
+	return c.xids.told()
+}
+
+// Close ends the watches; c is of no use after it.
+func (c *collector) Close() error {
+	if c.xids == nil {
+		return nil
+	}
+	return c.xids.close()
 }
 
 func (d Device) subject() results.Subject {
