@@ -192,7 +192,7 @@ var meanings = []struct{ code, text string }{
 	{"cell-interrupted", "a cell was stopped: its figures are of what there was"},
 	{"unreadable", "parts of the run could not be read: what they told is unknown"},
 	{"gpu-xid", "a GPU reported critical errors: figures of that time may be of a GPU in trouble"},
-	{"xid-not-watched", "critical errors of GPUs (Xid) were not told: whether there were any is unknown"},
+	{"xid-not-watched", "whether GPUs had critical errors (Xid) is not known"},
 	{"layout-unverified", "nobody checked that the GPU was partitioned as told"},
 	{"not-ok", "some requests had no right answer: they are in no latency and no rate"},
 	{"http-cost", "HTTP took over 5 % of the times: latencies are too long, users' rates too low"},
