@@ -101,7 +101,7 @@ func occupancy(dues, dones []float64, from, to float64) ([]results.Occupancy, in
 		}
 	}
 	for i := 0; i < len(dues) || d < len(dones); {
-		if i < len(dues) && dues[i] < dones[d] {
+		if i < len(dues) && dues[i] <= dones[d] {
 			until(min(dues[i], to))
 			inFlight++
 			peak = max(peak, inFlight)

@@ -3,6 +3,7 @@ package queues
 import (
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/evabench/evabench/results"
@@ -88,10 +89,9 @@ func (s *System) clauses() []results.Clause {
 	return all
 }
 
-// margin is the largest, over the clauses, of the log of the share of requests
-// beyond the limit over the share allowed: negative where all are met. It tells
-// whose it is.
-func (s *System) margin(e Effort, load float64) (float64, int) {
+// margins are, by clause, the log of the share of requests beyond the limit over
+// the share allowed: negative where it is met.
+func (s *System) margins(e Effort, load float64) []float64 {
 	sums := make([]tally, len(s.clauses()))
 	for _, run := range s.runs(e, load) {
 		for i, t := range run {
@@ -99,13 +99,18 @@ func (s *System) margin(e Effort, load float64) (float64, int) {
 			sums[i].over += t.over
 		}
 	}
-	margin, binding := math.Inf(-1), 0
+	all := make([]float64, len(sums))
 	for i, c := range s.clauses() {
-		if m := sums[i].margin(c); m > margin {
-			margin, binding = m, i
-		}
+		all[i] = sums[i].margin(c)
 	}
-	return margin, binding
+	return all
+}
+
+// margin is the largest of the margins, and whose it is.
+func (s *System) margin(e Effort, load float64) (float64, int) {
+	all := s.margins(e, load)
+	most := slices.Max(all)
+	return most, slices.Index(all, most)
 }
 
 // spread is the standard error of a clause's margin.

@@ -165,6 +165,8 @@ func (t *Target) batches(before, end float64) {
 		}
 		n := t.server.batch(t.records[t.served:], before)
 		if n == 0 {
+			for t.fetch(before, end) {
+			}
 			return
 		}
 		t.served += n
