@@ -18,7 +18,8 @@ type StepResult struct {
 // A Progress tells of a stretch of a step that still runs: From ≤ moments < To.
 type Progress struct {
 	From, To Offset
-	// Samples are those done within, in no order. They are not changed.
+	// Samples are those done within, in no order; the Done of an answer whose end
+	// was learned of late may be a little before From. They are not changed.
 	Samples []Sample
 	// Unfinished counts by service, at To, the arrivals that fell due and are not
 	// done: waiting for a slot or at the server.

@@ -80,13 +80,16 @@ const (
 type Step struct {
 	Index int      `json:"index"` // from 0 within the cell
 	Plan  StepPlan `json:"plan"`
-	// Start ≤ WindowStart < WindowEnd ≤ End. Load begins at Start; arrivals
+	// Start ≤ WindowStart ≤ WindowEnd ≤ End. Load begins at Start; arrivals
 	// with WindowStart ≤ Due < WindowEnd are the window's; at End the last
-	// answer was in.
+	// answer was in. The window is as long as planned unless the step was Stopped;
+	// it is empty if that was in the warm-up.
 	Start       Offset `json:"start_ns"`
 	WindowStart Offset `json:"window_start_ns"`
 	WindowEnd   Offset `json:"window_end_ns"`
 	End         Offset `json:"end_ns"`
+	// Stopped is why the window was ended early, at WindowEnd; empty if it was not.
+	Stopped string `json:"stopped,omitempty"`
 	// Services holds what the load generator counted by itself, apart from
 	// the samples, one entry per Level in the same order.
 	Services []Integrity `json:"services"`

@@ -57,13 +57,14 @@ func (b *Bench) record(ctx context.Context, c scenarios.Cell, l applied, f func(
 
 // cellRun is the state of one cell while it runs.
 type cellRun struct {
-	bench  *Bench
-	cell   scenarios.Cell
-	layout applied
-	writer CellWriter
-	record *results.Cell
-	phases []phase
-	origin results.Origin
+	bench   *Bench
+	cell    scenarios.Cell
+	layout  applied
+	writer  CellWriter
+	chooser Chooser // from the first step on
+	record  *results.Cell
+	phases  []phase
+	origin  results.Origin
 }
 
 // setOrigin makes the cell's Offset 0.

@@ -51,6 +51,7 @@ type Bench struct {
 	// Client jobs (evabench itself) belong here too.
 	Devices      func([]device.Device) ([]collectors.Job, error)
 	CollectEvery time.Duration // 0 means DefaultCollectEvery
+	LookEvery    time.Duration // of a Watcher; 0 means DefaultLookEvery
 	// NewLoop makes the loop of a step or a question (loadgen.Step); nil means the
 	// load generator's own.
 	NewLoop func(results.Origin) (pace.Loop, error)

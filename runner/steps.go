@@ -22,7 +22,7 @@ const maxArrivals = 10e6
 // steps runs what the chooser asks for. Each step is written by another
 // goroutine while the next one begins.
 func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err error) {
-	chooser := r.bench.NewChooser(r.cell)
+	r.chooser = r.bench.NewChooser(r.cell)
 	var writing sync.WaitGroup
 	var written []error
 	var mu sync.Mutex
@@ -31,6 +31,7 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		err = errors.Join(append([]error{err}, written...)...)
 	}()
 	var last *results.StepResult
+	from := 0          // its observations
 	var ended *failing // what ended in the last step
 	for index := 0; ; index++ {
 		mu.Lock()
@@ -44,9 +45,10 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		mark := sink.observed()
 		sink.awaitReads(ctx, idleReads)
 		if last != nil {
-			last.Observations = append(last.Observations, sink.since(mark, r.origin)...)
+			last.Observations = sink.since(from, r.origin)
 		}
-		plan, more := chooser.Next(last)
+		from = mark
+		plan, more := r.chooser.Next(last)
 		if !more {
 			return nil
 		}
@@ -59,7 +61,7 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 				if err := r.warm(ctx, revived); err != nil {
 					return err
 				}
-				mark = sink.observed()
+				from = sink.observed()
 				sink.awaitReads(ctx, idleReads)
 			}
 		}
@@ -70,7 +72,7 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		ended = f
 		samples := sink.takeSamples()
 		// Both only read the pieces: the writer gets a copy for its own.
-		last = &results.StepResult{Step: step, Samples: each(samples), Observations: sink.since(mark, r.origin)}
+		last = &results.StepResult{Step: step, Samples: each(samples)}
 		writing.Go(func() {
 			if err := r.writer.Step(step, slices.Concat(samples...)); err != nil {
 				mu.Lock()
@@ -104,6 +106,9 @@ func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up
 	if err != nil {
 		return results.Step{}, nil, fmt.Errorf("step %d: %w", index, err)
 	}
+	if step.Stopped != "" {
+		r.bench.tell("cell %s: step %d, ended early: %s", r.cell.Folder, index, step.Stopped)
+	}
 	for _, e := range step.Events {
 		r.bench.tell("cell %s: step %d, %s %s", r.cell.Folder, index, e.Instance, e.Kind)
 	}
@@ -124,7 +129,7 @@ func (r *cellRun) drive(ctx context.Context, plan loadgen.Step, f *failing, sink
 	}()
 	f.act(acting, stop)
 	plan.Begun = func(start results.Offset) { f.begun <- start }
-	step, err := loadgen.Drive(loading, r.origin, plan, sink)
+	step, err := r.watching(loading, plan, sink)
 	if cause := context.Cause(loading); err != nil && cause != nil {
 		err = cause
 	}

@@ -63,6 +63,7 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 		s.Retry.Pause, s.Warm = a.toClock(s.Retry.Pause), a.toClock(s.Warm)
 	}
 	b.CollectEvery = max(a.toClock(cmp.Or(b.CollectEvery, runner.DefaultCollectEvery)), collectors.ShortestEvery)
+	b.LookEvery = max(a.toClock(cmp.Or(b.LookEvery, runner.DefaultLookEvery)), shortestLook)
 	if devices := b.Devices; devices != nil {
 		b.Devices = func(list []device.Device) ([]collectors.Job, error) {
 			jobs, err := devices(list)
@@ -76,7 +77,11 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 	}
 	newChooser := b.NewChooser
 	b.NewChooser = func(c scenarios.Cell) runner.Chooser {
-		return &chooser{acceleration: a, inner: newChooser(c), plans: plans, cell: c.Folder}
+		turned := &chooser{acceleration: a, inner: newChooser(c), plans: plans, cell: c.Folder}
+		if watcher, ok := turned.inner.(runner.Watcher); ok {
+			return watching{turned, watcher}
+		}
+		return turned
 	}
 	b.Describe = func(p results.StepPlan) string {
 		return fmt.Sprintf("%s of server time (%s on the clock)", runner.Describe(a.planToServer(p)), round(p.Warmup+p.Window))
@@ -84,6 +89,10 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 	b.Writer = writer{a, b.Writer, plans}
 	return &b
 }
+
+// shortestLook is the least time of the clock between two looks at a step, so that
+// looking leaves the load most of a core.
+const shortestLook = 10 * time.Millisecond
 
 // loadToClock turns a load into the clock's, the load generator's defaults too:
 // its users are clients of a server whose time they share. Levels are the
@@ -223,6 +232,16 @@ func (c *chooser) Next(last *results.StepResult) (results.StepPlan, bool) {
 }
 
 func (c *chooser) planOf(step int) results.StepPlan { return c.plans.of(c.cell, step) }
+
+// watching is a chooser whose inner one watches.
+type watching struct {
+	*chooser
+	watcher runner.Watcher
+}
+
+func (w watching) Watch(p results.Progress) (stop string) {
+	return w.watcher.Watch(w.acceleration.progress(p))
+}
 
 // ofTheClock finds a span in a text that the bench wrote itself.
 var ofTheClock = regexp.MustCompile(`\d(\.\d+)? ?(ns|µs|ms|s|m|h)\b`)

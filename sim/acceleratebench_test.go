@@ -58,7 +58,7 @@ func TestEverySpanOfABenchIsTurned(t *testing.T) {
 		"Services.Service.SLO.Quantile":       1, // a share
 	}
 	spans := []string{
-		"CollectEvery", "Services.Service.Load.FailurePause", "Services.Service.Load.Ramp",
+		"CollectEvery", "LookEvery", "Services.Service.Load.FailurePause", "Services.Service.Load.Ramp",
 		"Services.Service.Load.Shape.At", "Services.Service.Load.Think", "Services.Service.Retry.Pause", "Services.Service.Timeout", "Services.Service.Warm",
 	}
 	var given runner.Bench

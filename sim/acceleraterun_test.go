@@ -80,6 +80,11 @@ func (d *direct) exchange(ctx context.Context, q *loadgen.Request, first func())
 // that fills the queue now and then and one request's time limit, then a closed
 // loop with think times whose users are refused now and then.
 func measured(t *testing.T, k float64) (out *kept) {
+	return measuredBy(t, k, func(steps *planned) runner.Chooser { return steps })
+}
+
+// measuredBy is measured with a chooser around the steps.
+func measuredBy(t *testing.T, k float64, around func(*planned) runner.Chooser) (out *kept) {
 	out = &kept{}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -105,10 +110,10 @@ func measured(t *testing.T, k float64) (out *kept) {
 			NewLoop:   func(o results.Origin) (pace.Loop, error) { return pace.NewTimed(o), nil },
 			NewRouter: func(string) (loadgen.Router, error) { return d, nil },
 			NewChooser: func(scenarios.Cell) runner.Chooser {
-				return &planned{plans: []results.StepPlan{
+				return around(&planned{plans: []results.StepPlan{
 					plan(results.Level{Service: "v", Arrivals: scenarios.Poisson, Value: 8.5, Unit: "req/s"}),
 					plan(results.Level{Service: "v", Arrivals: scenarios.Closed, Value: 12, Unit: "users"}),
-				}}
+				}})
 			},
 			Services: []runner.Service{{
 				Service: scenarios.Service{Name: "v", Role: results.RoleVision, Timeout: 700 * time.Millisecond,
@@ -119,11 +124,73 @@ func measured(t *testing.T, k float64) (out *kept) {
 		if err := Accelerate(k).Bench(bench).Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if took, want := time.Since(start0), time.Duration(440e9/k); math.Abs(float64(took-want)) > float64(3*time.Second) {
+		load := time.Duration(0)
+		for _, s := range out.steps {
+			load += s.WindowEnd.Sub(s.Start)
+		}
+		if took, want := time.Since(start0), time.Duration(float64(load)/k); math.Abs(float64(took-want)) > float64(3*time.Second) {
 			t.Errorf("scale %v: both steps took %v of the clock, want about %v", k, took, want)
 		}
 	})
 	return out
+}
+
+// glancing ends each step once it has lasted for so long.
+type glancing struct {
+	*planned
+	after time.Duration
+	seen  []results.Progress
+}
+
+func (g *glancing) Watch(p results.Progress) string {
+	g.seen = append(g.seen, p)
+	if last := g.planned.given; g.from(last).Add(g.after) > p.To {
+		return ""
+	}
+	return fmt.Sprintf("seen for %v", g.after)
+}
+
+// from is when the step began that is looked at.
+func (g *glancing) from(step int) results.Offset {
+	if step == 1 {
+		return 0
+	}
+	return g.planned.seen.Step.End
+}
+
+// What looks at a step sees server time at any scale, looks as often, and the step
+// that it ends is the same.
+func TestScaleChangesNoLook(t *testing.T) {
+	var seen []*glancing
+	var ran []*kept
+	for _, k := range []float64{1, 20} {
+		var g *glancing
+		out := measuredBy(t, k, func(steps *planned) runner.Chooser {
+			g = &glancing{planned: steps, after: 100 * time.Second}
+			return g
+		})
+		seen, ran = append(seen, g), append(ran, out)
+		if len(out.steps) != 2 {
+			t.Fatalf("scale %v: %d steps", k, len(out.steps))
+		}
+		for _, s := range out.steps {
+			if long := s.WindowEnd.Sub(s.Start); s.Stopped != "seen for 1m40s" || (long-100*time.Second).Abs() > 3*time.Second || s.WindowStart.Sub(s.Start) != 20*time.Second {
+				t.Errorf("scale %v: stopped by %q after %v, window from %v", k, s.Stopped, long, s.WindowStart.Sub(s.Start))
+			}
+			if s.Plan.Window != 200*time.Second {
+				t.Errorf("scale %v: planned %v", k, s.Plan.Window)
+			}
+		}
+	}
+	a, b := seen[0].seen, seen[1].seen
+	if len(a) != len(b) || len(a) < 190 || len(ran[0].samples) != len(ran[1].samples) {
+		t.Fatalf("%d looks and %d samples at scale 1, %d and %d at 20", len(a), len(ran[0].samples), len(b), len(ran[1].samples))
+	}
+	for i := range a {
+		if len(a[i].Samples) != len(b[i].Samples) || a[i].Unfinished["v"] != b[i].Unfinished["v"] || apart(a[i].From, b[i].From) || apart(a[i].To, b[i].To) {
+			t.Fatalf("look %d: %v to %v with %d samples, at scale 20 %v to %v with %d", i, a[i].From, a[i].To, len(a[i].Samples), b[i].From, b[i].To, len(b[i].Samples))
+		}
+	}
 }
 
 // start0 is when every bubble's time begins.

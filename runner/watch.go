@@ -1,0 +1,109 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/results"
+)
+
+// A Watcher is a [Chooser] that also looks at a step while it runs, and may end it.
+type Watcher interface {
+	// Watch is told, again and again from the step's begin to its window's end, what
+	// was done since the call before. The stretches follow one another without a
+	// gap. An answer whose end was learned of late comes with the stretch in which it
+	// was, so its Done may be a little before From. A text ends the step's window
+	// at once, for this reason; an empty one lets it go on. The next call waits for
+	// this one, the load does not. Watch and Next are never called at the same time.
+	Watch(results.Progress) (stop string)
+}
+
+// DefaultLookEvery is the time between two looks of a [Watcher] where nobody says
+// another.
+const DefaultLookEvery = time.Second
+
+// A watch is one step's, for a chooser that watches.
+type watch struct {
+	watcher Watcher
+	every   time.Duration
+	sink    *buffer
+	step    *loadgen.Driven
+	begun   chan results.Offset // holds the step's start once
+}
+
+// run looks until the step's window is over or ctx ends.
+func (w *watch) run(ctx context.Context) {
+	var p results.Progress
+	select {
+	case p.To = <-w.begun:
+	case <-ctx.Done():
+		return
+	}
+	ticker := time.NewTicker(w.every)
+	defer ticker.Stop()
+	var seen place
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		var pieces [][]results.Sample
+		goesOn := w.step.Look(func(now results.Offset, unfinished map[string]int64) {
+			p.From, p.To, p.Unfinished = p.To, now, unfinished
+			pieces, seen = w.sink.after(seen)
+		})
+		if !goesOn {
+			return
+		}
+		p.Samples = slices.Concat(pieces...)
+		if why := w.watcher.Watch(p); why != "" {
+			w.step.End(why)
+			return
+		}
+	}
+}
+
+// watching drives a step with the cell's chooser looking at it, if it does look.
+func (r *cellRun) watching(ctx context.Context, step loadgen.Step, sink *buffer) (results.Step, error) {
+	watcher, ok := r.chooser.(Watcher)
+	if !ok {
+		return loadgen.Drive(ctx, r.origin, step, sink)
+	}
+	w := &watch{
+		watcher: watcher, every: cmp.Or(r.bench.LookEvery, DefaultLookEvery), sink: sink,
+		step: new(loadgen.Driven), begun: make(chan results.Offset, 1),
+	}
+	begun := step.Begun
+	step.Driven, step.Begun = w.step, func(start results.Offset) {
+		begun(start)
+		w.begun <- start
+	}
+	looking, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { w.run(looking) })
+	defer watching.Wait()
+	defer stop()
+	return loadgen.Drive(ctx, r.origin, step, sink)
+}
+
+// A place is one among the samples of a step; the zero value is their begin.
+type place struct{ piece, at int }
+
+// after gives the samples from a place on, as pieces that do not change, and where
+// they end. It copies none: the load waits for it.
+func (b *buffer) after(p place) ([][]results.Sample, place) {
+	b.sampling.Lock()
+	defer b.sampling.Unlock()
+	if len(b.samples) == 0 {
+		return nil, p
+	}
+	pieces := slices.Clone(b.samples[p.piece:])
+	pieces[0] = pieces[0][p.at:]
+	last := len(b.samples) - 1
+	return pieces, place{last, len(b.samples[last])}
+}
