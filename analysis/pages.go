@@ -20,6 +20,7 @@ type engine struct {
 	// queued adds up seconds in the queue, of the requests that queuedN counts; without it,
 	// of those that were answered ok.
 	queued, queuedN string
+	http            string // what is in the server's HTTP part, of a page that tells nothing else
 	items, batches  string // counters of what was computed, and in how many batches
 	// moving are counters that grow with each request, or output; the first that a page
 	// tells is held against our own count.
@@ -63,6 +64,8 @@ func engineOf(source string) (engine, bool) {
 		}, true
 	case "torchserve":
 		return engine{waiting: "torchserve:pending_requests", level: FromJobs}, true
+	case "vllm-load": // beside "vllm"
+		return engine{http: "vllm:server_load", level: FromLoad}, true
 	case "torchserve-metrics": // beside "torchserve": it tells no depth
 		return engine{queued: "torchserve:queue_seconds_total", moving: []string{"torchserve:inference_requests_total"}}, true
 	}
@@ -130,7 +133,9 @@ type page struct {
 	engine   engine
 	readings readings
 	// sums is a second page of the instance that tells no depth; nil if there is none.
-	sums  *page
+	sums *page
+	// http is the page of the server's HTTP part; nil if none was read.
+	http  *page
 	fault string // what a collector warned of, of the instance
 	trust PageTrust
 	doubt error // why nothing on it is believed
@@ -150,7 +155,12 @@ func (p pages) of(cell results.Cell, service string) []page {
 			case ok && e.waiting != "":
 				one.source, one.readings, one.engine = source, p[i.Name][source], e
 			case ok:
-				one.sums = &page{instance: i.Name, source: source, readings: p[i.Name][source], engine: e, fault: faultOf(cell.Warnings, i.Name, source)}
+				beside := &page{instance: i.Name, source: source, readings: p[i.Name][source], engine: e, fault: faultOf(cell.Warnings, i.Name, source)}
+				if e.http != "" {
+					one.http = beside
+				} else {
+					one.sums = beside
+				}
 			}
 		}
 		one.fault = faultOf(cell.Warnings, i.Name, one.source)

@@ -82,6 +82,8 @@ type Waiting struct {
 	// BacklogMax is the most at any reading.
 	Backlog    Figure `json:"backlog"`
 	BacklogMax Figure `json:"backlog_max"`
+	// HTTP is what the server's HTTP part tells; nil where nothing read it.
+	HTTP *HTTPLoad `json:"http,omitempty"`
 	// Batch is how many requests were computed together: the mean of those that ran, or,
 	// where the server counts its batches, of a batch. Of a service, the mean of its
 	// instances'.
@@ -129,6 +131,7 @@ func (q *endpointQueue) read() {
 	q.w.Pages = q.p.trusts()
 	q.depth()
 	q.backlog()
+	q.w.HTTP = q.load()
 	q.batch()
 	q.wait()
 	q.w.compare()

@@ -23,6 +23,7 @@ func together(all []*endpointQueue) Waiting {
 	w.compare()
 	w.Backlog = summed(figures(func(w *Waiting) *Figure { return &w.Backlog }))
 	w.BacklogMax = largest(figures(func(w *Waiting) *Figure { return &w.BacklogMax }))
+	w.HTTP = loadTogether(all)
 	w.Batch = summed(figures(func(w *Waiting) *Figure { return &w.Batch }))
 	if w.Batch.Known() {
 		w.Batch.Value = known(*w.Batch.Number/float64(len(all)), "1")

@@ -51,6 +51,9 @@ func (p page) trusts() []PageTrust {
 	if p.sums != nil {
 		list = append(list, p.sums.trust)
 	}
+	if p.http != nil {
+		list = append(list, p.http.trust)
+	}
 	return list
 }
 
@@ -62,6 +65,9 @@ func (r serviceReader) judgePages() {
 		p.trust = r.judgePage(p)
 		if p.sums != nil {
 			p.sums.trust = r.judgePage(p.sums)
+		}
+		if p.http != nil {
+			p.http.trust = r.judgeLoad(p.http)
 		}
 	}
 }
@@ -140,7 +146,7 @@ func (p page) because(w window) string {
 // faultOf gives the first text of a collector's warnings about reads of an instance.
 func faultOf(warnings []results.Warning, instance, source string) string {
 	for _, w := range warnings {
-		if w.Subject == instance && strings.HasPrefix(w.Code, "collector-") && w.Code != "collector-slow" && strings.HasPrefix(w.Text, source) {
+		if w.Subject == instance && strings.HasPrefix(w.Code, "collector-") && w.Code != "collector-slow" && (source == "" || strings.HasPrefix(w.Text, source+":")) {
 			return w.Text
 		}
 	}

@@ -11,7 +11,7 @@ func queues(list []place) []Table {
 	t := Table{
 		ID: "queue", Title: "Queues",
 		Notes: []string{
-			"What a figure rests on: A, each answer's own times by the server's clock (no sample has them yet); B, the engine's page, which knows nothing of what waits before the engine; C, the server's queue of jobs; D, its count of HTTP requests (not read); E, our requests in flight less those that the engine tells; F, our latency less that of a request alone. \"-\": nothing. * Inferred: nobody told the number itself, it follows from others by Little's law.",
+			"What a figure rests on: A, each answer's own times by the server's clock (no sample has them yet); B, the engine's page, which knows nothing of what waits before the engine; C, the server's queue of jobs; D, its count of HTTP requests (where it was read, a table of its own); E, our requests in flight less those that the engine tells; F, our latency less that of a request alone. \"-\": nothing. * Inferred: nobody told the number itself, it follows from others by Little's law.",
 			"Wait: time in the server's queue / requests that it counted, by its counters between the readings nearest to the window's edges. By Little: the mean depth that the same counters tell. Above floor: sent to done, less that of a request alone at the instance. Inference: sent to done, less the wait. Backlog: ours in flight that the engine tells neither as running nor as waiting. Batch: requests computed together. Of a service: depths add up, the most is at one instance, batch is the instances' mean.",
 		},
 		Columns: placeColumns(words("Instance"), numbers("Depth", "requests"), numbers("Max", "requests"), words("Rests on"), spans("Wait"), words("Rests on"), numbers("Counted", "n"),
@@ -33,7 +33,7 @@ func queues(list []place) []Table {
 				number(w.Backlog.Value, "requests"), number(w.Batch.Value, "requests"), count(w.Readings)))
 		}
 	}
-	return []Table{t, detail(queueSources(list)), detail(pages(list))}
+	return append(append([]Table{t}, httpLoads(list)...), detail(queueSources(list)), detail(pages(list)))
 }
 
 // counted is how many waits a server counted: no number where it counted none of

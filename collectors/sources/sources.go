@@ -13,6 +13,7 @@ import (
 	"github.com/evabench/evabench/collectors/sources/torchservemetrics"
 	"github.com/evabench/evabench/collectors/sources/triton"
 	"github.com/evabench/evabench/collectors/sources/vllm"
+	"github.com/evabench/evabench/collectors/sources/vllmload"
 	"github.com/evabench/evabench/internal/kind"
 )
 
@@ -26,4 +27,5 @@ var Kinds = kind.Set[collectors.Source]{
 	torchservemetrics.Kind,
 	triton.Kind,
 	vllm.Kind,
+	vllmload.Kind,
 }
