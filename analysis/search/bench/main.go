@@ -1,55 +1,103 @@
 // Command bench tries the capacity search on systems whose capacity is known, many
 // times each, and says how often it was right, how honest its intervals are and
-// what they cost.
+// what they cost, beside a bisection.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"strings"
+	"runtime"
+	"sync"
+	"time"
 
 	"github.com/evabench/evabench/internal/queues"
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
+// options are what the command is asked for.
+type options struct {
+	runs, bisections int
+	write            string
+}
+
+func run(args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	var o options
+	flags.IntVar(&o.runs, "n", 1000, "searches of each system")
+	flags.IntVar(&o.bisections, "bisections", 100, "bisections of each system, with probes of 600 s, to compare with")
+	flags.StringVar(&o.write, "write", "", "write the tables between the marks in this file, too")
 	names := flags.String("systems", "", "only these, separated by commas")
-	truths := flags.Bool("truths", false, "compute the long-run truths of the systems instead, as lines of their table")
-	runs := flags.Int("truth-runs", 40, "with -truths: independent runs")
-	requests := flags.Int("truth-requests", 400_000, "with -truths: requests of a run")
+	truths := flags.Bool("truths", false, "compute the long-run truths of the queue systems instead, as lines of their table")
+	var e queues.Effort
+	flags.IntVar(&e.Runs, "truth-runs", 40, "with -truths: independent runs")
+	flags.IntVar(&e.Requests, "truth-requests", 400_000, "with -truths: requests of a run")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	systems, err := chosen(*names)
+	if *truths {
+		return printTruths(stdout, *names, e)
+	}
+	all, err := chosen(*names)
 	if err != nil {
 		return err
 	}
-	if *truths {
-		printTruths(os.Stdout, systems, queues.Effort{Runs: *runs, Requests: *requests})
+	began := time.Now()
+	var rows []row
+	for _, s := range all {
+		r := tryAll(s, o)
+		rows = append(rows, r)
+		fmt.Fprintf(stderr, "%s: %d searches, after %.0f s\n", s.name, len(r.trials), time.Since(began).Seconds())
+	}
+	text := report(rows)
+	if _, err := io.WriteString(stdout, text); err != nil {
+		return err
+	}
+	if o.write != "" {
+		return writeBetween(o.write, text)
 	}
 	return nil
 }
 
-// chosen gives the systems of these names, all for none.
-func chosen(names string) ([]*queues.System, error) {
-	if names == "" {
-		return queues.All(), nil
+// report is all tables of the rows.
+func report(rows []row) string {
+	return accuracy(rows) + "\n" + verdicts(rows) + "\n" + refusals(rows)
+}
+
+// tryAll searches a subject many times, two or more at once. Run i has the seed i+1
+// whatever else is run.
+func tryAll(s subject, o options) row {
+	r := row{subject: s, trials: make([]trial, o.runs)}
+	each(o.runs, func(i int) { r.trials[i] = try(s, newSearch(s, uint64(i+1)), uint64(i+1)) })
+	if s.found() {
+		r.bisections = make([]trial, o.bisections)
+		each(o.bisections, func(i int) { r.bisections[i] = try(s, newBisection(s, 600*time.Second), uint64(i+1)) })
 	}
-	var all []*queues.System
-	for name := range strings.SplitSeq(names, ",") {
-		s, ok := queues.Named(name)
-		if !ok {
-			return nil, fmt.Errorf("no system is called %q", name)
-		}
-		all = append(all, s)
+	return r
+}
+
+// each calls do for 0 to n-1, on all processors.
+func each(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				do(i)
+			}
+		})
 	}
-	return all, nil
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
 }

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/queues"
+	"github.com/evabench/evabench/results"
+)
+
+// A target runs steps in virtual time.
+type target interface {
+	Step(plan results.StepPlan, watch func(results.Progress) string) results.StepResult
+}
+
+// A subject is a system that is searched, whatever runs it.
+type subject struct {
+	name     string
+	services []results.Service
+	// levels are those of a step at a load of the first service, whose unit is unit.
+	levels     func(load float64) []results.Level
+	unit       string
+	closed     bool
+	from, most float64 // most is +Inf if there is no largest load
+	truth      queues.Truth
+	start      func(seed uint64) target
+}
+
+// ofQueue makes a queue system a subject.
+func ofQueue(s *queues.System) subject {
+	return subject{
+		name: s.Name, services: s.Services, levels: s.Levels, from: s.From, most: s.Most, truth: s.Truth,
+		unit: s.Sources[0].Unit, closed: s.Sources[0].Arrivals == queues.Closed,
+		start: func(seed uint64) target { return s.Start(seed) },
+	}
+}
+
+// found says whether the subject has a capacity that is to be found.
+func (s subject) found() bool { return s.truth.State == analysis.CapacityFound }
+
+// chosen gives the systems of these names, all for none.
+func chosen(names string) ([]subject, error) {
+	if names == "" {
+		return subjects(), nil
+	}
+	var all []subject
+	for name := range strings.SplitSeq(names, ",") {
+		n := len(all)
+		for _, s := range subjects() {
+			if s.name == name {
+				all = append(all, s)
+			}
+		}
+		if len(all) == n {
+			return nil, fmt.Errorf("no system is called %q; known are %s", name, strings.Join(known(), ", "))
+		}
+	}
+	return all, nil
+}
+
+func subjects() []subject {
+	var all []subject
+	for _, s := range queues.All() {
+		all = append(all, ofQueue(s))
+	}
+	return all
+}
+
+func known() []string {
+	var all []string
+	for _, s := range subjects() {
+		all = append(all, s.name)
+	}
+	return all
+}
+
+// An engine is what looks for the capacity: a runner.Chooser and runner.Watcher that
+// tells at the end what it came to.
+type engine interface {
+	Next(last *results.StepResult) (results.StepPlan, bool)
+	Watch(p results.Progress) string
+	Capacity() analysis.Capacity
+}
+
+// A trial is one search.
+type trial struct {
+	capacity analysis.Capacity
+	steps    int
+	// seconds under load, warm-ups too, and requests in all.
+	seconds  float64
+	requests int64
+	// relative is the estimate over the truth less 1, NaN without an estimate.
+	relative float64
+}
+
+// try runs a search to its end.
+func try(s subject, e engine, seed uint64) trial {
+	t := s.start(seed)
+	var out trial
+	var last *results.StepResult
+	for {
+		plan, more := e.Next(last)
+		if !more {
+			break
+		}
+		r := t.Step(plan, e.Watch)
+		out.steps++
+		out.seconds += r.Step.WindowEnd.Sub(r.Step.Start).Seconds()
+		for _, v := range r.Step.Services {
+			out.requests += v.Due + v.WarmupDue
+		}
+		last = &r
+	}
+	out.capacity = e.Capacity()
+	out.relative = math.NaN()
+	if out.capacity.State == analysis.CapacityFound && out.capacity.Estimate.Known() {
+		out.relative = *out.capacity.Estimate.Number/s.truth.Load - 1
+	}
+	return out
+}
