@@ -66,6 +66,7 @@ type Waiting struct {
 	//
 	//	Δ seconds in the queue ÷ Δ requests
 	//
+	// Where the answers tell their own waits it is their mean, and WaitN those that did.
 	// WaitN is 0 where Wait is inferred or unknown.
 	Wait  Figure `json:"wait"`
 	WaitN int64  `json:"wait_n"`
@@ -75,7 +76,8 @@ type Waiting struct {
 	// AboveFloor is the mean of Sent to Done of ok answers less that of a request
 	// that was alone at the instance: all queues, and what running beside others costs.
 	AboveFloor Figure `json:"above_floor"`
-	// Inference is the mean of Sent to Done of the ok answers, less Wait.
+	// Inference is the mean time of computing by the answers' own word, else the mean of
+	// Sent to Done of the ok answers, less Wait.
 	Inference Figure `json:"inference"`
 	// Backlog is the mean over time of our requests in flight that the engine tells
 	// neither as running nor as waiting: they are in its frontend, in a proxy or on the way.
@@ -88,6 +90,8 @@ type Waiting struct {
 	// where the server counts its batches, of a batch. Of a service, the mean of its
 	// instances'.
 	Batch Figure `json:"batch"`
+	// Told is what the answers told of themselves; nil where none did.
+	Told *Told `json:"told,omitempty"`
 	// Readings are those of the window that Depth is from.
 	Readings int64 `json:"readings"`
 	// Pages are those that tell of the instance; none for a service.
@@ -103,6 +107,8 @@ type endpointQueue struct {
 	// seconds is the growth of the time in the queue, requests that of the requests
 	// that it is of, between two readings span seconds apart.
 	seconds, requests, span float64
+	from                    float64 // the first of the two readings
+	words                   words
 	served                  float64 // sum of Sent to Done, in seconds
 	answers                 int64   // of ok answers done in the window
 	excess                  float64 // sum of what answers of known floor took above it
@@ -135,6 +141,7 @@ func (q *endpointQueue) read() {
 	q.batch()
 	q.wait()
 	q.w.compare()
+	q.word()
 	q.latency()
 	q.infer()
 }
@@ -219,7 +226,7 @@ func (q *endpointQueue) growth(p page, e engine) (from string, err error) {
 			return "", fmt.Errorf("%s at %s: %s", p.source, p.instance, v.Why)
 		}
 	}
-	q.seconds, q.requests, q.span = *seconds.Number, *requests.Number, b-a
+	q.seconds, q.requests, q.span, q.from = *seconds.Number, *requests.Number, b-a, a
 	return p.source + " " + e.queued + " by " + by, nil
 }
 
@@ -294,8 +301,11 @@ func aboveFloor(excess float64, floored, answers int64, f floor) Figure {
 // infer makes what follows from what is known.
 func (q *endpointQueue) infer() {
 	perSecond := float64(q.answers) / q.r.window.seconds()
+	q.words.apply(&q.w)
 	q.w.infer(perSecond, q.floored == q.answers)
-	q.w.Inference = inference(q.w.Wait, q.served, q.answers)
+	if q.w.Inference.Level != FromRequests {
+		q.w.Inference = inference(q.w.Wait, q.served, q.answers)
+	}
 }
 
 // infer fills in by Little's law, at a rate of answers, what no server told:
@@ -308,6 +318,8 @@ func (w *Waiting) infer(perSecond float64, whole bool) {
 	case w.Depth.Known():
 	case w.ByLittle.Known():
 		w.Depth = inferred(*w.ByLittle.Number, "1", w.ByLittle.Level, w.ByLittle.From)
+	case w.Wait.Known() && !w.Wait.Inferred:
+		w.Depth = inferred(perSecond**w.Wait.Number, "1", w.Wait.Level, "answers/s x "+w.Wait.From)
 	case w.AboveFloor.Known() && whole && *w.AboveFloor.Number > 0:
 		w.Depth = inferred(perSecond**w.AboveFloor.Number, "1", FromLatency, "answers/s x latency above the floor; at most this many waited")
 	}

@@ -32,6 +32,7 @@ func together(all []*endpointQueue) Waiting {
 	var served, excess, waited, requests float64
 	var answers, floored int64
 	var f floor
+	var told words
 	for _, q := range all {
 		w.Readings += q.w.Readings
 		w.WaitN += q.w.WaitN
@@ -44,9 +45,13 @@ func together(all []*endpointQueue) Waiting {
 			f.why = q.floor.why
 		}
 		n := q.requests
-		if q.w.Wait.Inferred {
+		switch {
+		case q.w.Wait.Inferred:
 			n = float64(q.answers)
+		case q.w.Wait.Level == FromRequests:
+			n = float64(q.w.WaitN)
 		}
+		told.join(q.words)
 		if q.w.Wait.Known() {
 			waited, requests = waited+*q.w.Wait.Number*n, requests+n
 		}
@@ -57,7 +62,12 @@ func together(all []*endpointQueue) Waiting {
 		w.WaitN = 0
 	}
 	w.AboveFloor = aboveFloor(excess, floored, answers, f)
-	w.Inference = inference(w.Wait, served, answers)
+	if len(all) > 0 {
+		w.Told = told.told(all[0].r.service.Percentiles)
+	}
+	if told.apply(&w); w.Inference.Level != FromRequests {
+		w.Inference = inference(w.Wait, served, answers)
+	}
 	return w
 }
 

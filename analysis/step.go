@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/results"
@@ -36,6 +37,8 @@ type answered struct {
 	class          string
 	sent, done     results.Offset
 	prompt, output int64
+	queue, work    time.Duration // by the server's own word, or results.Untold
+	refused        bool
 }
 
 // callsOf tells of all calls of the step that were sent to one endpoint.
@@ -100,7 +103,9 @@ func (t *serviceTally) add(s results.Sample, w window) {
 		part.add(s, w)
 	}
 	if s.Outcome == results.OK {
-		t.okDone = append(t.okDone, answered{s.Endpoint, s.Class, s.Sent, s.Done, s.PromptTokens, s.OutputTokens})
+		t.okDone = append(t.okDone, answered{
+			s.Endpoint, s.Class, s.Sent, s.Done, s.PromptTokens, s.OutputTokens, s.ServerQueue, s.ServerWork, s.ServerRefused,
+		})
 	}
 	if s.Outcome == results.OK && w.holds(s.Done) && s.CachedTokens != results.UnknownTokens && s.PromptTokens != results.UnknownTokens {
 		t.cached += s.CachedTokens

@@ -152,6 +152,7 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 		add("cached-prompts", "%.0f %% of the prompt tokens were kept from calls before (prefix cache): prompts repeat, which may make answers faster than in use", *s.Cached.Number*100)
 	}
 	list = append(list, pageWarnings(s.Waiting)...)
+	list = append(list, toldWarnings(s.Waiting)...)
 	if s.Overhead != nil {
 		if w, high := s.Overhead.warning(scale); high {
 			list = append(list, w)

@@ -207,6 +207,8 @@ var meanings = []struct{ code, text string }{
 	{"stopped-load", "answers are slow for the window: the last came when the load had stopped"},
 	{"window-edges", "rates depend on where the window was cut: it is short, or load not steady"},
 	{"cached-prompts", "prompts repeat: answers may be faster than in use"},
+	{"told-refused", "answers told times of themselves that cannot be: taken as not told"},
+	{"told-differs", "answers and the server's counters tell other waits: one of them is wrong"},
 	{"page-old", "pages told old values: queues are of a moment before"},
 	{"page-slow", "pages took over 50 ms to read: queues are of moments that far apart"},
 	{"collector-failed", "pages could not be read: server-side figures have gaps"},

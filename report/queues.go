@@ -11,8 +11,8 @@ func queues(list []place) []Table {
 	t := Table{
 		ID: "queue", Title: "Queues",
 		Notes: []string{
-			"What a figure rests on: A, each answer's own times by the server's clock (no sample has them yet); B, the engine's page, which knows nothing of what waits before the engine; C, the server's queue of jobs; D, its count of HTTP requests (where it was read, a table of its own); E, our requests in flight less those that the engine tells; F, our latency less that of a request alone. \"-\": nothing. * Inferred: nobody told the number itself, it follows from others by Little's law.",
-			"Wait: time in the server's queue / requests that it counted, by its counters between the readings nearest to the window's edges. By Little: the mean depth that the same counters tell. Above floor: sent to done, less that of a request alone at the instance. Inference: sent to done, less the wait. Backlog: ours in flight that the engine tells neither as running nor as waiting. Batch: requests computed together. Of a service: depths add up, the most is at one instance, batch is the instances' mean.",
+			"What a figure rests on: A, each answer's own times by the server's clock; B, the engine's page, which knows nothing of what waits before the engine; C, the server's queue of jobs; D, its count of HTTP requests (where it was read, a table of its own); E, our requests in flight less those that the engine tells; F, our latency less that of a request alone. \"-\": nothing. * Inferred: nobody told the number itself, it follows from others by Little's law.",
+			"Wait: the mean of what the answers told of themselves (A), else time in the server's queue / requests that it counted, by its counters between the readings nearest to the window's edges. By Little: the mean depth that those counters tell. Above floor: sent to done, less that of a request alone at the instance. Inference: the mean of what the answers told of themselves where they did, else sent to done, less the wait. Backlog: ours in flight that the engine tells neither as running nor as waiting. Batch: requests computed together. Of a service: depths add up, the most is at one instance, batch is the instances' mean.",
 		},
 		Columns: placeColumns(words("Instance"), numbers("Depth", "requests"), numbers("Max", "requests"), words("Rests on"), spans("Wait"), words("Rests on"), numbers("Counted", "n"),
 			numbers("By Little", "requests"), spans("Above floor (F)"), spans("Inference"), numbers("Backlog (E)", "requests"), numbers("Batch", "requests"), numbers("Readings", "n")),
@@ -28,12 +28,12 @@ func queues(list []place) []Table {
 				continue // there is one instance, and it is the service
 			}
 			t.Rows = append(t.Rows, p.cells(Text(instanceName(w)),
-				noted(w.Depth, number(w.Depth.Value, "requests")), number(w.DepthMax.Value, "requests"), restsOn(w.Depth), scaled(w.Wait.Value), restsOn(w.Wait), counted(w),
-				number(w.ByLittle.Value, "requests"), noted(w.AboveFloor, scaled(w.AboveFloor.Value)), scaled(w.Inference.Value),
+				noted(w.Depth, number(w.Depth.Value, "requests")), number(w.DepthMax.Value, "requests"), restsOn(w.Depth), noted(w.Wait, scaled(w.Wait.Value)), restsOn(w.Wait), counted(w),
+				number(w.ByLittle.Value, "requests"), noted(w.AboveFloor, scaled(w.AboveFloor.Value)), noted(w.Inference, scaled(w.Inference.Value)),
 				number(w.Backlog.Value, "requests"), number(w.Batch.Value, "requests"), count(w.Readings)))
 		}
 	}
-	return append(append([]Table{t}, httpLoads(list)...), detail(queueSources(list)), detail(pages(list)))
+	return append(append(append([]Table{t}, tolds(list)...), httpLoads(list)...), detail(queueSources(list)), detail(pages(list)))
 }
 
 // counted is how many waits a server counted: no number where it counted none of
