@@ -16,6 +16,7 @@ type rawScenario struct {
 	Server     at[rawServer]               `yaml:"server" doc:"the machine under test and what may be changed on it"`
 	Services   at[ordered[at[rawService]]] `yaml:"services" doc:"what is put under load, by name" need:"name at least one service"`
 	Steps      at[rawSteps]                `yaml:"steps" doc:"the length of every step"`
+	Search     at[rawSearch]               `yaml:"search" doc:"look in every cell for the largest load that meets every slo, instead of a ladder of levels"`
 	Failover   at[[]at[rawFailover]]       `yaml:"failover" doc:"steps after the ladder in which an instance ends under load"`
 	Collect    at[rawCollect]              `yaml:"collect" doc:"how collectors read"`
 	Replicates at[int]                     `yaml:"replicates" doc:"how often the whole matrix is run; default 1"`
@@ -58,6 +59,18 @@ type rawFailover struct {
 	At       at[time.Duration] `yaml:"at" doc:"when, since the window's start; default a third of the window"`
 	Eject    at[time.Duration] `yaml:"eject" doc:"how long requests still go to it: what a balancer takes to notice; default 5s"`
 	Restart  at[bool]          `yaml:"restart" doc:"start it again, and send it requests from its first right answer on; default true"`
+}
+
+type rawSearch struct {
+	Kind      at[string]        `yaml:"kind" doc:"capacity: the largest load that meets every slo, with an interval; ladder: grow a step until throughput no longer rises, a queue no longer returns to zero or an slo is missed; default capacity"`
+	Raise     at[string]        `yaml:"raise" doc:"the service whose load is raised, while the others are held at their level; all: every service's by one factor; default all"`
+	From      at[float64]       `yaml:"from" doc:"the first load: requests a second, cameras or users of the raised service, or the factor; default its level, or 1"`
+	Grow      at[share]         `yaml:"grow" doc:"by how much the load grows from step to step, 1% to 100%; default 15%"`
+	Most      at[float64]       `yaml:"most" doc:"the largest load that is tried; default none"`
+	Tolerance at[share]         `yaml:"tolerance" doc:"how near the capacity is to be told, 0.5% to 50%; default 3% where more than 50 requests a second are answered, else 10%"`
+	Budget    at[time.Duration] `yaml:"budget" doc:"the most time under load that a cell takes; default half as much again as the search quotes"`
+	Confirm   at[time.Duration] `yaml:"confirm" doc:"the window of the steps that confirm the load that is told; default 5m, or more where the server is slow to settle"`
+	Heavy     at[bool]          `yaml:"heavy" doc:"confirm it once more with the heavy variant of every request that has one; default false"`
 }
 
 type rawLoad struct {

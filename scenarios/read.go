@@ -47,6 +47,7 @@ func Read(file string, data []byte, c Checks) (*Scenario, error) {
 			c.Rewrite(b.s)
 		}
 		b.kinds(c)
+		b.heavyFits(c)
 		b.points(c)
 	}
 	if len(b.faults) > 0 {
@@ -99,6 +100,7 @@ func (b *builder) scenario() {
 	}
 	b.ladder()
 	b.failovers()
+	b.search()
 	b.sameModels()
 	b.matrix()
 }

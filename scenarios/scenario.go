@@ -30,6 +30,8 @@ type Scenario struct {
 	CollectEvery   time.Duration // between two readings of a collector, at least 100 ms
 	DCGM           string        // URL of dcgm-exporter's page; empty for none
 
+	// Search looks for capacity in every cell; nil runs the ladder of levels.
+	Search *Search
 	// Failovers are the steps in which an instance ends under load. They follow
 	// the ladder, in the file's order.
 	Failovers []Failover
@@ -109,6 +111,8 @@ type Failover struct {
 // error keeps its place; any other error is placed at the value it is about.
 type Checks struct {
 	Backend, Launcher, Endpoint, Workload, Source, Router func(kind.Spec) error
+	// Heavy says why a workload has no heavy requests.
+	Heavy func(workload kind.Spec) error
 	// Arrivals checks a service's load at one of its levels.
 	Arrivals func(l Load, level float64) error
 	// Layout checks a layout and gives its canonical text.
@@ -121,7 +125,8 @@ type Checks struct {
 }
 
 // StepPlans gives the ladder: step i takes level i of each service, and a
-// service with one level is held at it. The failovers follow.
+// service with one level is held at it. The failovers follow. Of a scenario with a
+// Search it is where that begins, less From.
 func (s *Scenario) StepPlans() []results.StepPlan {
 	steps := 0
 	for _, v := range s.Services {
@@ -134,14 +139,12 @@ func (s *Scenario) StepPlans() []results.StepPlan {
 			if len(v.Load.Levels) == 0 {
 				continue
 			}
-			level := v.Load.Levels[min(i, len(v.Load.Levels)-1)]
-			p.Levels = append(p.Levels, results.Level{
-				Service: v.Name, Arrivals: v.Load.Arrivals, Value: level, Unit: v.Load.Unit(),
-			})
+			level := v.level(min(i, len(v.Load.Levels)-1))
+			p.Levels = append(p.Levels, level)
 			if j > 0 {
 				p.Name += ", "
 			}
-			p.Name += v.Name + " " + number(level) + " " + v.Load.Unit()
+			p.Name += v.Name + " " + number(level.Value) + " " + level.Unit
 		}
 		plans = append(plans, p)
 	}
