@@ -176,6 +176,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		return Step{}, fmt.Errorf("read samples of step %d: %d belong to no service of the step", s.Index, strangers)
 	}
 	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client), OutOfMemory: s.OutOfMemory}
+	out.Purpose, out.Heavy, out.Stopped = s.Plan.Purpose, s.Plan.Heavy, s.Stopped
 	var demands []demand
 	floors := floorsOf(cell)
 	for i, level := range s.Plan.Levels {

@@ -112,6 +112,11 @@ type Step struct {
 	Name     string    `json:"name"`
 	Window   float64   `json:"window_seconds"`
 	Services []Service `json:"services"`
+	// Purpose and Heavy are the plan's: why a search ran the step, and whether with
+	// heavy payloads. Stopped is why it was ended early.
+	Purpose string `json:"purpose,omitempty"`
+	Heavy   bool   `json:"heavy,omitempty"`
+	Stopped string `json:"stopped,omitempty"`
 	// Client is nil where the load generator did not tell what it used.
 	Client *Client `json:"client,omitempty"`
 	// Roofline is the share of what the client was measured to do on its machine

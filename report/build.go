@@ -36,6 +36,11 @@ func Build(s *analysis.Summary) *Document {
 	if s.Environment.Simulated != "" {
 		d.Sections = slices.Insert(d.Sections, len(d.Sections)-2, simulatedTime(s))
 	}
+	list := searches(s)
+	d.Alerts = alertsOf(s, list)
+	if len(list) > 0 {
+		d.Sections = slices.Concat([]Section{capacities(list), checklist(list, d.Alerts), found(list)}, d.Sections)
+	}
 	d.clean()
 	return d
 }

@@ -20,6 +20,9 @@ type Document struct {
 	// Banner must stand on every page and sheet if it is not empty.
 	Banner   string
 	Sections []Section
+	// Alerts are those of [Build], without groups where there is no capacity; nil in a
+	// [Brief].
+	Alerts *Alerts
 	// Summary is what the document was made from.
 	Summary *analysis.Summary
 }

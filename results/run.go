@@ -37,6 +37,9 @@ type Environment struct {
 	// measured.
 	SelfTest *SelfTest `json:"self_test,omitempty"`
 	Services []Service `json:"services"`
+	// Memory says in words, by configuration, how what the models were told to need
+	// fits the memory of its devices. One of which nothing is known is missing.
+	Memory map[string]string `json:"memory_arithmetic,omitempty"`
 	// Planned names the folders of the cells, in their order of running.
 	Planned []string `json:"planned"`
 	// Impossible lists the points of the matrix that were left out.
@@ -68,6 +71,11 @@ type Service struct {
 	// Percentiles are those to be told, each in (0, 1), ascending.
 	Percentiles []float64 `json:"percentiles"`
 	SLO         []Clause  `json:"slo,omitempty"`
+	// Target is the first of the levels that the scenario gives: what the service is
+	// meant to bear, or a ladder's first step. Null if it was not recorded.
+	Target *Level `json:"target,omitempty"`
+	// Timeout is that of one exchange; 0 if it was not recorded.
+	Timeout time.Duration `json:"timeout_ns,omitempty"`
 }
 
 // A Clause is one condition of a service's SLO, such as p95 < 0.3 s. All

@@ -64,6 +64,21 @@ func (m memoryPlan) misfits() map[string]string {
 	return all
 }
 
+// texts gives the arithmetic of every configuration of which some model tells what
+// it needs; nil if none does.
+func (m memoryPlan) texts() map[string]string {
+	if !m.told {
+		return nil
+	}
+	all := map[string]string{}
+	for _, c := range m.configs {
+		if len(c.fits) > 0 {
+			all[c.name] = deviceLines(c.fits)
+		}
+	}
+	return all
+}
+
 // refusal is the fault of a scenario of which no configuration fits; nil if one
 // does.
 func (m memoryPlan) refusal() error {

@@ -20,11 +20,16 @@ import (
 )
 
 // reportFiles are the files of a run directory that are made from its facts.
-var reportFiles = []struct{ file, format string }{
+var reportFiles = []reportFile{
 	{"summary.json", "json"},
 	{"report.md", "markdown"},
 	{"report.xlsx", "xlsx"},
 }
+
+type reportFile struct{ file, format string }
+
+// alertsFile is made beside them where there is a capacity.
+const alertsFile = "alerts.yaml"
 
 // reportOptions are the flags of report.
 type reportOptions struct {
@@ -40,6 +45,8 @@ func newReport(s streams) *cobra.Command {
 		Short: "Make the reports of a run directory again, from it alone",
 		Long: `Report reads a run directory, writes its summary.json, report.md and report.xlsx
 anew, and prints a short form of about a screen; with --all, the whole report.
+Of a run that searched for a capacity it also writes alerts.yaml, rules for
+Prometheus at the measured boundary.
 With --format it prints one format to standard output instead and writes
 nothing. The same directory gives the same bytes.`,
 		Example: "  evabench report runs/pro6000x1-20261121T020304Z\n  evabench report runs/… --all | less\n  evabench report runs/… --format markdown",
@@ -141,7 +148,11 @@ func writeReportsAs(dir string, out io.Writer, o reportOptions) (valid int, err 
 	if err != nil {
 		return 0, err
 	}
-	for _, f := range reportFiles {
+	files := reportFiles
+	if len(d.Alerts.Groups) > 0 {
+		files = append(slices.Clone(files), reportFile{alertsFile, "alerts"})
+	}
+	for _, f := range files {
 		err := writeFile(filepath.Join(dir, f.file), func(w io.Writer) error { return formats.Write(f.format, w, d) })
 		if err != nil {
 			return 0, fmt.Errorf("write %s: %w", f.file, err)
@@ -151,6 +162,9 @@ func writeReportsAs(dir string, out io.Writer, o reportOptions) (valid int, err 
 		return 0, err
 	}
 	_, err = fmt.Fprintf(out, "\nIn %s:\n  report.md, report.xlsx: the full report; \"evabench report DIR --all\" prints it\n  summary.json: every number, exact; cells/: each request and each reading\n", dir)
+	if err == nil && len(d.Alerts.Groups) > 0 {
+		_, err = fmt.Fprintf(out, "  %s: alert rules for Prometheus at the measured boundary\n", alertsFile)
+	}
 	return summary.ValidSteps(), err
 }
 

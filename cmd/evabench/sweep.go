@@ -234,9 +234,21 @@ func (b *bench) environment() results.Environment {
 	for _, svc := range b.scenario.Services {
 		env.Services = append(env.Services, results.Service{
 			Name: svc.Name, Role: svc.Role, Percentiles: svc.Percentiles, SLO: svc.SLO,
+			Target: target(svc), Timeout: svc.Timeout,
 		})
 	}
+	if m, err := b.memory(); err == nil { // else it is told at the cell that it stops
+		env.Memory = m.texts()
+	}
 	return env
+}
+
+// target is a service's first level; nil if it has none.
+func target(s scenarios.Service) *results.Level {
+	if len(s.Load.Levels) == 0 {
+		return nil
+	}
+	return &results.Level{Service: s.Name, Arrivals: s.Load.Arrivals, Value: s.Load.Levels[0], Unit: s.Load.Unit()}
 }
 
 // assumed tells what of the simulated cards was never recorded from hardware.

@@ -12,7 +12,7 @@ import (
 )
 
 // Names lists the formats, sorted.
-func Names() []string { return []string{"json", "markdown", "terminal", "xlsx"} }
+func Names() []string { return []string{"alerts", "json", "markdown", "terminal", "xlsx"} }
 
 // Write writes d to w in the format of that name. An unknown name is an error
 // that lists the known ones.
@@ -20,10 +20,16 @@ func Names() []string { return []string{"json", "markdown", "terminal", "xlsx"} 
 // "json" is the Summary itself, with every number exact and its unit beside
 // it. "markdown" and "xlsx" are the document for people; in xlsx numbers are
 // numbers in the units of the columns' headings. "terminal" is what [Terminal]
-// writes at the DefaultWidth: plain text without colours.
+// writes at the DefaultWidth: plain text without colours. "alerts" is the file of
+// alert rules for Prometheus, of d.Alerts, which must not be nil.
 func Write(name string, w io.Writer, d *report.Document) error {
 	var err error
 	switch name {
+	case "alerts":
+		var text string
+		if text, err = alerts(d.Alerts); err == nil {
+			_, err = io.WriteString(w, text)
+		}
 	case "json":
 		err = writeJSON(w, d)
 	case "markdown":

@@ -1,0 +1,335 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+)
+
+// A searched is a cell in which a search ran.
+type searched struct {
+	cell     analysis.Cell
+	capacity *analysis.Capacity
+	summary  *analysis.Summary
+}
+
+// searches lists the cells with a capacity, in the order of running.
+func searches(s *analysis.Summary) []searched {
+	var list []searched
+	for _, c := range s.Cells {
+		if c.Capacity != nil {
+			list = append(list, searched{c, c.Capacity, s})
+		}
+	}
+	return list
+}
+
+// capacities tells what each configuration sustains: in sentences, and as the
+// documents' table.
+func capacities(list []searched) Section {
+	t := Table{
+		ID: "capacity", Title: "What each configuration sustains",
+		Columns: []Column{
+			words("Cell"), words("Service"), words("Unit"), numbers("Allowed load", ""), numbers("Capacity", ""), numbers("95 % from", ""), numbers("to", ""),
+			words("Profile and GPU"), words("Models and version"), words("Workers and parameters"), words("SLA"), words("At the allowed load"),
+			words("Headroom: when to revisit"), words("Fails first"), words("State"),
+		},
+		Notes: []string{
+			"Allowed load: that of the last step which was run only to confirm it, and met every clause of every service with no queue that grew. Capacity: the load at which the first clause fails; its 95 % interval is over repeats of the probes on this deployment, and what differs between deployments is not in it.",
+			"Headroom: what the allowed load lies above the target that the scenario sets the service; capacity and saturation are told against the allowed load.",
+		},
+	}
+	section := Section{Title: "Capacity"}
+	for _, c := range list {
+		section.Notes = append(section.Notes, c.sentences()...)
+		t.Rows = append(t.Rows, c.rows()...)
+	}
+	section.Tables = []Table{t}
+	return section
+}
+
+// rows has one for the ray, if all services are raised together, and one for each
+// service.
+func (c searched) rows() [][]Cell {
+	a := c.capacity
+	state := Text(c.state())
+	var rows [][]Cell
+	if a.Raised == "" {
+		rows = append(rows, []Cell{
+			Text(c.cell.Cell.Folder), Text("(all)"), Text("x"), number(a.Signed, ""), number(a.Estimate, ""), number(a.Low, ""), number(a.High, ""),
+			Text(c.devices("")), Text(""), Text(c.parameters("")), Text(""), Text(""), Text(c.headroom(analysis.CapacityLoad{Signed: a.Signed, Estimate: a.Estimate}, true)),
+			Text(a.Binding), state,
+		})
+		state = Text("see (all)")
+	}
+	for _, l := range a.Loads {
+		raised := l.Service == a.Raised
+		row := []Cell{Text(c.cell.Cell.Folder), Text(l.Service), Text(l.Unit), number(l.Signed, "")}
+		switch {
+		case raised:
+			row = append(row, number(a.Estimate, ""), number(a.Low, ""), number(a.High, ""))
+		case a.Raised == "":
+			none := missing(analysis.Value{Inapplicable: true, Why: "the interval is that of (all): every load is raised by one factor"}, "")
+			row = append(row, number(l.Estimate, ""), none, none)
+		default:
+			none := missing(analysis.Value{Inapplicable: true, Why: "held at its load while " + a.Raised + " was raised"}, "")
+			row = append(row, none, none, none)
+		}
+		row = append(row, Text(c.devices(l.Service)), Text(c.versions(l.Service)), Text(c.parameters(l.Service)), Text(c.sla(l.Service)),
+			Text(c.atSigned(l.Service)), Text(c.headroom(l, raised)), Text(a.Binding))
+		if !raised && a.Raised != "" {
+			row = append(row, Text("held beside "+a.Raised))
+		} else {
+			row = append(row, state)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// confirmation is the last step that met everything, heavy or not; nil if none
+// did.
+func (c searched) confirmation(heavy bool) *analysis.Step {
+	for _, k := range slices.Backward(c.capacity.Confirmations) {
+		if !k.Met || k.Heavy != heavy {
+			continue
+		}
+		if i := slices.IndexFunc(c.cell.Steps, func(s analysis.Step) bool { return s.Index == k.Step }); i >= 0 {
+			return &c.cell.Steps[i]
+		}
+	}
+	return nil
+}
+
+// serviceIn finds a service in a step; nil in no step.
+func serviceIn(step *analysis.Step, name string) *analysis.Service {
+	if step == nil {
+		return nil
+	}
+	i := slices.IndexFunc(step.Services, func(s analysis.Service) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &step.Services[i]
+}
+
+// atSigned tells what a service did in the confirmation.
+func (c searched) atSigned(service string) string {
+	step := c.confirmation(false)
+	v := serviceIn(step, service)
+	if v == nil {
+		return units.Unknown + ": no step confirmed a load"
+	}
+	var told []string
+	for _, clause := range v.SLO {
+		told = append(told, clauseText(clause.Clause.Class, clause.Clause.Text)+": "+textOf(clause.Value))
+	}
+	told = append(told, "queue: mean "+textOf(v.Queue.Mean)+", max "+textOf(v.Queue.Max))
+	if rate := v.Total.Output.PerSecond; rate.Known() {
+		told = append(told, "output: "+units.Format(*rate.Number, units.Tokens))
+	}
+	return strings.Join(told, "; ")
+}
+
+// clauseText is a clause with its class before it, if its text lacks that.
+func clauseText(class, text string) string {
+	if class == "" || strings.HasPrefix(text, class) {
+		return text
+	}
+	return class + ": " + text
+}
+
+// textOf writes a value, or why there is none.
+func textOf(v analysis.Value) string {
+	c := scaled(v)
+	if !v.Known() && v.Why != "" {
+		return c.Text + " (" + v.Why + ")"
+	}
+	return c.Text
+}
+
+// sla is what is asked of a service, defaults too.
+func (c searched) sla(service string) string {
+	var clauses []string
+	for i := range c.cell.Steps {
+		v := serviceIn(&c.cell.Steps[i], service)
+		if v == nil {
+			continue
+		}
+		for _, clause := range v.SLO {
+			clauses = append(clauses, clauseText(clause.Clause.Class, clause.Clause.Text))
+		}
+		break
+	}
+	return cmp.Or(strings.Join(clauses, "; "), "none is asked")
+}
+
+// headroom sets the signed load against the service's target, and what lies above
+// it.
+func (c searched) headroom(l analysis.CapacityLoad, raised bool) string {
+	if !l.Signed.Known() {
+		return NotApplicable + ": no load is allowed yet"
+	}
+	var told []string
+	switch target := c.target(l.Service); {
+	case target == nil:
+		if l.Service != "" {
+			told = append(told, "the target was not recorded")
+		}
+	case target.Unit != l.Unit:
+		told = append(told, fmt.Sprintf("the target is in another unit (%s %s)", units.Number(*target.Value.Number), target.Unit))
+	default:
+		room := analysis.Growth(target.Value, l.Signed)
+		if room.Known() {
+			told = append(told, fmt.Sprintf("%s against the target of %s %s: revisit before the load passes %s", units.Change(*room.Number), units.Number(*target.Value.Number), target.Unit, units.Number(*l.Signed.Number)))
+		}
+	}
+	if !raised {
+		return strings.Join(told, "; ")
+	}
+	for _, above := range []struct {
+		what string
+		load analysis.Value
+	}{{"capacity", c.capacity.Estimate}, {"lower end of its interval", c.capacity.Low}} {
+		if room := analysis.Growth(l.Signed, above.load); room.Known() {
+			told = append(told, above.what+" "+units.Change(*room.Number))
+		}
+	}
+	return strings.Join(append(told, c.saturation()), "; ")
+}
+
+// saturation tells how far the throughput at which backlogs grew lies above that
+// of the confirmation.
+func (c searched) saturation() string {
+	most := c.capacity.Saturation
+	if !most.Known() {
+		return "saturation " + textOf(most)
+	}
+	text := "saturation at " + units.Format(*most.Number, units.Requests)
+	v := serviceIn(c.confirmation(false), c.capacity.Raised)
+	if v == nil {
+		return text
+	}
+	if room := analysis.Growth(v.Total.Throughput, most); room.Known() {
+		text += " (" + units.Change(*room.Number) + ")"
+	}
+	return text
+}
+
+// A target is the load that a scenario sets a service.
+type target struct {
+	Value analysis.Value
+	Unit  string
+}
+
+func (c searched) target(service string) *target {
+	for _, s := range c.summary.Environment.Services {
+		if s.Name == service && s.Target != nil {
+			return &target{analysis.Value{Number: &s.Target.Value, Unit: s.Target.Unit}, s.Target.Unit}
+		}
+	}
+	return nil
+}
+
+// devices tells what a service's instances run on, alike ones together; those of
+// all services if it is empty.
+func (c searched) devices(service string) string {
+	var kinds []string
+	n := map[string]int{}
+	add := func(text string) {
+		if n[text]++; n[text] == 1 {
+			kinds = append(kinds, text)
+		}
+	}
+	for _, i := range c.cell.Cell.Instances {
+		if service != "" && i.Service != service {
+			continue
+		}
+		text := "an unknown device"
+		for _, d := range c.cell.Layout.Devices {
+			if d.UUID != i.Device || i.Device == "" {
+				continue
+			}
+			text = "whole GPU"
+			if d.Instance != nil {
+				text = d.Instance.Profile
+			}
+			text += " of " + d.Model + ", " + units.Format(float64(d.MemoryBytes), units.Bytes)
+			if sharing := d.Sharing.String(); sharing != "" {
+				text += ", " + sharing
+			}
+		}
+		add(text)
+	}
+	for i, text := range kinds {
+		if n[text] > 1 {
+			kinds[i] = fmt.Sprintf("%d instances on %s", n[text], text)
+		}
+	}
+	return cmp.Or(strings.Join(kinds, "; "), units.Unknown)
+}
+
+// versions names a service's models and what its servers say of themselves.
+func (c searched) versions(service string) string {
+	var models, versions []string
+	for _, step := range c.cell.Steps {
+		if v := serviceIn(&step, service); v != nil {
+			for _, m := range v.Models {
+				models = append(models, m.Name)
+			}
+		}
+	}
+	for _, i := range c.cell.Cell.Instances {
+		if i.Service == service {
+			versions = append(versions, cmp.Or(i.Version, "version unknown"))
+		}
+	}
+	return joined(models) + " on " + cmp.Or(joined(versions), "version unknown")
+}
+
+// joined sorts words and leaves each once.
+func joined(texts []string) string {
+	slices.Sort(texts)
+	return strings.Join(slices.Compact(texts), ", ")
+}
+
+// parameters tells of workers, batches and what the configuration sets; of all
+// services if it is empty, then only what is no service's.
+func (c searched) parameters(service string) string {
+	config := c.cell.Cell.Config
+	var told []string
+	if service == "" {
+		return "routing " + cmp.Or(config.Routing, units.Unknown)
+	}
+	var seats []string
+	for _, i := range c.cell.Cell.Instances {
+		if text := workers(i.Workers); i.Service == service && text != "" {
+			seats = append(seats, text)
+		}
+	}
+	if len(seats) > 0 {
+		told = append(told, "workers of an instance: "+strings.ReplaceAll(joined(seats), ", ", " or "))
+	}
+	var set []string
+	for name, value := range config.Params {
+		if of, ok := strings.CutPrefix(name, service+"."); ok {
+			set = append(set, of+" = "+value)
+		}
+	}
+	if len(set) > 0 {
+		told = append(told, joined(set))
+	}
+	batch := units.Unknown
+	if v := serviceIn(c.confirmation(false), service); v != nil {
+		for _, w := range v.Waiting {
+			if w.Instance == "" && w.Batch.Known() {
+				batch = units.Measure(*w.Batch.Number) + " requests computed together, mean"
+			}
+		}
+	}
+	return strings.Join(append(told, "batch: "+batch), "; ")
+}

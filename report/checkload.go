@@ -1,0 +1,293 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+)
+
+// metricChecks tell which of the documents' metrics the run could read.
+func (c searched) metricChecks() []check {
+	const item = "Metrics"
+	step := c.last()
+	var length, wait, latency, errors, gpu told
+	for _, l := range c.capacity.Loads {
+		v := serviceIn(step, l.Service)
+		if v == nil {
+			continue
+		}
+		depth, waited := v.Queue.Mean, analysis.Value{Why: "no server told of it"}
+		for _, w := range v.Waiting {
+			if w.Instance == "" {
+				waited = w.Wait.Value
+				if w.Depth.Known() {
+					depth = w.Depth.Value
+				}
+			}
+		}
+		length.add(l.Service, "mean "+textOf(depth), depth.Known())
+		wait.add(l.Service, "mean "+textOf(waited), waited.Known())
+		latency.add(l.Service, "mean "+textOf(v.Total.Latency.Mean), v.Total.Latency.Mean.Known())
+		errors.add(l.Service, fmt.Sprintf("%s of %s", units.Number(float64(v.Total.Due-v.Total.OK)), units.Number(float64(v.Total.Due))), true)
+	}
+	if step != nil && step.Activity != nil {
+		for _, d := range step.Activity.Devices {
+			gpu.add(d.Device, "SM active "+textOf(d.SM), d.SM.Known())
+		}
+	}
+	cpu := check{item, "CPU use", notShown, "the CPU of the servers' host while load runs, on the dashboard", ""}
+	if step != nil && step.Client != nil {
+		cpu.evidence += "; of the load generator itself: " + textOf(step.Client.Cores) + " cores"
+	}
+	checks := []check{
+		length.check(item, "queue length", notShown, "Steps, queues"), wait.check(item, "queue wait time", notShown, "Steps, queues"),
+		latency.check(item, "end-to-end latency", notShown, "Steps"), errors.check(item, "errors", notShown, "Steps, arrivals"),
+		gpu.check(item, "GPU use", notShown, "Devices"), cpu,
+	}
+	for i := range checks {
+		if checks[i].evidence == "" {
+			checks[i].evidence = "a collector that tells it"
+		}
+	}
+	memory := c.peaks(item)
+	memory.point = "GPU memory"
+	return append(checks, memory)
+}
+
+// alertChecks name the rules that were written.
+func (c searched) alertChecks(alerts *Alerts) []check {
+	k := check{"Alerts", "rules at the measured boundary are written", checkedNo, "a confirmed load of a service whose engine has metrics", "alerts.yaml"}
+	var names []string
+	for _, g := range alerts.Groups {
+		if !slices.ContainsFunc(c.capacity.Loads, func(l analysis.CapacityLoad) bool { return g.cell == c.cell.Cell.Folder && g.service == l.Service }) {
+			continue
+		}
+		var of []string
+		for _, r := range g.Rules {
+			of = append(of, r.Alert)
+		}
+		if len(of) > 0 {
+			names = append(names, g.service+": "+joined(of))
+		}
+	}
+	if len(names) > 0 {
+		k.answer, k.evidence = checkedYes, strings.Join(names, "; ")
+	}
+	return []check{k, {"Alerts", "the rules are loaded and reach somebody", notShown, "an alert that fired in a trial, from Prometheus to a person", ""}}
+}
+
+// loadChecks tell what the steps found: where queues grow, where clauses break, where
+// memory runs out and clocks are held down.
+func (c searched) loadChecks() []check {
+	const item = "Stepwise load test"
+	return []check{c.growth(item), c.breaks(item), c.exhaustion(item), c.throttling(item)}
+}
+
+func (c searched) growth(item string) check {
+	k := check{item, "at what load the queue grows", notShown, "a step at a load that the server cannot keep up with", "How the capacity was found"}
+	if c.capacity.Saturation.Known() {
+		k.answer, k.evidence = checkedYes, c.saturation()+", in the steps whose backlog grew"
+	}
+	return k
+}
+
+// breaks tells for each clause the smallest load at which it was not met.
+func (c searched) breaks(item string) check {
+	k := check{item, "where the tail breaks the SLA", notShown, "", "How the capacity was found"}
+	var clauses []string
+	least := map[string]float64{}
+	unit := map[string]string{}
+	for _, p := range c.places() {
+		for _, v := range p.service.SLO {
+			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 {
+				continue
+			}
+			text := p.service.Name + ": " + clauseText(v.Clause.Class, v.Clause.Text)
+			load := c.along(p)
+			if has, ok := least[text]; !ok || load < has {
+				if !ok {
+					clauses = append(clauses, text)
+				}
+				least[text], unit[text] = load, c.rayUnit(p)
+			}
+		}
+	}
+	for _, text := range clauses {
+		k.evidence += fmt.Sprintf("%s not met from %s %s; ", text, units.Measure(least[text]), unit[text])
+	}
+	if len(clauses) > 0 {
+		k.answer, k.evidence = checkedYes, strings.TrimSuffix(k.evidence, "; ")
+	} else {
+		k.evidence = "a step at which a percentile passes its limit: none did"
+	}
+	return k
+}
+
+// along is the load of the raised service in a place's step, or of the place's own.
+func (c searched) along(p place) float64 {
+	if v := serviceIn(&p.step, c.capacity.Raised); v != nil {
+		return v.Level.Value
+	}
+	return p.service.Level.Value
+}
+
+func (c searched) rayUnit(p place) string {
+	if v := serviceIn(&p.step, c.capacity.Raised); v != nil {
+		return v.Level.Unit + " of " + v.Name
+	}
+	return p.service.Level.Unit + " of its own"
+}
+
+func (c searched) exhaustion(item string) check {
+	k := check{item, "where memory runs out", notShown, "instances whose answers, logs or ends tell of it", "Steps"}
+	seen := false
+	var n int64
+	var at []string
+	for _, step := range c.cell.Steps {
+		seen = seen || step.OutOfMemory != nil
+		var here int64
+		for _, more := range step.OutOfMemory {
+			here += more
+		}
+		for _, v := range step.Services {
+			here += v.Total.OutOfMemory()
+		}
+		if n += here; here > 0 {
+			at = append(at, stepName(step.Name, step.Index))
+		}
+	}
+	switch {
+	case n > 0:
+		k.answer, k.evidence = checkedYes, fmt.Sprintf("%s times, in %s", units.Number(float64(n)), strings.Join(at, "; "))
+	case seen:
+		k.evidence = fmt.Sprintf("it did not in any of %s; a larger load or heavier payloads would show where it does", units.Plural(len(c.cell.Steps), "step"))
+	}
+	return k
+}
+
+func (c searched) throttling(item string) check {
+	k := check{item, "where clocks are held down", notShown, "readings of NVML's clock event reasons on a real GPU", "Devices"}
+	read := false
+	var held []string
+	for _, step := range c.cell.Steps {
+		if step.Activity == nil {
+			continue
+		}
+		for _, g := range step.Activity.GPUs {
+			for _, r := range g.Reasons {
+				if r.Name == "idle" || !r.Share.Known() {
+					continue
+				}
+				read = true
+				if *r.Share.Number > 0 {
+					held = append(held, fmt.Sprintf("%s: %s of %s on %s", stepName(step.Name, step.Index), r.Name, units.Format(*r.Share.Number, units.Ratio), g.GPU))
+				}
+			}
+		}
+	}
+	switch {
+	case len(held) > briefLines:
+		k.answer, k.evidence = checkedYes, strings.Join(held[:briefLines], "; ")+fmt.Sprintf("; and %d more", len(held)-briefLines)
+	case len(held) > 0:
+		k.answer, k.evidence = checkedYes, strings.Join(held, "; ")
+	case read:
+		k.answer, k.evidence = checkedYes, "nowhere in this run: no reason but idleness held a clock down"
+	}
+	return k
+}
+
+// playbook proposes first actions for what fails first. None was tried.
+func (c searched) playbook() check {
+	actions := "limit the requests at once; make batches smaller; move load to another instance; give the service a larger profile; add a GPU"
+	binding := c.capacity.Binding
+	switch {
+	case binding == "":
+		actions = "what fails first is not known; in general: " + actions
+	case strings.Contains(binding, "ttft"):
+		actions = binding + " fails first: limit the requests at once and the length of prompts; keep prefill of long prompts from short ones; move load to another instance; give the service a larger profile"
+	case strings.Contains(binding, "queue"):
+		actions = binding + " fails first: refuse early above the allowed load; move load to another instance; add workers or a larger profile"
+	case strings.Contains(binding, "errors"):
+		actions = binding + " fails first: see the first fault of each outcome (Warnings); limit the requests at once; make batches smaller if memory runs out"
+	default:
+		actions = binding + " fails first: " + actions
+	}
+	return check{"Overload playbook", "first actions", notShown, "proposed, not tried: " + actions, "Capacity, fails first"}
+}
+
+// spikeFactor is by how much the documents' realism check raises one service.
+const spikeFactor = 3
+
+// spike looks for a step in which one service had at least three times its allowed
+// load beside others at theirs.
+func (c searched) spike() check {
+	k := check{
+		item: "Realism check", point: "one service at three times its load leaves its neighbours' SLA whole", answer: notShown,
+		evidence: "a step with one service at three times its allowed load and the others at theirs", where: "Steps, objectives",
+	}
+	if len(c.capacity.Loads) < 2 {
+		k.evidence = "there is no neighbour in this run"
+		return k
+	}
+	for _, step := range c.cell.Steps {
+		for _, l := range c.capacity.Loads {
+			if !c.spikes(step, l) {
+				continue
+			}
+			unmet, unknown := c.neighbours(step, l.Service)
+			where := fmt.Sprintf("%s, steady for %s and not sudden: ", stepName(step.Name, step.Index), units.Format(step.Window, units.Seconds))
+			switch {
+			case len(unmet) > 0:
+				k.answer, k.evidence = checkedNo, where+strings.Join(unmet, "; ")
+				return k
+			case len(unknown) > 0:
+				k.evidence = where + strings.Join(unknown, "; ")
+			default:
+				k.answer, k.evidence = checkedYes, where+"every clause of the others was met"
+			}
+		}
+	}
+	return k
+}
+
+// spikes says whether a step has the service at three times its allowed load, and
+// the others at theirs or more.
+func (c searched) spikes(step analysis.Step, l analysis.CapacityLoad) bool {
+	if step.Failover != nil || !l.Signed.Known() {
+		return false
+	}
+	for _, o := range c.capacity.Loads {
+		v := serviceIn(&step, o.Service)
+		factor := 1.0
+		if o.Service == l.Service {
+			factor = spikeFactor
+		}
+		if v == nil || !o.Signed.Known() || v.Level.Unit != o.Unit || v.Level.Value < factor**o.Signed.Number {
+			return false
+		}
+	}
+	return true
+}
+
+// neighbours lists the clauses of other services that were not met, and those that
+// are unknown.
+func (c searched) neighbours(step analysis.Step, service string) (unmet, unknown []string) {
+	for _, v := range step.Services {
+		for _, k := range v.SLO {
+			if v.Name == service || k.Result == analysis.Met {
+				continue
+			}
+			text := fmt.Sprintf("%s: %s: %s", v.Name, clauseText(k.Clause.Class, k.Clause.Text), cmp.Or(textOf(k.Value), k.Result))
+			if k.Result == analysis.NotMet {
+				unmet = append(unmet, text)
+			} else {
+				unknown = append(unknown, text)
+			}
+		}
+	}
+	return unmet, unknown
+}
