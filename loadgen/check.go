@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/evabench/evabench/results"
 )
@@ -31,6 +32,9 @@ func check(s Step, sink results.Sink) error {
 		bad("%d loads stand against %d levels", len(s.Loads), len(s.Plan.Levels))
 		return errors.Join(faults...)
 	}
+	if s.Plan.Heavy && !slices.ContainsFunc(s.Loads, func(l Load) bool { return heavy(l.Workload) != nil }) {
+		bad("it is heavy, and no service's workload has heavy requests")
+	}
 	seen := map[string]bool{}
 	for i, l := range s.Loads {
 		if seen[l.Service] {
@@ -42,6 +46,16 @@ func check(s Step, sink results.Sink) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// heavy gives the heavy variant of a workload; nil if it has none.
+func heavy(w Workload) Workload {
+	if v, ok := w.(Weighted); ok {
+		if h, ok := v.Heavy(); ok {
+			return h
+		}
+	}
+	return nil
 }
 
 func checkLoad(l Load, s Step, level results.Level) (faults []error) {

@@ -54,6 +54,7 @@ func TestDriveChecksFirst(t *testing.T) {
 		{func(s *loadgen.Step) { s.Loads[0].Retry.Attempts = -1 }, "a retry of -1 attempts after 0s is none"},
 		{func(s *loadgen.Step) { s.Loads[0].Retry.On = []results.Outcome{results.NotSent} }, `nothing can be asked again after "not_sent"`},
 		{func(s *loadgen.Step) { s.Loads[0].Router = choosy{} }, "not for 1"},
+		{func(s *loadgen.Step) { s.Plan.Heavy = true }, "it is heavy, and no service's workload has heavy requests"},
 	} {
 		s := good(e)
 		c.spoil(&s)
@@ -64,6 +65,47 @@ func TestDriveChecksFirst(t *testing.T) {
 	}
 	if _, err := drive(t.Context(), results.NewOrigin(time.Now()), good(e), nil); err == nil {
 		t.Error("a step without a sink was driven")
+	}
+}
+
+// heavier is a workload with a variant.
+type heavier struct{ chains }
+
+func (h heavier) Heavy() (loadgen.Workload, bool) { return once("heavy"), true }
+
+func (o once) Session(uint64, int64) loadgen.Session { return o }
+
+// A step that is heavy asks what the variant asks, one that is not does not.
+func TestHeavyStepAsksVariant(t *testing.T) {
+	for _, isHeavy := range []bool{false, true} {
+		err := bubble(t, func() error {
+			s := serve(func(w http.ResponseWriter, r *http.Request) {
+				read(r)
+				time.Sleep(100 * time.Millisecond)
+				_, _ = w.Write([]byte("fine"))
+			})
+			defer s.stop()
+			e := s.endpoint(t)
+			defer e.Close()
+			x := good(e)
+			x.Plan.Heavy, x.Loads[0].Workload = isHeavy, heavier{chains{"s", 1}}
+			var got sink
+			if _, err := drive(context.Background(), results.NewOrigin(time.Now()), x, &got); err != nil {
+				return err
+			}
+			for _, v := range got.all {
+				if (v.Class == "heavy") != isHeavy {
+					return fmt.Errorf("a step that is heavy (%v) has a request of class %s", isHeavy, v.Class)
+				}
+			}
+			if len(got.all) != 10 {
+				return fmt.Errorf("%d requests, want 10", len(got.all))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -117,6 +117,13 @@ type Classed interface {
 	Classes() []string
 }
 
+// Weighted is a Workload of which some classes have a heavy variant.
+type Weighted interface {
+	// Heavy gives the same workload with every request of such a class as that
+	// variant, and reports false if there is no such class.
+	Heavy() (Workload, bool)
+}
+
 // Quick is a Workload whose Session and whose sessions' Next take well under a
 // microsecond and give the same requests again and again. Such sessions are made
 // where they are sent; each request is prepared once, before the step begins.

@@ -45,6 +45,9 @@ type service struct {
 }
 
 func newService(r *run, l Load, step Step) (*service, error) {
+	if h := heavy(l.Workload); h != nil && step.Plan.Heavy {
+		l.Workload = h
+	}
 	if w, ok := l.Workload.(Nonced); ok && step.Nonce != "" {
 		l.Workload = w.WithNonce(step.Nonce)
 	}

@@ -4,6 +4,7 @@ package images
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
@@ -33,6 +34,15 @@ type Config struct {
 
 // Default is frames as EVA's cameras send them: 1280x720, about 100 KB.
 var Default = Config{Width: 1280, Height: 720, Kilobytes: 100, Count: 32, Seed: 1}
+
+// Over gives the images as c tells them, and what it does not tell from base, but
+// for a folder.
+func (c Config) Over(base Config) Config {
+	c.Width, c.Height = cmp.Or(c.Width, base.Width), cmp.Or(c.Height, base.Height)
+	c.Kilobytes, c.Count = cmp.Or(c.Kilobytes, base.Kilobytes), cmp.Or(c.Count, base.Count)
+	c.Seed = cmp.Or(c.Seed, base.Seed)
+	return c
+}
 
 // A Set is a fixed list of frames. It is safe for concurrent use.
 type Set struct {

@@ -4,6 +4,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,6 +44,21 @@ type Config struct {
 	// Prefixes is how many system prompts there are, 1 to 10000: a session has one
 	// of them in all its calls, drawn evenly. 0 means 1.
 	Prefixes int `yaml:"prefixes" json:"prefixes,omitempty"`
+	// Heavy makes a share of the sessions heavier; nil makes none.
+	Heavy *Heavy `yaml:"heavy" json:"heavy,omitempty"`
+}
+
+// Heavy is a variant of the sessions with other images, more of them, or longer
+// answers. Its samples' classes are the stages with "/heavy" after them.
+type Heavy struct {
+	// Share is of the sessions, within [0, 1); 0 makes none but in steps that are
+	// heavy as a whole.
+	Share float64 `yaml:"share" json:"share"`
+	// What is not told is as in the other sessions: numbers that are 0, and Images
+	// as a whole or, but for a folder, each of theirs.
+	Images    images.Config `yaml:"images" json:"images"`
+	Inspect   int           `yaml:"inspect" json:"inspect,omitempty"`
+	MaxTokens int           `yaml:"max_tokens" json:"max_tokens,omitempty"`
 }
 
 // Default is the arguments that a scenario's are written over.
@@ -58,12 +74,23 @@ const (
 	decide    = "decide"
 )
 
+// heavySuffix tells a variant's samples from the stage's others.
+const heavySuffix = "/heavy"
+
 // New draws or reads the frames and makes the workload.
 func New(c Config) (loadgen.Workload, error) {
 	if len(c.Stages) == 0 {
 		c.Stages = []string{decompose, inspect, decide}
 	}
 	c.Stages = slices.Clone(c.Stages)
+	if err := check(c); err != nil {
+		return nil, err
+	}
+	return assemble(c)
+}
+
+// check tells all that is wrong with the arguments.
+func check(c Config) error {
 	var faults []error
 	bad := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("workload agent: "+format, args...))
@@ -94,14 +121,45 @@ func New(c Config) (loadgen.Workload, error) {
 	if c.SharedPrefix*c.Prefixes > 10_000_000 {
 		bad("%d prefixes of %d words are more than 10000000 words", c.Prefixes, c.SharedPrefix)
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
+	if h := c.Heavy; h != nil {
+		if !(h.Share >= 0 && h.Share < 1) {
+			bad("the share %v of heavy sessions is not 0 or between 0 and 1", h.Share)
+		}
+		if h.over(c) == (Heavy{Share: h.Share, Images: c.Images, Inspect: c.Inspect, MaxTokens: c.MaxTokens}) {
+			bad("heavy sessions have the images, calls and answers of the others")
+		}
 	}
+	return errors.Join(faults...)
+}
+
+// over gives the variant as it is told, and what is not told from c.
+func (h Heavy) over(c Config) Heavy {
+	if h.Images == (images.Config{}) {
+		h.Images = c.Images // a folder's, too
+	}
+	h.Images = h.Images.Over(c.Images)
+	h.Inspect, h.MaxTokens = cmp.Or(h.Inspect, c.Inspect), cmp.Or(h.MaxTokens, c.MaxTokens)
+	return h
+}
+
+// assemble makes the workload of arguments that are good, and that of its variant.
+func assemble(c Config) (*workload, error) {
 	frames, err := images.Open(c.Images)
 	if err != nil {
 		return nil, fmt.Errorf("workload agent: %w", err)
 	}
 	w := &workload{config: c, frames: frames, prompts: new(prompts)}
+	if c.Heavy != nil {
+		h, of := c.Heavy.over(c), c
+		of.Heavy, of.Images, of.Inspect, of.MaxTokens = nil, h.Images, h.Inspect, h.MaxTokens
+		if err := check(of); err != nil {
+			return nil, fmt.Errorf("heavy: %w", err)
+		}
+		if w.heavy, err = assemble(of); err != nil {
+			return nil, fmt.Errorf("heavy: %w", err)
+		}
+		w.heavy.variant = heavySuffix
+	}
 	for _, stage := range c.Stages {
 		for i := range repeats(stage, c.Inspect) {
 			if i == 0 || !c.Parallel {

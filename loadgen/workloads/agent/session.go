@@ -24,6 +24,8 @@ type workload struct {
 	frames  *images.Set
 	prompts *prompts
 	nonce   string
+	heavy   *workload // the sessions' variant; nil if there is none
+	variant string    // "" or heavySuffix
 }
 
 // prompts keeps the system prompts of the last seed: one for all the sessions of
@@ -58,6 +60,9 @@ func (p *prompts) of(c Config, seed uint64, n int64) string {
 func (w *workload) WithNonce(nonce string) loadgen.Workload {
 	with := *w
 	with.nonce = nonce
+	if w.heavy != nil {
+		with.heavy = w.heavy.WithNonce(nonce).(*workload)
+	}
 	if w.config.Unique && slices.Contains(w.config.Stages, inspect) {
 		w.frames.Warm()
 	}
@@ -67,7 +72,10 @@ func (w *workload) WithNonce(nonce string) loadgen.Workload {
 // Session draws everything of a session but what it will quote, images
 // included, before its first call is due.
 func (w *workload) Session(seed uint64, n int64) loadgen.Session {
-	s := &session{config: &w.config, system: w.prompts.of(w.config, seed, n)}
+	if w.heavy != nil && rand.New(rand.NewPCG(seed^heavySeed, uint64(n))).Float64() < w.config.Heavy.Share {
+		return w.heavy.Session(seed, n)
+	}
+	s := &session{config: &w.config, variant: w.variant, system: w.prompts.of(w.config, seed, n)}
 	if !w.config.Unique {
 		n = 0
 	}
@@ -93,8 +101,21 @@ func (w *workload) Session(seed uint64, n int64) loadgen.Session {
 	return s
 }
 
-// Classes tells the first stage, with which every session begins.
-func (w *workload) Classes() []string { return w.steps[0][:1] }
+// heavySeed keeps the draw of the variant apart from all that sessions draw.
+const heavySeed = 0x6865617679
+
+// Classes tells the first stage, with which every session begins, and its variant
+// if some do with that.
+func (w *workload) Classes() []string {
+	first := []string{w.steps[0][0] + w.variant}
+	if w.heavy != nil && w.config.Heavy.Share > 0 {
+		first = append(first, w.heavy.Classes()...)
+	}
+	return first
+}
+
+// Heavy gives the workload whose sessions are all of the variant.
+func (w *workload) Heavy() (loadgen.Workload, bool) { return w.heavy, w.heavy != nil }
 
 // unlike draws what no other session of this or any other run draws.
 func (w *workload) unlike(seed uint64, n int64) *rand.Rand {
@@ -126,13 +147,14 @@ type call struct {
 // A session sends the calls of a step together when all of the step before were
 // answered.
 type session struct {
-	config *Config
-	system string
-	steps  [][]call           // those to come
-	begun  int                // number of the first call on its way
-	found  []string           // what the calls on their way were answered
-	left   int                // of them, not answered
-	next   []*loadgen.Request // given away
+	config  *Config
+	variant string
+	system  string
+	steps   [][]call           // those to come
+	begun   int                // number of the first call on its way
+	found   []string           // what the calls on their way were answered
+	left    int                // of them, not answered
+	next    []*loadgen.Request // given away
 }
 
 // Next gives the next step's calls, which quote the answers of the one before.
@@ -167,7 +189,7 @@ func (s *session) request(c call, quoted string) *loadgen.Request {
 		user.Images = [][]byte{c.image}
 	}
 	return &loadgen.Request{
-		Class: c.stage, Model: s.config.Model, Messages: append(messages, user), MaxTokens: s.config.MaxTokens,
+		Class: c.stage + s.variant, Model: s.config.Model, Messages: append(messages, user), MaxTokens: s.config.MaxTokens,
 	}
 }
 

@@ -37,7 +37,9 @@ type Class struct {
 // Heavy is a variant of a class with other images. Its samples' class is the
 // class's name with "/heavy" after it.
 type Heavy struct {
-	Share float64 `yaml:"share" json:"share"` // of the class's requests, within (0, 1)
+	// Share is of the class's requests, within [0, 1); 0 makes none but in steps
+	// that are heavy as a whole.
+	Share float64 `yaml:"share" json:"share"`
 	// Images are the variant's; what they do not tell is as in the workload's,
 	// but for a folder.
 	Images images.Config `yaml:"images" json:"images"`
@@ -61,7 +63,7 @@ func New(c Config) (loadgen.Workload, error) {
 	for _, class := range classes {
 		o := option{weight: class.Weight, plain: sessions(class, class.Name, frames)}
 		if h := class.Heavy; h != nil {
-			heavy, err := images.Open(over(c.Images, h.Images))
+			heavy, err := images.Open(h.Images.Over(c.Images))
 			if err != nil {
 				return nil, fmt.Errorf("workload vision: class %q: heavy: %w", class.Name, err)
 			}
@@ -110,32 +112,15 @@ func check(c Config) ([]Class, error) {
 		}
 		if h := class.Heavy; h != nil {
 			named(class.Name + heavySuffix)
-			if !(h.Share > 0 && h.Share < 1) {
-				bad("the share %v of class %q's heavy requests is not between 0 and 1", h.Share, class.Name)
+			if !(h.Share >= 0 && h.Share < 1) {
+				bad("the share %v of class %q's heavy requests is not 0 or between 0 and 1", h.Share, class.Name)
 			}
-			if over(c.Images, h.Images) == c.Images {
+			if h.Images.Over(c.Images) == c.Images {
 				bad("class %q's heavy requests have the images of the others", class.Name)
 			}
 		}
 	}
 	return classes, errors.Join(faults...)
-}
-
-// over gives images as they are told, and what is not told from base.
-func over(base, told images.Config) images.Config {
-	or := func(v *int, otherwise int) {
-		if *v == 0 {
-			*v = otherwise
-		}
-	}
-	or(&told.Width, base.Width)
-	or(&told.Height, base.Height)
-	or(&told.Kilobytes, base.Kilobytes)
-	or(&told.Count, base.Count)
-	if told.Seed == 0 {
-		told.Seed = base.Seed
-	}
-	return told
 }
 
 // sessions makes the session of each frame.
@@ -158,10 +143,16 @@ type workload struct {
 	total   float64 // of weights
 }
 
-// Requests gives the request of each class, variant and frame.
+// Requests gives the request of each class, variant and frame that sessions have.
 func (w *workload) Requests() (all []*loadgen.Request) {
 	for _, o := range w.options {
-		for _, s := range slices.Concat(o.plain, o.heavy) {
+		for _, s := range o.plain {
+			all = append(all, s[0])
+		}
+		if o.share == 0 {
+			continue
+		}
+		for _, s := range o.heavy {
 			all = append(all, s[0])
 		}
 	}
@@ -188,6 +179,18 @@ func (w *workload) Session(seed uint64, n int64) loadgen.Session {
 	return of[frame%uint64(len(of))]
 }
 
+// Heavy gives the workload whose requests are all of the variants, where a class has
+// one: the same classes and frames in the same order.
+func (w *workload) Heavy() (loadgen.Workload, bool) {
+	h, some := &workload{options: slices.Clone(w.options), total: w.total}, false
+	for i := range h.options {
+		if o := &h.options[i]; len(o.heavy) > 0 {
+			o.plain, o.heavy, o.share, some = o.heavy, nil, 0, true
+		}
+	}
+	return h, some
+}
+
 // fraction draws from [0, 1), as rand.Rand.Float64 does, which would need memory
 // of its own.
 func fraction(r *rand.PCG) float64 { return float64(r.Uint64()<<11>>11) / (1 << 53) }
@@ -196,10 +199,9 @@ func fraction(r *rand.PCG) float64 { return float64(r.Uint64()<<11>>11) / (1 << 
 func (w *workload) Classes() []string {
 	var names []string
 	for _, o := range w.options {
-		for _, of := range [][]*session{o.plain, o.heavy} {
-			if len(of) > 0 {
-				names = append(names, of[0][0].Class)
-			}
+		names = append(names, o.plain[0][0].Class)
+		if o.share > 0 {
+			names = append(names, o.heavy[0][0].Class)
 		}
 	}
 	return names

@@ -113,6 +113,45 @@ func TestHeavy(t *testing.T) {
 	if got := m.(loadgen.Classed).Classes(); !slices.Equal(got, []string{"a", "a/heavy", "b"}) {
 		t.Errorf("classes %v", got)
 	}
+	checkAllHeavy(t, w, m)
+	mixed.Classes[0].Heavy.Share = 0 // only steps that are heavy have any
+	if m, err = New(mixed); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.(loadgen.Classed).Classes(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("classes %v, the share of heavy ones is 0", got)
+	}
+	checkAllHeavy(t, w, m)
+}
+
+// checkAllHeavy checks the heavy workload of one whose class a has a variant: it is
+// that class alone that is heavier. Plain has none.
+func checkAllHeavy(t *testing.T, plain, mixed loadgen.Workload) {
+	t.Helper()
+	if _, ok := plain.(loadgen.Weighted).Heavy(); ok {
+		t.Error("a workload without variants has a heavy one")
+	}
+	h, ok := mixed.(loadgen.Weighted).Heavy()
+	if !ok {
+		t.Fatal("there is no heavy workload")
+	}
+	listed := map[*loadgen.Request]bool{}
+	for _, r := range h.(loadgen.Quick).Requests() {
+		listed[r] = true
+	}
+	for i := range int64(1000) {
+		before, r := only(t, plain.Session(5, i)), only(t, h.Session(5, i))
+		size, err := jpeg.DecodeConfig(bytes.NewReader(r.Image))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]string{"a": "a/heavy", "b": "b"}[before.Class]; r.Class != want || (size.Width == 128) != (want == "a/heavy") || !listed[r] {
+			t.Fatalf("session %d is %s of %v, listed %v; before %s", i, r.Class, size.Width, listed[r], before.Class)
+		}
+	}
+	if got := h.(loadgen.Classed).Classes(); !slices.Equal(got, []string{"a/heavy", "b"}) {
+		t.Errorf("classes of the heavy workload: %v", got)
+	}
 }
 
 // Sessions are made where they are sent, so that making one costs no memory.
