@@ -30,6 +30,9 @@ type Growth struct {
 	// Why says what is missing.
 	Judged bool
 	Grew   bool
+	// Shrank says that it fell by as much as Grew asks of a rise: what was built up
+	// before is still worked off.
+	Shrank bool
 	Why    string
 	// Parts is how many equal parts of the time were compared, Seconds their length.
 	Parts   int
@@ -136,6 +139,8 @@ type Parts struct {
 //     1 % of the arrivals, and half of their root, whichever is most;
 //   - Means does not return: its last third lies above its first.
 //
+// They shrink if all of these hold the other way round.
+//
 // Without Even, Means takes its place with p < 0.01, and the floor is at least the
 // whole root of the arrivals. At least 8 parts are needed; 12 is what the figures
 // are for.
@@ -163,12 +168,18 @@ func (p Parts) Grew() Growth {
 		tested, least, root = p.Even, growthP, floorRoot
 		g.Steady = slopeOf(p.Even, p.Seconds) * p.Seconds * float64(n)
 	}
-	g.P = MannKendall(tested).Up
+	t := MannKendall(tested)
+	g.P = t.Up
 	g.Floor = max(floorSlots*float64(p.Slots), floorShare*p.Arrivals, root*math.Sqrt(p.Arrivals))
 	g.Grew = g.P < least && g.Size > g.Floor && !(g.Steady <= g.Floor) && g.Last > g.First
-	if g.Grew {
+	g.Shrank = t.Down < least && g.Size < -g.Floor && !(g.Steady >= -g.Floor) && g.Last < g.First
+	switch {
+	case g.Grew:
 		g.Why = fmt.Sprintf("the backlog grew by %.3g in %.3g s, from %.3g to %.3g (means of thirds), at least %.3g is growth (p = %.1g)",
 			g.Size, p.Seconds*float64(n), g.First, g.Last, g.Floor, g.P)
+	case g.Shrank:
+		g.Why = fmt.Sprintf("the backlog of before was still worked off: it fell by %.3g in %.3g s, from %.3g to %.3g (means of thirds)",
+			-g.Size, p.Seconds*float64(n), g.First, g.Last)
 	}
 	return g
 }

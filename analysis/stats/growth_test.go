@@ -75,7 +75,7 @@ func TestPartsGrew(t *testing.T) {
 	} {
 		c.p.Seconds = 5
 		g := c.p.Grew()
-		if !g.Judged || g.Grew != c.want || g.Grew != (g.Why != "") {
+		if !g.Judged || g.Grew != c.want || g.Shrank != (c.name == "falls") || (g.Grew || g.Shrank) != (g.Why != "") {
 			t.Errorf("%s: %+v, want grew %v", c.name, g, c.want)
 		}
 	}
@@ -120,22 +120,29 @@ func TestGrowthOfQueues(t *testing.T) {
 				continue
 			}
 			for _, load := range loads {
-				grew, rough := 0, 0
+				grew, rough, shrank := 0, 0, 0
 				for i := range n {
 					b := s.backlog(uint64(i), load*s.saturation(), warmup, warmup+60)
 					b.Alone = s.alone()
-					if Grew(b).Grew {
+					g := Grew(b)
+					if g.Grew {
 						grew++
+					}
+					if g.Shrank {
+						shrank++
 					}
 					if b.Offered = 0; Grew(b).Grew {
 						rough++
 					}
 				}
-				t.Logf("%-24s warm-up %3.0f s, %.2f of saturation: %5.1f %%; rate unknown: %5.1f %% of %d", s.name, warmup, load,
-					100*float64(grew)/float64(n), 100*float64(rough)/float64(n), n)
+				t.Logf("%-24s warm-up %3.0f s, %.2f of saturation: %5.1f %%; rate unknown: %5.1f %%; shrank %5.1f %% of %d", s.name, warmup, load,
+					100*float64(grew)/float64(n), 100*float64(rough)/float64(n), 100*float64(shrank)/float64(n), n)
 				// Of 30, one false alarm is above 2 % and no sign of more.
 				if load == 0.95 && grew > max(1, n*2/100) {
 					t.Errorf("%s at %v: %d of %d called growth", s.name, load, grew, n)
+				}
+				if load == 0.95 && shrank > max(1, n*2/100) {
+					t.Errorf("%s at %v: %d of %d said to shrink", s.name, load, shrank, n)
 				}
 				if load == 1.05 && float64(grew) < 0.85*float64(n) {
 					t.Errorf("%s at %v: growth seen in %d of %d", s.name, load, grew, n)

@@ -20,8 +20,10 @@ type system struct {
 	pause   float64 // seconds that are added to one batch in 2000
 	burst   float64 // share by which the rate swings up and down
 	stay    float64 // mean seconds of a swing
-	limit   float64 // p99 in seconds at capacity, for the SLA
-	cap     float64 // capacity: the rate at which p99 is limit
+	cap     float64 // capacity: the largest rate that meets an SLA
+	// slower multiplies times, by the moment in seconds at which service begins; nil
+	// for a steady server.
+	slower func(float64) float64
 }
 
 // saturation is the rate that all workers serve with full batches.
@@ -33,11 +35,11 @@ func (s system) saturation() float64 {
 func (s system) slots() int { return s.workers * s.batch }
 
 var systems = []system{
-	{name: "280/s, 7 workers", workers: 7, batch: 1, base: 0.020, cv: 0.25, pause: 0.05, limit: 0.05, cap: 276.5},
-	{name: "30/s, 7 workers", workers: 7, batch: 1, base: 0.200, cv: 0.4, pause: 0.3, limit: 0.7, cap: 29.8},
-	{name: "31/s, queue per worker", workers: 7, batch: 1, spread: true, base: 0.200, cv: 0.4, pause: 0.3, limit: 1.4, cap: 31.0},
-	{name: "1540/s, batches of 8", workers: 4, batch: 8, base: 0.008, item: 0.0015, cv: 0.1, pause: 0.05, limit: 0.08, cap: 1540},
-	{name: "250/s, bursts", workers: 7, batch: 1, base: 0.020, cv: 0.25, pause: 0.05, burst: 0.3, stay: 0.5, limit: 0.08, cap: 0},
+	{name: "280/s, 7 workers", workers: 7, batch: 1, base: 0.020, cv: 0.25, pause: 0.05, cap: 276.5},
+	{name: "30/s, 7 workers", workers: 7, batch: 1, base: 0.200, cv: 0.4, pause: 0.3, cap: 29.8},
+	{name: "31/s, queue per worker", workers: 7, batch: 1, spread: true, base: 0.200, cv: 0.4, pause: 0.3, cap: 31.0},
+	{name: "1540/s, batches of 8", workers: 4, batch: 8, base: 0.008, item: 0.0015, cv: 0.1, pause: 0.05, cap: 1540},
+	{name: "250/s, bursts", workers: 7, batch: 1, base: 0.020, cv: 0.25, pause: 0.05, burst: 0.3, stay: 0.5, cap: 250},
 }
 
 // arrivals gives moments of a Poisson process of a rate until the end, which swings
@@ -93,6 +95,9 @@ func (s system) serve(r *rand.Rand, due []float64) []float64 {
 			if s.pause > 0 && r.IntN(2000) == 0 {
 				took += s.pause
 			}
+			if s.slower != nil {
+				took *= s.slower(at)
+			}
 			free[k] = at + took
 			for range n {
 				done[i] = free[k]
@@ -110,4 +115,27 @@ func (s system) backlog(seed uint64, rate, from, to float64) Backlog {
 	done := s.serve(r, due)
 	slices.Sort(done)
 	return Backlog{Due: due, Done: done, From: from, To: to, Slots: s.slots(), Offered: rate}
+}
+
+// calls runs the system from empty until a moment.
+func (s system) calls(seed uint64, rate, to float64) []Call {
+	r := rand.New(rand.NewPCG(seed, 1))
+	due := s.arrivals(r, rate, to)
+	calls := make([]Call, len(due))
+	for i, done := range s.serve(r, due) {
+		calls[i] = Call{due[i], done, true}
+	}
+	return calls
+}
+
+// latencies runs it and gives the times of the calls due in the last seconds, in
+// their order.
+func (s system) latencies(seed uint64, rate, warmup, seconds float64) []float64 {
+	var list []float64
+	for _, c := range s.calls(seed, rate, warmup+seconds) {
+		if c.Due >= warmup {
+			list = append(list, c.Done-c.Due)
+		}
+	}
+	return list
 }
