@@ -46,11 +46,12 @@ const (
 	grace = time.Second
 )
 
-// Run reads every job's source at once, then every Every until ctx is done,
-// then once more, so that counters bracket all that happened before. Each job
-// has its own goroutine: a slow or hanging source delays only its own next
-// read. Reads begin at whole multiples of Every after the first, however long
-// each takes and however late its timer is; those that a slow read ran over are
+// Run reads every job's source every Every until ctx is done, then once more, so that
+// counters bracket all that happened before. Each job has its own goroutine: a slow or
+// hanging source delays only its own next read. The first read of a job is within its first
+// Every, at the job's phase: the k-th of n jobs of one Every has k/n of it, so that they are
+// not all read in one burst. Reads begin at whole multiples of Every after the first, however
+// long each takes and however late its timer is; those that a slow read ran over are
 // left out and counted. A source that gives too much is left alone for FloodPause.
 //
 // Each read gives, beside its readings, results.SeriesReadSeconds and
@@ -67,13 +68,14 @@ const (
 func Run(ctx context.Context, origin results.Origin, jobs []Job, sink results.Sink) []results.Warning {
 	warnings := make([][]results.Warning, len(jobs))
 	var all sync.WaitGroup
+	began, at := time.Now(), phases(jobs)
 	for i, job := range jobs {
 		all.Go(func() {
 			if err := job.check(); err != nil {
 				warnings[i] = []results.Warning{{Code: WarnRefused, Subject: job.Subject.ID, Text: job.Name + ": " + err.Error(), Count: 1}}
 				return
 			}
-			r := &reader{job: job, origin: origin, sink: sink}
+			r := &reader{job: job, origin: origin, sink: sink, began: began.Add(at[i])}
 			usable := r.run(ctx)
 			r.warnLong()
 			warnings[i] = r.warnings
@@ -90,6 +92,21 @@ func Run(ctx context.Context, origin results.Origin, jobs []Job, sink results.Si
 	}
 	all.Wait()
 	return slices.Concat(warnings...)
+}
+
+// phases gives when each job is read first: those of one Every are spread evenly over it, in
+// their order.
+func phases(jobs []Job) []time.Duration {
+	of := make(map[time.Duration]int64)
+	for _, j := range jobs {
+		of[j.Every]++
+	}
+	list, before := make([]time.Duration, len(jobs)), make(map[time.Duration]int64)
+	for i, j := range jobs {
+		list[i] = time.Duration(float64(j.Every) * float64(before[j.Every]) / float64(of[j.Every]))
+		before[j.Every]++
+	}
+	return list
 }
 
 func (j Job) check() error {
@@ -109,6 +126,7 @@ type reader struct {
 	job      Job
 	origin   results.Origin
 	sink     results.Sink
+	began    time.Time // when the first read is due
 	warnings []results.Warning
 
 	flooded     bool          // the last read gave too much
@@ -118,9 +136,12 @@ type reader struct {
 
 // run reports whether the Collector can still be used.
 func (r *reader) run(ctx context.Context) bool {
-	began := time.Now()
+	began := r.began
 	timer := time.NewTimer(r.job.Every) // reset before it is waited for
 	defer timer.Stop()
+	if phase := time.Until(began); phase > 0 {
+		r.wait(ctx, timer, phase)
+	}
 	for beat := int64(0); ctx.Err() == nil; {
 		if !r.read(ctx, r.job.Timeout) {
 			return false
@@ -132,13 +153,18 @@ func (r *reader) run(ctx context.Context) bool {
 			r.warn(WarnSlow, fmt.Sprintf("a read took longer than the %v between two", r.job.Every), skipped)
 		}
 		beat = next
-		timer.Reset(time.Until(began.Add(time.Duration(beat) * r.job.Every)))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
+		r.wait(ctx, timer, time.Until(began.Add(time.Duration(beat)*r.job.Every)))
 	}
 	return r.read(context.WithoutCancel(ctx), min(r.job.Timeout, lastTimeout))
+}
+
+// wait waits so long, at most until the end of ctx.
+func (r *reader) wait(ctx context.Context, timer *time.Timer, d time.Duration) {
+	timer.Reset(d)
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // answer is what one read gave.

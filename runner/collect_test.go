@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,4 +92,62 @@ func TestCollectorsSeeAllOfACell(t *testing.T) {
 	}
 	check("good", false)
 	check("a server that dies while it is warmed up", true)
+}
+
+// A named is a clock that is read under a name of its own.
+type named struct {
+	clock
+	name string
+}
+
+func (n named) Collector(t collectors.Target) (collectors.Collector, error) {
+	t.Subject.ID = n.name
+	return clockOf{n.clock, t.Subject}, nil
+}
+
+// Sources are read at different moments of the interval, and each step lies between two
+// reads of each of them: what counters grew by is known of all steps.
+func TestStepsLieBetweenReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = time.Second
+		w := &world{}
+		start := time.Now()
+		b, dir := w.bench(t)
+		b.Cells, b.CollectEvery = b.Cells[:1], every
+		b.Services[0].Sources = nil
+		for _, name := range []string{"a", "b", "c", "d", "e"} {
+			b.Services[0].Sources = append(b.Services[0].Sources, Source{Kind: name, Source: named{clock{start}, name}})
+		}
+		if err := b.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		run, err := results.Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cell := run.Cells[0]
+		at := map[string][]results.Offset{}
+		for o, err := range cell.Observations() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.Series == "clock" {
+				at[o.Subject.ID] = append(at[o.Subject.ID], o.At)
+			}
+		}
+		phases := map[results.Offset]bool{}
+		for name, moments := range at {
+			phases[(moments[0]%results.Offset(every)+results.Offset(every))%results.Offset(every)] = true
+			for _, s := range cell.Steps {
+				before := slices.ContainsFunc(moments, func(m results.Offset) bool { return m <= s.Step.Start && s.Step.Start.Sub(m) <= every })
+				after := slices.ContainsFunc(moments, func(m results.Offset) bool { return m >= s.Step.End && m.Sub(s.Step.End) <= every })
+				if !before || !after {
+					t.Errorf("step %d, %v to %v: %s was read before it %v, after it %v", s.Step.Index, s.Step.Start, s.Step.End, name, before, after)
+				}
+			}
+		}
+		if len(at) != 5 || len(phases) != 5 || len(cell.Steps) < 2 {
+			t.Errorf("%d sources at %d phases, %d steps", len(at), len(phases), len(cell.Steps))
+		}
+	})
 }

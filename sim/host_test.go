@@ -120,7 +120,7 @@ func TestLaunchOnHost(t *testing.T) {
 // GPU says of it.
 func checkRunning(t *testing.T, m *Machine, info results.Instance, gpu string) {
 	t.Helper()
-	if info.Service != "agent" || info.Name != "agent-0" || info.Device != gpu || len(info.Scrapes) != 1 || info.Scrapes[0].Kind != "vllm" {
+	if info.Service != "agent" || info.Name != "agent-0" || info.Device != gpu || len(info.Scrapes) != 2 || info.Scrapes[0].Kind != "vllm" || info.Scrapes[1] != (results.Scrape{Kind: "vllm-load", URL: info.URL}) {
 		t.Errorf("info %+v", info)
 	}
 	if got := fetch(t, info.URL+"/v1/models"); !strings.Contains(got, "qwen3-vl-8b") {

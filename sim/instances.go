@@ -169,7 +169,7 @@ func (s *server) launchVision(i *instance, r startRequest) error {
 		return err
 	}
 	i.info.URL = urls[0]
-	i.info.Scrapes = []results.Scrape{{Kind: "torchserve", URL: urls[1]}}
+	i.info.Scrapes = []results.Scrape{{Kind: "torchserve", URL: urls[1]}, {Kind: "torchserve-metrics", URL: urls[2]}}
 	return nil
 }
 
@@ -224,7 +224,7 @@ func (s *server) launchAgent(i *instance, r startRequest) error {
 		return err
 	}
 	i.info.URL, i.info.Version = urls[0], "vllm "+vllmVersion
-	i.info.Scrapes = []results.Scrape{{Kind: "vllm", URL: urls[0]}}
+	i.info.Scrapes = []results.Scrape{{Kind: "vllm", URL: urls[0]}, {Kind: "vllm-load", URL: urls[0]}}
 	i.info.Workers = map[string]int{v.name: 1}
 	return nil
 }
