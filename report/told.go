@@ -8,7 +8,7 @@ func tolds(list []place) []Table {
 	own := Table{
 		ID: "told", Title: "The servers' own word for each request",
 		Notes: []string{
-			"What answers told of themselves (level A), by the server's clock, of the ok answers that came within the window. Wait: in the server's queue. Work: computing, up to the last token; decoding of images too, where the server's queue comes after it. Refused: what cannot be a time of the request, below 0, no number, or more than the request took; nothing of it is used. Means stand in the table of queues where at least 95 % of the answers told.",
+			"What answers told of themselves (level A), by the server's clock, of the ok answers that came within the window. Wait: in the server's queue. Work: computing, up to the last token, and the decoding of images where a detector tells of it. Refused: what cannot be a time of the request, below 0, no number, or more than the request took; nothing of it is used. Means stand in the table of queues where at least 95 % of the answers told.",
 		},
 		Columns: placeColumns(words("Instance"), words("Of"), numbers("Told", "n"), numbers("Answers", "n"), numbers("Refused", "n"), spans("Mean")),
 	}

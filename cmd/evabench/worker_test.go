@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -26,6 +27,7 @@ import (
 //
 //	worker serve PORT [SOCKET]  answers; a child of it, in a session of its own, sleeps
 //	worker die PORT N           answers N requests, and fails at the next, or at /debug/gpu-fault
+//	worker tell PORT            answers one request after another, and tells how long each waited and took
 //	worker crash                fails at once
 //	worker oom                  fails for want of device memory
 //	worker load                 never listens
@@ -49,6 +51,8 @@ func work(args []string) error {
 		return fmt.Errorf("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 16.00 GiB")
 	case "die":
 		return die(args[1], args[2])
+	case "tell":
+		return tell(args[1])
 	case "load":
 		fmt.Println("reading weights, which takes forever")
 		select {}
@@ -103,6 +107,28 @@ func die(port, after string) error {
 			syscall.Exit(9)
 		}
 		pass.ServeHTTP(w, r)
+	}))
+}
+
+// tellTakes is how long a worker that tells computes.
+const tellTakes = 2 * time.Millisecond
+
+// tell is a detector that computes one request at a time, and tells of each how long it
+// waited and took as the workers in examples/workers do.
+func tell(port string) error {
+	var computing sync.Mutex
+	return http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		came := time.Now()
+		computing.Lock()
+		began := time.Now()
+		time.Sleep(tellTakes)
+		done := time.Now()
+		computing.Unlock()
+		ms := func(d time.Duration) string { return strconv.FormatFloat(d.Seconds()*1e3, 'f', 3, 64) }
+		w.Header().Set("X-Evabench-Queue-Ms", ms(began.Sub(came)))
+		w.Header().Set("X-Evabench-Compute-Ms", ms(done.Sub(began)))
+		_, _ = io.WriteString(w, `{"predictions":[{"box":[1,2,3,4],"label":"cat","score":0.9}]}`)
 	}))
 }
 
