@@ -57,7 +57,7 @@ func (t *Target) integrityOf(service int, level float64, step results.Step) resu
 		out.Scheduled, out.Offered = &sessions, &rate
 	}
 	if step.WindowEnd > step.WindowStart {
-		out.InFlight, out.PeakInFlight = occupancy(dues, dones, step.WindowStart.Seconds(), step.WindowEnd.Seconds())
+		out.InFlight, out.PeakInFlight = Occupancy(dues, dones, step.WindowStart.Seconds(), step.WindowEnd.Seconds())
 	}
 	return out
 }
@@ -73,9 +73,10 @@ func (s *Source) rate(level float64) float64 {
 // parts is how many parts of a window are told of.
 const parts = 60
 
-// occupancy tells how many of the spans from dues (ascending) to dones hold each
-// part of a window, on average and at most, and at most at all. It sorts dones.
-func occupancy(dues, dones []float64, from, to float64) ([]results.Occupancy, int64) {
+// Occupancy tells how many of the spans from dues (ascending) to dones hold each
+// of 60 parts of a window, on average and at most, and at most at all. Moments are in
+// seconds. It sorts dones, which should nearly be in order.
+func Occupancy(dues, dones []float64, from, to float64) ([]results.Occupancy, int64) {
 	for i := 1; i < len(dones); i++ { // they are nearly in order
 		x, j := dones[i], i
 		for ; j > 0 && dones[j-1] > x; j-- {

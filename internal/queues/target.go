@@ -266,6 +266,7 @@ func (t *Target) fill(s *results.Sample, r *record) {
 		Due: due, Sent: due, First: done, Final: done, Done: done,
 		Outcome: r.outcome, Status: 200, BytesSent: 1000, BytesRead: 100, Chunks: 1,
 		PromptTokens: results.UnknownTokens, OutputTokens: results.UnknownTokens, CachedTokens: results.UnknownTokens,
+		ServerQueue: results.Untold, ServerWork: results.Untold,
 	}
 	if r.outcome != results.OK {
 		s.First, s.Final, s.Chunks, s.Status = results.NoOffset, results.NoOffset, 0, 429

@@ -11,6 +11,7 @@ import (
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/runner"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/sim/model"
@@ -31,27 +32,45 @@ func (b *Bench) Run(c scenarios.Cell, p parameters.Set) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := &run{bench: b, cell: c, parameters: p, devices: make(map[string]*model.Device)}
-	r.host = model.NewHost(&r.world, b.server.Cores)
 	s := b.Scenario
-	r.windowStart, r.windowEnd = s.Warmup, s.Warmup+s.Window
-	result := Result{Window: s.Window}
-	var all []*service
+	levels := make([]float64, len(s.Services))
 	for i := range s.Services {
-		v, err := r.service(i, assignments)
-		if err != nil {
-			return Result{}, fmt.Errorf("service %s: %w", s.Services[i].Name, err)
-		}
-		all = append(all, v)
+		levels[i] = s.Services[i].Load.Levels[0]
 	}
-	for _, v := range all {
-		v.drive()
+	r, err := b.begin(c, p, assignments, c.Seed, s.Warmup, s.Window, levels)
+	if err != nil {
+		return Result{}, err
 	}
+	r.loadEnd = math.MaxInt64
+	r.drive()
 	r.world.Advance(r.windowEnd + time.Duration(settle*float64(s.Window)))
-	for _, v := range all {
+	result := Result{Window: s.Window}
+	for _, v := range r.services {
 		result.Services = append(result.Services, v.result())
 	}
 	return result, nil
+}
+
+// begin makes the server and the services of a run with these levels, by service.
+func (b *Bench) begin(c scenarios.Cell, p parameters.Set, placed []services.Assignment, seed uint64, warmup, window time.Duration, levels []float64) (*run, error) {
+	r := &run{bench: b, cell: c, parameters: p, seed: seed, devices: make(map[string]*model.Device)}
+	r.host = model.NewHost(&r.world, b.server.Cores)
+	r.windowStart, r.windowEnd = warmup, warmup+window
+	r.loadEnd = r.windowEnd
+	for i := range b.Scenario.Services {
+		v, err := r.service(i, placed, levels[i])
+		if err != nil {
+			return nil, fmt.Errorf("service %s: %w", b.Scenario.Services[i].Name, err)
+		}
+		r.services = append(r.services, v)
+	}
+	return r, nil
+}
+
+func (r *run) drive() {
+	for _, v := range r.services {
+		v.drive()
+	}
 }
 
 // run is one cell in virtual time.
@@ -62,7 +81,11 @@ type run struct {
 	world                  model.World
 	host                   *model.Host
 	devices                map[string]*model.Device // by UUID
+	seed                   uint64
 	windowStart, windowEnd time.Duration
+	loadEnd                time.Duration // from when on nothing falls due
+	services               []*service
+	log                    *log // nil: only counts are kept
 }
 
 // A service is one service of the run with its instances and its users.
@@ -74,23 +97,39 @@ type service struct {
 	instances []instance
 	inFlight  []int64
 	seed      uint64 // of its own, so that services do not draw alike
+	level     float64
+	arrivals  loadgen.Arrivals // nil: a closed loop
+	asked     int64            // requests so far
 
 	counted Service
 	latency time.Duration // sum over counted.Answered
+	// Of the window: sessions that began, and think times that ended.
+	sessions, thinks int64
+	thought          time.Duration
 }
 
 // An instance takes a request and calls done with what the answer says; it
 // reports false if it refuses.
 type instance interface {
-	ask(q *loadgen.Request, seed uint64, done func(loadgen.Answer)) bool
+	ask(q *loadgen.Request, seed uint64, done func(reply)) bool
 }
 
-func (r *run) service(i int, placed []services.Assignment) (*service, error) {
+// A reply is an answer with what a sample tells of it.
+type reply struct {
+	answer         loadgen.Answer
+	first          time.Duration // when the first token came; negative: it came whole
+	prompt, output int64         // tokens, results.UnknownTokens of a detector
+}
+
+func (r *run) service(i int, placed []services.Assignment, level float64) (*service, error) {
 	of := &r.bench.Scenario.Services[i]
-	v := &service{run: r, of: of, workload: r.bench.workloads[i], seed: rand.New(rand.NewPCG(r.cell.Seed, uint64(i))).Uint64()}
+	v := &service{run: r, of: of, workload: r.bench.workloads[i], level: level, seed: rand.New(rand.NewPCG(r.seed, uint64(i))).Uint64()}
 	v.counted = Service{Name: of.Name, Role: of.Role, Models: make(map[string]int)}
 	if of.Load.Arrivals != scenarios.Closed {
-		return nil, fmt.Errorf("arrivals are %s; only closed loops run in virtual time", of.Load.Arrivals)
+		var err error
+		if v.arrivals, err = runner.Arrivals(of.Load, level, r.windowStart, r.windowEnd-r.windowStart); err != nil {
+			return nil, err
+		}
 	}
 	for _, a := range placed {
 		if a.Service != of.Name {
@@ -150,13 +189,32 @@ func (r *run) launch(of *scenarios.Service, a services.Assignment) (instance, er
 	return t, nil
 }
 
-// drive starts the users.
+// drive starts the users, or an open loop's sessions.
 func (v *service) drive() {
-	users := int(v.of.Load.Levels[0])
+	if v.arrivals != nil {
+		v.launch(v.arrivals.Times(v.seed), 0)
+		return
+	}
+	users := int(v.level)
 	for u := range users {
 		random := rand.New(rand.NewPCG(v.seed, uint64(u)))
-		v.world.At(v.first(u, users, random), func() { v.session(u, int64(u), users, random) })
+		v.world.At(v.first(u, users, random), func() { v.user(int64(u), int64(u), users, random) })
 	}
+}
+
+// launch lets the n-th session of an open loop begin when it is due, and those after
+// it.
+func (v *service) launch(times func() (time.Duration, bool), n int64) {
+	due, more := times()
+	if !more || due >= v.loadEnd {
+		return
+	}
+	v.world.At(due, func() {
+		if due < v.loadEnd { // it may have ended early
+			v.session(-1, n, nil)
+			v.launch(times, n+1)
+		}
+	})
 }
 
 // first is when a user begins: within its first think time, as the load
@@ -172,19 +230,36 @@ func (v *service) first(u, users int, random *rand.Rand) time.Duration {
 	return time.Duration(float64(min(v.windowStart/2, time.Second)) * float64(u) / float64(users))
 }
 
-// session runs the n-th session of all, a user's, and then the user's next.
-func (v *service) session(u int, n int64, users int, random *rand.Rand) {
-	s := &play{service: v, n: n, tree: v.workload.Session(v.cell.Seed, n)}
-	s.over = func() {
+// user runs the n-th session of all, a user's, and then the user's next.
+func (v *service) user(u, n int64, users int, random *rand.Rand) {
+	if v.world.Now() >= v.loadEnd {
+		return
+	}
+	v.session(u, n, func(refused bool) {
 		pause := v.of.Load.Think
 		if v.of.Load.ThinkExponential {
 			pause = time.Duration(random.ExpFloat64() * float64(pause))
 		}
-		if s.refused {
+		if refused {
 			pause = refusedPause
 		}
-		v.world.At(v.world.Now()+pause, func() { v.session(u, n+int64(users), users, random) })
+		v.world.At(v.world.Now()+pause, func() {
+			if now := v.world.Now(); now < v.loadEnd && v.in(now) {
+				v.thinks++
+				v.thought += pause
+			}
+			v.user(u, n+int64(users), users, random)
+		})
+	})
+}
+
+// session runs the n-th session, of a user or -1, and calls over at its end if that
+// is not nil.
+func (v *service) session(u, n int64, over func(refused bool)) {
+	if v.in(v.world.Now()) {
+		v.sessions++
 	}
+	s := &play{service: v, n: n, user: u, tree: v.workload.Session(v.run.seed, n), over: over}
 	s.next(-1, nil)
 }
 
@@ -195,37 +270,48 @@ type play struct {
 	tree    loadgen.Session
 	calls   int // that were given
 	open    int // of them, on their way
+	user    int64
 	refused bool
-	over    func() // called once, at the end
+	over    func(refused bool) // called once, at the end; may be nil
+	ended   bool
 }
 
 // next sends what follows on an answer, and ends the session when nothing is on
-// its way any more.
-func (s *play) next(call int, answer *loadgen.Answer) {
-	requests := s.tree.Next(call, answer)
+// its way any more. It tells whether it has ended.
+func (s *play) next(call int, answer *loadgen.Answer) bool {
+	var requests []*loadgen.Request
+	if s.world.Now() < s.loadEnd {
+		requests = s.tree.Next(call, answer)
+	}
 	first := s.calls
 	s.calls += len(requests)
 	s.open += len(requests)
 	for i, q := range requests {
 		s.ask(first+i, q)
 	}
-	if s.open == 0 && s.over != nil {
-		over := s.over
-		s.over = nil
-		over()
+	if s.open > 0 || s.ended {
+		return false
 	}
+	s.ended = true
+	if s.over != nil {
+		s.over(s.refused)
+	}
+	return true
 }
 
 func (s *play) ask(call int, q *loadgen.Request) {
 	due := s.world.Now()
 	i := s.router.Pick(s.n, q, s.inFlight)
 	s.inFlight[i]++
-	taken := s.instances[i].ask(q, s.seed^uint64(s.n)<<8^uint64(call), func(a loadgen.Answer) {
+	at := s.log.asked(s, call, q, i, due)
+	s.asked++
+	taken := s.instances[i].ask(q, s.service.seed^uint64(s.n)<<8^uint64(call), func(p reply) {
 		s.inFlight[i]--
 		s.open--
 		s.answered(q, due)
-		a.Outcome = results.OK
-		s.next(call, &a)
+		p.answer.Outcome = results.OK
+		s.log.done(at, results.OK, p, s.world.Now())
+		s.log.last(at, s.next(call, &p.answer))
 	})
 	if taken {
 		return
@@ -238,7 +324,8 @@ func (s *play) ask(call int, q *loadgen.Request) {
 	// The refusal comes back like any answer, after what was asked beside it.
 	s.world.At(due, func() {
 		s.open--
-		s.next(call, &loadgen.Answer{Outcome: results.Shed})
+		s.log.done(at, results.Shed, reply{first: -1, prompt: results.UnknownTokens, output: results.UnknownTokens}, due)
+		s.log.last(at, s.next(call, &loadgen.Answer{Outcome: results.Shed}))
 	})
 }
 
@@ -271,8 +358,10 @@ func (v *service) result() Service {
 // detectors are a TorchServe's models.
 type detectors map[string]*model.Detector
 
-func (t detectors) ask(q *loadgen.Request, seed uint64, done func(loadgen.Answer)) bool {
-	return t[q.Model].Submit(seed, false, func(model.Detection) { done(loadgen.Answer{}) })
+func (t detectors) ask(q *loadgen.Request, seed uint64, done func(reply)) bool {
+	return t[q.Model].Submit(seed, false, func(model.Detection) {
+		done(reply{first: -1, prompt: results.UnknownTokens, output: results.UnknownTokens})
+	})
 }
 
 // An engine is a vLLM.
@@ -282,7 +371,7 @@ type engine struct {
 	answer float64
 }
 
-func (e *engine) ask(q *loadgen.Request, seed uint64, done func(loadgen.Answer)) bool {
+func (e *engine) ask(q *loadgen.Request, seed uint64, done func(reply)) bool {
 	var c model.Call
 	for _, m := range q.Messages {
 		c.PromptTokens += parameters.TurnTokens + parameters.TextTokens(len(m.Text))
@@ -298,7 +387,10 @@ func (e *engine) ask(q *loadgen.Request, seed uint64, done func(loadgen.Answer))
 	c.PromptTokens += c.ImageTokens
 	c.OutputTokens = min(parameters.AnswerTokens(seed, e.answer), q.MaxTokens)
 	text := strings.Repeat("alarm ", c.OutputTokens)
-	c.Done = func() { done(loadgen.Answer{Text: text}) }
-	e.engine.Submit(c)
+	var s *model.Sequence
+	c.Done = func() {
+		done(reply{loadgen.Answer{Text: text}, s.First, int64(c.PromptTokens), int64(c.OutputTokens)})
+	}
+	s = e.engine.Submit(c)
 	return true
 }

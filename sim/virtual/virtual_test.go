@@ -218,9 +218,9 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := b.Run(b.Cells[0], parameters.Default()); err == nil || !strings.Contains(err.Error(), "launch parameters") {
 		t.Errorf("launch parameters: %v", err)
 	}
-	b.Scenario.Services[0].Load.Arrivals = scenarios.Poisson
-	if _, err := b.Run(b.Cells[1], parameters.Default()); err == nil || !strings.Contains(err.Error(), "only closed loops") {
-		t.Errorf("an open loop: %v", err)
+	b.Scenario.Services[0].Load.Arrivals, b.Scenario.Services[0].Load.Levels = scenarios.Poisson, []float64{-1}
+	if _, err := b.Run(b.Cells[1], parameters.Default()); err == nil || !strings.Contains(err.Error(), "service vision: arrivals poisson") {
+		t.Errorf("a rate below 0: %v", err)
 	}
 }
 
