@@ -9,7 +9,7 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// SlowRead is the time above which the read of a page is warned of: what it tells is
+// SlowRead is the time above which the read of a page is counted as slow: what it tells is
 // of some moment within, and a server may answer nothing else meanwhile.
 const SlowRead = 50 * time.Millisecond
 
@@ -208,25 +208,16 @@ func (r serviceReader) inFlight(instance string, at float64) float64 {
 	return calls.inFlightAt([]stats.Point{{At: at}})[0].Value
 }
 
-// pageWarnings tells of the pages of a service that were slow to read, or are not
-// believed.
+// pageWarnings tells of the pages of a service that were old, or are not believed.
+//
+// Note: that reads took long is their collector's warning (collector-long-reads), for all
+// sources and all of a cell; how many did in a step stands with the page.
 func pageWarnings(list []Waiting) []results.Warning {
-	var slow, reads, slowPages, pages int64
-	var slowest, slowestAt = 0.0, ""
 	var doubts, old []string
 	for _, w := range list {
 		for _, p := range w.Pages {
 			if p.Oldest.Known() && *p.Oldest.Number > oldPage {
 				old = append(old, fmt.Sprintf("%s (%s): %.3g s", w.Instance, p.Source, *p.Oldest.Number))
-			}
-			pages++
-			reads += p.Reads
-			if p.Slow > 0 {
-				slow += p.Slow
-				slowPages++
-				if *p.Slowest.Number > slowest {
-					slowest, slowestAt = *p.Slowest.Number, w.Instance
-				}
 			}
 			if p.Verdict == NotBelieved {
 				doubts = append(doubts, w.Instance+" ("+p.Source+"): "+p.Why)
@@ -234,11 +225,6 @@ func pageWarnings(list []Waiting) []results.Warning {
 		}
 	}
 	var warnings []results.Warning
-	if slow > 0 {
-		warnings = append(warnings, results.Warning{Code: "page-slow", Count: slow, Text: fmt.Sprintf(
-			"%d of %d reads of pages took more than %d ms, at %d of %d pages; the longest %.0f ms, at %s: what they tell is late by as much, and some servers answer nothing while they are read",
-			slow, reads, SlowRead.Milliseconds(), slowPages, pages, slowest*1e3, slowestAt)})
-	}
 	if len(old) > 0 {
 		warnings = append(warnings, results.Warning{Code: "page-old", Count: int64(len(old)), Text: firstOf(old) + ": so old were its values when they were read, and are taken for those of that moment"})
 	}

@@ -243,7 +243,7 @@ func (r *reader) warnLong() {
 	if r.long == 0 {
 		return
 	}
-	r.warn(WarnLong, fmt.Sprintf("%d of %d reads took longer than %v, the longest %v: their values are of an uncertain moment",
+	r.warn(WarnLong, fmt.Sprintf("%d of %d reads took longer than %v, the longest %v: what they tell is late by as much, and some servers answer nothing else meanwhile",
 		r.long, r.reads, LongRead, r.longest.Round(time.Millisecond)), r.long)
 }
 

@@ -115,7 +115,7 @@ func TestRunKeepsEachSourceApart(t *testing.T) {
 		}
 		want := []results.Warning{
 			{Code: WarnFailed, Subject: "of hang", Text: "hang: context deadline exceeded", Count: 5},
-			{Code: WarnLong, Subject: "of hang", Text: "hang: 5 of 5 reads took longer than 50ms, the longest 300ms: their values are of an uncertain moment", Count: 5},
+			{Code: WarnLong, Subject: "of hang", Text: "hang: 5 of 5 reads took longer than 50ms, the longest 300ms: what they tell is late by as much, and some servers answer nothing else meanwhile", Count: 5},
 			{Code: WarnFailed, Subject: "of fail", Text: "fail: first fault", Count: 5},
 			{Code: WarnInvalid, Subject: "of nonsense", Text: `nonsense: series "nan" was NaN`, Count: 15},
 		}

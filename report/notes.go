@@ -210,7 +210,6 @@ var meanings = []struct{ code, text string }{
 	{"told-refused", "answers told times of themselves that cannot be: taken as not told"},
 	{"told-differs", "answers and the server's counters tell other waits: one of them is wrong"},
 	{"page-old", "pages told old values: queues are of a moment before"},
-	{"page-slow", "pages took over 50 ms to read: queues are of moments that far apart"},
 	{"collector-failed", "pages could not be read: server-side figures have gaps"},
 	{"collector-refused", "pages were not read at all: server-side figures are unknown"},
 	{"collector-invalid", "pages held what is no number: it was left out"},
