@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -160,16 +161,27 @@ func (r *cellRun) drive(ctx context.Context, plan loadgen.Step, f *failing, sink
 // watchEvery is how often services are asked whether they still run.
 const watchEvery = 500 * time.Millisecond
 
-// Describe puts a plan in words: its levels, warm-up and window, and who ends.
+// Describe puts a plan in words: why it is run, its levels, warm-up and window, and
+// who ends.
 func Describe(p results.StepPlan) string {
 	text := ""
+	if p.Purpose != "" {
+		text = p.Purpose + ": "
+	}
 	for i, l := range p.Levels {
 		if i > 0 {
 			text += ", "
 		}
-		text += fmt.Sprintf("%s %g %s", l.Service, l.Value, l.Unit)
+		value := l.Value
+		if p.Purpose != "" { // nobody chose its digits
+			value, _ = strconv.ParseFloat(strconv.FormatFloat(value, 'g', 5, 64), 64)
+		}
+		text += fmt.Sprintf("%s %g %s", l.Service, value, l.Unit)
 	}
 	text += fmt.Sprintf(": %s warm-up, %s window", p.Warmup, p.Window)
+	if p.Heavy {
+		text += ", all requests heavy"
+	}
 	if p.Failover != nil {
 		text += ", " + p.Failover.String()
 	}

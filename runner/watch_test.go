@@ -118,3 +118,22 @@ func checkLooks(t *testing.T, step int, looks []results.Progress, s results.Step
 		}
 	}
 }
+
+// A step of a search is told with its purpose, and its load to five digits.
+func TestDescribeTellsPurpose(t *testing.T) {
+	plan := results.StepPlan{
+		Levels: []results.Level{{Service: "vision", Value: 12.3456789, Unit: "req/s"}, {Service: "agent", Value: 1e6, Unit: "users"}},
+		Warmup: 20 * time.Second, Window: 2 * time.Minute,
+	}
+	for want, change := range map[string]func(*results.StepPlan){
+		"vision 12.3456789 req/s, agent 1e+06 users: 20s warm-up, 2m0s window":                          func(*results.StepPlan) {},
+		"probe: vision 12.346 req/s, agent 1e+06 users: 20s warm-up, 2m0s window":                       func(p *results.StepPlan) { p.Purpose = results.PurposeProbe },
+		"confirm: vision 12.346 req/s, agent 1e+06 users: 20s warm-up, 2m0s window, all requests heavy": func(p *results.StepPlan) { p.Purpose, p.Heavy = results.PurposeConfirm, true },
+	} {
+		p := plan
+		change(&p)
+		if got := Describe(p); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

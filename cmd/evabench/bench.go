@@ -60,6 +60,7 @@ func (k kinds) checks(o simOptions, state *partition.State) scenarios.Checks {
 		Workload: builds(k.workloads),
 		Source:   builds(k.sources),
 		Router:   builds(k.routers),
+		Heavy:    k.heavy,
 		Arrivals: func(l scenarios.Load, level float64) error {
 			_, err := runner.Arrivals(l, level, 0, 0)
 			return err
@@ -87,6 +88,20 @@ func (k kinds) checks(o simOptions, state *partition.State) scenarios.Checks {
 	}
 	c.Rewrite = o.rewrite
 	return c
+}
+
+// heavy says why a workload has no heavy requests.
+func (k kinds) heavy(s kind.Spec) error {
+	w, err := k.workloads.Build(s)
+	if err != nil {
+		return err
+	}
+	if v, ok := w.(loadgen.Weighted); ok {
+		if _, ok := v.Heavy(); ok {
+			return nil
+		}
+	}
+	return fmt.Errorf("nothing of its workload %s has a heavy variant", s.Name)
 }
 
 // builds tries whether a set can build a spec.
