@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/evabench/evabench/analysis/stats"
@@ -30,6 +29,8 @@ type serviceTally struct {
 	calls                      map[string]*callsOf // by endpoint
 	// okDone holds the moments of ok answers with their tokens, for counters.
 	okDone []answered
+	// history are all samples of the step, for drift.
+	history []stats.Call
 }
 
 type answered struct {
@@ -95,6 +96,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	default:
 		t.after++
 	}
+	t.history = append(t.history, call(s))
 	endpoint := s.Endpoint
 	if endpoint == "" {
 		endpoint = "(none)"
@@ -273,6 +275,7 @@ func (r serviceReader) summarize() Service {
 	for _, clause := range r.clauses() {
 		s.SLO = append(s.SLO, r.judge(clause, s, streams))
 	}
+	s.Growth, s.Drift = r.growth(), r.drift()
 	s.Verdict = r.verdict(s)
 	return s
 }
@@ -322,16 +325,21 @@ func (r serviceReader) identity(total Group) Identity {
 }
 
 func (r serviceReader) sessions() Sessions {
-	var times []float64
+	var ended []session
 	for _, s := range r.tally.sessions {
 		if s.start != results.NoOffset && r.window.holds(s.end) {
-			times = append(times, s.end.Sub(s.start).Seconds())
+			ended = append(ended, *s)
 		}
+	}
+	slices.SortFunc(ended, func(a, b session) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.start, b.start)) })
+	times := make([]float64, len(ended))
+	for i, s := range ended {
+		times[i] = s.end.Sub(s.start).Seconds()
 	}
 	s := Sessions{
 		Ended:     int64(len(times)),
 		PerSecond: perSecond(float64(len(times)), r.window),
-		Time:      distribution(times, r.service.Percentiles),
+		Time:      distributionOver(times, r.service.Percentiles, r.window),
 		Think:     unknown("s", "no think time ended in the window"),
 		Asked:     unknown("s", "it was not recorded"),
 		Pause:     unknown("s", "no think time ended in the window"),
@@ -354,27 +362,6 @@ func (r serviceReader) sessions() Sessions {
 
 // closedLoop is the results.Level.Arrivals of a population of users.
 const closedLoop = "closed"
-
-// verdict judges a step's service: no request failed for want of something of
-// our own, our own lateness is at most 1 ms or 5 % of the median latency,
-// whichever is more, at its p99, and our thread that sends and reads was busy
-// for at most BusyLimit of the window. Each that does not hold is told.
-func (r serviceReader) verdict(s Service) Verdict {
-	limits := r.limits(s)
-	switch {
-	case !s.Identity.Holds:
-		return Verdict{Void, s.Identity.Why}
-	case s.Identity.Due == 0:
-		return Verdict{Void, "nothing was due in the window"}
-	case len(limits) > 0:
-		return Verdict{ClientLimited, strings.Join(limits, "; ")}
-	case s.Integrity.Lag.N == 0:
-		return Verdict{Unjudged, "no lag was measured"}
-	case s.Total.Latency.N == 0:
-		return Verdict{Unjudged, "no answer was ok"}
-	}
-	return Verdict{Valid, fmt.Sprintf("our own lag has p99 %.3g ms, at most %.3g ms", s.Integrity.Lag.P99.Seconds()*1e3, r.lagLimit(s)*1e3)}
-}
 
 // neighbours are the ends of the steps around a step, or nil at the ends of
 // the cell.

@@ -127,8 +127,13 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 		add("arrivals-lost", "ARRIVALS ARE UNACCOUNTED FOR: %d due, %d samples, %d outcomes; warm-up %d due, %d samples; %d samples after the window: %s; no number of this step can be trusted",
 			id.Due, id.Samples, id.Outcomes, id.WarmupDue, id.WarmupSamples, id.After, id.Why)
 	}
-	if s.Verdict.Is == ClientLimited || s.Verdict.Is == Void && s.Identity.Holds {
+	switch s.Verdict.Is {
+	case ClientLimited, Saturated, Unsteady:
 		add("step-"+s.Verdict.Is, "%s", s.Verdict.Why)
+	case Void:
+		if s.Identity.Holds {
+			add("step-"+s.Verdict.Is, "%s", s.Verdict.Why)
+		}
 	}
 	if failed := s.Total.Due - s.Total.OK; failed > 0 {
 		text := fmt.Sprintf("%d of %d arrivals did not end ok", failed, s.Total.Due)

@@ -54,7 +54,7 @@ type Summary struct {
 }
 
 // ValidSteps counts the steps of finished cells in which every service's
-// Verdict is Valid, but those in which an instance was made to end.
+// Verdict measures the server, but those in which an instance was made to end.
 func (s *Summary) ValidSteps() int {
 	n := 0
 	for _, c := range s.Cells {
@@ -65,7 +65,7 @@ func (s *Summary) ValidSteps() int {
 			if step.Failover != nil {
 				continue
 			}
-			if !slices.ContainsFunc(step.Services, func(v Service) bool { return v.Verdict.Is != Valid }) && len(step.Services) > 0 {
+			if !slices.ContainsFunc(step.Services, func(v Service) bool { return !v.Verdict.Measures() }) && len(step.Services) > 0 {
 				n++
 			}
 		}
@@ -165,7 +165,10 @@ type Service struct {
 	Overhead  *Overhead     `json:"overhead,omitempty"`
 	Overheads []Overhead    `json:"instance_overheads,omitempty"`
 	SLO       []ClauseValue `json:"slo,omitempty"`
-	Verdict   Verdict       `json:"verdict"`
+	// Growth and Drift are what the Verdict's saturated and unsteady rest on.
+	Growth  QueueGrowth `json:"growth"`
+	Drift   Drift       `json:"drift"`
+	Verdict Verdict     `json:"verdict"`
 
 	median float64 // latency of ok answers in seconds, NaN if there were none
 }
@@ -247,6 +250,13 @@ type Distribution struct {
 type Quantile struct {
 	Q float64 `json:"q"`
 	Value
+	// Low and High, in the unit of Value, bound the quantile of the long run with 95 %
+	// confidence, told from how much parts of the window differ: see
+	// [stats.QuantileInterval]. One that cannot be told is nil, and Open says what it
+	// would take.
+	Low  *float64 `json:"low,omitempty"`
+	High *float64 `json:"high,omitempty"`
+	Open string   `json:"open_because,omitempty"`
 }
 
 // Tokens tells of tokens. Untold answers are those whose server told no usage;
@@ -357,19 +367,4 @@ type ClauseValue struct {
 	Clause results.Clause `json:"clause"`
 	Value  Value          `json:"value"`
 	Result string         `json:"result"` // Met, NotMet or Unknown
-}
-
-// The verdicts on a step's service. Steadiness and saturation are not judged
-// in this version.
-const (
-	Valid         = "valid"          // no sign that the client spoiled it
-	ClientLimited = "client-limited" // our own lateness or want is part of the numbers
-	Void          = "void"           // nothing due, or arrivals unaccounted for
-	Unjudged      = "not judged"     // no lag or no latency to judge by
-)
-
-// A Verdict says whether a step measures the server, and why.
-type Verdict struct {
-	Is  string `json:"is"`
-	Why string `json:"why"`
 }

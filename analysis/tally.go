@@ -113,9 +113,9 @@ func (t *tally) group(name string, w window, quantiles []float64, streams bool) 
 		Throughput: perSecond(float64(t.completed), w),
 		PerHour:    known(float64(t.completed)*3600/w.seconds(), "1"),
 		InFlight:   t.inFlight(w),
-		Latency:    distribution(t.latency, quantiles),
-		Wait:       distribution(t.wait, quantiles),
-		Served:     distribution(t.served, quantiles),
+		Latency:    distributionOver(t.latency, quantiles, w),
+		Wait:       distributionOver(t.wait, quantiles, w),
+		Served:     distributionOver(t.served, quantiles, w),
 		Prompt:     tokens(t.prompt, t.untoldPrompt, w),
 		Output:     tokens(t.output, t.untoldOut, w),
 	}
@@ -127,10 +127,10 @@ func (t *tally) group(name string, w window, quantiles []float64, streams bool) 
 		g.TokensPerChunk = inapplicable("1", g.TPOT.Mean.Why)
 		return g
 	}
-	g.TTFT = distribution(t.ttft, quantiles)
-	g.SentTTFT = distribution(t.sentTTFT, quantiles)
-	g.TPOT = distribution(t.tpot, quantiles)
-	g.LongestGap = distribution(t.longest, quantiles)
+	g.TTFT = distributionOver(t.ttft, quantiles, w)
+	g.SentTTFT = distributionOver(t.sentTTFT, quantiles, w)
+	g.TPOT = distributionOver(t.tpot, quantiles, w)
+	g.LongestGap = distributionOver(t.longest, quantiles, w)
 	g.TokensPerChunk = unknown("1", "no answer told its tokens")
 	if t.chunks > 0 {
 		g.TokensPerChunk = known(float64(t.told)/float64(t.chunks), "1")
@@ -180,7 +180,20 @@ func distribution(seconds []float64, quantiles []float64) Distribution {
 		d.Max = known(seconds[len(seconds)-1], "s")
 	}
 	for _, q := range quantiles {
-		d.Quantiles = append(d.Quantiles, Quantile{q, quantile(seconds, q)})
+		d.Quantiles = append(d.Quantiles, Quantile{Q: q, Value: quantile(seconds, q)})
+	}
+	return d
+}
+
+// distributionOver is distribution of spans that were gathered over a window and
+// stand in the order of time: its quantiles have intervals.
+func distributionOver(seconds []float64, quantiles []float64, w window) Distribution {
+	inOrder := slices.Clone(seconds)
+	d := distribution(seconds, quantiles)
+	for i := range d.Quantiles {
+		if q := &d.Quantiles[i]; q.Known() {
+			q.Low, q.High, q.Open = interval(inOrder, seconds, q.Q, w.length())
+		}
 	}
 	return d
 }
