@@ -88,6 +88,7 @@ func TestWorkers(t *testing.T) {
 		t.Fatalf("exit status %d, problems %v, missing %v, %d cells; want one with one step", code, run.Problems, run.Missing, len(run.Cells))
 	}
 	testWorkersStep(t, run.Cells[0])
+	testWorkersTold(t, filepath.Join(s.dir, "run"))
 }
 
 // testWorkersStep wants good answers from both, and that some waited for them.
