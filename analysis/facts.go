@@ -46,3 +46,29 @@ type stepFacts struct {
 	step    results.Step
 	samples iter.Seq2[results.Sample, error]
 }
+
+// Judge tells what a step gave as soon as it was run, from what was recorded of its
+// cell since the readings before it: what [Summarize] tells of it later, but for what
+// only later readings show. The cell gives the floors of idle servers, if it has them.
+func Judge(env results.Environment, cell results.Cell, r results.StepResult) (Step, error) {
+	samples := func(yield func(results.Sample, error) bool) {
+		for s := range r.Samples {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+	observations := func(yield func(results.Observation, error) bool) {
+		for _, o := range r.Observations {
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+	c := cellFacts{cell: cell, observations: observations, steps: []stepFacts{{r.Step, samples}}}
+	pages, _, err := readPages(c)
+	if err != nil {
+		return Step{}, err
+	}
+	return summarizeStep(env, cell, c.steps[0], neighboursOf(c.steps, 0), pages)
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/results"
@@ -31,9 +32,10 @@ func (r serviceReader) judge(c results.Clause, s Service, streams bool) ClauseVa
 		t = r.tally.classes[c.Class]
 	}
 	if t == nil || t.due == 0 {
-		return ClauseValue{c, unknown(c.Unit, "nothing was due in the window"), NotMet}
+		return ClauseValue{Clause: c, Value: unknown(c.Unit, "nothing was due in the window"), Result: NotMet}
 	}
 	out := ClauseValue{Clause: c, Value: r.metric(c, t, s, streams), Result: Unknown}
+	out.Judged, out.Over = t.over(c)
 	if out.Value.Why == amongFailed {
 		out.Result = NotMet
 	}
@@ -73,6 +75,26 @@ func (r serviceReader) metric(c results.Clause, t *tally, s Service, streams boo
 		return tokens(t.output, t.untoldOut, r.window).PerSecond
 	}
 	return unknown(c.Unit, fmt.Sprintf("unknown metric %q", c.Metric))
+}
+
+// over counts the arrivals that a clause judges one by one, and those of them that
+// are over its limit or did not end ok; 0 and 0 for other clauses.
+func (t *tally) over(c results.Clause) (judged, over int64) {
+	sorted := t.latency
+	switch c.Metric {
+	case "errors":
+		return t.due, t.failed()
+	case "ttft":
+		sorted = t.ttft
+	case "latency":
+	default:
+		return 0, 0
+	}
+	within := sort.Search(len(sorted), func(i int) bool {
+		holds, _ := compare(sorted[i], c.Op, c.Limit)
+		return !holds
+	})
+	return t.due, t.due - int64(within)
 }
 
 // failed counts the arrivals of the window that did not end ok.

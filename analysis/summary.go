@@ -367,4 +367,9 @@ type ClauseValue struct {
 	Clause results.Clause `json:"clause"`
 	Value  Value          `json:"value"`
 	Result string         `json:"result"` // Met, NotMet or Unknown
+	// Judged counts the arrivals of the window that a clause on latency, TTFT or
+	// errors is about, and Over those of them that were over its limit or did not
+	// end ok; 0 of other clauses.
+	Judged int64 `json:"judged,omitempty"`
+	Over   int64 `json:"over,omitempty"`
 }

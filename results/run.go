@@ -37,6 +37,8 @@ type Environment struct {
 	// measured.
 	SelfTest *SelfTest `json:"self_test,omitempty"`
 	Services []Service `json:"services"`
+	// Search is null where the steps are a ladder of levels.
+	Search *Search `json:"search,omitempty"`
 	// Memory says in words, by configuration, how what the models were told to need
 	// fits the memory of its devices. One of which nothing is known is missing.
 	Memory map[string]string `json:"memory_arithmetic,omitempty"`

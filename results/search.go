@@ -1,0 +1,24 @@
+package results
+
+import "time"
+
+// A Search is how a run looked for capacity: what its scenario asked for, defaults
+// filled in where the scenario has them.
+type Search struct {
+	Kind string `json:"kind"` // "capacity" or "ladder"
+	// Raise is the service whose load was raised from its Target's on, with the others
+	// held at theirs; empty raised all by one factor of theirs.
+	Raise string  `json:"raise,omitempty"`
+	From  float64 `json:"from"`           // the first load, or factor
+	Grow  float64 `json:"grow"`           // share by which steps that climb grow
+	Most  float64 `json:"most,omitempty"` // the largest load; 0 set no bound
+	// Tolerance is the share to within which the capacity was asked for; 0 left it to
+	// the search, as Budget's and Confirm's 0 do.
+	Tolerance float64       `json:"tolerance,omitempty"`
+	Budget    time.Duration `json:"budget_ns,omitempty"`  // most load time of a cell
+	Confirm   time.Duration `json:"confirm_ns,omitempty"` // window of confirmations
+	Heavy     bool          `json:"heavy,omitempty"`      // confirmed with heavy requests, too
+	// Warmup and Window are the least of a step's.
+	Warmup time.Duration `json:"warmup_ns"`
+	Window time.Duration `json:"window_ns"`
+}
