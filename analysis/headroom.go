@@ -1,11 +1,11 @@
 package analysis
 
-// Growth is how much a load may grow before it is another:
+// Room is how much a load may grow before it is another:
 //
 //	to ÷ from − 1
 //
 // Both are in one unit. It is unknown if either is, or if from is zero.
-func Growth(from, to Value) Value {
+func Room(from, to Value) Value {
 	for _, side := range []Value{from, to} {
 		if !side.Known() {
 			return Value{Unit: "ratio", Why: side.Why, Inapplicable: side.Inapplicable}
@@ -14,7 +14,7 @@ func Growth(from, to Value) Value {
 	if *from.Number == 0 {
 		return unknown("ratio", "the load is zero")
 	}
-	return known(*to.Number / *from.Number-1, "ratio")
+	return known(*to.Number / *from.Number - 1, "ratio")
 }
 
 // Along is what a rate that was measured at one load is at another on the same ray,
@@ -24,7 +24,7 @@ func Growth(from, to Value) Value {
 //
 // From and to are in one unit. It is unknown if any is, or if from is zero.
 func Along(rate, from, to Value) Value {
-	room := Growth(from, to)
+	room := Room(from, to)
 	switch {
 	case !rate.Known():
 		return rate

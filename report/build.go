@@ -39,7 +39,7 @@ func Build(s *analysis.Summary) *Document {
 	list := searches(s)
 	d.Alerts = alertsOf(s, list)
 	if len(list) > 0 {
-		d.Sections = slices.Concat([]Section{capacities(list), checklist(list, d.Alerts), found(list)}, d.Sections)
+		d.Sections = slices.Concat([]Section{capacities(list), capacityTable(list), checklist(list, d.Alerts), found(list)}, d.Sections)
 	}
 	d.clean()
 	return d

@@ -28,19 +28,16 @@ func searches(s *analysis.Summary) []searched {
 	return list
 }
 
-// capacities tells what each configuration sustains: in sentences, and as the
-// documents' table.
+// capacities tells what each configuration sustains: in sentences, and in numbers.
 func capacities(list []searched) Section {
 	t := Table{
 		ID: "capacity", Title: "What each configuration sustains",
 		Columns: []Column{
 			words("Cell"), words("Service"), words("Unit"), numbers("Allowed load", ""), numbers("Capacity", ""), numbers("95 % from", ""), numbers("to", ""),
-			words("Profile and GPU"), words("Models and version"), words("Workers and parameters"), words("SLA"), words("At the allowed load"),
-			words("Headroom: when to revisit"), words("Fails first"), words("State"),
+			words("Fails first"), words("State"),
 		},
 		Notes: []string{
 			"Allowed load: that of the last step which was run only to confirm it, and met every clause of every service with no queue that grew. Capacity: the load at which the first clause fails; its 95 % interval is over repeats of the probes on this deployment, and what differs between deployments is not in it.",
-			"Headroom: what the allowed load lies above the target that the scenario sets the service; capacity and saturation are told against the allowed load.",
 		},
 	}
 	section := Section{Title: "Capacity"}
@@ -56,39 +53,61 @@ func capacities(list []searched) Section {
 // service.
 func (c searched) rows() [][]Cell {
 	a := c.capacity
-	state := Text(c.state())
+	begin := func(service, unit string, signed analysis.Value) []Cell {
+		return []Cell{Text(c.cell.Cell.Folder), Text(service), Text(unit), number(signed, "")}
+	}
+	ray := []Cell{number(a.Estimate, ""), number(a.Low, ""), number(a.High, ""), Text(a.Binding), Text(c.state())}
 	var rows [][]Cell
 	if a.Raised == "" {
-		rows = append(rows, []Cell{
-			Text(c.cell.Cell.Folder), Text("(all)"), Text("x"), number(a.Signed, ""), number(a.Estimate, ""), number(a.Low, ""), number(a.High, ""),
-			Text(c.devices("")), Text(""), Text(c.parameters("")), Text(""), Text(""), Text(c.headroom(analysis.CapacityLoad{Signed: a.Signed, Estimate: a.Estimate}, true)),
-			Text(a.Binding), state,
-		})
-		state = Text("see (all)")
+		rows = append(rows, append(begin("(all)", "x target", a.Signed), ray...))
 	}
 	for _, l := range a.Loads {
-		raised := l.Service == a.Raised
-		row := []Cell{Text(c.cell.Cell.Folder), Text(l.Service), Text(l.Unit), number(l.Signed, "")}
-		switch {
-		case raised:
-			row = append(row, number(a.Estimate, ""), number(a.Low, ""), number(a.High, ""))
-		case a.Raised == "":
-			none := missing(analysis.Value{Inapplicable: true, Why: "the interval is that of (all): every load is raised by one factor"}, "")
-			row = append(row, number(l.Estimate, ""), none, none)
+		row := begin(l.Service, l.Unit, l.Signed)
+		switch l.Service {
+		case a.Raised:
+			row = append(row, ray...)
 		default:
-			none := missing(analysis.Value{Inapplicable: true, Why: "held at its load while " + a.Raised + " was raised"}, "")
-			row = append(row, none, none, none)
-		}
-		row = append(row, Text(c.devices(l.Service)), Text(c.versions(l.Service)), Text(c.parameters(l.Service)), Text(c.sla(l.Service)),
-			Text(c.atSigned(l.Service)), Text(c.headroom(l, raised)), Text(a.Binding))
-		if !raised && a.Raised != "" {
-			row = append(row, Text("held beside "+a.Raised))
-		} else {
-			row = append(row, state)
+			none := missing(analysis.Value{Inapplicable: true}, "") // the state says why
+			estimate, state := none, "held beside "+a.Raised
+			if a.Raised == "" {
+				estimate, state = number(l.Estimate, ""), "see (all)"
+			}
+			row = append(row, estimate, none, none, Text(""), Text(state))
 		}
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// capacityTable is the documents' own table of what each service is allowed, where
+// a load is.
+func capacityTable(list []searched) Section {
+	t := Table{
+		ID: "capacity-table", Title: "What each service may be given",
+		Columns: []Column{
+			words("Cell"), words("Service"), words("Profile and GPU"), words("Models and version"), words("Workers, batch and parameters"), words("Allowed load"),
+			words("SLA"), words("At the allowed load"), words("Headroom: when to revisit"),
+		},
+		Notes: []string{"Headroom: what the allowed load lies above the target that the scenario sets the service; capacity and saturation are told against the allowed load."},
+	}
+	var without []string
+	for _, c := range list {
+		if !c.capacity.Signed.Known() {
+			without = append(without, c.cell.Cell.Folder)
+			continue
+		}
+		for _, l := range c.capacity.Loads {
+			t.Rows = append(t.Rows, []Cell{
+				Text(c.cell.Cell.Folder), Text(l.Service), Text(c.devices(l.Service)), Text(c.versions(l.Service)), Text(c.parameters(l.Service)),
+				Text(amount(l.Signed, l.Unit)), Text(c.sla(l.Service)), Text(c.atSigned(l.Service)), Text(c.headroom(l)),
+			})
+		}
+	}
+	section := Section{Title: "Capacity table", Tables: []Table{t}}
+	if len(without) > 0 {
+		section.Notes = []string{"No load is allowed yet, so that they are left out: " + strings.Join(without, ", ") + "."}
+	}
+	return section
 }
 
 // confirmation is the last step that met everything, heavy or not; nil if none
@@ -170,36 +189,32 @@ func (c searched) sla(service string) string {
 
 // headroom sets the signed load against the service's target, and what lies above
 // it.
-func (c searched) headroom(l analysis.CapacityLoad, raised bool) string {
-	if !l.Signed.Known() {
-		return NotApplicable + ": no load is allowed yet"
-	}
+func (c searched) headroom(l analysis.CapacityLoad) string {
 	var told []string
 	switch target := c.target(l.Service); {
 	case target == nil:
-		if l.Service != "" {
-			told = append(told, "the target was not recorded")
-		}
+		told = append(told, "the target was not recorded")
 	case target.Unit != l.Unit:
 		told = append(told, fmt.Sprintf("the target is in another unit (%s %s)", units.Number(*target.Value.Number), target.Unit))
 	default:
-		room := analysis.Growth(target.Value, l.Signed)
-		if room.Known() {
-			told = append(told, fmt.Sprintf("%s against the target of %s %s: revisit before the load passes %s", units.Change(*room.Number), units.Number(*target.Value.Number), target.Unit, units.Number(*l.Signed.Number)))
+		if room := analysis.Room(target.Value, l.Signed); room.Known() {
+			told = append(told, fmt.Sprintf("%s against the target of %s", units.Change(*room.Number), amount(target.Value, target.Unit)))
 		}
 	}
-	if !raised {
-		return strings.Join(told, "; ")
-	}
+	told = append(told, "revisit before it passes "+amount(l.Signed, l.Unit))
+	a := c.capacity
 	for _, above := range []struct {
-		what string
-		load analysis.Value
-	}{{"capacity", c.capacity.Estimate}, {"lower end of its interval", c.capacity.Low}} {
-		if room := analysis.Growth(l.Signed, above.load); room.Known() {
+		what     string
+		from, to analysis.Value
+	}{{"capacity", a.Signed, a.Estimate}, {"lower end of its interval", a.Signed, a.Low}} {
+		if room := analysis.Room(above.from, above.to); room.Known() && (a.Raised == "" || a.Raised == l.Service) {
 			told = append(told, above.what+" "+units.Change(*room.Number))
 		}
 	}
-	return strings.Join(append(told, c.saturation()), "; ")
+	if a.Raised == l.Service {
+		told = append(told, c.saturation())
+	}
+	return strings.Join(told, "; ")
 }
 
 // saturation tells how far the throughput at which backlogs grew lies above that
@@ -214,7 +229,7 @@ func (c searched) saturation() string {
 	if v == nil {
 		return text
 	}
-	if room := analysis.Growth(v.Total.Throughput, most); room.Known() {
+	if room := analysis.Room(v.Total.Throughput, most); room.Known() {
 		text += " (" + units.Change(*room.Number) + ")"
 	}
 	return text
@@ -235,8 +250,7 @@ func (c searched) target(service string) *target {
 	return nil
 }
 
-// devices tells what a service's instances run on, alike ones together; those of
-// all services if it is empty.
+// devices tells what a service's instances run on, alike ones together.
 func (c searched) devices(service string) string {
 	var kinds []string
 	n := map[string]int{}
@@ -246,7 +260,7 @@ func (c searched) devices(service string) string {
 		}
 	}
 	for _, i := range c.cell.Cell.Instances {
-		if service != "" && i.Service != service {
+		if i.Service != service {
 			continue
 		}
 		text := "an unknown device"
@@ -297,14 +311,11 @@ func joined(texts []string) string {
 	return strings.Join(slices.Compact(texts), ", ")
 }
 
-// parameters tells of workers, batches and what the configuration sets; of all
-// services if it is empty, then only what is no service's.
+// parameters tells of a service's workers and batches, and what the configuration
+// sets.
 func (c searched) parameters(service string) string {
 	config := c.cell.Cell.Config
 	var told []string
-	if service == "" {
-		return "routing " + cmp.Or(config.Routing, units.Unknown)
-	}
 	var seats []string
 	for _, i := range c.cell.Cell.Instances {
 		if text := workers(i.Workers); i.Service == service && text != "" {
@@ -312,7 +323,8 @@ func (c searched) parameters(service string) string {
 		}
 	}
 	if len(seats) > 0 {
-		told = append(told, "workers of an instance: "+strings.ReplaceAll(joined(seats), ", ", " or "))
+		slices.Sort(seats)
+		told = append(told, "workers of an instance: "+strings.Join(slices.Compact(seats), " or "))
 	}
 	var set []string
 	for name, value := range config.Params {
@@ -322,6 +334,9 @@ func (c searched) parameters(service string) string {
 	}
 	if len(set) > 0 {
 		told = append(told, joined(set))
+	}
+	if config.Routing != "" && len(seats) > 1 {
+		told = append(told, "routing "+config.Routing)
 	}
 	batch := units.Unknown
 	if v := serviceIn(c.confirmation(false), service); v != nil {

@@ -9,15 +9,13 @@ import (
 	"github.com/evabench/evabench/internal/units"
 )
 
-// sentences state what a cell sustains, one for the search and one for each
-// service whose load is allowed and that the first does not speak of.
+// sentences state what a cell sustains: the search's own, and one for each service
+// whose load is allowed and that the first does not speak of.
 func (c searched) sentences() []string {
 	a := c.capacity
 	var told []string
 	if a.Sentence != "" {
 		told = append(told, c.cell.Cell.Folder+": "+a.Sentence)
-	} else if !a.Signed.Known() || a.State != analysis.CapacityFound {
-		told = append(told, c.cell.Cell.Folder+": "+c.state())
 	}
 	for _, l := range a.Loads {
 		if l.Signed.Known() && (a.Sentence == "" || l.Service != a.Raised) {
@@ -34,7 +32,7 @@ func (c searched) sustains(l analysis.CapacityLoad) string {
 	text := "Service " + l.Service + " sustains " + amount(l.Signed, l.Unit)
 	v := serviceIn(c.confirmation(false), l.Service)
 	if v != nil {
-		text += " (" + v.Level.Arrivals + " arrivals)"
+		text += " (" + arrivalsText(v.Level.Arrivals) + ")"
 		var at, more []string
 		errors := ""
 		for _, s := range v.SLO {
@@ -64,6 +62,17 @@ func (c searched) sustains(l analysis.CapacityLoad) string {
 		text += "; beside it: " + beside
 	}
 	return text + "."
+}
+
+// arrivalsText says how requests come.
+func arrivalsText(kind string) string {
+	switch kind {
+	case "closed":
+		return "a closed loop"
+	case "poisson":
+		return "Poisson arrivals"
+	}
+	return kind + " arrivals"
 }
 
 // confirmed tells for how long the allowed load was held.
@@ -152,7 +161,7 @@ func (c searched) state() string {
 		}
 	}
 	if next != "" {
-		text += ". Next: " + next
+		text += ". Next: " + next + "."
 	}
 	return text
 }

@@ -40,16 +40,17 @@ func (b *book) makeStyles() error {
 	}
 	header := excelize.Style{
 		Font: &excelize.Font{Bold: true}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"DDE3EA"}},
-		Border: []excelize.Border{{Type: "bottom", Color: "000000", Style: 1}},
+		Border:    []excelize.Border{{Type: "bottom", Color: "000000", Style: 1}},
+		Alignment: &excelize.Alignment{WrapText: true},
 	}
 	if b.header, err = b.file.NewStyle(&header); err != nil {
 		return err
 	}
-	header.Alignment = &excelize.Alignment{Horizontal: "right"}
+	header.Alignment = &excelize.Alignment{Horizontal: "right", WrapText: true}
 	if b.headerAt, err = b.file.NewStyle(&header); err != nil {
 		return err
 	}
-	header.Alignment = &excelize.Alignment{Horizontal: "left", Indent: 1}
+	header.Alignment = &excelize.Alignment{Horizontal: "left", Indent: 1, WrapText: true}
 	if b.headerIn, err = b.file.NewStyle(&header); err != nil {
 		return err
 	}
@@ -84,6 +85,12 @@ type line struct {
 	prose string
 }
 
+// add puts a cell at the end of a line, which is as high as its text then takes.
+func (l *line) add(cell any, text string, widths []int) {
+	l.high = max(l.high, len(wrapped(text, widths[len(l.cells)]+gap)))
+	l.cells = append(l.cells, cell)
+}
+
 const (
 	widest    = 60  // of a column, in characters; what is longer is wrapped
 	noteWide  = 45  // of the column of a table's notes
@@ -107,17 +114,22 @@ func (b *book) sheet(name string, notes []string, tables []report.Table) error {
 	for _, note := range notes {
 		lines = append(lines, prose(note, b.wrapped))
 	}
-	var widths []int
+	widths := sheetWidths(tables)
+	last := 0 // the line of the last heading
 	for _, t := range tables {
-		top, err := b.table(&lines, t, &widths)
+		top, err := b.table(&lines, t, widths)
 		if err != nil {
 			return err
 		}
+		last = top
 		if len(tables) == 1 {
 			frozen = top
 		}
 	}
-	if err := b.printSetup(name); err != nil {
+	if len(tables) > 1 {
+		last = 0 // no heading is that of all rows
+	}
+	if err := b.printSetup(name, last); err != nil {
 		return err
 	}
 	return b.stream(name, lines, widths, frozen)
@@ -129,26 +141,13 @@ func prose(text string, style int) line {
 	return line{prose: text, cells: []any{excelize.Cell{Value: text, StyleID: style}}}
 }
 
-// printSetup makes a sheet print one page wide on landscape A4. It must come
-// before the sheet is streamed.
-func (b *book) printSetup(name string) error {
-	fit := true
-	if err := b.file.SetSheetProps(name, &excelize.SheetPropsOptions{FitToPage: &fit}); err != nil {
-		return err
-	}
-	landscape, a4, wide, high := "landscape", 9, 1, 0 // 0: as many pages as it takes
-	return b.file.SetPageLayout(name, &excelize.PageLayoutOptions{
-		Orientation: &landscape, Size: &a4, FitToWidth: &wide, FitToHeight: &high,
-	})
-}
-
 func (b *book) stream(name string, lines []line, widths []int, frozen int) error {
 	w, err := b.file.NewStreamWriter(name)
 	if err != nil {
 		return err
 	}
 	for i := range widths {
-		widths[i] = min(max(widths[i], narrowest), widest) + 2
+		widths[i] += gap
 		if err := w.SetColWidth(i+1, i+1, float64(widths[i])); err != nil {
 			return err
 		}
@@ -195,19 +194,14 @@ func proseColumns(widths []int) (columns, characters int) {
 		}
 		columns++
 	}
-	return columns, characters * 9 / 10 // letters are not all as wide as digits
+	return columns, characters
 }
 
 // table adds a table's lines and gives the number of the line of its heading,
 // counted from 1.
-func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) {
-	noted := hasNotes(t)
-	var head []any
+func (b *book) table(lines *[]line, t report.Table, widths []int) (int, error) {
+	var head line
 	for i, c := range t.Columns {
-		text := c.Name
-		if c.Unit != "" && c.Unit != "1" && c.Unit != "n" && c.Unit != "ratio" {
-			text += " [" + c.Unit + "]"
-		}
 		style := b.header
 		switch {
 		case c.Align == report.Right:
@@ -215,15 +209,13 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 		case i > 0 && t.Columns[i-1].Align == report.Right:
 			style = b.headerIn
 		}
-		text = fitting(text)
-		head = append(head, excelize.Cell{Value: text, StyleID: style})
-		widen(widths, i, text)
+		text := fitting(sheetHeading(c))
+		head.add(excelize.Cell{Value: text, StyleID: style}, text, widths)
 	}
-	if noted {
-		head = append(head, excelize.Cell{Value: "Notes", StyleID: b.header})
-		widen(widths, len(t.Columns), strings.Repeat("-", noteWide))
+	if hasNotes(t) {
+		head.add(excelize.Cell{Value: "Notes", StyleID: b.header}, "", widths)
 	}
-	*lines = append(*lines, line{}, prose(t.Title, b.title), line{cells: head})
+	*lines = append(*lines, line{}, prose(t.Title, b.title), head)
 	top := len(*lines)
 	formats := numberFormats(t)
 	for _, row := range t.Rows {
@@ -233,17 +225,15 @@ func (b *book) table(lines *[]line, t report.Table, widths *[]int) (int, error) 
 			if err != nil {
 				return 0, err
 			}
+			text := ""
 			if c.Value == nil {
-				c.Text = fitting(c.Text)
-				cell = excelize.Cell{Value: c.Text, StyleID: b.textStyle(t, i)}
-				l.high = max(l.high, len(wrapped(c.Text, widest)))
+				text = fitting(c.Text)
+				cell = excelize.Cell{Value: text, StyleID: b.textStyle(t, i)}
 			}
-			l.cells = append(l.cells, cell)
-			widen(widths, i, c.Text)
+			l.add(cell, text, widths)
 		}
 		if text := fitting(rowNotes(t, row)); text != "" {
-			l.cells = append(l.cells, excelize.Cell{Value: text, StyleID: b.wrapped})
-			l.high = max(l.high, len(wrapped(text, noteWide)))
+			l.add(excelize.Cell{Value: text, StyleID: b.wrapped}, text, widths)
 		}
 		*lines = append(*lines, l)
 	}
@@ -324,22 +314,24 @@ func fitting(text string) string {
 // utf16Units is how long a text is for a workbook.
 func utf16Units(text string) int { return len(utf16.Encode([]rune(text))) }
 
-// rowNotes joins the notes of a row's cells, each with its column's name.
+// rowNotes joins the notes of a row's cells, each with the names of its columns.
 func rowNotes(t report.Table, row []report.Cell) string {
 	var notes []string
+	of := map[string]string{}
 	for i, c := range row {
-		if c.Note != "" {
-			notes = append(notes, t.Columns[i].Name+": "+c.Note)
+		switch names, seen := of[c.Note]; {
+		case c.Note == "":
+		case seen:
+			of[c.Note] = names + ", " + t.Columns[i].Name
+		default:
+			notes = append(notes, c.Note)
+			of[c.Note] = t.Columns[i].Name
 		}
 	}
-	return strings.Join(notes, "; ")
-}
-
-func widen(widths *[]int, i int, text string) {
-	for len(*widths) <= i {
-		*widths = append(*widths, 0)
+	for i, note := range notes {
+		notes[i] = of[note] + ": " + note
 	}
-	(*widths)[i] = max((*widths)[i], width(text))
+	return strings.Join(notes, "; ")
 }
 
 // sheetName makes a name from a section's title or a table's ID, which are

@@ -1,0 +1,204 @@
+package report
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/analysis"
+)
+
+// rowsOf gives the texts of a table of a Document.
+func rowsOf(t *testing.T, d *Document, id string) [][]string {
+	t.Helper()
+	for _, s := range d.Sections {
+		for _, table := range s.Tables {
+			if table.ID != id {
+				continue
+			}
+			var rows [][]string
+			for _, row := range table.Rows {
+				var texts []string
+				for _, c := range row {
+					texts = append(texts, c.Text)
+				}
+				rows = append(rows, texts)
+			}
+			return rows
+		}
+	}
+	t.Fatalf("no table %q", id)
+	return nil
+}
+
+func TestCapacityStandsInFront(t *testing.T) {
+	d := Build(madeSearches())
+	var titles []string
+	for _, s := range d.Sections[:4] {
+		titles = append(titles, s.Title)
+	}
+	if want := []string{"Capacity", "Capacity table", "Checklist", "How the capacity was found"}; !slices.Equal(titles, want) {
+		t.Errorf("the first sections are %v, want %v", titles, want)
+	}
+	if d := Build(madeUp(t)); d.Sections[0].Title != "Comparison" || len(d.Alerts.Groups) > 0 {
+		t.Errorf("without a search the report begins with %q", d.Sections[0].Title)
+	}
+}
+
+// The documents' sentence has the load, its SLA, what was held and how sure it is.
+func TestSentence(t *testing.T) {
+	notes := Build(madeSearches()).Sections[0].Notes
+	want := "001-c0-r1: Service vision sustains 90 req/s (Poisson arrivals) at p95 < 300 ms and p99 < 500 ms and owl-v2: p95 < 400 ms, with no errors and no queue that grows; " +
+		"its capacity is 96 req/s, 95 % interval 94.10 to 98.20; confirmed for 600.0 s and with heavy payloads for 600.0 s; beside it: agent at 4 users."
+	if notes[0] != want {
+		t.Errorf("the sentence is\n%s\nwant\n%s", notes[0], want)
+	}
+	for _, note := range notes {
+		if strings.HasPrefix(note, "002") || strings.HasPrefix(note, "003") {
+			t.Errorf("a configuration of which no load is confirmed sustains something: %s", note)
+		}
+	}
+}
+
+// Each way in which a search can end says what is known and what to do next; none but
+// those that confirmed one has a load in the documents' table.
+func TestStates(t *testing.T) {
+	d := Build(madeSearches())
+	state := map[string]string{}
+	for _, row := range rowsOf(t, d, "capacity") {
+		if row[1] != "agent" {
+			state[row[0][:3]+row[1]] = row[len(row)-1]
+		}
+	}
+	for cell, want := range map[string]string{
+		"001vision": "found", "002vision": "no load is allowed; at 90.00: agent: a queue grew. Next: confirm at a lower load",
+		"003vision": "Never met: not met at 10 req/s. Next: begin lower", "004vision": "Always met: met at 200 req/s. Next: allow more load",
+		"005vision": "Cliff: met at 80 req/s, not met at 81 req/s. Next: sign no more", "006vision": "Non-monotone: met at 80 req/s, not met at 60 req/s. Next:",
+		"007vision": "rose from 210 ms to 290 ms over three probes. Next: warm up for longer", "008vision": "the budget was spent. Next: run it again with a larger budget",
+		"009vision": "our own lag at 90 req/s. Next: run evabench on a machine of its own", "010(all)": "found",
+	} {
+		if !strings.Contains(state[cell], want) {
+			t.Errorf("%s: %q does not say %q", cell, state[cell], want)
+		}
+	}
+	var allowed []string
+	for _, row := range rowsOf(t, d, "capacity-table") {
+		allowed = append(allowed, row[0][:3]+" "+row[1]+" "+row[5])
+	}
+	if want := []string{"001 vision 90 req/s", "001 agent 4 users", "004 vision 200 req/s", "004 agent 4 users", "010 vision 90 req/s", "010 agent 6 users"}; !slices.Equal(allowed, want) {
+		t.Errorf("allowed are %v, want %v", allowed, want)
+	}
+}
+
+// 90 req/s are half more than the target of 60, the capacity of 96 lies 6.7 % above
+// them, and 101.5/s are 13.0 % more than the 89.82/s of the confirmation.
+func TestHeadroom(t *testing.T) {
+	rows := rowsOf(t, Build(madeSearches()), "capacity-table")
+	const want = "+50.0 % against the target of 60 req/s; revisit before it passes 90 req/s; capacity +6.7 %; lower end of its interval +4.6 %; saturation at 101.5 req/s (+13.0 %)"
+	if got := rows[0][8]; got != want {
+		t.Errorf("headroom %q, want %q", got, want)
+	}
+	s := madeSearches()
+	s.Environment.Services = nil
+	if got := rowsOf(t, Build(s), "capacity-table")[0][8]; !strings.HasPrefix(got, "the target was not recorded") {
+		t.Errorf("without a target: %q", got)
+	}
+}
+
+// pointsOf gives the checklist's of one configuration, by point.
+func pointsOf(t *testing.T, s *analysis.Summary) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	for _, row := range rowsOf(t, Build(s), "checklist") {
+		if row[0] == "found" {
+			got[row[2]] = row[3] + ": " + row[4]
+		}
+	}
+	if len(got) < 20 {
+		t.Fatalf("only %d points", len(got))
+	}
+	return got
+}
+
+const spikePoint = "one service at three times its load leaves its neighbours' SLA whole"
+
+// What the run did not show is not answered with yes, and what it did is.
+func TestChecklist(t *testing.T) {
+	got := pointsOf(t, madeSearches())
+	for point, want := range map[string]string{
+		"response times": "yes: vision: p95 < 300 ms", "client timeouts, as in this run": "not shown: vision: 10.00 s; agent: not recorded",
+		"model sizes against the memory of devices": "yes: 4g.48gb (47 GiB): 2 x 3 GiB", "peaks under load": "yes: gpu0/gi1: 9 GiB of 24 GiB",
+		"queue wait time": "not shown: vision: mean 12.00 ms; agent: mean unknown", "CPU use": "not shown:",
+		"rules at the measured boundary are written": "yes: vision: EvabenchLoadAboveAllowed", "the rules are loaded and reach somebody": "not shown",
+		"at what load the queue grows": "yes: saturation at 101.5 req/s", "where the tail breaks the SLA": "yes: vision: p95 < 300 ms not met from 94.00 req/s of vision",
+		"where memory runs out": "not shown: it did not in any of 5 steps", "first actions": "not shown: proposed, not tried: vision: p99 < 500 ms fails first", spikePoint: "not shown",
+	} {
+		if !strings.HasPrefix(got[point], want) {
+			t.Errorf("%s: %q, want %q", point, got[point], want)
+		}
+	}
+}
+
+// A step with three times the allowed load of one service and the others at theirs
+// answers the realism check; a little less does not.
+func TestSpike(t *testing.T) {
+	for _, c := range []struct {
+		load   float64
+		result string
+		want   string
+	}{
+		{270, analysis.Met, "yes"}, {269, analysis.Met, "not shown"}, {270, analysis.NotMet, "no: "}, {270, analysis.Unknown, "not shown"},
+	} {
+		s := madeSearches()
+		step := &s.Cells[0].Steps[1]
+		step.Services[0].Level.Value = c.load
+		for i := range step.Services[1].SLO {
+			step.Services[1].SLO[i].Result = analysis.Met
+		}
+		step.Services[1].SLO[0].Result = c.result
+		if got := pointsOf(t, s)[spikePoint]; !strings.HasPrefix(got, c.want) {
+			t.Errorf("at %v with a neighbour's clause %s: %q, want %q", c.load, c.result, got, c.want)
+		}
+	}
+}
+
+// Nothing of the engine's is asked for that it does not have, and what is left out is
+// told.
+func TestAlertsTellWhatIsLeftOut(t *testing.T) {
+	s := madeSearches()
+	s.Cells = s.Cells[:1]
+	s.Cells[0].Cell.Instances[0].Scrapes = s.Cells[0].Cell.Instances[0].Scrapes[:1] // the management page only
+	s.Cells[0].Cell.Instances[1].Scrapes[0].Kind = "llama-server"
+	groups := Build(s).Alerts.Groups
+	if len(groups[0].Rules) > 0 || !strings.Contains(groups[0].Comments[0], "torchserve") {
+		t.Errorf("vision has %d rules; %q", len(groups[0].Rules), groups[0].Comments)
+	}
+	var names []string
+	for _, r := range groups[1].Rules {
+		names = append(names, r.Alert)
+		if !strings.Contains(r.Expr, "llamacpp:") {
+			t.Errorf("%s: %s", r.Alert, r.Expr)
+		}
+	}
+	if want := []string{"EvabenchLoadAboveAllowed", "EvabenchQueueAboveMeasured", "EvabenchQueueAboveLimit", "EvabenchNoMetrics"}; !slices.Equal(names, want) {
+		t.Errorf("rules %v, want %v", names, want)
+	}
+	left := strings.Join(groups[1].Comments, "\n")
+	for _, clause := range []string{"p90 < 20 s", "ttft p90 < 5 s", "errors <= 1 %", "tokens_per_second >= 100"} {
+		if !strings.Contains(left, "Left out: "+clause) {
+			t.Errorf("nothing says that %q is left out: %s", clause, left)
+		}
+	}
+}
+
+// Of replicates the one with the least allowed load counts.
+func TestLeastReplicateCounts(t *testing.T) {
+	s := madeSearches()
+	s.Cells = []analysis.Cell{s.Cells[1], s.Cells[3], s.Cells[0]}
+	for i := range s.Cells {
+		s.Cells[i].Cell.Config.Name = "same"
+	}
+	if picked := signedOf(searches(s)); len(picked) != 1 || picked[0].cell.Cell.Folder != "001-c0-r1" {
+		t.Errorf("%d picked, the first is %s", len(picked), picked[0].cell.Cell.Folder)
+	}
+}

@@ -1,0 +1,137 @@
+package formats
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/evabench/evabench/report"
+	"github.com/xuri/excelize/v2"
+)
+
+// pageWide is the width in characters at which a sheet that is fitted to landscape A4
+// prints at about nine tenths of its size.
+const pageWide = 150
+
+// sheetHeading is a column's name with its unit.
+func sheetHeading(c report.Column) string {
+	if c.Unit == "" || c.Unit == "1" || c.Unit == "n" || c.Unit == "ratio" {
+		return c.Name
+	}
+	return c.Name + " [" + c.Unit + "]"
+}
+
+// sheetWidths gives the widths of a sheet's columns in characters, so that the widest
+// of its tables fits a page if it can.
+func sheetWidths(tables []report.Table) []int {
+	var widths []int
+	for _, t := range tables {
+		for i, w := range tableWidths(t) {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], w)
+		}
+	}
+	return widths
+}
+
+// tableWidths gives those of one table. Numbers and single words are whole; what the
+// page then has left goes, a character at a time, to the column whose text takes the
+// most lines.
+//
+// Note: a grid's widths give whole columns what they lack, the least first, which on
+// a page of many long texts leaves the last of them a word wide.
+func tableWidths(t report.Table) []int {
+	g := grid{columns: t.Columns}
+	for _, c := range t.Columns {
+		g.head = append(g.head, sheetHeading(c))
+	}
+	if hasNotes(t) {
+		g.columns = append(g.columns[:len(g.columns):len(g.columns)], report.Column{Name: "Notes"})
+		g.head = append(g.head, "Notes")
+	}
+	for _, row := range t.Rows {
+		line := make([]string, len(g.head))
+		for i, c := range row {
+			line[i] = fitting(c.Text)
+		}
+		if len(line) > len(row) {
+			line[len(row)] = fitting(rowNotes(t, row))
+		}
+		g.rows = append(g.rows, line)
+	}
+	widths, natural := g.least(), g.natural()
+	over := pageWide
+	for i := range widths {
+		most := widest
+		if i == len(t.Columns) {
+			most = noteWide
+		}
+		widths[i] = min(max(widths[i], narrowest), most)
+		over -= widths[i] + gap
+	}
+	for ; over > 0; over-- {
+		thinnest := -1
+		for i := range widths {
+			if widths[i] >= min(natural[i], widest) {
+				continue
+			}
+			if thinnest < 0 || natural[i]*widths[thinnest] > natural[thinnest]*widths[i] {
+				thinnest = i
+			}
+		}
+		if thinnest < 0 {
+			break
+		}
+		widths[thinnest]++
+	}
+	return widths
+}
+
+// printSetup makes a sheet print one page wide on landscape A4, with the heading of
+// its table, if that is one line of the sheet, and the banner on every page. It must
+// come before the sheet is streamed.
+func (b *book) printSetup(name string, heading int) error {
+	fit := true
+	if err := b.file.SetSheetProps(name, &excelize.SheetPropsOptions{FitToPage: &fit}); err != nil {
+		return err
+	}
+	landscape, a4, wide, high := "landscape", 9, 1, 0 // 0: as many pages as it takes
+	if err := b.file.SetPageLayout(name, &excelize.PageLayoutOptions{
+		Orientation: &landscape, Size: &a4, FitToWidth: &wide, FitToHeight: &high,
+	}); err != nil {
+		return err
+	}
+	side, edge, line := 0.4, 0.7, 0.3 // inches
+	if err := b.file.SetPageMargins(name, &excelize.PageLayoutMarginsOptions{Left: &side, Right: &side, Top: &edge, Bottom: &edge, Header: &line, Footer: &line}); err != nil {
+		return err
+	}
+	if heading > 0 {
+		err := b.file.SetDefinedName(&excelize.DefinedName{
+			Name: "_xlnm.Print_Titles", RefersTo: fmt.Sprintf("'%s'!$%d:$%d", strings.ReplaceAll(name, "'", "''"), heading, heading), Scope: name,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return b.file.SetHeaderFooter(name, &excelize.HeaderFooterOptions{
+		OddHeader: "&C" + headerText(b.document.Banner, 120), OddFooter: "&L" + headerText(b.document.Title, 50) + "&C&A&RPage &P of &N",
+	})
+}
+
+// headerText is the begin of a text as a page's header has it, whose codes begin with
+// "&" and which holds 255 characters in all.
+func headerText(text string, most int) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range text {
+		if n++; n > most {
+			b.WriteString("…")
+			break
+		}
+		if b.WriteRune(r); r == '&' {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
