@@ -25,7 +25,7 @@ func (t *Target) integrityOf(service int, level float64, step results.Step) resu
 	out := results.Integrity{Service: t.system.Services[service].Name}
 	var sessions, thinks int64
 	var paused float64
-	var dues, dones []float64
+	dues, dones := t.dues[:0], t.dones[:0]
 	for i := range t.records {
 		r := &t.records[i]
 		if int(r.service) != service {
@@ -46,6 +46,7 @@ func (t *Target) integrityOf(service int, level float64, step results.Step) resu
 			}
 		}
 	}
+	t.dues, t.dones = dues, dones
 	out.Sent, out.Lag.N = out.Due, out.Due
 	if source.Arrivals == Closed {
 		if thinks > 0 {

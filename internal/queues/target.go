@@ -30,16 +30,17 @@ type Target struct {
 	steps  int
 	now    float64
 
-	endpoints []string // by service
-	streams   []*stream
-	server    *serving
-	records   []record // of the step, in the order of their due
-	served    int      // so many of them have an outcome
-	open      []int    // of those that were due before the last look, not done then
-	seen      int      // those before were due before the last look
-	looked    float64
-	samples   []results.Sample // for watch
-	begun     int              // steps
+	endpoints   []string // by service
+	streams     []*stream
+	server      *serving
+	records     []record // of the step, in the order of their due
+	served      int      // so many of them have an outcome
+	open        []int    // of those that were due before the last look, not done then
+	seen        int      // those before were due before the last look
+	looked      float64
+	samples     []results.Sample // for watch
+	dues, dones []float64        // for the integrity
+	begun       int              // steps
 }
 
 // Start gives a target that has run nothing yet. Targets of one seed that are asked

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/evabench/evabench/analysis"
@@ -84,51 +85,55 @@ func (b *bisection) Capacity() analysis.Capacity {
 }
 
 // meets says whether a step's window met every clause by its plain shares: of its
-// requests, or a class's, at most so many were later than a limit or failed.
+// requests, or a class's, at most so many were later than a limit or failed. A
+// service none of whose clauses is of errors must have none.
 func meets(services []results.Service, r results.StepResult) bool {
-	type counts struct{ n, over int64 }
-	tallies := make([][]counts, len(services))
-	for i, v := range services {
-		tallies[i] = make([]counts, len(v.SLO)+1) // the last: errors, of which none are allowed unless a clause does
-	}
-	for s := range r.Samples {
-		if s.Due < r.Step.WindowStart || s.Due >= r.Step.WindowEnd {
-			continue
+	for _, v := range services {
+		strict := true
+		for _, c := range v.SLO {
+			strict = strict && c.Metric != "errors"
 		}
-		for i, v := range services {
-			if v.Name != s.Service {
-				continue
-			}
-			failed := s.Outcome != results.OK
-			for j, c := range v.SLO {
-				if c.Class != "" && c.Class != s.Class {
-					continue
-				}
-				tallies[i][j].n++
-				late := c.Metric == "latency" && s.Done.Sub(s.Due).Seconds() >= c.Limit || c.Metric == "ttft" && s.First.Sub(s.Due).Seconds() >= c.Limit
-				if failed || late {
-					tallies[i][j].over++
-				}
-			}
-			if failed {
-				tallies[i][len(v.SLO)].over++
-			}
+		if strict {
+			v.SLO = append(slices.Clone(v.SLO), results.Clause{Metric: "errors", Op: "<="})
 		}
-	}
-	for i, v := range services {
-		allowsErrors := false
+		n, over := count(v, r)
 		for j, c := range v.SLO {
 			allowed := 1 - c.Quantile
 			if c.Metric == "errors" {
-				allowed, allowsErrors = c.Limit, true
+				allowed = c.Limit
 			}
-			if t := tallies[i][j]; t.n == 0 || float64(t.over) > allowed*float64(t.n) {
+			if n[j] == 0 || float64(over[j]) > allowed*float64(n[j]) {
 				return false
 			}
 		}
-		if !allowsErrors && tallies[i][len(v.SLO)].over > 0 {
-			return false
-		}
 	}
 	return true
+}
+
+// count counts, by clause of a service, the requests of a step's window that it is
+// about and those of them that were beyond its limit or failed.
+func count(v results.Service, r results.StepResult) (n, over []int64) {
+	n, over = make([]int64, len(v.SLO)), make([]int64, len(v.SLO))
+	for s := range r.Samples {
+		if s.Service != v.Name || s.Due < r.Step.WindowStart || s.Due >= r.Step.WindowEnd {
+			continue
+		}
+		for j, c := range v.SLO {
+			if c.Class != "" && c.Class != s.Class {
+				continue
+			}
+			n[j]++
+			bad := s.Outcome != results.OK
+			switch c.Metric {
+			case "latency":
+				bad = bad || s.Done.Sub(s.Due).Seconds() >= c.Limit
+			case "ttft":
+				bad = bad || s.First.Sub(s.Due).Seconds() >= c.Limit
+			}
+			if bad {
+				over[j]++
+			}
+		}
+	}
+	return n, over
 }

@@ -11,8 +11,6 @@ import (
 	"runtime"
 	"sync"
 	"time"
-
-	"github.com/evabench/evabench/internal/queues"
 )
 
 func main() {
@@ -36,15 +34,17 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&o.bisections, "bisections", 100, "bisections of each system, with probes of 600 s, to compare with")
 	flags.StringVar(&o.write, "write", "", "write the tables between the marks in this file, too")
 	names := flags.String("systems", "", "only these, separated by commas")
-	truths := flags.Bool("truths", false, "compute the long-run truths of the queue systems instead, as lines of their table")
-	var e queues.Effort
-	flags.IntVar(&e.Runs, "truth-runs", 40, "with -truths: independent runs")
-	flags.IntVar(&e.Requests, "truth-requests", 400_000, "with -truths: requests of a run")
+	truths := flags.Bool("truths", false, "compute the long-run truths of the systems instead, as lines of their table")
+	var l longRuns
+	flags.IntVar(&l.queues.Runs, "truth-runs", 40, "with -truths: independent runs of a queue system")
+	flags.IntVar(&l.queues.Requests, "truth-requests", 400_000, "with -truths: requests of such a run")
+	flags.IntVar(&l.runs, "truth-cells", 30, "with -truths: independent runs of a cell of EVA's")
+	flags.DurationVar(&l.window, "truth-window", 8*time.Hour, "with -truths: window of such a run")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *truths {
-		return printTruths(stdout, *names, e)
+		return printTruths(stdout, *names, l)
 	}
 	all, err := chosen(*names)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/evabench/evabench/analysis"
@@ -40,40 +41,37 @@ func ofQueue(s *queues.System) subject {
 // found says whether the subject has a capacity that is to be found.
 func (s subject) found() bool { return s.truth.State == analysis.CapacityFound }
 
-// chosen gives the systems of these names, all for none.
-func chosen(names string) ([]subject, error) {
-	if names == "" {
-		return subjects(), nil
-	}
-	var all []subject
-	for name := range strings.SplitSeq(names, ",") {
-		n := len(all)
-		for _, s := range subjects() {
-			if s.name == name {
-				all = append(all, s)
-			}
-		}
-		if len(all) == n {
-			return nil, fmt.Errorf("no system is called %q; known are %s", name, strings.Join(known(), ", "))
-		}
-	}
-	return all, nil
-}
-
-func subjects() []subject {
+// subjects gives every system.
+func subjects() ([]subject, error) {
 	var all []subject
 	for _, s := range queues.All() {
 		all = append(all, ofQueue(s))
 	}
-	return all
+	for _, e := range evaSystems() {
+		s, err := ofEVA(e)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
-func known() []string {
-	var all []string
-	for _, s := range subjects() {
-		all = append(all, s.name)
+// chosen gives the systems of these names, separated by commas, or all for none.
+func chosen(names string) ([]subject, error) {
+	all, err := subjects()
+	if err != nil || names == "" {
+		return all, err
 	}
-	return all
+	var some []subject
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(all, func(s subject) bool { return s.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no system is called %q", name)
+		}
+		some = append(some, all[i])
+	}
+	return some, nil
 }
 
 // An engine is what looks for the capacity: a runner.Chooser and runner.Watcher that

@@ -50,8 +50,8 @@ func (s share) String() string {
 	return fmt.Sprintf("%.1f [%.1f, %.1f]", 100*s.value(), 100*low, 100*high)
 }
 
-// count counts the trials that a condition holds of.
-func count(trials []trial, holds func(trial) bool) share {
+// countOf counts the trials that a condition holds of.
+func countOf(trials []trial, holds func(trial) bool) share {
 	s := share{n: len(trials)}
 	for _, t := range trials {
 		if holds(t) {
@@ -115,9 +115,9 @@ func accuracy(rows []row) string {
 		found, spent := withEstimate(r.trials), gather(r.trials, minutes)
 		fmt.Fprintf(&b, "| %s | %.4g %s ± %.2f %% | %d | %s of ±%s | %+.2f | %s | %.1f | %s | %.1f (%.1f) | %.1f |",
 			r.subject.name, r.subject.truth.Load, r.subject.unit, 100*r.subject.truth.Error, len(r.trials),
-			count(r.trials, within), tolerances(r.trials), 100*quantile(gather(found, func(t trial) float64 { return t.relative }), 0.5),
-			count(found, r.covers), 100*quantile(gather(found, halfWidth), 0.5),
-			count(r.trials, inPrice), quantile(spent, 0.5), quantile(spent, 0.9), 100*errorOf(r.trials))
+			countOf(r.trials, within), tolerances(r.trials), 100*quantile(gather(found, func(t trial) float64 { return t.relative }), 0.5),
+			countOf(found, r.covers), 100*quantile(gather(found, halfWidth), 0.5),
+			countOf(r.trials, inPrice), quantile(spent, 0.5), quantile(spent, 0.9), 100*errorOf(r.trials))
 		if len(r.bisections) == 0 {
 			b.WriteString(" not run | – |\n")
 			continue
@@ -158,7 +158,7 @@ func refusals(rows []row) string {
 		}
 		spent := gather(r.trials, minutes)
 		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %.1f (%.1f) |\n", r.subject.name, r.subject.truth.State, len(r.trials),
-			count(r.trials, func(t trial) bool { return t.capacity.State == r.subject.truth.State }), others(r), quantile(spent, 0.5), quantile(spent, 0.9))
+			countOf(r.trials, func(t trial) bool { return t.capacity.State == r.subject.truth.State }), others(r), quantile(spent, 0.5), quantile(spent, 0.9))
 	}
 	return b.String()
 }
@@ -197,11 +197,11 @@ func verdicts(rows []row) string {
 				*to++
 			}
 		}
-		add(&accurate, count(r.trials, within).value() >= 0.90)
+		add(&accurate, countOf(r.trials, within).value() >= 0.90)
 		add(&unbiased, math.Abs(quantile(gather(found, func(t trial) float64 { return t.relative }), 0.5)) <= 0.01)
-		c := count(found, r.covers).value()
+		c := countOf(found, r.covers).value()
 		add(&honest, c >= 0.92 && c <= 0.98)
-		add(&priced, count(r.trials, inPrice).value() >= 0.90)
+		add(&priced, countOf(r.trials, inPrice).value() >= 0.90)
 		if len(r.bisections) > 0 {
 			compared++
 			ratio := quantile(gather(r.bisections, minutes), 0.5) / quantile(gather(r.trials, minutes), 0.5)
