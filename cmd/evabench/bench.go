@@ -241,7 +241,7 @@ func (b *bench) checkSteps() error {
 	for _, s := range b.scenario.Services {
 		of[s.Name] = s
 	}
-	for _, plan := range b.scenario.StepPlans() {
+	for _, plan := range b.knownSteps() {
 		if err := runner.CheckStep(plan, of); err != nil {
 			return err
 		}

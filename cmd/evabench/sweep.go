@@ -225,7 +225,8 @@ func (b *bench) environment() results.Environment {
 	env := results.Environment{
 		Schema: results.SchemaVersion, Evabench: buildVersion(), Scenario: b.scenario.Name,
 		Started: time.Now().UTC(), Simulated: b.simulated.server, SimulatedAbout: b.simulated.about(), SimulatedScale: b.simulated.scale, Command: os.Args[1:],
-		Host: machine, Impossible: b.impossible, Warnings: warnings,
+		Search: b.searchAsked(),
+		Host:   machine, Impossible: b.impossible, Warnings: warnings,
 	}
 	env.Warnings = slices.Concat(env.Warnings, b.assumed(), b.unreached)
 	for _, c := range b.cells {
