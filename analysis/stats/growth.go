@@ -62,6 +62,7 @@ const (
 	floorSlots     = 3
 	floorRoot      = 0.5 // times the root of the arrivals
 	floorRootRough = 1.0 // without a rate
+	shrinkFloors   = 2   // a steady backlog is high at times, and then falls
 )
 
 // Grew judges whether the backlog, which is the arrivals due and not done, grows from
@@ -139,7 +140,8 @@ type Parts struct {
 //     1 % of the arrivals, and half of their root, whichever is most;
 //   - Means does not return: its last third lies above its first.
 //
-// They shrink if all of these hold the other way round.
+// They shrink if all of these hold the other way round, with twice the floor: a
+// steady backlog is high at times by luck, and falls from there.
 //
 // Without Even, Means takes its place with p < 0.01, and the floor is at least the
 // whole root of the arrivals. At least 8 parts are needed; 12 is what the figures
@@ -172,7 +174,8 @@ func (p Parts) Grew() Growth {
 	g.P = t.Up
 	g.Floor = max(floorSlots*float64(p.Slots), floorShare*p.Arrivals, root*math.Sqrt(p.Arrivals))
 	g.Grew = g.P < least && g.Size > g.Floor && !(g.Steady <= g.Floor) && g.Last > g.First
-	g.Shrank = t.Down < least && g.Size < -g.Floor && !(g.Steady >= -g.Floor) && g.Last < g.First
+	fallen := -shrinkFloors * g.Floor
+	g.Shrank = t.Down < least && g.Size < fallen && !(g.Steady >= fallen) && g.Last < g.First
 	switch {
 	case g.Grew:
 		g.Why = fmt.Sprintf("the backlog grew by %.3g in %.3g s, from %.3g to %.3g (means of thirds), at least %.3g is growth (p = %.1g)",
