@@ -76,8 +76,9 @@ func (p *parser) Field(name string) []byte {
 	for len(lines) > 0 {
 		var line []byte
 		line, lines, _ = bytes.Cut(lines, newline)
-		if n, value, ok := bytes.Cut(line, colon); ok && same(n, name) {
-			return trim(value)
+		// A name has no colon, so what stands before the line's first is the name.
+		if n := len(name); len(line) > n && line[n] == ':' && same(line[:n], name) {
+			return trim(line[n+1:])
 		}
 	}
 	return nil
