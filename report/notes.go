@@ -24,18 +24,22 @@ func briefNotes(s *analysis.Summary) []string {
 }
 
 func briefVerdicts(s *analysis.Summary) []string {
-	var doubts tally
+	var doubts, saturated tally
 	all := 0
 	for _, p := range measured(s) {
 		all++
-		if v := p.service.Verdict; v.Is != analysis.Valid {
+		switch v := p.service.Verdict; {
+		case v.Is == analysis.Saturated:
+			saturated.add(p, p.service.Name)
+		case !v.Measures():
 			doubts.add(p, p.service.Name+": "+v.Is)
 		}
 	}
-	if len(doubts.keys) == 0 {
+	over := saturated.lines("Saturated, queues grew: ", s)
+	if len(doubts.keys) == 0 && len(over) == 0 {
 		return []string{fmt.Sprintf("Validity: all %s valid: no sign that the load generator spoiled them.", units.Plural(all, "measurement"))}
 	}
-	return doubts.lines("Not valid: ", s)
+	return append(doubts.lines("Not valid: ", s), over...)
 }
 
 func briefObjectives(s *analysis.Summary) []string {
@@ -187,6 +191,8 @@ var meanings = []struct{ code, text string }{
 	{"arrivals-lost", "requests are unaccounted for: trust no number of these steps"},
 	{"step-void", "nothing was measured"},
 	{"step-client-limited", "our own machine was too slow: the server may be faster than told"},
+	{"step-saturated", "more load than the server can do: queues grew"},
+	{"step-unsteady", "the server became slower or faster within the window"},
 	{"cell-missing", "a configuration or replicate was not run to its end, and is in no table"},
 	{"cell-failed", "a cell ended early: its figures are of what there was"},
 	{"cell-interrupted", "a cell was stopped: its figures are of what there was"},

@@ -23,6 +23,7 @@ func steps(s *analysis.Summary) Section {
 		Tables: slices.Concat([]Table{
 			arrivals(list), objectives(list), rates(list),
 			latencies(wholes(list), "latency", "Latency of ok answers, from due to done"),
+			intervals(wholes(list), "latency-intervals", "How well the latency quantiles are known"),
 			streams(wholes, list, "tokens", "First token and time per token of streamed ok answers"),
 			chunks(list),
 		}, queues(list), perInstance(list), exhausted(s), []Table{
