@@ -212,6 +212,8 @@ func TestObservationValues(t *testing.T) {
 		{results.Observation{Subject: client, Series: "client:sent", Value: 3, Unit: "B/s"}, 0.3},
 		{results.Observation{Subject: server, Series: results.SeriesReadSeconds, Value: 3, Unit: "s"}, 30},
 		{results.Observation{Subject: server, Series: results.SeriesReadOK, Value: 1, Unit: "1"}, 1},
+		{results.Observation{Subject: server, Series: "dcgm:unchanged_seconds", Value: 3, Unit: "s"}, 30},
+		{results.Observation{Subject: server, Series: "DCGM_FI_PROF_PCIE_TX_BYTES", Value: 3, Unit: "B/s"}, 3},
 		{results.Observation{Subject: server, Series: "vllm:e2e_request_latency_seconds_sum", Value: 3, Unit: "s"}, 3},
 		{results.Observation{Subject: results.Subject{Kind: results.SubjectHost}, Series: results.SeriesServerLate, Value: 3, Unit: "s"}, 3},
 	} {

@@ -151,11 +151,11 @@ func (a Acceleration) observations(list []results.Observation) []results.Observa
 }
 
 // observation turns when it was made. Its value is turned if it tells of the
-// client: seconds that it took or used. What servers and GPUs tell is server
+// client: seconds that it took or used, or for which it saw a page stand. What servers and GPUs tell is server
 // time already.
 func (a Acceleration) observation(o results.Observation) results.Observation {
 	o.At = a.offset(o.At)
-	own := o.Subject.Kind == results.SubjectClient || strings.HasPrefix(o.Series, "evabench:")
+	own := o.Subject.Kind == results.SubjectClient || strings.HasPrefix(o.Series, "evabench:") || strings.HasPrefix(o.Series, "dcgm:")
 	switch {
 	case !own:
 	case o.Unit == "s":

@@ -22,6 +22,9 @@ import (
 	"github.com/evabench/evabench/partition"
 )
 
+// hostDCGMInterval is how often the dcgm-exporter page of a Host's server collects.
+const hostDCGMInterval = time.Second
+
 // startTimeout bounds the start of a simulated server.
 const startTimeout = 30 * time.Second
 
@@ -36,7 +39,7 @@ type Host struct {
 }
 
 // NewHost makes a Host; nothing is started or written yet. The servers run as
-// `exe sim SERVER --state dir/SERVER --child --scale K`, with the token in [TokenEnv],
+// `exe sim SERVER --state dir/SERVER --child --scale K --dcgm-interval 1s`, with the token in [TokenEnv],
 // and talk to stderr. With --child, the command must give its standard input
 // as [Options].Parent.
 func NewHost(exe, dir string, stderr io.Writer) *Host {
@@ -51,6 +54,9 @@ type Machine struct {
 	Scale float64
 	// GPUs is what a collector reads the cards through.
 	GPUs nvml.API
+	// DCGM is the URL of its dcgm-exporter page, which collects each second of server
+	// time, as one that measures should.
+	DCGM string
 
 	dir     string // of its state
 	backend partition.Backend
@@ -111,7 +117,7 @@ func (h *Host) start(server string, scale float64) (*Machine, error) {
 	token := rand.Text()
 	m := &Machine{Server: server, Scale: scale, dir: dir, done: make(chan struct{})}
 	m.command = exec.Command(h.exe, "sim", server, "--state", dir, "--child",
-		"--scale", strconv.FormatFloat(scale, 'g', -1, 64))
+		"--scale", strconv.FormatFloat(scale, 'g', -1, 64), "--dcgm-interval", hostDCGMInterval.String())
 	m.command.Env = append(os.Environ(), TokenEnv+"="+token)
 	m.command.Stderr = h.stderr
 	// A group of its own: Ctrl-C is for the parent, which restores first.
@@ -147,7 +153,7 @@ func (h *Host) start(server string, scale float64) (*Machine, error) {
 		defer cancel()
 		return nil, errors.Join(err, m.close(ctx))
 	}
-	m.GPUs, m.backend = gpus.API, gpus.Backend
+	m.GPUs, m.backend, m.DCGM = gpus.API, gpus.Backend, ready.DCGM
 	m.About, m.control = ready.About, newControlClient(ready.Control, token)
 	return m, nil
 }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sources/dcgm"
 	"github.com/evabench/evabench/internal/device"
@@ -11,15 +8,11 @@ import (
 )
 
 // dcgmJob gives the collector of dcgm-exporter's page for a layout's devices, if the
-// scenario names one.
+// scenario names one. On a simulated server its own page stands for the one that is named,
+// which tells of real GPUs.
 func (b *bench) dcgmJob(devices []device.Device, host results.Subject) ([]collectors.Job, error) {
 	if b.scenario == nil || b.scenario.DCGM == "" {
 		return nil, nil
-	}
-	job := collectors.Job{Name: dcgm.Name, Subject: host}
-	if b.simulated.server != "" {
-		job.Collector = simulatedDCGM{}
-		return []collectors.Job{job}, nil
 	}
 	var all []dcgm.Device
 	for _, d := range devices {
@@ -29,17 +22,17 @@ func (b *bench) dcgmJob(devices []device.Device, host results.Subject) ([]collec
 		}
 		all = append(all, of)
 	}
-	var err error
-	if job.Collector, err = dcgm.New(all).Collector(collectors.Target{Subject: host, URL: b.scenario.DCGM}); err != nil {
+	source, url := dcgm.New(all), b.scenario.DCGM
+	if b.simulated.server != "" {
+		machine, err := b.host.Open(b.simulated.server, b.simulated.scale)
+		if err != nil {
+			return nil, err
+		}
+		source, url = dcgm.NewSimulated(all), machine.DCGM
+	}
+	c, err := source.Collector(collectors.Target{Subject: host, URL: url})
+	if err != nil {
 		return nil, err
 	}
-	return []collectors.Job{job}, nil
-}
-
-// A simulatedDCGM stands for a page that is not read: it tells of real GPUs.
-type simulatedDCGM struct{}
-
-// Read tells why nothing is read.
-func (simulatedDCGM) Read(context.Context) ([]collectors.Reading, error) {
-	return nil, errors.New("the page was not read: the server is simulated, and collect.dcgm names the page of real GPUs")
+	return []collectors.Job{{Name: dcgm.Name, Collector: c, Subject: host}}, nil
 }

@@ -43,10 +43,17 @@ type Device struct {
 	Profile string // of a MIG instance: its GPU instance's, such as "1g.10gb"
 }
 
-// New gives the source of these devices, which must be all of each of their GPUs.
-func New(devices []Device) collectors.Source { return source{devices} }
+// New gives the source of these devices, which must be all of each of their GPUs. It
+// refuses a page of simulated ones.
+func New(devices []Device) collectors.Source { return source{devices, false} }
 
-type source struct{ devices []Device }
+// NewSimulated is New for simulated devices, and refuses a page of real ones.
+func NewSimulated(devices []Device) collectors.Source { return source{devices, true} }
+
+type source struct {
+	devices   []Device
+	simulated bool
+}
 
 // Collector reads the exporter's page at target's URL, to which "/metrics" is added if
 // it does not end so. Target's Subject is that of the series about the page.
@@ -58,7 +65,7 @@ func (s source) Collector(target collectors.Target) (collectors.Collector, error
 	if err != nil {
 		return nil, err
 	}
-	return &collector{getter: getter, url: target.URL, subject: target.Subject, gpus: layout(s.devices), fields: fields()}, nil
+	return &collector{getter: getter, url: target.URL, subject: target.Subject, gpus: layout(s.devices), fields: fields(), simulated: s.simulated}, nil
 }
 
 type collector struct {
@@ -68,6 +75,8 @@ type collector struct {
 	gpus    []gpu
 	fields  []field
 	age     age
+	// simulated says that the devices are.
+	simulated bool
 }
 
 // textFormat asks for the format that page.Parse reads.
@@ -97,6 +106,12 @@ func (c *collector) read(text []byte, at time.Time) ([]collectors.Reading, error
 	p, err := page.Parse(text)
 	if err != nil {
 		return nil, err
+	}
+	switch _, simulated := p["evabench_simulated_info"]; {
+	case simulated && !c.simulated:
+		return nil, errors.New("the page is a simulated server's, and the layout's devices are real: nothing of it was taken")
+	case c.simulated && !simulated:
+		return nil, errors.New("the page is of real GPUs, and the layout's devices are simulated: nothing of it was taken")
 	}
 	j := join(p, c.fields, c.gpus)
 	if len(j.readings) == 0 {

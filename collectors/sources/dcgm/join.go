@@ -69,10 +69,6 @@ type line struct {
 
 // join takes what is told of the layout's GPUs.
 func join(p page.Page, fields []field, gpus []gpu) (j joined) {
-	if _, ok := p["evabench_simulated_info"]; ok {
-		j.faults = append(j.faults, errors.New("the page is a simulated server's, and the layout's devices are real: nothing of it was taken"))
-		return j
-	}
 	lines := make(map[string][]line) // by GPU
 	for _, f := range fields {
 		for _, s := range p[f.name] {
