@@ -33,8 +33,26 @@ func Brief(s *analysis.Summary) *Document {
 	tables.Tables = append(tables.Tables, briefFailovers(s)...)
 	tables.Tables = append(tables.Tables, briefPlacement(s))
 	d.Sections = []Section{tables, {Notes: briefNotes(s)}}
+	if list := searches(s); len(list) > 0 {
+		d.Sections = slices.Insert(d.Sections, 0, briefCapacities(list))
+	}
 	d.clean()
 	return d
+}
+
+// briefCapacities are the sentences, and the table without the services that were
+// held.
+func briefCapacities(list []searched) Section {
+	section := capacities(list)
+	if more := len(section.Notes) - briefLines; more > 0 {
+		section.Notes = append(section.Notes[:briefLines], fmt.Sprintf("And %s more: see the full report.", units.Plural(more, "sentence")))
+	}
+	t := &section.Tables[0]
+	t.Notes = nil
+	t.Rows = slices.DeleteFunc(t.Rows, func(row []Cell) bool {
+		return !slices.ContainsFunc(list, func(c searched) bool { return row[0].Text == c.cell.Cell.Folder && c.rayRow(row[1].Text) })
+	})
+	return section
 }
 
 // briefComparison is the published guide's table.

@@ -49,6 +49,14 @@ func capacities(list []searched) Section {
 	return section
 }
 
+// allServices is what a row of the ray is named where all are raised by one factor.
+const allServices = "(all)"
+
+// rayRow says whether a row of a service's name is that of the ray.
+func (c searched) rayRow(name string) bool {
+	return name == c.capacity.Raised || c.capacity.Raised == "" && name == allServices
+}
+
 // rows has one for the ray, if all services are raised together, and one for each
 // service.
 func (c searched) rows() [][]Cell {
@@ -59,7 +67,7 @@ func (c searched) rows() [][]Cell {
 	ray := []Cell{number(a.Estimate, ""), number(a.Low, ""), number(a.High, ""), Text(a.Binding), Text(c.state())}
 	var rows [][]Cell
 	if a.Raised == "" {
-		rows = append(rows, append(begin("(all)", "x target", a.Signed), ray...))
+		rows = append(rows, append(begin(allServices, "x target", a.Signed), ray...))
 	}
 	for _, l := range a.Loads {
 		row := begin(l.Service, l.Unit, l.Signed)

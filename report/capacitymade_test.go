@@ -171,6 +171,9 @@ func madeSearchStep(k int, load float64, purpose string, heavy bool, p99 float64
 		Identity: analysis.Identity{Holds: true}, Verdict: analysis.Verdict{Is: analysis.ClientLimited, Why: "our own lag has p99 20 ms"},
 	}
 	agent.Total.Output.PerSecond = known(140, "1/s")
+	if load > 96 {
+		vision.Verdict = analysis.Verdict{Is: analysis.Saturated, Why: "the backlog grew by 9.2/s"}
+	}
 	step := analysis.Step{
 		Index: k, Name: fmt.Sprintf("vision %v req/s, agent 4 users", load), Window: 600, Purpose: purpose, Heavy: heavy, Services: []analysis.Service{vision, agent},
 		OutOfMemory: map[string]int64{"vision-0": 0}, Roofline: untold("ratio", "it was not measured"),

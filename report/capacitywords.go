@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/units"
@@ -154,7 +156,11 @@ func (c searched) state() string {
 	case analysis.CapacityInvalid:
 		next = "run evabench on a machine of its own or a larger one: see Integrity"
 	}
-	text := cmp.Or(strings.ToUpper(a.State[:min(1, len(a.State))])+a.State[min(1, len(a.State)):], units.Unknown)
+	first, size := utf8.DecodeRuneInString(a.State)
+	text := units.Unknown
+	if size > 0 {
+		text = string(unicode.ToUpper(first)) + a.State[size:]
+	}
 	for _, part := range []string{bounds, a.Why} {
 		if part != "" {
 			text += ": " + part

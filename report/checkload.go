@@ -87,10 +87,30 @@ func (c searched) loadChecks() []check {
 	return []check{c.growth(item), c.breaks(item), c.exhaustion(item), c.throttling(item)}
 }
 
+// growth tells the smallest load at which a queue grew in a step.
 func (c searched) growth(item string) check {
 	k := check{item, "at what load the queue grows", notShown, "a step at a load that the server cannot keep up with", "How the capacity was found"}
+	var told []string
+	least := map[string]float64{}
+	for _, p := range c.places() {
+		if load := c.along(p); p.service.Verdict.Is == analysis.Saturated {
+			has, ok := least[p.service.Name]
+			if !ok {
+				told = append(told, p.service.Name)
+			}
+			if !ok || load < has {
+				least[p.service.Name] = load
+			}
+		}
+	}
+	for i, name := range told {
+		told[i] = fmt.Sprintf("that of %s grew from %s %s", name, units.Number(least[name]), c.rayUnit(name))
+	}
 	if c.capacity.Saturation.Known() {
-		k.answer, k.evidence = checkedYes, c.saturation()+", in the steps whose backlog grew"
+		told = append(told, c.saturation())
+	}
+	if len(told) > 0 {
+		k.answer, k.evidence = checkedYes, strings.Join(told, "; ")
 	}
 	return k
 }
@@ -112,12 +132,12 @@ func (c searched) breaks(item string) check {
 				if !ok {
 					clauses = append(clauses, text)
 				}
-				least[text], unit[text] = load, c.rayUnit(p)
+				least[text], unit[text] = load, c.rayUnit(p.service.Name)
 			}
 		}
 	}
 	for _, text := range clauses {
-		k.evidence += fmt.Sprintf("%s not met from %s %s; ", text, units.Measure(least[text]), unit[text])
+		k.evidence += fmt.Sprintf("%s not met from %s %s; ", text, units.Number(least[text]), unit[text])
 	}
 	if len(clauses) > 0 {
 		k.answer, k.evidence = checkedYes, strings.TrimSuffix(k.evidence, "; ")
@@ -135,11 +155,15 @@ func (c searched) along(p place) float64 {
 	return p.service.Level.Value
 }
 
-func (c searched) rayUnit(p place) string {
-	if v := serviceIn(&p.step, c.capacity.Raised); v != nil {
-		return v.Level.Unit + " of " + v.Name
+// rayUnit is the unit of along, and whose load it is.
+func (c searched) rayUnit(service string) string {
+	of := cmp.Or(c.capacity.Raised, service)
+	for _, l := range c.capacity.Loads {
+		if l.Service == of {
+			return l.Unit + " of " + of
+		}
 	}
-	return p.service.Level.Unit + " of its own"
+	return "of " + of
 }
 
 func (c searched) exhaustion(item string) check {

@@ -55,18 +55,19 @@ func TestGolden(t *testing.T) {
 		return b.Bytes()
 	}
 	for file, got := range map[string][]byte{
-		"testdata/made.txt":     written(t, "terminal", madeUp(t)),
-		"testdata/made.md":      written(t, "markdown", madeUp(t)),
-		"testdata/open.md":      written(t, "markdown", read(t, "open.json")),
-		"testdata/sweep.md":     written(t, "markdown", read(t, "sweep.json")),
-		"testdata/sweep.txt":    short("sweep.json", DefaultWidth),
-		"testdata/sweep-80.txt": short("sweep.json", 80),
-		"testdata/queue.md":     written(t, "markdown", read(t, "queue.json")),
-		"testdata/failover.md":  written(t, "markdown", read(t, "failover.json")),
-		"testdata/failover.txt": short("failover.json", DefaultWidth),
-		"testdata/capacity.md":  written(t, "markdown", read(t, "capacity.json")),
-		"testdata/capacity.txt": written(t, "terminal", read(t, "capacity.json")),
-		"testdata/alerts.yaml":  written(t, "alerts", read(t, "capacity.json")),
+		"testdata/made.txt":           written(t, "terminal", madeUp(t)),
+		"testdata/made.md":            written(t, "markdown", madeUp(t)),
+		"testdata/open.md":            written(t, "markdown", read(t, "open.json")),
+		"testdata/sweep.md":           written(t, "markdown", read(t, "sweep.json")),
+		"testdata/sweep.txt":          short("sweep.json", DefaultWidth),
+		"testdata/sweep-80.txt":       short("sweep.json", 80),
+		"testdata/queue.md":           written(t, "markdown", read(t, "queue.json")),
+		"testdata/failover.md":        written(t, "markdown", read(t, "failover.json")),
+		"testdata/failover.txt":       short("failover.json", DefaultWidth),
+		"testdata/capacity.md":        written(t, "markdown", read(t, "capacity.json")),
+		"testdata/capacity.txt":       written(t, "terminal", read(t, "capacity.json")),
+		"testdata/capacity-short.txt": short("capacity.json", DefaultWidth),
+		"testdata/alerts.yaml":        written(t, "alerts", read(t, "capacity.json")),
 	} {
 		if *update {
 			if err := os.WriteFile(file, got, 0o666); err != nil {

@@ -30,6 +30,19 @@ func withText(s *analysis.Summary, text string) *analysis.Summary {
 	step.Services[0].Integrity.FirstErrors = map[string]string{text: text}
 	step.Services[0].Verdict.Why = text
 	step.Services[0].Total.Latency.Mean = analysis.Value{Unit: "s", Why: text}
+	step.Purpose, step.Stopped, step.Heavy = text, text, true
+	load := 3.0
+	known := analysis.Value{Number: &load, Unit: text}
+	s.Cells[0].Capacity = &analysis.Capacity{
+		Raised: text, Arrivals: text, Unit: text, State: text, Why: text, Binding: text, Sentence: text, Estimate: known, Low: known, High: known, Signed: known,
+		Above: known, Below: analysis.Value{Unit: text, Why: text}, Quoted: analysis.Value{Why: text},
+		Confirmations: []analysis.Confirmation{{Step: step.Index, Met: true}, {Step: step.Index, Heavy: true, Why: text}},
+		Loads:         []analysis.CapacityLoad{{Service: step.Services[0].Name, Unit: text, Estimate: known, Signed: known}, {Service: text, Unit: text, Signed: known}},
+	}
+	for i := range s.Cells[0].Cell.Instances {
+		s.Cells[0].Cell.Instances[i].Version = text
+		s.Cells[0].Cell.Instances[i].Scrapes = []results.Scrape{{Kind: text, URL: text}}
+	}
 	return s
 }
 
