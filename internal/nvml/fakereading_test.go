@@ -3,6 +3,7 @@ package nvml
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -92,4 +93,50 @@ func TestLooksFollowChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("with the file whole again", 0, 0)
+}
+
+// Changes that follow one another within a tick of the kernel's clock, of files of one size,
+// are all seen, though the file is not read again where it is the same; so is what a person
+// writes into it, and that it is gone.
+func TestLooksMissNothing(t *testing.T) {
+	f, gpu := newFake(t, "NVIDIA A30")
+	other, err := OpenFake(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(300) {
+		used := 1000 + i // always four digits
+		if err := other.AddForeign(Process{PID: 1, Name: "x", Device: gpu, Kind: ComputeProcess, UsedBytes: &used}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if m, err := f.Memory(gpu); err != nil || m.UsedBytes != used {
+				t.Fatalf("change %d: %d bytes in use, %v, want %d", i, m.UsedBytes, err, used)
+			}
+		}
+	}
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(f.path, []byte(strings.Replace(string(text), "1299", "12990", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := f.Memory(gpu); err != nil || m.UsedBytes != 12990 {
+		t.Errorf("written by hand: %+v, %v", m, err)
+	}
+	if err := os.WriteFile(f.path, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if m, err := f.Memory(gpu); err == nil || !strings.Contains(err.Error(), "read "+f.path) {
+			t.Errorf("spoiled: %+v, %v", m, err)
+		}
+	}
+	if err := os.Remove(f.path); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := f.Memory(gpu); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("gone: %+v, %v", m, err)
+	}
 }
