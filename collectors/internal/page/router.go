@@ -14,7 +14,9 @@ var ErrRouter = errors.New("the page is a router's: its running requests are tho
 // routers are what only routers' pages have, by the beginning of their names:
 // production-stack's src/vllm_router, sglang's sgl-router (now the model gateway,
 // smg), the endpoint picker of llm-d and of the Gateway API inference extension
-// (pkg/epp/metrics), and NVIDIA Dynamo's frontend.
+// (pkg/epp/metrics), and NVIDIA Dynamo's
+// frontend and router (lib/runtime/src/metrics/prometheus_names.rs of ai-dynamo/dynamo), unless
+// its environment names another prefix (DYN_METRICS_PREFIX).
 func routers() []struct{ prefix, who string } {
 	return []struct{ prefix, who string }{
 		{"vllm:healthy_pods_total", "vLLM production-stack"},
@@ -27,6 +29,7 @@ func routers() []struct{ prefix, who string } {
 		{"inference_extension_", "endpoint picker"},
 		{"inference_objective_", "endpoint picker"},
 		{"dynamo_frontend_", "Dynamo frontend"},
+		{"dynamo_router_", "Dynamo router"},
 	}
 }
 

@@ -43,7 +43,7 @@ func series() []page.Series {
 			needed(counted("num_running_reqs")),
 			needed(counted("num_queue_reqs")),
 			counted("num_grammar_queue_reqs"), // wait for their grammar, not in num_queue_reqs
-			counted("num_prefill_prealloc_queue_reqs"),
+			bootstrap(),
 			counted("num_prefill_inflight_queue_reqs"),
 			counted("num_decode_prealloc_queue_reqs"),
 			counted("num_decode_transfer_queue_reqs"),
@@ -75,6 +75,14 @@ func names(all ...string) []string {
 
 func counted(name string) page.Series {
 	return page.Series{Names: names(name), Unit: "1", Repeated: []string{"tp_rank", "pp_rank", "moe_ep_rank"}, Parts: "priority"}
+}
+
+// bootstrap are the requests that a prefill server sets up with a decode server, under the
+// name that replaced "prealloc".
+func bootstrap() page.Series {
+	s := counted("num_prefill_bootstrap_queue_reqs")
+	s.Names = names("num_prefill_bootstrap_queue_reqs", "num_prefill_prealloc_queue_reqs")
+	return s
 }
 
 func needed(s page.Series) page.Series {
