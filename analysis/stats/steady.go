@@ -38,8 +38,11 @@ const (
 	mostParts  = 20
 	fewestPart = 10
 	partCalls  = 5
-	// transientErrors is how many standard errors a begin has to differ from the rest.
+	// transientErrors is how many times what stretches of the rest differ by a begin
+	// has to differ from it.
 	transientErrors = 5
+	// transientBias is how much it has to move the window's mean, as a share.
+	transientBias = 0.01
 )
 
 // Steady judges the calls of a step, of its warm-up too, which ascend in Due; those
@@ -49,8 +52,10 @@ const (
 //   - the means of up to 20 equal parts of it show a trend (Mann and Kendall, p <
 //     0.001 on both sides together), and Theil and Sen's slope comes to more than 5 %
 //     of change over the window, or
-//   - what MSER-5 cuts off reaches into it, with a mean that is more than 5 % and more
-//     than 5 standard errors away from the mean of the rest.
+//   - what MSER-5 cuts off reaches into it, with a mean that is more than 5 % away from
+//     the mean of the rest, moves the window's mean by more than 1 %, and is further
+//     away than 5 times the standard deviation of means of
+//     stretches of the rest that are as long, or a tenth of it if that is less.
 //
 // It needs 10 parts of 5 calls and of twice the median time each.
 //
@@ -139,13 +144,27 @@ func (d *Drift) settle(calls []Call, ratios []float64, from float64) {
 	}
 	begin, rest := ratios[first:cut], ratios[cut:]
 	difference := Mean(begin)/Mean(rest) - 1
-	err := BatchError(rest, mostParts) * math.Sqrt(float64(len(rest))/float64(len(begin))+1) / Mean(rest)
-	if !(math.Abs(difference) > max(driftFloor, transientErrors*err)) {
+	weight := float64(len(begin)) / float64(len(begin)+len(rest))
+	if !(math.Abs(difference)*weight > transientBias) || !(math.Abs(difference) > max(driftFloor, transientErrors*spreadOf(rest, len(begin))/Mean(rest))) {
 		return
 	}
 	d.Settled = calls[cut].Due
 	d.Drifts = true
 	d.Why = fmt.Sprintf("the warm-up was too short: requests of the window's first %.3g s took %+.0f %% longer than the rest", d.Settled-from, difference*100)
+}
+
+// spreadOf gives the standard deviation of the means of a series' stretches of n
+// values, or of its tenths if those are shorter; +Inf of fewer than 10 values.
+func spreadOf(values []float64, n int) float64 {
+	n = max(1, min(n, len(values)/10))
+	var means []float64
+	for ; len(values) >= n; values = values[n:] {
+		means = append(means, Mean(values[:n]))
+	}
+	if len(means) < 10 {
+		return math.Inf(1)
+	}
+	return math.Sqrt(variance(means))
 }
 
 // atEqualLoad divides each call's time by the mean time, over the calls that reckon,
