@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,9 +55,9 @@ func HeaderTimes() map[string]Told {
 // tells has a good answer that tells times, and one that does not after it: nothing is
 // left over.
 func (s Subject) tells(t *testing.T, way road, told Told) {
-	silent := false
+	var silent atomic.Bool // tells no times
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		if !silent {
+		if !silent.Load() {
 			maps.Copy(w.Header(), told.Header)
 			if told.Body != "" {
 				drain(r)
@@ -72,7 +73,7 @@ func (s Subject) tells(t *testing.T, way road, told Told) {
 			t.Errorf("got %v (%s), queue %v, work %v, refused %v; want ok, %v, %v, %v",
 				got.Outcome, got.Detail, got.ServerQueue, got.ServerWork, got.ServerRefused, told.Queue, told.Work, told.Refused)
 		}
-		silent = true
+		silent.Store(true)
 		if got := b.send().answer(); got.ServerQueue != results.Untold || got.ServerWork != results.Untold || got.ServerRefused {
 			t.Errorf("of an answer that tells nothing: queue %v, work %v, refused %v", got.ServerQueue, got.ServerWork, got.ServerRefused)
 		}
