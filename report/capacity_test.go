@@ -202,3 +202,16 @@ func TestLeastReplicateCounts(t *testing.T) {
 		t.Errorf("%d picked, the first is %s", len(picked), picked[0].cell.Cell.Folder)
 	}
 }
+
+// Each clause's column has the clause's own unit.
+func TestClausesHaveTheirUnits(t *testing.T) {
+	want := map[string]string{"p99 < 500 ms": "s", "errors <= 1 %": "ratio", "queue <= 2": "1", "tokens_per_second >= 100": "1/s"}
+	for _, c := range found(searches(madeSearches())).Tables[0].Columns {
+		if unit, ok := want[c.Name]; ok && c.Unit == unit {
+			delete(want, c.Name)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no columns of %v", want)
+	}
+}

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,24 +15,23 @@ import (
 // order of running, a row for each service.
 func found(list []searched) Section {
 	section := Section{Title: "How the capacity was found"}
-	var clauses []string
+	unit := map[string]string{} // by clause
 	for _, c := range list {
 		section.Notes = append(section.Notes, c.price())
 		for _, p := range c.places() {
 			for _, v := range p.service.SLO {
-				clauses = append(clauses, clauseText(v.Clause.Class, v.Clause.Text))
+				unit[clauseText(v.Clause.Class, v.Clause.Text)] = v.Clause.Unit
 			}
 		}
 	}
-	slices.Sort(clauses)
-	clauses = slices.Compact(clauses)
+	clauses := slices.Sorted(maps.Keys(unit))
 	t := Table{
 		ID: "capacity-steps", Title: "Steps of the search",
 		Notes:   []string{"climb: looks for a load that is too much. probe: near the boundary, what the estimate rests on. confirm: at the load to be allowed. A column of a clause has the value that was measured; empty: the service has no such clause."},
 		Columns: []Column{words("Cell"), words("Step"), words("Service"), words("Purpose"), numbers("Load", ""), words("Unit"), spans("Window"), numbers("Requests", "n")},
 	}
 	for _, text := range clauses {
-		t.Columns = append(t.Columns, spans(text))
+		t.Columns = append(t.Columns, Column{Name: text, Unit: unit[text], Align: Right, Scaled: true})
 	}
 	t.Columns = append(t.Columns, words("Not met"), words("Verdict"), words("Ended early"))
 	for _, c := range list {
