@@ -56,6 +56,7 @@ const (
 	growthParts    = 12
 	leastParts     = 8
 	leastArrivals  = 30
+	leastGrowth    = 5.0 // s; machines hiccup for tenths of a second
 	growthP        = 0.001
 	growthPUneven  = 0.01 // without a rate
 	floorShare     = 0.01 // of arrivals
@@ -68,18 +69,18 @@ const (
 // Grew judges whether the backlog, which is the arrivals due and not done, grows from
 // From to To: it cuts the time into 12 parts and asks [Parts.Grew]. It leaves out
 // the first 3·Alone after the first arrival, while idle servers fill, and asks for
-// parts of at least Alone and 30 arrivals.
+// 12 times Alone, 30 arrivals and 5 s.
 func Grew(b Backlog) Growth {
 	if len(b.Due) > 0 {
 		b.From = max(b.From, b.Due[0]+3*b.Alone)
 	}
 	arrivals := sort.SearchFloat64s(b.Due, b.To) - sort.SearchFloat64s(b.Due, b.From)
-	least := growthParts * b.Alone
+	least := max(leastGrowth, growthParts*b.Alone)
 	if rate := float64(arrivals) / (b.To - b.From); arrivals > 0 && rate > 0 {
 		least = max(least, leastArrivals/rate)
 	}
 	if span := b.To - b.From; !(span > 0) || arrivals == 0 || span < least {
-		return Growth{P: 1, Steady: math.NaN(), Why: fmt.Sprintf("%d arrivals in %.3g s are too few to tell growth by: need %.3g s", arrivals, max(0, span), max(least, growthParts*b.Alone))}
+		return Growth{P: 1, Steady: math.NaN(), Why: fmt.Sprintf("%d arrivals in %.3g s are too few to tell growth by: need %.3g s", arrivals, max(0, span), least)}
 	}
 	p := Parts{Seconds: (b.To - b.From) / growthParts, Means: b.Means(growthParts), Arrivals: float64(arrivals), Slots: b.Slots}
 	if b.Offered > 0 {

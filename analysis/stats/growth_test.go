@@ -103,6 +103,15 @@ func TestFillingIsNoGrowth(t *testing.T) {
 	if g := Grew(filling(150)); g.Judged || g.Grew || g.Why == "" {
 		t.Errorf("150 s: %+v", g)
 	}
+	for _, seconds := range []float64{4.9, 5.1} {
+		fast := Backlog{To: seconds, Offered: 1000}
+		for due := 0.0; due < seconds; due += 0.001 {
+			fast.Due = append(fast.Due, due)
+		}
+		if g := Grew(fast); g.Judged != (seconds > 5) || g.Grew != g.Judged {
+			t.Errorf("%v s of a server that does nothing: %+v", seconds, g)
+		}
+	}
 	if g := Grew(Backlog{To: 100}); g.Judged || g.Why == "" {
 		t.Errorf("nothing: %+v", g)
 	}

@@ -38,6 +38,7 @@ const (
 	mostParts  = 20
 	fewestPart = 10
 	partCalls  = 5
+	leastPart  = 1.0 // s; machines hiccup for tenths of a second
 	// transientErrors is how many times what stretches of the rest differ by a begin
 	// has to differ from it.
 	transientErrors = 5
@@ -57,7 +58,7 @@ const (
 //     away than 5 times the standard deviation of means of
 //     stretches of the rest that are as long, or a tenth of it if that is less.
 //
-// It needs 10 parts of 5 calls and of twice the median time each.
+// It needs 10 parts of 5 calls, of 1 s and of twice the median time each.
 //
 // Note: the times themselves follow the queue, which wanders for minutes near
 // capacity: MSER-5 of them, with the same 5 %, called 15 to 32 of 100 steady minutes
@@ -73,7 +74,7 @@ func Steady(calls []Call, from, to float64) Drift {
 		}
 	}
 	slices.Sort(took)
-	parts := min(mostParts, len(took)/partCalls)
+	parts := min(mostParts, len(took)/partCalls, int(min((to-from)/leastPart, mostParts)))
 	if median := Quantile(took, 0.5); median > 0 {
 		parts = min(parts, int(min((to-from)/(2*median), mostParts)))
 	}

@@ -75,6 +75,13 @@ func TestSteady(t *testing.T) {
 			t.Errorf("%s: settled at %v s, want 30", c.name, d.Settled)
 		}
 	}
+	brief := line(10.9, func(at float64) float64 { return 0.05 + at/1000 })
+	if d := Steady(brief, 1, 10.9); d.Judged {
+		t.Errorf("9.9 s: %+v", d)
+	}
+	if d := Steady(brief, 0.9, 10.9); !d.Judged || !d.Drifts {
+		t.Errorf("10 s: %+v", d)
+	}
 	if d := Steady(nil, 0, 100); d.Judged || d.Drifts || d.Why == "" {
 		t.Errorf("nothing: %+v", d)
 	}
