@@ -49,7 +49,7 @@ func TestTablesByHand(t *testing.T) {
 	}
 	got := accuracy([]row{r})
 	for _, want := range []string{
-		"| made | 100 req/s ± 0.10 % | 4 | 75.0 [30.1, 95.4] of ±3 % | +1.00 | 66.7 [20.8, 93.9] |",
+		"| made | 100 req/s ± 0.10 % | 4 | 75.0 [30.1, 95.4] of ±3 % | drift (1) | +1.00 | 66.7 [20.8, 93.9] |",
 		"| 50.0 [15.0, 85.0] | 2.0 (10.0) | +Inf | 2, 100, 4.0 | 50.0 |",
 	} {
 		if !strings.Contains(got, want) {

@@ -106,16 +106,16 @@ func minutes(t trial) float64 { return t.seconds / 60 }
 // accuracy is the table of the subjects whose capacity is to be found.
 func accuracy(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| system | true capacity | n | within tolerance, % | median bias, % | interval covers, % | half-width, % | spent ≤ 1.5 × quoted, % | load minutes, median (p90) | p95 of error, % | bisection: n, minutes, p95 of error, % | cost of bisection, times |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| system | true capacity | n | within tolerance, % | without an estimate | median bias, % | interval covers, % | half-width, % | spent ≤ 1.5 × quoted, % | load minutes, median (p90) | p95 of error, % | bisection: n, minutes, p95 of error, % | cost of bisection, times |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		if !r.subject.found() {
 			continue
 		}
 		found, spent := withEstimate(r.trials), gather(r.trials, minutes)
-		fmt.Fprintf(&b, "| %s | %.4g %s ± %.2f %% | %d | %s of ±%s | %+.2f | %s | %.1f | %s | %.1f (%.1f) | %.1f |",
+		fmt.Fprintf(&b, "| %s | %.4g %s ± %.2f %% | %d | %s of ±%s | %s | %+.2f | %s | %.1f | %s | %.1f (%.1f) | %.1f |",
 			r.subject.name, r.subject.truth.Load, r.subject.unit, 100*r.subject.truth.Error, len(r.trials),
-			countOf(r.trials, within), tolerances(r.trials), 100*quantile(gather(found, func(t trial) float64 { return t.relative }), 0.5),
+			countOf(r.trials, within), tolerances(r.trials), others(r), 100*quantile(gather(found, func(t trial) float64 { return t.relative }), 0.5),
 			countOf(found, r.covers), 100*quantile(gather(found, halfWidth), 0.5),
 			countOf(r.trials, inPrice), quantile(spent, 0.5), quantile(spent, 0.9), 100*errorOf(r.trials))
 		if len(r.bisections) == 0 {
