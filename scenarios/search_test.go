@@ -105,6 +105,35 @@ func readFault(text string) error {
 	return err
 }
 
+// The preset of a search says itself what it may cost: with its confirmations, at its
+// server's speed, at most four minutes of the clock.
+func TestCapacityPresetIsShort(t *testing.T) {
+	data, _ := Preset("capacity")
+	s, err := Read("capacity.yaml", data, Checks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var backend struct {
+		Server string  `yaml:"server"`
+		Scale  float64 `yaml:"scale"`
+	}
+	if err := s.Server.Backend.Decode(&backend); err != nil {
+		t.Fatal(err)
+	}
+	cells, _ := s.Cells(nil)
+	if s.Search == nil || s.Search.Budget == 0 || s.Search.Confirm == 0 || backend.Scale < 1 || len(cells) == 0 {
+		t.Fatalf("search %+v at scale %v in %d cells", s.Search, backend.Scale, len(cells))
+	}
+	load := time.Duration(len(cells)) * (s.Search.Budget + s.Warmup + s.Search.Confirm)
+	if clock := time.Duration(float64(load) / backend.Scale); clock > 4*time.Minute {
+		t.Errorf("%v of load in %d cells, %v on the clock, want 4m at most", load, len(cells), clock)
+	}
+	levels, raise := s.Ray()
+	if raise != "vision" || len(levels) != 2 || levels[0].Arrivals != Poisson || levels[1].Arrivals != Closed {
+		t.Errorf("it raises %q of %+v", raise, levels)
+	}
+}
+
 // Heavy needs a raised service whose workload has heavy requests.
 func TestSearchHeavyNeedsVariants(t *testing.T) {
 	c := checks()

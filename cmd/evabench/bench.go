@@ -304,6 +304,9 @@ func (b *bench) router(routing string) (loadgen.Router, error) {
 
 // extent tells how much a sweep of the scenario is.
 func (b *bench) extent() string {
+	if b.scenario.Search != nil {
+		return b.searchExtent()
+	}
 	steps := b.scenario.StepPlans()
 	var span time.Duration
 	for _, s := range steps {

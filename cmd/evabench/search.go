@@ -1,11 +1,63 @@
 package main
 
 import (
+	"fmt"
 	"math"
+	"time"
 
+	"github.com/evabench/evabench/analysis/search"
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/runner"
 	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/sim"
 )
+
+// newChooser makes what chooses the steps of a cell.
+func (b *bench) newChooser() (runner.Chooser, error) {
+	if b.scenario.Search == nil {
+		return search.NewLevels(b.scenario.StepPlans()), nil
+	}
+	env := results.Environment{
+		Simulated: b.simulated.server, SimulatedScale: b.simulated.scale,
+		Services: b.servicesUnderTest(), Search: b.searchAsked(),
+	}
+	if b.scenario.Search.Kind == scenarios.SearchLadder {
+		return search.NewClimb(env)
+	}
+	return search.New(env)
+}
+
+// searchExtent tells what is searched, and what that may cost.
+func (b *bench) searchExtent() string {
+	s := b.scenario.Search
+	what, how := "all loads by one factor", "search for capacity"
+	if s.Raise != "" {
+		what = "the load of " + s.Raise
+	}
+	if s.Kind == scenarios.SearchLadder {
+		how = "climb"
+	}
+	text := fmt.Sprintf("%s, each a %s that raises %s from %g", units.Plural(len(b.cells), "cell"), how, what, s.From)
+	if s.Budget == 0 {
+		return text + "; what it costs is known once it has seen a load that is too much, and search.budget bounds it"
+	}
+	all := s.Budget * time.Duration(len(b.cells))
+	text += fmt.Sprintf(", in at most %s; %s in all", loadTime(s.Budget), loadTime(all))
+	if b.simulated.scale > sim.MinScale {
+		text += fmt.Sprintf(" of server time, %s on the clock", sim.Accelerate(b.simulated.scale).OnClock(all).Round(time.Second))
+	}
+	return text
+}
+
+// loadTime writes what load costs: in minutes, and in hours where they are many.
+func loadTime(d time.Duration) string {
+	text := units.Plural(int(math.Ceil(d.Minutes())), "load-minute")
+	if d >= 2*time.Hour {
+		text += fmt.Sprintf(" (%.1f hours)", d.Hours())
+	}
+	return text
+}
 
 // searchAsked records what was asked for; nil if there is no search.
 func (b *bench) searchAsked() *results.Search {

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/internal/host"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
@@ -232,16 +231,23 @@ func (b *bench) environment() results.Environment {
 	for _, c := range b.cells {
 		env.Planned = append(env.Planned, c.Folder)
 	}
-	for _, svc := range b.scenario.Services {
-		env.Services = append(env.Services, results.Service{
-			Name: svc.Name, Role: svc.Role, Percentiles: svc.Percentiles, SLO: svc.SLO,
-			Target: target(svc), Timeout: svc.Timeout,
-		})
-	}
+	env.Services = b.servicesUnderTest()
 	if m, err := b.memory(); err == nil { // else it is told at the cell that it stops
 		env.Memory = m.texts()
 	}
 	return env
+}
+
+// servicesUnderTest are the services as a run records them.
+func (b *bench) servicesUnderTest() []results.Service {
+	var all []results.Service
+	for _, svc := range b.scenario.Services {
+		all = append(all, results.Service{
+			Name: svc.Name, Role: svc.Role, Percentiles: svc.Percentiles, SLO: svc.SLO,
+			Target: target(svc), Timeout: svc.Timeout,
+		})
+	}
+	return all
 }
 
 // target is a service's first level; nil if it has none.
@@ -303,10 +309,19 @@ func each(err error) []error {
 
 // runner builds what carries the scenario out, but for its Writer.
 func (b *bench) runner(s streams) (*runner.Bench, error) {
+	if _, err := b.newChooser(); err != nil {
+		return nil, &usageError{fmt.Errorf("search: %w", err)}
+	}
 	r := &runner.Bench{
 		Cells: b.cells, Before: b.state, Allow: b.permissions(),
-		Backend:      b.backend,
-		NewChooser:   func(scenarios.Cell) runner.Chooser { return search.NewLadder(b.scenario.StepPlans()) },
+		Backend: b.backend,
+		NewChooser: func(scenarios.Cell) runner.Chooser {
+			c, err := b.newChooser()
+			if err != nil {
+				panic(err) // it could be made above
+			}
+			return c
+		},
 		NewRouter:    b.router,
 		Devices:      b.deviceJobs,
 		CollectEvery: b.scenario.CollectEvery,
