@@ -61,7 +61,7 @@ func (r serviceReader) growth() QueueGrowth {
 	if r.integrity.Offered != nil {
 		b.Offered = *r.integrity.Offered
 	}
-	var took []float64
+	var ended []session
 	for _, s := range r.tally.sessions {
 		if s.start == results.NoOffset {
 			continue
@@ -69,17 +69,12 @@ func (r serviceReader) growth() QueueGrowth {
 		b.Due = append(b.Due, s.start.Seconds())
 		if s.end != results.NoOffset {
 			b.Done = append(b.Done, s.end.Seconds())
-			took = append(took, s.end.Sub(s.start).Seconds())
+			ended = append(ended, *s)
 		}
 	}
 	slices.Sort(b.Due)
 	slices.Sort(b.Done)
-	slices.Sort(took)
-	if len(took) > 0 {
-		// Of a backlog that grows from the step's begin at an even pace, a twentieth
-		// of the sessions met less than a twentieth of it.
-		b.Alone = stats.Quantile(took, 0.05)
-	}
+	b.Alone = alone(ended)
 	g := stats.Grew(b)
 	if !g.Judged {
 		return none(g.Why)
@@ -91,6 +86,24 @@ func (r serviceReader) growth() QueueGrowth {
 		out.Result = Shrank
 	}
 	return out
+}
+
+// alone guesses how long a session takes that finds the servers idle, in seconds; 0 if
+// none ended. It sorts. That is the twentieth part of all that was fastest, or the
+// median of the first twenty, whichever is less: under overload most met a queue, and
+// the first may have met a cold server.
+func alone(ended []session) float64 {
+	if len(ended) == 0 {
+		return 0
+	}
+	slices.SortFunc(ended, func(a, b session) int { return cmp.Compare(a.start, b.start) })
+	took := make([]float64, len(ended))
+	for i, s := range ended {
+		took[i] = s.end.Sub(s.start).Seconds()
+	}
+	first := slices.Sorted(slices.Values(took[:min(20, len(took))]))
+	slices.Sort(took)
+	return min(stats.Quantile(took, 0.05), stats.Quantile(first, 0.5))
 }
 
 // drift judges the times of requests.

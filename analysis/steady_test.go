@@ -56,6 +56,8 @@ func TestVerdictsOfTheServer(t *testing.T) {
 		{"half", 5, steady, nil, Valid, Steady, Steady, "lag"},
 		{"0.9", 9, steady, nil, Valid, Steady, Steady, "lag"},
 		{"1.1", 11, steady, nil, Saturated, Grew, "", "the backlog grew by"},
+		{"3", 30, steady, nil, Saturated, Grew, "", "the backlog grew by"},
+		{"20", 200, steady, nil, Saturated, Grew, "", "the backlog grew by"},
 		{"1.1, client's fault first", 11, steady, func(f *facts) {
 			f.cells[0].steps[0].step.Services[0].ClientFaults = 3
 		}, ClientLimited, Grew, "", "3 requests"},
