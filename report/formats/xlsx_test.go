@@ -199,3 +199,28 @@ func TestWorkbookNotesKeepTheWidth(t *testing.T) {
 		}
 	}
 }
+
+// Every printed page says that it was simulated, and the sheets of a capacity are no
+// wider than a page.
+func TestWorkbookPrints(t *testing.T) {
+	f := opened(t, written(t, "xlsx", read(t, "capacity.json")))
+	for _, sheet := range f.GetSheetList() {
+		h, err := f.GetHeaderFooter(sheet)
+		if err != nil || h == nil || !strings.HasPrefix(h.OddHeader, "&CSIMULATED") || len(h.OddHeader) > 255 {
+			t.Errorf("sheet %s: header %+v (%v)", sheet, h, err)
+		}
+	}
+	for _, sheet := range []string{"Capacity", "Capacity table", "Checklist"} {
+		sum := 0.0
+		for _, column := range "ABCDEFGHIJ" {
+			w, err := f.GetColWidth(sheet, string(column))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += w
+		}
+		if sum > pageWide+45 { // ten columns, of which up to five are no table's
+			t.Errorf("sheet %s is %.0f characters wide", sheet, sum)
+		}
+	}
+}
