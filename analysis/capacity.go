@@ -19,6 +19,9 @@ const (
 	// CapacityUnfinished: the cell ended, or the price was spent, before there was
 	// an interval.
 	CapacityUnfinished = "unfinished"
+	// CapacityBracketed: a ladder of loads met it at one and not at the next, which is
+	// all that a ladder can say.
+	CapacityBracketed = "bracketed"
 	// CapacityInvalid: steps at the boundary measure the client.
 	CapacityInvalid = "invalid"
 )

@@ -47,6 +47,9 @@ type Estimate struct {
 	Requests        float64 // of them
 	// Scatter is the relative variance of a probe's share about the line.
 	Scatter float64
+	// Residuals are what the binding clause's shares were over the line's, less 1, in
+	// the probes' order.
+	Residuals []float64
 	// Bend is by how much the estimate would move, as a share, if the line were
 	// allowed to bend; NaN with too few probes.
 	Bend float64
@@ -60,6 +63,8 @@ func (e Estimate) HalfWidth() float64 { return (e.High - e.Low) / 2 / e.Load }
 const (
 	nearBelow = 0.11
 	nearAbove = 0.08
+	// nearGrains is how many grains away always is near.
+	nearGrains = 2.3
 )
 
 // leastProbes is with how many a line has an interval: 2 of them are used up.
@@ -83,13 +88,14 @@ const (
 var widen = 1.2
 
 // Fit estimates the boundary from the probes within reach of center, which should be
-// the estimate so far. ok is false while there is none: fewer than two probes near, or
+// the estimate so far. grain is the distance between two loads that can be asked for,
+// such as 1 user, and 0 if there is none. ok is false while there is none: fewer than two probes near, or
 // no request of any of them over any limit. With fewer than leastProbes the ends
 // are 0 and +Inf.
-func Fit(clauses []Clause, probes []Probe, center float64) (e Estimate, ok bool) {
+func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, ok bool) {
 	e = Estimate{Load: math.Inf(1), Low: math.Inf(1), High: math.Inf(1), Binding: -1, Bend: math.NaN()}
 	for k, c := range clauses {
-		points := near(probes, k, c, center)
+		points := near(probes, k, c, center, grain)
 		l, fits := fit(points)
 		if !fits {
 			continue
@@ -106,9 +112,10 @@ func Fit(clauses []Clause, probes []Probe, center float64) (e Estimate, ok bool)
 		if at < e.Load {
 			e.Load, e.Binding, e.Slope = at, k, l.slope
 			e.Probes, e.Scatter = len(points), l.scatter
-			e.Requests = 0
+			e.Requests, e.Residuals = 0, nil
 			for _, p := range points {
 				e.Requests += p.n
+				e.Residuals = append(e.Residuals, p.y/math.Exp(l.level+l.slope*p.x)-1)
 			}
 			e.Bend = bend(points, l)
 		}
@@ -126,12 +133,13 @@ type point struct {
 }
 
 // near gives the points of a clause.
-func near(probes []Probe, clause int, c Clause, center float64) []point {
+func near(probes []Probe, clause int, c Clause, center, grain float64) []point {
+	below, above := math.Max(nearBelow, nearGrains*grain/center), math.Max(nearAbove, nearGrains*grain/center)
 	var list []point
 	total := 0.0
 	for _, p := range probes {
 		x, count := p.Load/center-1, p.Counts[clause]
-		if x < -nearBelow || x > nearAbove || count.N == 0 || c.Allowed < 1 && count.share() > mostShare {
+		if x < -below || x > above || count.N == 0 || c.Allowed < 1 && count.share() > mostShare {
 			continue
 		}
 		list = append(list, point{x, count.share() / c.Allowed, p.Seconds, count.N})

@@ -6,13 +6,13 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-func TestLadder(t *testing.T) {
+func TestLevels(t *testing.T) {
 	for _, names := range [][]string{nil, {"one"}, {"low", "middle", "high"}} {
 		var plans []results.StepPlan
 		for _, name := range names {
 			plans = append(plans, results.StepPlan{Name: name})
 		}
-		chooser := NewLadder(plans)
+		chooser := NewLevels(plans)
 		for i := range plans {
 			plans[i].Name = "changed by the caller"
 		}

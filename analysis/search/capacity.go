@@ -1,0 +1,208 @@
+package search
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/boundary"
+	"github.com/evabench/evabench/results"
+)
+
+// The stages of a search.
+const (
+	climbing   = iota // looks for loads that meet and that miss the SLO
+	probing           // near the boundary
+	splitting         // between a load that meets and one that misses, hardly apart
+	confirming        // at the load that is to be signed
+	ended
+)
+
+// A Capacity looks for the largest load that meets every clause: it climbs until the
+// SLO is missed, probes around the boundary, and confirms the lower end of the
+// interval. What it does next depends on nothing but what the steps gave, so that
+// [Complete] comes to the same from a run directory. It serves one cell and is for
+// one goroutine, but that Watch may be called by another while a step runs.
+type Capacity struct {
+	env     results.Environment
+	search  results.Search
+	ray     ray
+	clauses []clause
+	watcher watcher
+
+	stage  int
+	looks  []look
+	next   float64 // load of the next step
+	plans  plans
+	quoted float64 // seconds
+	spent  float64
+
+	center       float64
+	probes       []boundary.Probe // of the stage probing, that are no bounds
+	near         int              // steps of it
+	estimate     boundary.Estimate
+	found        bool
+	spoiled      int // steps in a row
+	signed       float64
+	heavy        bool // the next confirmation is with heavy payloads
+	confirmed    []analysis.Confirmation
+	state, why   string
+	above, below float64 // bounds that are told; NaN if unknown
+}
+
+// New makes the search of what a run is to record: its Search, and its services with
+// their SLOs and Targets. It fails if there is nothing to raise or no SLO to miss.
+func New(env results.Environment) (*Capacity, error) {
+	if env.Search == nil {
+		return nil, errors.New("the run has no search")
+	}
+	r, err := newRay(env)
+	if err != nil {
+		return nil, err
+	}
+	c := &Capacity{
+		env: env, search: *env.Search, ray: r, clauses: clausesOf(env.Services),
+		next: r.settle(env.Search.From, env.Search.Most), above: math.NaN(), below: math.NaN(),
+	}
+	if len(c.clauses) == 0 {
+		return nil, errors.New("no service has an SLO that a load could miss")
+	}
+	c.watcher = watcher{services: env.Services, clauses: c.clauses}
+	c.plans = newPlans(c.search, c.clauses)
+	return c, nil
+}
+
+// Next gives the plan of the step after last, which is nil at first; false when the
+// search has ended.
+func (c *Capacity) Next(last *results.StepResult) (results.StepPlan, bool) {
+	if last != nil {
+		step, err := analysis.Judge(c.env, results.Cell{}, *last)
+		if err != nil {
+			c.end(analysis.CapacityInvalid, err.Error())
+			return results.StepPlan{}, false
+		}
+		c.take(step)
+	}
+	if c.stage == ended {
+		return results.StepPlan{}, false
+	}
+	c.watcher.begin()
+	return c.plan(), true
+}
+
+// Watch ends a step that is hopeless.
+func (c *Capacity) Watch(p results.Progress) string {
+	if c.stage == confirming {
+		return ""
+	}
+	return c.watcher.watch(p)
+}
+
+// plan makes the next step.
+func (c *Capacity) plan() results.StepPlan {
+	p := results.StepPlan{Levels: c.ray.at(c.next), Warmup: c.plans.settle, Heavy: c.heavy}
+	rate := c.rateAt(c.next)
+	switch c.stage {
+	case climbing:
+		p.Purpose, p.Window = results.PurposeClimb, c.plans.climb(rate)
+	case confirming:
+		p.Purpose, p.Window = results.PurposeConfirm, c.plans.confirm(rate)
+	default:
+		p.Purpose, p.Window = results.PurposeProbe, c.plans.probe(rate)
+	}
+	p.Name = fmt.Sprintf("%s %g %s", p.Purpose, c.next, c.ray.unit())
+	return p
+}
+
+// rateAt guesses how many requests of the raised service a second there are at a load.
+func (c *Capacity) rateAt(load float64) float64 {
+	for i := len(c.looks) - 1; i >= 0; i-- {
+		if l := c.looks[i]; l.rate > 0 {
+			return l.rate / l.load * load
+		}
+	}
+	if c.ray.raised >= 0 && c.ray.unit() == "req/s" {
+		return load
+	}
+	return 0
+}
+
+// take goes on from what a step gave.
+func (c *Capacity) take(s analysis.Step) {
+	if c.stage == ended || s.Failover != nil {
+		return
+	}
+	l, err := lookAt(s, c.ray, c.clauses)
+	if err != nil {
+		c.end(analysis.CapacityInvalid, err.Error())
+		return
+	}
+	c.spent += l.loaded
+	if l.spoiled != "" {
+		if c.spoiled++; c.spoiled > 1 {
+			c.bounds()
+			c.end(analysis.CapacityInvalid, l.spoiled)
+		}
+		return // the same load again
+	}
+	c.spoiled = 0
+	c.looks = append(c.looks, l)
+	switch c.stage {
+	case climbing:
+		c.climbed(l)
+	case probing:
+		c.probed(l)
+	case splitting:
+		c.split(l)
+	case confirming:
+		c.confirmedAt(l)
+	}
+	if c.stage != ended && c.stage != confirming && c.spent >= c.budget() {
+		c.outOfBudget()
+	}
+}
+
+// budget is the load time that may be spent before the confirmation, in seconds.
+func (c *Capacity) budget() float64 {
+	switch {
+	case c.search.Budget > 0:
+		return c.search.Budget.Seconds()
+	case c.quoted > 0:
+		return mostOfQuote*c.quoted - c.plans.confirm(c.rateAt(c.center)).Seconds()
+	}
+	return math.Inf(1)
+}
+
+// mostOfQuote is how many times what was quoted a search may spend.
+const mostOfQuote = 1.5
+
+func (c *Capacity) end(state, why string) { c.stage, c.state, c.why = ended, state, why }
+
+func (c *Capacity) outOfBudget() {
+	if c.found && c.estimate.Low > 0 && !math.IsInf(c.estimate.High, 1) {
+		c.finish(fmt.Sprintf("the load time ran out at ±%.2g %%, before the tolerance of ±%.2g %%", 100*c.estimate.HalfWidth(), 100*c.tolerance()))
+		return
+	}
+	c.bounds()
+	c.end(analysis.CapacityUnfinished, fmt.Sprintf("the load time of %.0f s was spent before there was an interval", c.spent))
+}
+
+// tolerance is the half-width that is asked for, as a share.
+func (c *Capacity) tolerance() float64 {
+	switch {
+	case c.search.Tolerance > 0:
+		return c.search.Tolerance
+	case c.rateAt(c.center) > fastRate:
+		return fastTolerance
+	}
+	return slowTolerance
+}
+
+// A service that is asked more often than fastRate, in 1/s, has a tolerance of
+// fastTolerance if nobody says another.
+const (
+	fastRate      = 50
+	fastTolerance = 0.03
+	slowTolerance = 0.10
+)

@@ -1,0 +1,146 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/boundary"
+	"github.com/evabench/evabench/results"
+)
+
+// A clause is one condition of one service's SLO as the boundary sees it.
+type clause struct {
+	boundary.Clause
+	service int
+	text    string  // as a person wrote it
+	limit   float64 // seconds, of a clause on latency or TTFT; else 0
+	hard    bool    // nothing may be over it: it has no share to fit
+}
+
+// clausesOf gives the conditions of all services, that of errors too where a service
+// does not state one: then none are allowed.
+func clausesOf(services []results.Service) []clause {
+	var list []clause
+	for i, s := range services {
+		errors := false
+		for _, c := range s.SLO {
+			k := clause{service: i, text: c.Text, Clause: boundary.Clause{Name: s.Name + ": " + c.Text, Allowed: 1}}
+			switch c.Metric {
+			case "latency", "ttft":
+				k.Allowed, k.limit = 1-c.Quantile, c.Limit
+			case "errors":
+				k.Allowed, k.hard = c.Limit, c.Limit <= 0
+				errors = errors || c.Class == ""
+			}
+			list = append(list, k)
+		}
+		if len(s.SLO) > 0 && !errors {
+			list = append(list, clause{service: i, text: "errors <= 0 %", hard: true, Clause: boundary.Clause{Name: s.Name + ": errors <= 0 % (default)"}})
+		}
+	}
+	return list
+}
+
+// A look is what the search keeps of a step.
+type look struct {
+	index   int
+	load    float64
+	purpose string
+	heavy   bool
+	probe   boundary.Probe
+	loaded  float64 // seconds under load
+	// excess is the largest of the clauses' shares over what they allow; +Inf where
+	// something happened that may not happen at all.
+	excess  float64
+	worst   int // the clause of excess, -1 if nothing was judged
+	met     bool
+	why     string // what was not met
+	beyond  bool   // ended early as hopeless, or its backlog grew
+	ended   bool   // early
+	spoiled string // why the step measures nothing of the server; empty if it does
+	rate    float64
+	served  float64 // throughput of the raised service
+}
+
+// lookAt reads a judged step.
+func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
+	if len(s.Services) != len(r.levels) {
+		return look{}, fmt.Errorf("step %d has %d services, want %d", s.Index, len(s.Services), len(r.levels))
+	}
+	l := look{
+		index: s.Index, load: r.of(s.Services), purpose: s.Purpose, heavy: s.Heavy,
+		loaded: s.Loaded, beyond: s.Stopped != "", ended: s.Stopped != "", met: s.Stopped == "", why: s.Stopped, worst: -1,
+	}
+	l.probe = boundary.Probe{Load: l.load, Seconds: s.Window, Counts: make([]boundary.Count, len(clauses))}
+	first := make([]int, len(s.Services)) // where the service's clauses begin
+	for i, v := range s.Services {
+		first[i] = slices.IndexFunc(clauses, func(c clause) bool { return c.service == i })
+		if v.Verdict.Is == analysis.ClientLimited || v.Verdict.Is == analysis.Void && s.Stopped == "" {
+			l.spoiled = fmt.Sprintf("%s is %s: %s", v.Name, v.Verdict.Is, v.Verdict.Why)
+		}
+		if v.Growth.Result == analysis.Grew {
+			l.beyond = true
+			l.miss(fmt.Sprintf("%s: the queue grew: %s", v.Name, v.Growth.Why))
+		}
+		if (i == r.raised || r.raised < 0 && i == 0) && s.Window > 0 {
+			l.rate = float64(v.Total.Due) / s.Window
+			l.served = float64(v.Total.Completed) / s.Window
+		}
+	}
+	for k, c := range clauses {
+		v := s.Services[c.service]
+		at := k - first[c.service]
+		if at >= len(v.SLO) {
+			continue
+		}
+		l.count(k, c, v.SLO[at])
+	}
+	return l, nil
+}
+
+// count takes what a clause was found to be.
+func (l *look) count(k int, c clause, v analysis.ClauseValue) {
+	count := boundary.Count{N: float64(v.Judged), Over: float64(v.Over)}
+	if v.Judged == 0 && v.Value.Known() && v.Clause.Limit > 0 { // a mean
+		over := *v.Value.Number / v.Clause.Limit
+		if v.Clause.Op == ">" || v.Clause.Op == ">=" {
+			over = 1 / math.Max(over, 1e-9)
+		}
+		count = boundary.Count{N: 1, Over: over}
+	}
+	l.probe.Counts[k] = count
+	if count.N == 0 {
+		return
+	}
+	excess := 0.0
+	switch {
+	case c.hard && count.Over > 0:
+		excess = math.Inf(1)
+	case !c.hard:
+		excess = count.Over / count.N / c.Allowed
+	}
+	if excess > l.excess || l.worst < 0 {
+		l.excess, l.worst = excess, k
+	}
+	if excess > 1 {
+		l.miss(c.Name)
+	}
+}
+
+func (l *look) miss(why string) {
+	if l.met || l.why == "" {
+		l.why = why
+	}
+	l.met = false
+}
+
+// clearly says that the step met or missed the SLO by so much that chance does not
+// explain it.
+const (
+	clearlyMet    = 0.8
+	clearlyMissed = 4
+)
+
+func (l look) clearlyMissed() bool { return l.beyond || l.excess > clearlyMissed }
