@@ -63,7 +63,7 @@ const (
 	floorSlots     = 3
 	floorRoot      = 0.5 // times the root of the arrivals
 	floorRootRough = 1.0 // without a rate
-	shrinkFloors   = 2   // a steady backlog is high at times, and then falls
+	shrinkFloors   = 2.5 // a steady backlog is high at times, and then falls
 )
 
 // Grew judges whether the backlog, which is the arrivals due and not done, grows from
@@ -141,7 +141,7 @@ type Parts struct {
 //     1 % of the arrivals, and half of their root, whichever is most;
 //   - Means does not return: its last third lies above its first.
 //
-// They shrink if all of these hold the other way round, with twice the floor: a
+// They shrink if all of these hold the other way round, with 2.5 times the floor: a
 // steady backlog is high at times by luck, and falls from there.
 //
 // Without Even, Means takes its place with p < 0.01, and the floor is at least the

@@ -71,8 +71,8 @@ func TestPartsGrew(t *testing.T) {
 		{"the arrivals' luck", Parts{Means: ramp(200), Even: ramp(90), Arrivals: 10000}, false},
 		{"their luck hides it", Parts{Means: ramp(90), Even: ramp(200), Arrivals: 10000}, false},
 		{"returns", Parts{Means: returns, Even: ramp(100), Arrivals: 100}, false},
-		{"falls by more than twice 10", Parts{Means: ramp(-21), Even: ramp(-21), Arrivals: 400}, false},
-		{"falls by less than twice 10", Parts{Means: ramp(-19), Even: ramp(-19), Arrivals: 400}, false},
+		{"falls by more than 2.5 x 10", Parts{Means: ramp(-26), Even: ramp(-26), Arrivals: 400}, false},
+		{"falls by less than 2.5 x 10", Parts{Means: ramp(-24), Even: ramp(-24), Arrivals: 400}, false},
 		{"falls", Parts{Means: ramp(-100), Even: ramp(-100), Arrivals: 100}, false},
 		{"flat", Parts{Means: ramp(0), Even: ramp(0)}, false},
 	} {
