@@ -39,6 +39,9 @@ var imports = map[string][]string{
 	"services":     {"internal/device", "results"},
 	"loadgen/pace": {"results"}, // the loop: it knows moments and sockets, not requests
 
+	"internal/queues":   {"results"}, // plain queues in virtual time, of known truth
+	"analysis/boundary": {"analysis/stats"},
+
 	// level 2: what drives, reads, describes and judges
 	"loadgen":    {"results", "internal/kind", "loadgen/pace"},
 	"collectors": {"results", "internal/kind"},
@@ -46,7 +49,8 @@ var imports = map[string][]string{
 	"analysis":   {"results", "internal/device", "internal/units", "analysis/stats"},
 
 	// level 3: kinds know their family; a family's list knows its kinds
-	"analysis/search":       {"results", "analysis"},
+	"analysis/search":       {"results", "analysis", "analysis/boundary", "analysis/stats"},
+	"analysis/search/bench": {"analysis", "analysis/search", "internal/queues", "results", "scenarios", "sim/parameters", "sim/virtual"}, // measures the search
 	"loadgen/stub":          {},
 	"loadgen/images":        {},
 	"loadgen/arrivals":      {"loadgen"},
@@ -77,7 +81,7 @@ var imports = map[string][]string{
 	"report/formats/*":        {"report", "internal/units"},
 	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind", "internal/units"},
 	"sim/parameters":          {"sim/model"},
-	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/mps", "internal/nvml"},
+	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/mps", "internal/nvml", "internal/queues"},
 	"sim/fit":                 {"sim/virtual", "sim/parameters", "scenarios", "results"},
 	"sim":                     {"sim/model", "sim/parameters", "runner", "scenarios", "loadgen", "collectors", "partition", "partition/backends/nvidia", "services", "results", "internal/device", "internal/kind", "internal/mps", "internal/mps/*", "internal/nvml"},
 	"internal/host":           {"results"},

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/report"
 	"github.com/evabench/evabench/report/formats"
 	"github.com/evabench/evabench/results"
@@ -132,6 +133,9 @@ func document(dir string) (*analysis.Summary, *report.Document, error) {
 	summary, err := analysis.Summarize(run)
 	if err != nil {
 		return nil, nil, fmt.Errorf("summarize %s: %w", dir, err)
+	}
+	if err := search.Complete(summary); err != nil {
+		return nil, nil, fmt.Errorf("summarize %s: the search for capacity: %w", dir, err)
 	}
 	return summary, report.Build(summary), nil
 }
