@@ -179,6 +179,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 	}
 	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client), OutOfMemory: s.OutOfMemory}
 	out.Purpose, out.Heavy, out.Stopped = s.Plan.Purpose, s.Plan.Heavy, s.Stopped
+	out.Start = s.Start.Seconds()
 	out.Loaded = s.WindowEnd.Sub(s.Start).Seconds()
 	var demands []demand
 	floors := floorsOf(cell)

@@ -111,7 +111,8 @@ type Step struct {
 	Index    int       `json:"index"`
 	Name     string    `json:"name"`
 	Window   float64   `json:"window_seconds"`
-	Loaded   float64   `json:"load_seconds"` // from the step's begin to the window's end
+	Start    float64   `json:"start_seconds"` // of the load, within the cell
+	Loaded   float64   `json:"load_seconds"`  // from the step's begin to the window's end
 	Services []Service `json:"services"`
 	// Purpose and Heavy are the plan's: why a search ran the step, and whether with
 	// heavy payloads. Stopped is why it was ended early.
