@@ -122,14 +122,14 @@ func (r *run) begin() {
 	r.client.watch(r)
 	r.end.F = r.windowOver
 	r.loop.Set(&r.end, r.windowEnd)
+	if r.driven != nil { // before anybody is told of the begin
+		r.driven.run.Store(r)
+	}
 	if r.tellBegun != nil {
 		r.tellBegun(r.start)
 	}
 	for _, s := range r.services {
 		s.begin()
-	}
-	if r.driven != nil {
-		r.driven.run.Store(r)
 	}
 }
 

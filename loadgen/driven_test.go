@@ -113,3 +113,34 @@ func TestDrivenOnlyWhileWindowGoesOn(t *testing.T) {
 		t.Error("a step was seen after it was driven")
 	}
 }
+
+// Who is told that load began can look at it from then on, however long its begin takes.
+func TestDrivenOnceBegun(t *testing.T) {
+	err := bubble(t, func() error {
+		s := serve(func(w http.ResponseWriter, r *http.Request) {
+			read(r)
+			time.Sleep(100 * time.Millisecond)
+			_, _ = w.Write([]byte("fine"))
+		})
+		defer s.stop()
+		e := s.endpoint(t)
+		defer e.Close()
+		x := good(e)
+		x.Driven = new(loadgen.Driven)
+		saw := make(chan bool, 1)
+		x.Begun = func(results.Offset) {
+			go func() { saw <- x.Driven.Look(func(results.Offset, map[string]int64) {}) }()
+			time.Sleep(100 * time.Millisecond) // as many users' begin may take
+		}
+		if _, err := drive(context.Background(), results.NewOrigin(time.Now()), x, &sink{}); err != nil {
+			return err
+		}
+		if !<-saw {
+			return fmt.Errorf("a step that had begun could not be looked at")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
