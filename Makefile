@@ -10,6 +10,8 @@ TESTFLAGS ?=
 FITFLAGS ?=
 # Flags of bench, such as BENCHFLAGS='-quick' or BENCHFLAGS='-write docs/performance.md'.
 BENCHFLAGS ?=
+# Flags of stats-bench, such as STATSFLAGS='-n 50 -systems slow,mmpp'.
+STATSFLAGS ?=
 # How many inputs each fuzz target tries, as for go test -fuzztime.
 FUZZTIME ?= 50000x
 # Where gpu-check leaves its evidence, and its flags, such as GPUCHECKFLAGS=-cpu.
@@ -27,7 +29,7 @@ export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long bench fuzz test-real real test-docker gpu-check gpu-check-binaries clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench fuzz test-real real test-docker gpu-check gpu-check-binaries clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -60,6 +62,9 @@ long: ## 10,000,000 virtual requests; a fault and a kill -9 at every call of a s
 
 bench: ## evabench beside other load generators; BENCHFLAGS='-quick' for a look
 	bench/run.sh $(BENCHFLAGS)
+
+stats-bench: ## the search on systems of known capacity, into docs/statistics.md; STATSFLAGS='-n 50' for a look
+	$(GO) run ./analysis/search/bench -write docs/statistics.md $(STATSFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
