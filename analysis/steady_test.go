@@ -80,6 +80,16 @@ func TestVerdictsOfTheServer(t *testing.T) {
 			}
 			return 1
 		}, nil, Unsteady, Shrank, "", ""},
+		{"half, a third of the sessions failed while a call waited to be retried", 5, steady, func(f *facts) {
+			samples := f.cells[0].steps[0].samples
+			f.cells[0].steps[0].samples = func(yield func(results.Sample, error) bool) {
+				for s, err := range samples {
+					if s.Last = s.Seq%3 > 0; !yield(s, err) {
+						return
+					}
+				}
+			}
+		}, Valid, Steady, Steady, "lag"},
 		{"trace", 11, steady, func(f *facts) {
 			f.cells[0].steps[0].step.Plan.Levels[0].Arrivals = "trace"
 		}, Valid, NotJudged, NotJudged, "lag"},

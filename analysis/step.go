@@ -65,9 +65,13 @@ func (t *serviceTally) sentTo(s results.Sample) {
 	}
 }
 
-// A session is what is known of one session of a service.
+// A session is what is known of one session of a service: Due of its first call, and
+// Done of the last. None is its Last that failed, or was cut, while a call of it waited
+// to be retried; the step has waited for it all the same, so that it ended with the
+// latest of its samples.
 type session struct {
-	start, end results.Offset // Due of the first call, Done of the last
+	start, end results.Offset
+	told       bool // by a Last
 }
 
 // late adds up the seconds from Due to Sent of a closed loop's sessions within
@@ -118,14 +122,17 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	}
 	known := t.sessions[s.Session]
 	if known == nil {
-		known = &session{results.NoOffset, results.NoOffset}
+		known = &session{start: results.NoOffset, end: results.NoOffset}
 		t.sessions[s.Session] = known
 	}
 	if s.Call == 0 && s.Attempt == 0 {
 		known.start = s.Due
 	}
-	if s.Last {
-		known.end = s.Done
+	switch {
+	case s.Last:
+		known.end, known.told = s.Done, true
+	case !known.told:
+		known.end = max(known.end, s.Done)
 	}
 }
 
