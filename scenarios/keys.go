@@ -65,11 +65,11 @@ type rawSearch struct {
 	Kind      at[string]        `yaml:"kind" doc:"capacity: the largest load that meets every slo, with an interval; ladder: grow a step until throughput no longer rises, a queue no longer returns to zero or an slo is missed; default capacity"`
 	Raise     at[string]        `yaml:"raise" doc:"the service whose load is raised, while the others are held at their level; all: every service's by one factor; default all"`
 	From      at[float64]       `yaml:"from" doc:"the first load: requests a second, cameras or users of the raised service, or the factor; default its level, or 1"`
-	Grow      at[share]         `yaml:"grow" doc:"by how much the load grows from step to step, 1% to 100%; default 15%"`
+	Grow      at[share]         `yaml:"grow" doc:"with kind: ladder, by how much the load grows from step to step, 1% to 100%; default 15%"`
 	Most      at[float64]       `yaml:"most" doc:"the largest load that is tried; default none"`
 	Tolerance at[share]         `yaml:"tolerance" doc:"how near the capacity is to be told, 0.5% to 50%; default 3% where more than 50 requests a second are answered, else 10%"`
 	Budget    at[time.Duration] `yaml:"budget" doc:"the most time under load that a cell takes; default half as much again as the search quotes"`
-	Confirm   at[time.Duration] `yaml:"confirm" doc:"the window of the steps that confirm the load that is told; default 5m, or more where the server is slow to settle"`
+	Confirm   at[time.Duration] `yaml:"confirm" doc:"the least window of the steps that confirm the load that is told; default 3m, and never shorter than a probe"`
 	Heavy     at[bool]          `yaml:"heavy" doc:"confirm it once more with the heavy variant of every request that has one; default false"`
 }
 

@@ -32,7 +32,9 @@ type Search struct {
 	Raise string
 	// From is the first load, above 0, in the raised service's unit.
 	From float64
-	Grow float64 // by which share the load grows from step to step, 0.01 to 1
+	// Grow is by which share SearchLadder lets the load grow from step to step, 0.01
+	// to 1; SearchCapacity has no use for it.
+	Grow float64
 	Most float64 // the largest load that is tried; 0 sets no bound
 	// Tolerance is how near, as a share of the load, the capacity is to be told,
 	// 0.005 to 0.5; 0 leaves it to the search.
