@@ -100,13 +100,14 @@ type figure struct {
 }
 
 // compareCells makes one Comparison for each step index that any finished cell
-// has, but for failovers. The steps of unfinished cells are compared with nothing: their
-// configuration is not known.
+// has, but for failovers and the steps of a search, whose loads each cell chooses for
+// itself. The steps of unfinished cells are compared with nothing: their configuration is
+// not known.
 func compareCells(cells []Cell) []Comparison {
 	list := []Comparison{}
 	configs := configsOf(cells)
 	for index := range stepCount(cells) {
-		if failoverAt(cells, index) {
+		if failoverAt(cells, index) || searchedAt(cells, index) {
 			continue
 		}
 		c := Comparison{Index: index, Rows: []Row{}, Changes: []Change{}}
@@ -132,6 +133,13 @@ func compareCells(cells []Cell) []Comparison {
 		list = append(list, c)
 	}
 	return list
+}
+
+// searchedAt reports whether a step of the index is of a search in any cell.
+func searchedAt(cells []Cell, index int) bool {
+	return slices.ContainsFunc(cells, func(c Cell) bool {
+		return slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Index == index && s.Purpose != "" })
+	})
 }
 
 // stepCount counts the steps of the longest cell that is in configsOf.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -386,4 +387,21 @@ func golden(t *testing.T, file string, s *Summary) {
 // The whole Summary of the made-up run.
 func TestSummaryGolden(t *testing.T) {
 	golden(t, "testdata/summary.json", summarized(t, madeRun()))
+}
+
+// The steps of a search are at each cell's own loads: they stand beside no others, and
+// are in no mean of replicates.
+func TestSearchedStepsAreNotCompared(t *testing.T) {
+	f := madeRun()
+	if n := len(summarized(t, f).Comparison); n != 1 {
+		t.Fatalf("%d comparisons of a ladder's step, want 1", n)
+	}
+	for i := range f.cells {
+		plan := &f.cells[i].steps[0].step.Plan
+		plan.Purpose, plan.Levels = results.PurposeProbe, slices.Clone(plan.Levels)
+		plan.Levels[0].Value += float64(i)
+	}
+	if s := summarized(t, f); len(s.Comparison) != 0 {
+		t.Errorf("a search's steps are compared: %+v", s.Comparison)
+	}
 }

@@ -46,7 +46,8 @@ type Summary struct {
 	Schema      int                 `json:"schema"` // results.SchemaVersion
 	Environment results.Environment `json:"environment"`
 	Cells       []Cell              `json:"cells"`
-	// Comparison has one entry for each step of the scenario.
+	// Comparison has one entry for each step of the scenario's levels; none for those
+	// of a search.
 	Comparison []Comparison `json:"comparison"`
 	Warnings   []Warning    `json:"warnings,omitempty"`
 	// Missing names the planned cells of which there is no record.

@@ -39,6 +39,11 @@ func Build(s *analysis.Summary) *Document {
 	list := searches(s)
 	d.Alerts = alertsOf(s, list)
 	if len(list) > 0 {
+		if len(s.Comparison) == 0 { // a search's steps stand beside no others
+			d.Sections = slices.DeleteFunc(d.Sections, func(s Section) bool {
+				return slices.Contains([]string{"Comparison", "MIG x MPS", "Vision models"}, s.Title)
+			})
+		}
 		d.Sections = slices.Concat([]Section{capacities(list), capacityTable(list), checklist(list, d.Alerts), found(list)}, d.Sections)
 	}
 	d.clean()

@@ -215,3 +215,23 @@ func TestClausesHaveTheirUnits(t *testing.T) {
 		t.Errorf("no columns of %v", want)
 	}
 }
+
+// The steps of a search stand beside no others: there is no section that compares them,
+// and nobody is told that nothing was measured.
+func TestSearchHasNoComparison(t *testing.T) {
+	s := madeSearches()
+	for _, section := range Build(s).Sections {
+		if slices.Contains([]string{"Comparison", "MIG x MPS", "Vision models"}, section.Title) {
+			t.Errorf("a search's report has the section %q: %q", section.Title, section.Notes)
+		}
+	}
+	for _, section := range Brief(s).Sections {
+		if slices.Contains(section.Notes, "No step was measured.") {
+			t.Errorf("the short form says %q", section.Notes)
+		}
+	}
+	s.Comparison = sweep(t).Comparison
+	if d := Build(s); !slices.ContainsFunc(d.Sections, func(s Section) bool { return s.Title == "Comparison" }) {
+		t.Error("levels beside a search are not compared")
+	}
+}

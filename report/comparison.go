@@ -28,7 +28,7 @@ func comparison(s *analysis.Summary) Section {
 			section.Tables = append(section.Tables, t)
 		}
 	}
-	if len(s.Comparison) == 0 {
+	if len(s.Comparison) == 0 && len(measured(s)) == 0 {
 		section.Notes = append(section.Notes, "No step was measured.")
 	}
 	return section

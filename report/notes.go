@@ -13,7 +13,7 @@ import (
 
 // briefNotes says what speaks for and against the numbers.
 func briefNotes(s *analysis.Summary) []string {
-	if len(s.Comparison) == 0 {
+	if len(s.Comparison) == 0 && len(measured(s)) == 0 {
 		return append([]string{"No step was measured."}, briefWarnings(s)...)
 	}
 	notes := append(briefVerdicts(s), briefObjectives(s)...)
