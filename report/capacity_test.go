@@ -156,9 +156,81 @@ func TestSpike(t *testing.T) {
 			step.Services[1].SLO[i].Result = analysis.Met
 		}
 		step.Services[1].SLO[0].Result = c.result
+		step.Services[1].Verdict.Is = analysis.Valid
 		if got := pointsOf(t, s)[spikePoint]; !strings.HasPrefix(got, c.want) {
 			t.Errorf("at %v with a neighbour's clause %s: %q, want %q", c.load, c.result, got, c.want)
 		}
+	}
+}
+
+// No point is answered with yes by what nobody agreed on, what was not counted or what
+// tells of our own machine.
+func TestChecklistIsNotTickedByNothing(t *testing.T) {
+	const rates, breaks = "acceptable error rates", "where the tail breaks the SLA"
+	whole := func(s *analysis.Summary) { // a step in which vision has three times its load beside a good neighbour
+		step := &s.Cells[0].Steps[1]
+		step.Services[0].Level.Value = 270
+		step.Services[1].Verdict.Is = analysis.Valid
+		for i := range step.Services[1].SLO {
+			step.Services[1].SLO[i].Result = analysis.Met
+		}
+	}
+	for _, c := range []struct {
+		name, point, want string
+		change            func(*analysis.Summary)
+	}{
+		{"an error rate by default", rates, "no: vision: errors <= 0 % (default)", func(*analysis.Summary) {}},
+		{"an error rate of every service", rates, "yes: vision: errors <= 1 %", func(s *analysis.Summary) {
+			s.Cells[0].Steps[3].Services[0].SLO[3].Clause.Text = "errors <= 1 %"
+		}},
+		{"nothing was due", "errors", "not shown: vision: 0 of 0", func(s *analysis.Summary) {
+			s.Cells[0].Steps[3].Services[0].Total.Due, s.Cells[0].Steps[3].Services[0].Total.OK = 0, 0
+		}},
+		{"clauses missed by a slow client", breaks, "not shown", func(s *analysis.Summary) {
+			for i := range s.Cells[0].Steps {
+				s.Cells[0].Steps[i].Services[0].Verdict.Is = analysis.ClientLimited
+			}
+		}},
+		{"a neighbour that is asked for nothing", spikePoint, "not shown: ", func(s *analysis.Summary) {
+			whole(s)
+			s.Cells[0].Steps[1].Services[1].SLO = nil
+		}},
+		{"a neighbour measured by a slow client", spikePoint, "not shown: ", func(s *analysis.Summary) {
+			whole(s)
+			s.Cells[0].Steps[1].Services[1].Verdict.Is = analysis.ClientLimited
+		}},
+		{"a spike that was shown, before one that was not", spikePoint, "yes: vision 105", func(s *analysis.Summary) {
+			whole(s)
+			later := s.Cells[0].Steps[1]
+			later.Services = slices.Clone(later.Services)
+			later.Services[1].SLO = slices.Clone(later.Services[1].SLO)
+			later.Services[1].SLO[0].Result, later.Name = analysis.Unknown, "later"
+			s.Cells[0].Steps = append(s.Cells[0].Steps, later)
+		}},
+	} {
+		s := madeSearches()
+		c.change(s)
+		if got := pointsOf(t, s)[c.point]; !strings.HasPrefix(got, c.want) || strings.Contains(got, "later") {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// The sentence claims no clause that is not known to be met, and no steady queue that
+// was not judged.
+func TestSustainsClaimsWhatIsKnown(t *testing.T) {
+	s := madeSearches()
+	for i := range s.Cells[0].Steps {
+		v := &s.Cells[0].Steps[i].Services[0]
+		v.Growth.Result, v.Growth.Why = analysis.NotJudged, "9 arrivals are too few"
+	}
+	c := searches(s)[0]
+	vision, agent := c.sustains(c.capacity.Loads[0]), c.sustains(c.capacity.Loads[1])
+	if want := "growth of queues not judged (9 arrivals are too few)"; !strings.Contains(vision, want) || strings.Contains(vision, "no queue that grows") {
+		t.Errorf("%q, want %q", vision, want)
+	}
+	if want := "ttft p90 < 5 s (NOT KNOWN: need n ≥ 29, have 12)"; !strings.Contains(agent, want) || !strings.Contains(agent, "no queue that grows") {
+		t.Errorf("%q, want %q", agent, want)
 	}
 }
 

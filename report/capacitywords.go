@@ -39,8 +39,14 @@ func (c searched) sustains(l analysis.CapacityLoad) string {
 		errors := ""
 		for _, s := range v.SLO {
 			clause := clauseText(s.Clause.Class, s.Clause.Text)
+			switch s.Result {
+			case analysis.Unknown:
+				clause += " (NOT KNOWN: " + s.Value.Why + ")"
+			case analysis.NotMet:
+				clause += " (NOT MET: " + textOf(s.Value) + ")"
+			}
 			switch {
-			case s.Clause.Metric == "errors" && s.Clause.Class == "" && s.Clause.Limit == 0:
+			case s.Result == analysis.Met && s.Clause.Metric == "errors" && s.Clause.Class == "" && s.Clause.Limit == 0:
 				errors = "no errors"
 			case s.Clause.Metric == "errors":
 				more = append(more, clause)
@@ -54,7 +60,7 @@ func (c searched) sustains(l analysis.CapacityLoad) string {
 		if errors != "" {
 			more = append([]string{errors}, more...)
 		}
-		text += ", with " + strings.Join(append(more, "no queue that grows"), " and ")
+		text += ", with " + strings.Join(append(more, queuesText(v)), " and ")
 	}
 	if l.Service == a.Raised && a.Low.Known() && a.High.Known() {
 		text += fmt.Sprintf("; its capacity is %s, 95 %% interval %s to %s", amount(a.Estimate, l.Unit), loadText(a.Low), loadText(a.High))
@@ -64,6 +70,14 @@ func (c searched) sustains(l analysis.CapacityLoad) string {
 		text += "; beside it: " + beside
 	}
 	return text + "."
+}
+
+// queuesText says that no queue grew. That of a closed loop cannot: its users wait.
+func queuesText(v *analysis.Service) string {
+	if g := v.Growth; g.Result == analysis.NotJudged && v.Level.Arrivals != "closed" {
+		return "growth of queues not judged (" + g.Why + ")"
+	}
+	return "no queue that grows"
 }
 
 // arrivalsText says how requests come.
@@ -160,6 +174,9 @@ func (c searched) state() string {
 	text := units.Unknown
 	if size > 0 {
 		text = string(unicode.ToUpper(first)) + a.State[size:]
+	}
+	if a.Why != "" && a.State != analysis.CapacityInvalid && a.State != analysis.CapacityUnfinished && a.State != analysis.CapacityFound {
+		bounds = "" // the search says at which loads
 	}
 	for _, part := range []string{bounds, a.Why} {
 		if part != "" {

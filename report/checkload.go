@@ -32,7 +32,7 @@ func (c searched) metricChecks() []check {
 		length.add(l.Service, "mean "+textOf(depth), depth.Known())
 		wait.add(l.Service, "mean "+textOf(waited), waited.Known())
 		latency.add(l.Service, "mean "+textOf(v.Total.Latency.Mean), v.Total.Latency.Mean.Known())
-		errors.add(l.Service, fmt.Sprintf("%s of %s", units.Number(float64(v.Total.Due-v.Total.OK)), units.Number(float64(v.Total.Due))), true)
+		errors.add(l.Service, fmt.Sprintf("%s of %s", units.Number(float64(v.Total.Due-v.Total.OK)), units.Number(float64(v.Total.Due))), v.Total.Due > 0)
 	}
 	if step != nil && step.Activity != nil {
 		for _, d := range step.Activity.Devices {
@@ -123,7 +123,7 @@ func (c searched) breaks(item string) check {
 	unit := map[string]string{}
 	for _, p := range c.places() {
 		for _, v := range p.service.SLO {
-			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 {
+			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 || !ofServer(p.service.Verdict) {
 				continue
 			}
 			text := p.service.Name + ": " + clauseText(v.Clause.Class, v.Clause.Text)
@@ -146,6 +146,10 @@ func (c searched) breaks(item string) check {
 	}
 	return k
 }
+
+// ofServer says whether a step's figures are the server's, steady or not, and neither
+// ours nor none.
+func ofServer(v analysis.Verdict) bool { return v.Measures() || v.Is == analysis.Unsteady }
 
 // along is the load of the raised service in a place's step, or of the place's own.
 func (c searched) along(p place) float64 {
@@ -269,7 +273,9 @@ func (c searched) spike() check {
 				k.answer, k.evidence = checkedNo, where+strings.Join(unmet, "; ")
 				return k
 			case len(unknown) > 0:
-				k.evidence = where + strings.Join(unknown, "; ")
+				if k.answer == notShown {
+					k.evidence = where + strings.Join(unknown, "; ")
+				}
 			default:
 				k.answer, k.evidence = checkedYes, where+"every clause of the others was met"
 			}
@@ -297,12 +303,22 @@ func (c searched) spikes(step analysis.Step, l analysis.CapacityLoad) bool {
 	return true
 }
 
-// neighbours lists the clauses of other services that were not met, and those that
-// are unknown.
+// neighbours lists the clauses of other services that were not met, and what is
+// unknown: clauses, all of a service that the step does not measure, and of one that
+// is asked for nothing.
 func (c searched) neighbours(step analysis.Step, service string) (unmet, unknown []string) {
 	for _, v := range step.Services {
+		switch {
+		case v.Name == service:
+			continue
+		case len(v.SLO) == 0:
+			unknown = append(unknown, v.Name+": it has no clause (services.S.slo)")
+		case !ofServer(v.Verdict):
+			unknown = append(unknown, fmt.Sprintf("%s: %s: %s", v.Name, v.Verdict.Is, v.Verdict.Why))
+			continue
+		}
 		for _, k := range v.SLO {
-			if v.Name == service || k.Result == analysis.Met {
+			if k.Result == analysis.Met {
 				continue
 			}
 			text := fmt.Sprintf("%s: %s: %s", v.Name, clauseText(k.Clause.Class, k.Clause.Text), cmp.Or(textOf(k.Value), k.Result))

@@ -11,7 +11,7 @@ func steadiness(list []place) Table {
 	t := Table{
 		ID: "steadiness", Title: "Did it keep up, and was it steady?",
 		Notes: []string{
-			"Saturated: the backlog (sessions due and not ended) grew by more than 3 x the slots, 1 % of the arrivals and half their root, without returning, also if the arrivals are counted as if they had come evenly (Mann and Kendall, p < 0.001; Theil and Sen's slope). Minutes at 95 % of saturation are called so in less than 2 of 100.",
+			"Saturated: the backlog (sessions due and not ended) grew by more than 1 % of the arrivals and half their root, without returning, also if the arrivals are counted as if they had come evenly (Mann and Kendall, p < 0.001; Theil and Sen's slope). Minutes at 95 % of saturation are called so in less than 2 of 100.",
 			"Unsteady: requests took more than 5 % longer or shorter at the window's end than at its begin, at equal numbers in flight (p < 0.001); or MSER-5 finds the warm-up's end within the window; or a backlog of before was still worked off.",
 		},
 		Columns: placeColumns(
