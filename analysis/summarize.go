@@ -108,6 +108,9 @@ func cellWarnings(c Cell, scale float64) []Warning {
 				if step.Failover != nil && w.Code == "not-ok" {
 					continue // that is what the step is for
 				}
+				if step.Stopped != "" && w.Code == "step-"+Void {
+					continue // it was ended before its window, and says why
+				}
 				add(where, s.Name, w.Code, w.Text)
 				list[len(list)-1].Count = max(1, w.Count)
 			}

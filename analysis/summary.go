@@ -54,6 +54,12 @@ type Summary struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
+// Looks reports whether a search ran the step to look for the load at which objectives
+// are missed, so that it says nothing against the server if they are.
+func (s Step) Looks() bool {
+	return s.Purpose == results.PurposeClimb || s.Purpose == results.PurposeProbe
+}
+
 // ValidSteps counts the steps of finished cells in which every service's
 // Verdict measures the server, but those in which an instance was made to end.
 func (s *Summary) ValidSteps() int {

@@ -24,28 +24,35 @@ func briefNotes(s *analysis.Summary) []string {
 }
 
 func briefVerdicts(s *analysis.Summary) []string {
-	var doubts, saturated tally
+	var doubts, saturated, ended tally
 	all := 0
 	for _, p := range measured(s) {
 		all++
 		switch v := p.service.Verdict; {
+		case v.Is == analysis.Void && p.step.Stopped != "":
+			ended.add(p, p.service.Name)
 		case v.Is == analysis.Saturated:
 			saturated.add(p, p.service.Name)
 		case !v.Measures():
 			doubts.add(p, p.service.Name+": "+v.Is)
 		}
 	}
-	over := saturated.lines("Saturated, queues grew: ", s)
+	over := append(saturated.lines("Saturated, queues grew: ", s), ended.lines("Ended before there was a window, clearly too much: ", s)...)
 	if len(doubts.keys) == 0 && len(over) == 0 {
 		return []string{fmt.Sprintf("Validity: all %s valid: no sign that the load generator spoiled them.", units.Plural(all, "measurement"))}
 	}
 	return append(doubts.lines("Not valid: ", s), over...)
 }
 
+// briefObjectives leaves out the steps with which a search looks for the load at which
+// objectives are missed.
 func briefObjectives(s *analysis.Summary) []string {
 	var unmet tally
 	all := 0
 	for _, p := range measured(s) {
+		if p.step.Looks() {
+			continue
+		}
 		for _, clause := range p.service.SLO {
 			all++
 			if clause.Result != analysis.Met {
@@ -54,6 +61,8 @@ func briefObjectives(s *analysis.Summary) []string {
 		}
 	}
 	switch {
+	case all == 0 && s.Environment.Search != nil:
+		return []string{"Objectives: no load was run only to confirm it."}
 	case all == 0:
 		return []string{"Objectives: none asked."}
 	case len(unmet.keys) == 0:
