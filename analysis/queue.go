@@ -25,8 +25,7 @@ const (
 type Figure struct {
 	Value
 	Level Evidence `json:"level"`
-	// Inferred says that nobody told the number itself: it follows from others by Little's
-	// law.
+	// Inferred says that nobody told the number: Little's law gives it from others.
 	Inferred bool `json:"inferred,omitempty"`
 	// From names collector and series, or what the number was made from.
 	From string `json:"from,omitempty"`
