@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -180,6 +181,43 @@ func TestQuantilesHaveIntervals(t *testing.T) {
 		width := (*told.High - *told.Low) / *told.Number
 		if !(*told.Low <= *told.Number && *told.Number <= *told.High) || width < 0.01 || width > 0.5 || math.IsNaN(width) {
 			t.Errorf("q = %v: [%v, %v] around %v", told.Q, *told.Low, *told.High, *told.Number)
+		}
+	}
+}
+
+// A step that was ended in its warm-up has an empty window: it says so and why, meets
+// nothing, and no figure of it is a number that cannot be written.
+func TestEndedInWarmUp(t *testing.T) {
+	q := madeQueue{rate: 50, service: 0.1, window: 300, seed: 5}
+	var list []customer
+	for _, c := range q.slower(q.customers(), func(float64) float64 { return 1 }) {
+		if c.sent < 10 {
+			list = append(list, c)
+		}
+	}
+	f := q.step(list)
+	s := &f.cells[0].steps[0].step
+	s.Stopped, s.WindowStart, s.WindowEnd = "hopeless: too many wait", offset(10), offset(10)
+	none := int64(0)
+	s.Services[0] = results.Integrity{Service: "agent", WarmupDue: int64(len(list)), Scheduled: &none, Offered: &q.rate}
+	f.environment.Services[0].SLO = []results.Clause{{Metric: "latency", Quantile: 0.5, Op: "<", Limit: 1, Unit: "s", Text: "p50 < 1 s"}, {Metric: "queue", Op: "<", Limit: 1e6, Unit: "1", Text: "queue < 1e6"}}
+	summary, err := summarize(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(summary); err != nil {
+		t.Error(err)
+	}
+	v := summary.Cells[0].Steps[0].Services[0]
+	if want := "ended in its warm-up: hopeless: too many wait"; v.Verdict.Is != Void || !strings.Contains(v.Verdict.Why, want) {
+		t.Errorf("%+v, want %s", v.Verdict, want)
+	}
+	if v.Growth.Result != NotJudged || v.Drift.Result != NotJudged || v.Total.Throughput.Known() || v.InFlight.Known() || v.Queue.Mean.Known() {
+		t.Errorf("figures of an empty window: %+v, %+v, %+v, %+v, %+v", v.Growth, v.Drift, v.Total.Throughput, v.InFlight, v.Queue)
+	}
+	for _, c := range v.SLO {
+		if c.Result != NotMet {
+			t.Errorf("%s is %s", c.Clause.Text, c.Result)
 		}
 	}
 }

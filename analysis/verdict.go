@@ -35,6 +35,8 @@ func (r serviceReader) verdict(s Service) Verdict {
 	switch {
 	case !s.Identity.Holds:
 		return Verdict{Void, s.Identity.Why}
+	case s.Identity.Due == 0 && r.step.Stopped != "":
+		return Verdict{Void, "the step was ended in its warm-up: " + r.step.Stopped}
 	case s.Identity.Due == 0:
 		return Verdict{Void, "nothing was due in the window"}
 	case len(limits) > 0:
