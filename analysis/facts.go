@@ -49,8 +49,12 @@ type stepFacts struct {
 
 // Judge tells what a step gave as soon as it was run, from what was recorded of its
 // cell since the readings before it: what [Summarize] tells of it later, but for what
-// only later readings show. The cell gives the floors of idle servers, if it has them.
+// only later readings show. The cell gives the floors of idle servers, if it has them;
+// where it names no instances, r does.
 func Judge(env results.Environment, cell results.Cell, r results.StepResult) (Step, error) {
+	if len(cell.Instances) == 0 {
+		cell.Instances = r.Instances
+	}
 	samples := func(yield func(results.Sample, error) bool) {
 		for s := range r.Samples {
 			if !yield(s, nil) {

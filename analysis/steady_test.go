@@ -3,6 +3,7 @@ package analysis
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +220,40 @@ func TestEndedInWarmUp(t *testing.T) {
 		if c.Result != NotMet {
 			t.Errorf("%s is %s", c.Clause.Text, c.Result)
 		}
+	}
+}
+
+// What is told of a step as soon as it was run is what the summary tells of it, the
+// servers' queues too.
+func TestJudgeTellsWhatSummaryDoes(t *testing.T) {
+	q := madeQueue{rate: 9, service: 0.1, window: 300, seed: 5}
+	f := q.step(q.customers())
+	f.environment.Services[0].SLO = []results.Clause{{Metric: "queue", Op: "<", Limit: 2, Unit: "1", Text: "queue < 2"}}
+	s, err := summarize(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := f.cells[0]
+	r := results.StepResult{Step: c.steps[0].step, Instances: c.cell.Instances}
+	for o, err := range c.observations {
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Observations = append(r.Observations, o)
+	}
+	r.Samples = func(yield func(results.Sample) bool) {
+		for s := range c.steps[0].samples {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+	step, err := Judge(f.environment, results.Cell{}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := step.Services[0], s.Cells[0].Steps[0].Services[0]
+	if !want.Queue.Mean.Known() || !reflect.DeepEqual(got.Queue, want.Queue) || !reflect.DeepEqual(got.SLO, want.SLO) || !reflect.DeepEqual(got.Verdict, want.Verdict) {
+		t.Errorf("told at once: %+v, %+v, %+v\nof the run: %+v, %+v, %+v", got.Queue, got.SLO, got.Verdict, want.Queue, want.SLO, want.Verdict)
 	}
 }

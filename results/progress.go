@@ -13,6 +13,9 @@ type StepResult struct {
 	// Observations are the cell's, from the readings before the step's first
 	// request on. The slice is not changed by who gets it.
 	Observations []Observation
+	// Instances are the cell's, some of which the Observations are of; not changed
+	// either.
+	Instances []Instance
 }
 
 // A Progress tells of a stretch of a step that still runs: From ≤ moments < To.

@@ -69,6 +69,9 @@ func TestChooserSeesWhatIsRecorded(t *testing.T) {
 				t.Errorf("step %d: told %d samples that are not the %d recorded", i, len(chooser.samples[i]), len(want))
 			}
 			checkReadings(t, told, origin)
+			if !reflect.DeepEqual(told.Instances, cell.Cell.Instances) || len(told.Instances) == 0 {
+				t.Errorf("step %d: told of the instances %+v, recorded are %+v", i, told.Instances, cell.Cell.Instances)
+			}
 		}
 	})
 }

@@ -73,7 +73,7 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		ended = f
 		samples := sink.takeSamples()
 		// Both only read the pieces: the writer gets a copy for its own.
-		last = &results.StepResult{Step: step, Samples: each(samples)}
+		last = &results.StepResult{Step: step, Samples: each(samples), Instances: r.record.Instances}
 		writing.Go(func() {
 			if err := r.writer.Step(step, slices.Concat(samples...)); err != nil {
 				mu.Lock()

@@ -292,9 +292,12 @@ func TestRecordedStepIsTheStep(t *testing.T) {
 			}
 		}
 		read := results.Observation{Subject: results.Subject{Kind: results.SubjectClient}, Series: "s", Unit: "s", At: step.End, Value: 3}
-		_, more := choose.Next(&results.StepResult{Step: step, Samples: slices.Values(samples), Observations: []results.Observation{read}})
+		_, more := choose.Next(&results.StepResult{Step: step, Samples: slices.Values(samples), Observations: []results.Observation{read}, Instances: []results.Instance{{Name: "a-0"}}})
 		if more || !reflect.DeepEqual(inner.seen.Step, got) {
 			t.Fatalf("the chooser saw %+v, want the record %+v", inner.seen.Step, got)
+		}
+		if i := inner.seen.Instances; len(i) != 1 || i[0].Name != "a-0" {
+			t.Fatalf("the chooser saw the instances %+v", i)
 		}
 		if seen := slices.Collect(inner.seen.Samples); !slices.Equal(seen, out.samples) {
 			t.Fatalf("the chooser saw samples %+v, want those of the record %+v", seen, out.samples)

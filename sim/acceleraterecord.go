@@ -69,12 +69,10 @@ func (a Acceleration) stepResult(r *results.StepResult, planOf func(step int) re
 				}
 			}
 		},
-		Observations: a.observations(slices.Clone(r.Observations)),
+		Observations: a.observations(slices.Clone(r.Observations)), Instances: r.Instances,
 	}
 }
 
-// sample turns a sample's moments and spans but those that the server told, which
-// are of its time already.
 // progress turns what was done of a step, whose samples are p's own.
 func (a Acceleration) progress(p results.Progress) results.Progress {
 	p.From, p.To = a.offset(p.From), a.offset(p.To)
@@ -84,6 +82,8 @@ func (a Acceleration) progress(p results.Progress) results.Progress {
 	return p
 }
 
+// sample turns a sample's moments and spans but those that the server told, which
+// are of its time already.
 func (a Acceleration) sample(s results.Sample) results.Sample {
 	s.Due, s.Sent, s.First, s.Final, s.Done = a.offset(s.Due), a.offset(s.Sent), a.offset(s.First), a.offset(s.Final), a.offset(s.Done)
 	s.LongestGap, s.Lag = a.toServer(s.LongestGap), a.toServer(s.Lag)
