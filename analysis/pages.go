@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -227,6 +228,9 @@ func (p page) gaugeOf(points []stats.Point, w window) (gauge, error) {
 	g := gauge{mean: mean, readings: int64(len(points))}
 	for _, point := range points {
 		g.max = max(g.max, point.Value)
+	}
+	if sum := g.mean + g.max; math.IsInf(sum, 0) || math.IsNaN(sum) {
+		return gauge{}, fmt.Errorf("%s told a count that nothing has, %.3g", p.instance, g.max)
 	}
 	return g, nil
 }
