@@ -49,19 +49,19 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 			last.Observations = sink.since(from, r.origin)
 		}
 		from = mark
-		plan, more := r.chooser.Next(last)
+		plan, more, err := r.choose(last)
+		if err != nil {
+			return err
+		}
 		if !more {
 			return nil
 		}
 		if ended != nil {
-			if err := ended.reviveAll(ctx); err != nil {
+			revived, err := r.revive(ctx, ended)
+			if err != nil {
 				return err
 			}
-			// Else the next step's stretch before its failover would be of cold servers.
-			if revived := ended.revived(); len(revived) > 0 {
-				if err := r.warm(ctx, revived); err != nil {
-					return err
-				}
+			if revived {
 				from = sink.observed()
 				sink.awaitReads(ctx, idleReads)
 			}
@@ -82,6 +82,35 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 			}
 		})
 	}
+}
+
+// revive brings back what ended in a step, and warms it: else the next step's stretch
+// before its failover would be of cold servers. It tells whether there was anything.
+func (r *cellRun) revive(ctx context.Context, ended *failing) (bool, error) {
+	if err := ended.reviveAll(ctx); err != nil {
+		return false, err
+	}
+	revived := ended.revived()
+	if len(revived) == 0 {
+		return false, nil
+	}
+	return true, r.warm(ctx, revived)
+}
+
+// choose asks the chooser for the next step. A panic of it is our own mistake, and must
+// cost neither what is measured nor the server's state.
+func (r *cellRun) choose(last *results.StepResult) (plan results.StepPlan, more bool, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = panicked("choose the next step", fault)
+		}
+	}()
+	plan, more = r.chooser.Next(last)
+	return plan, more, nil
+}
+
+func panicked(what string, fault any) error {
+	return fmt.Errorf("%s: panic: %v; please report this", what, fault)
 }
 
 // step drives one step. What it gives of a failover is for the next step.

@@ -33,6 +33,7 @@ type watch struct {
 	sink    *buffer
 	step    *loadgen.Driven
 	begun   chan results.Offset // holds the step's start once
+	fault   error               // our own mistake; read when run has ended
 }
 
 // run looks until the step's window is over or ctx ends.
@@ -61,11 +62,23 @@ func (w *watch) run(ctx context.Context) {
 			return
 		}
 		p.Samples = slices.Concat(pieces...)
-		if why := w.watcher.Watch(p); why != "" {
+		if why := w.ask(p); why != "" {
 			w.step.End(why)
 			return
 		}
 	}
+}
+
+// ask asks the watcher whether the step is to end. It ends if the watcher panics, who
+// would else take the program with it.
+func (w *watch) ask(p results.Progress) (why string) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			w.fault = panicked("look at a step", fault)
+			why = w.fault.Error()
+		}
+	}()
+	return w.watcher.Watch(p)
 }
 
 // watching drives a step with the cell's chooser looking at it, if it does look.
@@ -86,9 +99,13 @@ func (r *cellRun) watching(ctx context.Context, step loadgen.Step, sink *buffer)
 	looking, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() { w.run(looking) })
-	defer watching.Wait()
-	defer stop()
-	return loadgen.Drive(ctx, r.origin, step, sink)
+	driven, err := loadgen.Drive(ctx, r.origin, step, sink)
+	stop()
+	watching.Wait()
+	if err == nil {
+		err = w.fault
+	}
+	return driven, err
 }
 
 // A place is one among the samples of a step; the zero value is their begin.

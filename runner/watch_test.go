@@ -2,6 +2,7 @@ package runner
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,5 +137,53 @@ func TestDescribeTellsPurpose(t *testing.T) {
 		if got := Describe(p); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// breaking is a Chooser with a mistake: it panics where it is to choose the second
+// step, or to look at it.
+type breaking struct {
+	watcher
+	looking bool
+}
+
+func (b *breaking) Next(last *results.StepResult) (results.StepPlan, bool) {
+	if last != nil && !b.looking {
+		panic("no such load")
+	}
+	return b.watcher.Next(last)
+}
+
+func (b *breaking) Watch(p results.Progress) string {
+	if b.looking && len(b.seen) == 2 {
+		panic("no such load")
+	}
+	return b.watcher.Watch(p)
+}
+
+// A mistake of the chooser fails the cell: what was measured before stands, and the
+// server is put back.
+func TestPanicOfChooserFailsCell(t *testing.T) {
+	for name, looking := range map[string]bool{"choose the next step": false, "look at a step": true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{}
+			b, dir := w.bench(t)
+			b.Cells = b.Cells[:1]
+			b.NewChooser = func(scenarios.Cell) Chooser {
+				return &breaking{watcher{asking: asking{Chooser: stepsOf(3)}, ends: make([]time.Duration, 3)}, looking}
+			}
+			err := b.Run(t.Context())
+			want := name + ": panic: no such load; please report this"
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Fatalf("%v, want %q", err, want)
+			}
+			run, err := results.Read(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c := run.Cells[0]; !c.Finished || c.Cell.Status != results.CellFailed || len(c.Steps) != 1 {
+				t.Errorf("%d steps in a cell that is %q", len(c.Steps), c.Cell.Status)
+			}
+		})
 	}
 }
