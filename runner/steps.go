@@ -50,11 +50,8 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		}
 		from = mark
 		plan, more, err := r.choose(last)
-		if err != nil {
+		if err != nil || !more {
 			return err
-		}
-		if !more {
-			return nil
 		}
 		if ended != nil {
 			revived, err := r.revive(ctx, ended)
