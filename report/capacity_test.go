@@ -167,6 +167,7 @@ func TestSpike(t *testing.T) {
 // tells of our own machine.
 func TestChecklistIsNotTickedByNothing(t *testing.T) {
 	const rates, breaks = "acceptable error rates", "where the tail breaks the SLA"
+	const sizes = "model sizes against the memory of devices"
 	whole := func(s *analysis.Summary) { // a step in which vision has three times its load beside a good neighbour
 		step := &s.Cells[0].Steps[1]
 		step.Services[0].Level.Value = 270
@@ -182,6 +183,12 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 		{"an error rate by default", rates, "no: vision: errors <= 0 % (default)", func(*analysis.Summary) {}},
 		{"an error rate of every service", rates, "yes: vision: errors <= 1 %", func(s *analysis.Summary) {
 			s.Cells[0].Steps[3].Services[0].SLO[3].Clause.Text = "errors <= 1 %"
+		}},
+		{"a model of unknown need", sizes, "not shown: gpu0 (95 GiB): what 2 x owl-v2 takes is unknown", func(s *analysis.Summary) {
+			s.Environment.Memory["found"] = "    gpu0 (95 GiB): what 2 x owl-v2 takes is unknown\n"
+		}},
+		{"models that do not fit", sizes, "no: gpu0 (95 GiB): owl-v2", func(s *analysis.Summary) {
+			s.Environment.Memory["found"] = "    gpu0 (95 GiB): owl-v2 2 x 50 GiB = 100 GiB; together 100 GiB, 5 GiB too much\n"
 		}},
 		{"nothing was due", "errors", "not shown: vision: 0 of 0", func(s *analysis.Summary) {
 			s.Cells[0].Steps[3].Services[0].Total.Due, s.Cells[0].Steps[3].Services[0].Total.OK = 0, 0

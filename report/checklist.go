@@ -118,6 +118,12 @@ func (c searched) memoryChecks() []check {
 	sum := check{item, "model sizes against the memory of devices", notShown, "what each model needs (services.S.models.M.memory) is not told or was not recorded", "evabench scenario check"}
 	if text := strings.TrimSpace(c.summary.Environment.Memory[c.cell.Cell.Config.Name]); text != "" {
 		sum.answer, sum.evidence, sum.where = checkedYes, strings.Join(strings.Fields(text), " "), "summary.json, environment"
+		switch { // as services.Fit writes it
+		case strings.Contains(text, " too much"):
+			sum.answer = checkedNo
+		case strings.Contains(text, "takes is unknown"):
+			sum.answer = notShown
+		}
 	}
 	var batches, flight told
 	for _, l := range c.capacity.Loads {
