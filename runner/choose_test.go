@@ -1,8 +1,11 @@
 package runner
 
 import (
+	"context"
+	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,4 +96,37 @@ func checkReadings(t *testing.T, told results.StepResult, origin time.Duration) 
 	if len(at) < 20 || at[0] > told.Step.Start || at[len(at)-1] < told.Step.End {
 		t.Errorf("step %d of %v to %v: %d readings, %v", told.Step.Index, told.Step.Start, told.Step.End, len(at), at)
 	}
+}
+
+// A cell that is interrupted between two steps asks for no further one.
+func TestInterruptedBetweenSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		b, dir := w.bench(t)
+		start := time.Now()
+		b.Services[0].Sources = []Source{{Kind: "clock", Source: clock{start}}}
+		b.Cells, b.CollectEvery = b.Cells[:1], 10*time.Second // which the end of a step of 5.5 s is followed by in some 4 s
+		interrupted := errors.New("interrupted")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		chooser := &asking{Chooser: stepsOf(3)}
+		b.NewChooser = func(scenarios.Cell) Chooser {
+			time.AfterFunc(8*time.Second, func() { cancel(interrupted) })
+			return chooser
+		}
+		var told []string
+		b.Tell = func(line string) { told = append(told, line) }
+		err := b.Run(ctx)
+		run, readErr := results.Read(dir)
+		if !errors.Is(err, interrupted) || readErr != nil {
+			t.Fatal(err, readErr)
+		}
+		if c := run.Cells[0]; c.Cell.Status != results.CellInterrupted || len(c.Steps) != 1 {
+			t.Errorf("%d steps in a cell that is %q, want 1", len(c.Steps), c.Cell.Status)
+		}
+		another := func(line string) bool { return strings.Contains(line, "step 1") }
+		if len(chooser.told) > 0 || slices.ContainsFunc(told, another) {
+			t.Errorf("asked %d times for a further step; told %q", len(chooser.told), told)
+		}
+	})
 }

@@ -49,7 +49,7 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 			last.Observations = sink.since(from, r.origin)
 		}
 		from = mark
-		plan, more, err := r.choose(last)
+		plan, more, err := r.choose(ctx, last)
 		if err != nil || !more {
 			return err
 		}
@@ -94,9 +94,12 @@ func (r *cellRun) revive(ctx context.Context, ended *failing) (bool, error) {
 	return true, r.warm(ctx, revived)
 }
 
-// choose asks the chooser for the next step. A panic of it is our own mistake, and must
+// choose asks the chooser for the next step, unless ctx has ended. A panic of it is our own mistake, and must
 // cost neither what is measured nor the server's state.
-func (r *cellRun) choose(last *results.StepResult) (plan results.StepPlan, more bool, err error) {
+func (r *cellRun) choose(ctx context.Context, last *results.StepResult) (plan results.StepPlan, more bool, err error) {
+	if ctx.Err() != nil {
+		return plan, false, context.Cause(ctx)
+	}
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = panicked("choose the next step", fault)
