@@ -266,6 +266,7 @@ func (r serviceReader) summarize() Service {
 		Cached:    unknown("ratio", "no answer told of cached tokens"),
 		median:    stats.Quantile(t.total.latency, 0.5),
 	}
+	s.Median = known(s.median, "s")
 	if t.couldCache > 0 {
 		s.Cached = known(float64(t.cached)/float64(t.couldCache), "ratio")
 	}

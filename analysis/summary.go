@@ -178,8 +178,11 @@ type Service struct {
 	Growth  QueueGrowth `json:"growth"`
 	Drift   Drift       `json:"drift"`
 	Verdict Verdict     `json:"verdict"`
+	// Median is that of the latencies of ok answers, whatever percentiles are asked for
+	// and however few answers there were.
+	Median Value `json:"median_latency"`
 
-	median float64 // latency of ok answers in seconds, NaN if there were none
+	median float64 // the same in seconds, NaN if there were none
 }
 
 // A Group is what is told of some of a service's arrivals.
