@@ -61,7 +61,7 @@ type Sample struct {
 	// whether they can be true is for who reads them.
 	ServerQueue, ServerWork time.Duration
 	// ServerRefused says that the server told of this request what is no time at
-	// all, such as a negative one. That time is Untold then.
+	// all, such as a negative one. Both are Untold then.
 	ServerRefused bool
 }
 

@@ -1,8 +1,8 @@
 // Package boundary estimates the load at which an SLO stops being met, with an
 // interval, from what probes at loads around it counted.
 //
-// The variable is the share of requests that are over a clause's limit, not the
-// percentile: "p99 < 50 ms" says the same as "at most 1 % took longer", and a share
+// The variable is the share of requests that are over a clause's limit (as odds), not
+// the percentile: "p99 < 50 ms" says the same as "at most 1 % took longer", and a share
 // is a count whose logarithm is nearly straight in the load around the boundary. So
 // every probe near it says something, whether it met the clause or not, and all of
 // them are taken together in one line. Requests near capacity depend on each other,
@@ -28,7 +28,17 @@ type Clause struct {
 // A Count is how many of N requests were over a clause's limit. N = 0 tells nothing.
 type Count struct{ N, Over float64 }
 
-func (c Count) share() float64 { return c.Over / c.N }
+// Excess says how far a count is over what a clause allows: the odds of being over the
+// limit, divided by the odds that are allowed, 1 at the boundary; for a mean its share of
+// the limit. For small shares it is the ratio of the shares; a p50's share cannot be more
+// than twice what is allowed, its odds can. At least one request counts as within.
+func (c Clause) Excess(n Count) float64 {
+	if c.Allowed >= 1 {
+		return n.Over / n.N / c.Allowed
+	}
+	odds := n.Over / math.Max(n.N-n.Over, 1)
+	return odds * (1 - c.Allowed) / c.Allowed
+}
 
 // A Probe is one step at one load.
 type Probe struct {
@@ -47,9 +57,6 @@ type Estimate struct {
 	Requests        float64 // of them
 	// Scatter is the relative variance of a probe's share about the line.
 	Scatter float64
-	// Residuals are what the binding clause's shares were over the line's, less 1, in
-	// the probes' order.
-	Residuals []float64
 	// Bend is by how much the estimate would move, as a share, if the line were
 	// allowed to bend; NaN with too few probes.
 	Bend float64
@@ -61,31 +68,35 @@ func (e Estimate) HalfWidth() float64 { return (e.High - e.Low) / 2 / e.Load }
 // Probes count that lie so near the center, as a share of it. Farther ones would bend
 // the line: log shares are straight only locally, least so for heavy tails.
 const (
-	nearBelow = 0.11
-	nearAbove = 0.08
+	nearBelow = 0.08
+	nearAbove = 0.07
 	// nearGrains is how many grains away always is near.
-	nearGrains = 2.3
+	nearGrains = 1.7
 )
 
 // leastProbes is with how many a line has an interval: 2 of them are used up.
 const leastProbes = 5
 
-// mostShare is the share over which a probe is no longer on the line: the queue grew,
-// and its share depends on how long it was looked at.
-const mostShare = 0.45
+// most is the excess over which a probe is no longer on the line: the queue grew, and its
+// share depends on how long it was looked at.
+const most = 60
 
-// The prior of a slope is lognormal about slopePrior; priorSpread is its spread as a
-// logarithm. Slopes measured on queues and batching servers lie between 6 and 80.
+// The prior of a slope is lognormal about slopePrior, and about slopeOften where a clause
+// allows more than oftenAllowed; priorSpread is its spread as a logarithm. Slopes of
+// p95 and p99 that were measured on queues and batching servers lie between 6 and 80,
+// those of p50 and p90 of slow services between 3 and 15.
 const (
-	slopePrior  = 20
-	priorSpread = 0.5
-	leastSlope  = 2
-	mostSlope   = 250
+	slopePrior   = 20
+	slopeOften   = 8
+	oftenAllowed = 0.07
+	priorSpread  = 0.5
+	leastSlope   = 1.5
+	mostSlope    = 250
 )
 
 // widen multiplies the interval's half-width as it follows from the scatter alone. It
 // is calibrated on the bench of systems with known capacity, see docs/statistics.md.
-var widen = 1.2
+var widen = 1.25
 
 // Fit estimates the boundary from the probes within reach of center, which should be
 // the estimate so far. grain is the distance between two loads that can be asked for,
@@ -96,7 +107,7 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 	e = Estimate{Load: math.Inf(1), Low: math.Inf(1), High: math.Inf(1), Binding: -1, Bend: math.NaN()}
 	for k, c := range clauses {
 		points := near(probes, k, c, center, grain)
-		l, fits := fit(points)
+		l, fits := fit(points, priorOf(c))
 		if !fits {
 			continue
 		}
@@ -112,10 +123,9 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 		if at < e.Load {
 			e.Load, e.Binding, e.Slope = at, k, l.slope
 			e.Probes, e.Scatter = len(points), l.scatter
-			e.Requests, e.Residuals = 0, nil
+			e.Requests = 0
 			for _, p := range points {
 				e.Requests += p.n
-				e.Residuals = append(e.Residuals, p.y/math.Exp(l.level+l.slope*p.x)-1)
 			}
 			e.Bend = bend(points, l)
 		}
@@ -127,7 +137,7 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 // A point is a probe as a clause's line sees it.
 type point struct {
 	x float64 // load ÷ center - 1
-	y float64 // share over the limit ÷ allowed share
+	y float64 // excess
 	w float64 // weight: seconds, over all points 1 on average
 	n float64 // requests
 }
@@ -139,11 +149,12 @@ func near(probes []Probe, clause int, c Clause, center, grain float64) []point {
 	total := 0.0
 	for _, p := range probes {
 		x, count := p.Load/center-1, p.Counts[clause]
-		if x < -below || x > above || count.N == 0 || c.Allowed < 1 && count.share() > mostShare {
+		if x < -below || x > above || count.N == 0 || c.Excess(count) > most {
 			continue
 		}
-		list = append(list, point{x, count.share() / c.Allowed, p.Seconds, count.N})
-		total += p.Seconds
+		w := p.Seconds * kernel(x, below, above)
+		list = append(list, point{x, c.Excess(count), w, count.N})
+		total += w
 	}
 	for i := range list {
 		list[i].w *= float64(len(list)) / total
@@ -151,11 +162,22 @@ func near(probes []Probe, clause int, c Clause, center, grain float64) []point {
 	return list
 }
 
+// kernel weighs a point less the farther it is (Epanechnikov's, not quite to 0 at the
+// ends), since the line is only local.
+func kernel(x, below, above float64) float64 {
+	if x < 0 {
+		above = below
+	}
+	u := x / above
+	return 1 - 0.8*u*u
+}
+
 // A line is log(y) = slope·(x - root) with what it was fitted from.
 type line struct {
 	slope, level float64 // log y = level + slope·x
 	scatter      float64 // relative variance of y about it, of a point of weight 1
 	points       int
+	about        float64 // of the slope's prior
 }
 
 func (l line) root() float64 { return -l.level / l.slope }
@@ -166,7 +188,7 @@ func (l line) root() float64 { return -l.level / l.slope }
 // makes it vary is a few long spells of congestion. Points without anything over a limit
 // take part with their 0. For a given slope the level follows, so that one number is
 // searched.
-func fit(points []point) (line, bool) {
+func fit(points []point, about float64) (line, bool) {
 	any := 0.0
 	for _, p := range points {
 		any += p.y
@@ -175,16 +197,18 @@ func fit(points []point) (line, bool) {
 		return line{}, false
 	}
 	scatter := 1.0
-	var l line
+	l := line{about: about}
 	for range 2 { // the prior's weight depends on the scatter
 		slope := math.Exp(least(math.Log(leastSlope), math.Log(mostSlope), func(u float64) float64 {
 			b := math.Exp(u)
-			return float64(len(points))*math.Log(levelAt(points, b)) + b*meanX(points) + prior(u, scatter)
+			return float64(len(points))*math.Log(levelAt(points, b)) + b*meanX(points) + l.prior(u, scatter)
 		}))
-		l = line{slope: slope, level: math.Log(levelAt(points, slope)), points: len(points)}
+		l = line{about: about, slope: slope, level: math.Log(levelAt(points, slope)), points: len(points)}
 		scatter = l.scatterOf(points)
 	}
 	l.scatter = scatter
+	// The logarithm of a mean is too low by half its relative variance on average.
+	l.level += scatter / 2 / float64(len(points))
 	return l, true
 }
 
@@ -206,10 +230,18 @@ func meanX(points []point) float64 {
 	return sum
 }
 
+// priorOf is about which slope a clause's prior lies.
+func priorOf(c Clause) float64 {
+	if c.Allowed > oftenAllowed {
+		return slopeOften
+	}
+	return slopePrior
+}
+
 // prior is minus the logarithm of the slope's prior, on the scale of the
 // quasi-likelihood, whose unit is the scatter.
-func prior(logSlope, scatter float64) float64 {
-	d := (logSlope - math.Log(slopePrior)) / priorSpread
+func (l line) prior(logSlope, scatter float64) float64 {
+	d := (logSlope - math.Log(l.about)) / priorSpread
 	return scatter * d * d / 2
 }
 
@@ -266,7 +298,7 @@ func (l line) profile(points []point, x float64) float64 {
 			e := b * (p.x - x)
 			sum += p.w * (p.y*math.Exp(-e) + e)
 		}
-		return sum + prior(u, l.scatter)
+		return sum + l.prior(u, l.scatter)
 	}
 	return value(least(math.Log(leastSlope), math.Log(mostSlope), value))
 }
@@ -313,7 +345,7 @@ func bend(points []point, l line) float64 {
 		if len(some) < leastProbes {
 			return line{}, false
 		}
-		return fit(some)
+		return fit(some, l.about)
 	}
 	low, okLow := half(true)
 	high, okHigh := half(false)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/analysis/boundary"
@@ -43,6 +44,8 @@ type Capacity struct {
 	near         int              // steps of it
 	estimate     boundary.Estimate
 	found        bool
+	returns      int // from splitting to probing
+	lookedAbove  int // how many loads far above the bracket
 	spoiled      int // steps in a row
 	signed       float64
 	heavy        bool // the next confirmation is with heavy payloads
@@ -69,7 +72,7 @@ func New(env results.Environment) (*Capacity, error) {
 		return nil, errors.New("no service has an SLO that a load could miss")
 	}
 	c.watcher = watcher{services: env.Services, clauses: c.clauses}
-	c.plans = newPlans(c.search, c.clauses)
+	c.plans = newPlans(c.search, c.clauses, r.raised)
 	return c, nil
 }
 
@@ -101,7 +104,7 @@ func (c *Capacity) Watch(p results.Progress) string {
 
 // plan makes the next step.
 func (c *Capacity) plan() results.StepPlan {
-	p := results.StepPlan{Levels: c.ray.at(c.next), Warmup: c.plans.settle, Heavy: c.heavy}
+	p := results.StepPlan{Levels: c.ray.at(c.next), Warmup: c.settle(), Heavy: c.heavy}
 	rate := c.rateAt(c.next)
 	switch c.stage {
 	case climbing:
@@ -109,11 +112,25 @@ func (c *Capacity) plan() results.StepPlan {
 	case confirming:
 		p.Purpose, p.Window = results.PurposeConfirm, c.plans.confirm(rate)
 	default:
-		p.Purpose, p.Window = results.PurposeProbe, c.plans.probe(rate)
+		p.Purpose, p.Window = results.PurposeProbe, c.plans.probe(rate, c.settle())
 	}
 	p.Name = fmt.Sprintf("%s %g %s", p.Purpose, c.next, c.ray.unit())
 	return p
 }
+
+// settle is how long a step warms up: queues take time to fill, and where users run long
+// sessions the first of which met an idle server, some sessions' time.
+func (c *Capacity) settle() time.Duration {
+	for i := len(c.looks) - 1; i >= 0; i-- {
+		if s := c.looks[i].session; s > 0 {
+			return max(c.plans.settle, seconds(settleSessions*s).Round(100*time.Millisecond))
+		}
+	}
+	return c.plans.settle
+}
+
+// settleSessions is how many mean sessions a warm-up lasts at least.
+const settleSessions = 1.5
 
 // rateAt guesses how many requests of the raised service a second there are at a load.
 func (c *Capacity) rateAt(load float64) float64 {
@@ -139,8 +156,12 @@ func (c *Capacity) take(s analysis.Step) {
 		return
 	}
 	c.spent += l.loaded
+	if l.empty && c.plans.stretch < mostStretch {
+		c.plans.stretch *= 2 // the same load again, for longer
+		return
+	}
 	if l.spoiled != "" {
-		if c.spoiled++; c.spoiled > 1 {
+		if c.spoiled++; c.spoiled > mostSpoiled {
 			c.bounds()
 			c.end(analysis.CapacityInvalid, l.spoiled)
 		}
@@ -158,20 +179,34 @@ func (c *Capacity) take(s analysis.Step) {
 	case confirming:
 		c.confirmedAt(l)
 	}
-	if c.stage != ended && c.stage != confirming && c.spent >= c.budget() {
+	if c.stage != ended && c.stage != confirming && c.spent+c.cost() > c.budget() {
 		c.outOfBudget()
 	}
 }
 
+// mostSpoiled is how many steps in a row may measure the client before the search ends.
+const mostSpoiled = 3
+
+// mostStretch is how many times as long windows get in which nothing fell due: the users of
+// a closed loop may all be busy with long sessions.
+const mostStretch = 16
+
+// cost is the load time of the next step, in seconds.
+func (c *Capacity) cost() float64 {
+	p := c.plan()
+	return (p.Warmup + p.Window).Seconds()
+}
+
 // budget is the load time that may be spent before the confirmation, in seconds.
 func (c *Capacity) budget() float64 {
+	all := math.Inf(1)
 	switch {
 	case c.search.Budget > 0:
-		return c.search.Budget.Seconds()
+		all = c.search.Budget.Seconds()
 	case c.quoted > 0:
-		return mostOfQuote*c.quoted - c.plans.confirm(c.rateAt(c.center)).Seconds()
+		all = mostOfQuote * c.quoted
 	}
-	return math.Inf(1)
+	return all - c.settle().Seconds() - c.plans.confirm(c.rateAt(c.next)).Seconds()
 }
 
 // mostOfQuote is how many times what was quoted a search may spend.
@@ -189,11 +224,13 @@ func (c *Capacity) outOfBudget() {
 }
 
 // tolerance is the half-width that is asked for, as a share.
-func (c *Capacity) tolerance() float64 {
+func (c *Capacity) tolerance() float64 { return c.toleranceAt(c.center) }
+
+func (c *Capacity) toleranceAt(load float64) float64 {
 	switch {
 	case c.search.Tolerance > 0:
 		return c.search.Tolerance
-	case c.rateAt(c.center) > fastRate:
+	case c.rateAt(load) > fastRate:
 		return fastTolerance
 	}
 	return slowTolerance

@@ -8,7 +8,19 @@ import (
 )
 
 // narrow is the ratio of a bracket's ends from which on probes are worth their length.
-const narrow = 1.35
+func (c *Capacity) narrow() float64 {
+	if t := c.toleranceAt(c.next); t > 2*fastTolerance {
+		return 1 + 5*t // steps are long, and the estimate moves far from probe to probe
+	}
+	return 1.12
+}
+
+// farAbove is how many times the least load that missed is looked at once each, for a
+// server that is better at a higher load.
+var farAbove = [...]float64{1.6, 2.4}
+
+// patient is the largest limit, in seconds, of an SLO for which that is worth its time.
+const patient = 10
 
 // climbed goes on from a step of the climb.
 func (c *Capacity) climbed(l look) {
@@ -19,12 +31,23 @@ func (c *Capacity) climbed(l look) {
 		return
 	}
 	met, missed := c.bracket()
+	if c.lookAbove(met, missed) {
+		return
+	}
+	if c.toleranceAt(l.load) > 2*fastTolerance && c.straddles() {
+		c.begin(l.load)
+		return
+	}
 	between := !l.clearlyMissed() && l.excess > 1 // over, but not by much
 	most := c.search.Most
 	switch {
-	case between && !math.IsInf(missed, 1) && missed/l.load <= narrow:
-		c.begin(l.load)
-	case met > 0 && missed/met <= narrow, c.adjacent(met, missed):
+	case between && !math.IsInf(missed, 1) && l.load < missed:
+		if missed/l.load <= c.narrow() {
+			c.begin(l.load)
+			return
+		}
+		c.next = c.ray.settle(math.Sqrt(l.load*missed), most)
+	case met > 0 && missed/met <= c.narrow(), c.adjacent(met, missed):
 		c.begin(math.Sqrt(met * missed))
 	case math.IsInf(missed, 1) && most > 0 && l.load >= c.ray.settle(most, most):
 		if between {
@@ -44,6 +67,58 @@ func (c *Capacity) climbed(l look) {
 	}
 }
 
+// lookAbove asks once for a load far above the bracket.
+func (c *Capacity) lookAbove(met, missed float64) bool {
+	if met == 0 || math.IsInf(missed, 1) || c.plans.limit > patient || missed/met > 2 {
+		return false
+	}
+	for c.lookedAbove < len(farAbove) {
+		load := c.ray.settle(farAbove[c.lookedAbove]*missed, c.search.Most)
+		c.lookedAbove++
+		if load > missed && c.votes(load, func(look) bool { return true }) == 0 {
+			c.next = load
+			return true
+		}
+	}
+	return false
+}
+
+// straddles says that enough looks tell how far the boundary is, on both of its sides: where
+// steps are long, the first probes may as well be begun.
+func (c *Capacity) straddles() bool {
+	within, over := 0, 0
+	for _, l := range c.looks {
+		switch {
+		case l.ended || l.excess < 0.05 || l.excess > tooMuch:
+		case l.excess <= 1:
+			within++
+		default:
+			over++
+		}
+	}
+	return within > 0 && over > 0 && within+over >= 3
+}
+
+// guess is where a straight line through the logarithms of what the climb's looks were over
+// the SLO crosses 1, of the looks that are near enough to tell; else, or outside of the
+// bracket, it is otherwise.
+func (c *Capacity) guess(otherwise float64) float64 {
+	var n, sx, sy, sxx, sxy float64
+	for _, l := range c.looks {
+		if l.ended || l.excess < 0.05 || l.excess > tooMuch {
+			continue
+		}
+		x, y := math.Log(l.load/otherwise), math.Log(l.excess)
+		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
+	}
+	slope := (n*sxy - sx*sy) / (n*sxx - sx*sx)
+	if n < 3 || !(slope > 2) {
+		return otherwise
+	}
+	met, missed := c.bracket()
+	return math.Min(math.Max(otherwise*math.Exp(-(sy-slope*sx)/n/slope), 0.8*met), missed)
+}
+
 // adjacent says that there is no load between two.
 func (c *Capacity) adjacent(met, missed float64) bool {
 	return met > 0 && !math.IsInf(missed, 1) && c.ray.grain() > 0 && missed-met <= c.ray.grain()
@@ -52,24 +127,33 @@ func (c *Capacity) adjacent(met, missed float64) bool {
 // leastOfFirst is the share of the first load below which no load is tried.
 const leastOfFirst = 1.0 / 32
 
-// descend looks below a load that missed the SLO. A first load whose queue did not
-// grow may be too low as well as too high (a server that waits for a batch to fill),
-// so that the double is tried once.
+// descend looks below a load that missed the SLO. A first load whose queue did not grow
+// may be too low as well as too high (a server that waits for a batch to fill), so
+// that higher ones are tried first until the queue grows.
 func (c *Capacity) descend(missed float64) {
+	last := c.looks[len(c.looks)-1]
 	first := c.looks[0]
-	if len(c.looks) == 1 && !first.beyond && first.load != c.ray.settle(2*first.load, c.search.Most) {
-		c.next = c.ray.settle(2*first.load, c.search.Most)
+	if up := c.ray.settle(2*last.load, c.search.Most); !first.beyond && !last.beyond && last.load >= first.load && up > last.load && !math.IsInf(last.excess, 1) && up <= mostUp*first.load {
+		c.next = up
 		return
 	}
 	next := c.ray.settle(missed/2, c.search.Most)
 	if next >= missed || next < leastOfFirst*first.load {
 		c.below = missed
-		why := c.looks[len(c.looks)-1].why
+		why := ""
+		for _, l := range c.looks {
+			if l.load == missed {
+				why = l.why
+			}
+		}
 		c.end(analysis.CapacityNever, fmt.Sprintf("the SLO is not met at %g %s, the least load that was tried: %s", missed, c.ray.unit(), why))
 		return
 	}
 	c.next = next
 }
+
+// mostUp is how many times the first load is tried where it missed.
+const mostUp = 64
 
 // bracket gives the largest load that met the SLO below the least that clearly missed it;
 // 0 and +Inf if there is none. Of several looks at one load most decide.

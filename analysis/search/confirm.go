@@ -3,8 +3,10 @@ package search
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/boundary"
 )
 
 // finish ends the probing with the estimate there is, and goes on to the load that is
@@ -26,8 +28,7 @@ func (c *Capacity) down(load float64) float64 {
 	if g := c.ray.grain(); g > 0 {
 		return math.Floor(load/g+1e-9) * g
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(load))-2)
-	return math.Floor(load/unit+1e-9) * unit
+	return floorTo(load, 3)
 }
 
 // mostConfirmations is how many loads are tried one below the other.
@@ -36,6 +37,12 @@ const mostConfirmations = 3
 // confirmedAt goes on from a confirmation.
 func (c *Capacity) confirmedAt(l look) {
 	c.confirmed = append(c.confirmed, analysis.Confirmation{Step: l.index, Load: l.load, Heavy: l.heavy, Met: l.met, Why: l.why})
+	if !l.heavy {
+		if !l.met && c.drifts(doubtLevel) {
+			return
+		}
+		c.withConfirmation(l)
+	}
 	switch {
 	case l.heavy:
 		c.stage = ended
@@ -57,9 +64,30 @@ func (c *Capacity) confirmedAt(l look) {
 	}
 }
 
+// withConfirmation brings what a confirmation counted into the estimate: it is a long
+// probe whose load was chosen before it was run.
+func (c *Capacity) withConfirmation(l look) {
+	c.probes = append(c.probes, l.probe)
+	if e, ok := boundary.Fit(c.shares(), c.probes, c.center, c.ray.grain()); ok && !math.IsInf(e.High, 1) {
+		c.estimate = e
+	}
+}
+
 func join(a, b string) string {
 	if a == "" {
 		return b
 	}
 	return a + "; " + b
+}
+
+// floorTo rounds a load down to so many digits, as a person would write it.
+func floorTo(load float64, digits int) float64 {
+	places := digits - 1 - int(math.Floor(math.Log10(load)))
+	scale := math.Pow(10, float64(places))
+	if places < 0 {
+		return math.Floor(load*scale+1e-9) / scale
+	}
+	text := strconv.FormatFloat(math.Floor(load*scale+1e-9)/scale, 'f', places, 64)
+	v, _ := strconv.ParseFloat(text, 64) // what was just written is read again
+	return v
 }

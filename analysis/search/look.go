@@ -59,9 +59,13 @@ type look struct {
 	why     string // what was not met
 	beyond  bool   // ended early as hopeless, or its backlog grew
 	ended   bool   // early
+	empty   bool   // nothing was due in its window
 	spoiled string // why the step measures nothing of the server; empty if it does
 	rate    float64
 	served  float64 // throughput of the raised service
+	at      float64 // the middle of its window, in seconds of the cell
+	session float64 // mean time of the raised service's sessions, in seconds; 0 if unknown
+	median  float64 // latency of the raised service, in seconds; 0 if unknown
 }
 
 // lookAt reads a judged step.
@@ -73,6 +77,7 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 		index: s.Index, load: r.of(s.Services), purpose: s.Purpose, heavy: s.Heavy,
 		loaded: s.Loaded, beyond: s.Stopped != "", ended: s.Stopped != "", met: s.Stopped == "", why: s.Stopped, worst: -1,
 	}
+	l.at = s.Start + s.Loaded - s.Window/2
 	l.probe = boundary.Probe{Load: l.load, Seconds: s.Window, Counts: make([]boundary.Count, len(clauses))}
 	first := make([]int, len(s.Services)) // where the service's clauses begin
 	for i, v := range s.Services {
@@ -80,6 +85,7 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 		if v.Verdict.Is == analysis.ClientLimited || v.Verdict.Is == analysis.Void && s.Stopped == "" {
 			l.spoiled = fmt.Sprintf("%s is %s: %s", v.Name, v.Verdict.Is, v.Verdict.Why)
 		}
+		l.empty = l.empty || v.Total.Due == 0 && s.Stopped == "" && v.Identity.Holds
 		if v.Growth.Result == analysis.Grew {
 			l.beyond = true
 			l.miss(fmt.Sprintf("%s: the queue grew: %s", v.Name, v.Growth.Why))
@@ -87,6 +93,12 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 		if (i == r.raised || r.raised < 0 && i == 0) && s.Window > 0 {
 			l.rate = float64(v.Total.Due) / s.Window
 			l.served = float64(v.Total.Completed) / s.Window
+			if v.Sessions.Time.Mean.Known() {
+				l.session = *v.Sessions.Time.Mean.Number
+			}
+			if v.Median.Known() {
+				l.median = *v.Median.Number
+			}
 		}
 	}
 	for k, c := range clauses {
@@ -112,6 +124,9 @@ func (l *look) count(k int, c clause, v analysis.ClauseValue) {
 	}
 	l.probe.Counts[k] = count
 	if count.N == 0 {
+		if v.Result != analysis.Met && !l.ended {
+			l.miss(fmt.Sprintf("%s is not known: %s", c.Name, v.Value.Why))
+		}
 		return
 	}
 	excess := 0.0
@@ -119,7 +134,7 @@ func (l *look) count(k int, c clause, v analysis.ClauseValue) {
 	case c.hard && count.Over > 0:
 		excess = math.Inf(1)
 	case !c.hard:
-		excess = count.Over / count.N / c.Allowed
+		excess = c.Excess(count)
 	}
 	if excess > l.excess || l.worst < 0 {
 		l.excess, l.worst = excess, k

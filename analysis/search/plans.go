@@ -10,56 +10,73 @@ import (
 // plans are how long steps last.
 type plans struct {
 	search  results.Search
-	limit   float64 // the largest of all clauses, in seconds
-	allowed float64 // the smallest share that a clause allows
+	limit   float64 // the largest of what is raised, in seconds
+	allowed float64 // the smallest share that a clause of what is raised allows
 
 	settle   time.Duration // of every step: servers begin idle, and queues take time to fill
 	requests float64       // of a probe
 	probes   int
+	stretch  float64 // of the climb's windows, at least 1
 }
 
 // The price of an interval: probesFast probes of requestsFast requests make one of ±3 %
 // on most systems of the bench, and a wider one less in the square. Fewer than
 // leastOver requests over the limit, at the boundary, tell nothing of a probe.
 const (
-	probesFast   = 15
-	probesSlow   = 12
-	requestsFast = 2200
-	leastOver    = 12
-	climbOver    = 3
+	probesFast   = 18
+	probesSlow   = 11
+	probesLong   = 8 // where warm-ups make probes long
+	warmupWorth  = 1.5
+	requestsFast = 3000
+	leastOver    = 16
+	climbOver    = 6
 )
 
-func newPlans(s results.Search, clauses []clause) plans {
-	p := plans{search: s, allowed: 0.05}
+// longSettle is a warm-up that is most of the price of a probe.
+const longSettle = 2 * time.Minute
+
+func newPlans(s results.Search, clauses []clause, raised int) plans {
+	p := plans{search: s, allowed: 0.5, stretch: 1}
+	all := 0.0
 	for _, c := range clauses {
-		p.limit = math.Max(p.limit, c.limit)
-		if c.limit > 0 && c.Allowed > 0 {
+		all = math.Max(all, c.limit)
+		if raised < 0 || c.service == raised {
+			p.limit = math.Max(p.limit, c.limit)
+		}
+		if c.limit > 0 && c.Allowed > 0 && (raised < 0 || c.service == raised) {
 			p.allowed = math.Min(p.allowed, c.Allowed)
 		}
 	}
-	p.settle = max(s.Warmup, seconds(math.Min(20*p.limit, 15+3*p.limit)))
-	p.aim(fastTolerance)
+	p.settle = max(s.Warmup, seconds(math.Min(40*all, 30+2*all)))
+	p.aim(fastTolerance, p.settle)
 	return p
 }
 
 // aim sets what a tolerance costs.
-func (p *plans) aim(tolerance float64) {
+func (p *plans) aim(tolerance float64, settle time.Duration) {
 	p.probes = probesFast
 	if tolerance > 2*fastTolerance {
 		p.probes = probesSlow
+		if settle > longSettle {
+			p.probes = probesLong
+		}
 	}
 	ratio := fastTolerance / tolerance
-	p.requests = math.Max(requestsFast*ratio*ratio, leastOver/p.allowed)
+	p.requests = math.Max(requestsFast*ratio*ratio/2, leastOver/p.allowed)
+	if tolerance <= 2*fastTolerance {
+		p.requests = math.Max(p.requests, requestsFast*ratio*ratio)
+	}
 }
 
 // climb, probe and confirm give the windows of steps at a rate of requests a second, 0
 // if it is unknown.
 func (p *plans) climb(rate float64) time.Duration {
-	return p.window(p.search.Window/3, climbOver/p.allowed, 5, rate)
+	return p.window(time.Duration(float64(p.search.Window)*p.stretch), climbOver/p.allowed, 3*p.stretch, rate)
 }
 
-func (p *plans) probe(rate float64) time.Duration {
-	return p.window(p.search.Window, p.requests, 10, rate)
+// A probe lasts longer than its warm-up, which is lost.
+func (p *plans) probe(rate float64, settle time.Duration) time.Duration {
+	return max(p.window(p.search.Window, p.requests, 6, rate), time.Duration(warmupWorth*float64(settle)))
 }
 
 func (p *plans) confirm(rate float64) time.Duration {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/analysis/boundary"
-	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/results"
 )
 
 // Where probes lie about the estimate: by how much the logarithm of the binding share
@@ -20,31 +20,32 @@ var (
 // The bounds of a probe's distance from the estimate, as a share of it: farther ones
 // would bend the line.
 const (
-	wideBelow, wideAbove   = 0.09, 0.06
-	closeBelow, closeAbove = 0.045, 0.04
+	wideBelow, wideAbove   = 0.07, 0.05
+	closeBelow, closeAbove = 0.04, 0.035
 )
 
 // The estimate moves at most by these shares from one probe to the next.
 const (
-	wideMove  = 0.08
+	wideMove  = 0.12
 	closeMove = 0.04
 )
 
 // begin starts probing about a load.
 func (c *Capacity) begin(load float64) {
-	c.stage, c.center = probing, load
-	rate := c.rateAt(load)
-	c.plans.aim(c.tolerance())
-	c.quoted = c.spent + float64(c.plans.probes)*(c.plans.settle+c.plans.probe(rate)).Seconds() + (c.plans.settle + c.plans.confirm(rate)).Seconds()
+	c.stage, c.center = probing, c.guess(load)
+	rate := c.rateAt(c.center)
+	c.plans.aim(c.tolerance(), c.settle())
+	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+c.plans.probe(rate, c.settle())).Seconds() + (c.settle() + c.plans.confirm(rate)).Seconds()
 	c.next = c.ray.settle(c.center, c.search.Most)
 }
 
 // probed goes on from a probe.
 func (c *Capacity) probed(l look) {
 	c.near++
-	if l.ended {
-		c.center = math.Min(c.center, l.load*0.97)
-	} else {
+	if l.ended || l.excess > tooMuch {
+		c.center = math.Min(c.center, c.below1(l.load))
+	}
+	if !l.ended {
 		c.probes = append(c.probes, l.probe)
 	}
 	if c.hardBinds() || c.isCliff() {
@@ -52,14 +53,33 @@ func (c *Capacity) probed(l look) {
 	}
 	c.refit()
 	enough := c.near >= c.plans.probes && c.found
-	if enough && c.drifts() {
+	if enough && c.drifts(driftLevel) {
 		return
 	}
-	if enough && c.estimate.HalfWidth() <= c.tolerance() {
+	if enough && c.estimate.HalfWidth() <= enoughWidth*c.tolerance() {
 		c.finish("")
 		return
 	}
 	c.aim()
+}
+
+// enoughWidth is how many tolerances the half-width may have when probing ends: the
+// confirmation, which is as long as many probes, makes it less.
+const enoughWidth = 1.15
+
+// tooMuch is the excess over which a probe is no neighbour of the boundary.
+const tooMuch = 30
+
+// below1 is a load below one that was far too much: half way to what met the SLO, if that
+// is near.
+func (c *Capacity) below1(load float64) float64 {
+	met := 0.0
+	for _, l := range c.looks {
+		if l.met && l.load < load {
+			met = math.Max(met, l.load)
+		}
+	}
+	return math.Max(0.92*load, math.Min(0.98*load, math.Sqrt(met*load)))
 }
 
 // refit brings the estimate up to date, and the center with it.
@@ -80,6 +100,9 @@ func (c *Capacity) refit() {
 			move = closeMove
 		}
 		to := math.Min(math.Max(e.Load, c.center*(1-move)), c.center*(1+move))
+		if _, missed := c.bracket(); to > 1.03*missed {
+			to = 1.03 * missed
+		}
 		settled := math.Abs(to/c.center-1) < 0.001
 		c.center = to
 		if settled || c.near < c.plans.probes {
@@ -152,12 +175,12 @@ func (c *Capacity) hardBinds() bool {
 // isCliff notices that there are only loads that meet the SLO by far and loads that are
 // far from it, and goes on by halving.
 func (c *Capacity) isCliff() bool {
-	if c.near < 5 {
+	if c.near < 6 {
 		return false
 	}
 	telling := 0
 	for _, l := range c.looks[len(c.looks)-c.near:] {
-		if !l.ended && l.excess > 0.02 && l.excess < 30 {
+		if l.telling() {
 			telling++
 		}
 	}
@@ -170,9 +193,18 @@ func (c *Capacity) isCliff() bool {
 	return true
 }
 
+// telling says that the look's shares tell how far the boundary is.
+func (l look) telling() bool { return !l.ended && l.excess > 0.002 && l.excess < 2*tooMuch }
+
 // splitNext halves a bracket, or ends if it is narrow enough.
 func (c *Capacity) splitNext(met, missed float64) {
-	if met > 0 && (missed/met <= 1+c.tolerance() || c.adjacent(met, missed)) {
+	if met > 0 && (missed/met <= 1+c.tolerance()/2 || c.adjacent(met, missed)) {
+		for _, load := range []float64{met, missed} { // each is looked at twice before it is believed
+			if c.votes(load, func(l look) bool { return l.purpose != results.PurposeClimb }) < 2 {
+				c.next = load
+				return
+			}
+		}
 		c.cliff(met, missed)
 		return
 	}
@@ -186,8 +218,21 @@ func (c *Capacity) splitNext(met, missed float64) {
 	c.cliff(met, missed)
 }
 
+// mostReturns is how often a search that halves goes back to probing: where a load
+// between the ends has a telling share, it was no cliff, but a steep slope.
+const mostReturns = 4
+
 // split goes on from a step between the ends of a cliff.
-func (c *Capacity) split(look) {
+func (c *Capacity) split(l look) {
+	if l.telling() && c.returns < mostReturns {
+		c.returns++
+		c.probes = append(c.probes, l.probe)
+		c.stage, c.near, c.center = probing, 1, l.load
+		c.quoted += float64(c.plans.probes) * (c.settle() + c.plans.probe(c.rateAt(l.load), c.settle())).Seconds()
+		c.refit()
+		c.aim()
+		return
+	}
 	if again, ends := c.contradiction(); ends {
 		return
 	} else if again > 0 {
@@ -217,26 +262,4 @@ func (c *Capacity) cliff(met, missed float64) {
 		}
 	}
 	c.end(analysis.CapacityCliff, fmt.Sprintf("the SLO is met at %g %s and missed at %g (%s), with nothing between", met, c.ray.unit(), missed, why))
-}
-
-// driftLevel is the probability below which a trend of the probes' shares is none of
-// chance.
-const driftLevel = 0.003
-
-// drifts ends the search where the same loads gave shares that moved with time.
-func (c *Capacity) drifts() bool {
-	t := stats.MannKendall(c.estimate.Residuals)
-	p := 2 * math.Min(t.Up, t.Down)
-	if p >= driftLevel {
-		return false
-	}
-	half := len(c.probes) / 2
-	early, okEarly := boundary.Fit(c.shares(), c.probes[:half], c.center, c.ray.grain())
-	late, okLate := boundary.Fit(c.shares(), c.probes[half:], c.center, c.ray.grain())
-	if !okEarly || !okLate || math.Abs(early.Load/late.Load-1) < c.tolerance()/2 {
-		return false
-	}
-	c.above, c.below = math.Min(early.Load, late.Load), math.Max(early.Load, late.Load)
-	c.end(analysis.CapacityDrift, fmt.Sprintf("the boundary moved from %.4g to %.4g %s between the first and the second half of the probes (p = %.2g)", early.Load, late.Load, c.ray.unit(), p))
-	return true
 }

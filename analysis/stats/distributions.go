@@ -16,6 +16,15 @@ func TQuantile(p, df float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(p)
 }
 
+// TTail gives the probability that Student's t with df degrees of freedom is above t. df
+// is above 0; else it gives NaN.
+func TTail(t, df float64) float64 {
+	if !(df > 0) {
+		return math.NaN()
+	}
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Survival(t)
+}
+
 // NormalQuantile gives the p-quantile of the standard normal distribution:
 // NormalQuantile(0.975) is 1.960. p is in (0, 1); else it gives NaN.
 func NormalQuantile(p float64) float64 {

@@ -35,9 +35,9 @@ type evaSystem struct {
 func evaSystems() []evaSystem {
 	return []evaSystem{
 		{name: "eva-agent", config: "4x1g.24gb-ts", raised: "agent", from: 3, around: [2]float64{10, 11},
-			truth: queues.Truth{State: "found", Load: 10.4, Error: 0.05, Binding: "p90 < 60 s"},
+			truth: queues.Truth{State: "found", Load: 10.1016, Error: 0.002, Binding: "p90 < 60 s"},
 			edits: []edit{{"levels: [96]", "levels: [1]"}}},
-		{name: "eva-vision", config: "4x1g.24gb-mps", raised: "vision", from: 4, around: [2]float64{21.5, 22.5},
+		{name: "eva-vision", config: "4x1g.24gb-mps", raised: "vision", from: 4, around: [2]float64{22, 23.5},
 			truth: queues.Truth{State: "found", Load: 22, Error: 0.10, Binding: "p99 < 1.5 s"},
 			edits: []edit{
 				{"arrivals: closed                      #", "arrivals: poisson                     #"},
