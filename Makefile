@@ -29,7 +29,7 @@ export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench fuzz test-real real test-docker gpu-check gpu-check-binaries clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench fuzz test-real real capacity-real test-docker gpu-check gpu-check-binaries clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -88,7 +88,14 @@ test-real: real ## tests against servers that we did not write; fetches them int
 	EVABENCH_TORCHSERVE='$(abspath $(REAL))/torchserve/torchserve' \
 	EVABENCH_PYTHON='$(abspath $(REAL))/torchserve/python' \
 	EVABENCH_GPU_CHECK='$(abspath $(OUT))/gpu-check' \
-	$(GO) test -tags real -count=1 -timeout 30m -skip '^TestDocker' $(TESTFLAGS) ./realtest/...
+	$(GO) test -tags real -count=1 -timeout 30m -skip '^TestDocker|^TestCapacityRepeats' $(TESTFLAGS) ./realtest/...
+
+capacity-real: real ## the capacity of a real llama-server, five times: a quarter of an hour
+	EVABENCH_BIN='$(abspath $(OUT))/evabench' \
+	EVABENCH_LLAMA_SERVER='$(abspath $(REAL))/llama-server/llama-server' \
+	EVABENCH_MODELS='$(abspath $(REAL))/models' \
+	EVABENCH_TORCHSERVE='$(abspath $(REAL))/torchserve/torchserve' \
+	$(GO) test -tags real -count=1 -timeout 60m -v -run '^TestCapacityRepeats' $(TESTFLAGS) ./realtest
 
 test-docker: build ## the launcher docker against a Docker daemon of its own; root, cgroups
 	scripts/install-docker.sh $(REAL)/docker

@@ -18,14 +18,19 @@ func (b *bench) newChooser() (runner.Chooser, error) {
 	if b.scenario.Search == nil {
 		return search.NewLevels(b.scenario.StepPlans()), nil
 	}
-	env := results.Environment{
-		Simulated: b.simulated.server, SimulatedScale: b.simulated.scale,
-		Services: b.servicesUnderTest(), Search: b.searchAsked(),
-	}
+	env := b.searchEnvironment()
 	if b.scenario.Search.Kind == scenarios.SearchLadder {
 		return search.NewClimb(env)
 	}
 	return search.New(env)
+}
+
+// searchEnvironment is what a search rests on of what the run records.
+func (b *bench) searchEnvironment() results.Environment {
+	return results.Environment{
+		Simulated: b.simulated.server, SimulatedScale: b.simulated.scale,
+		Services: b.servicesUnderTest(), Search: b.searchAsked(),
+	}
 }
 
 // searchExtent tells what is searched, and what that may cost.
@@ -40,7 +45,15 @@ func (b *bench) searchExtent() string {
 	}
 	text := fmt.Sprintf("%s, each a %s that raises %s from %g", units.Plural(len(b.cells), "cell"), how, what, s.From)
 	if s.Budget == 0 {
-		return text + "; what it costs is known once it has seen a load that is too much, and search.budget bounds it"
+		if s.Kind == scenarios.SearchLadder {
+			return text + "; what it costs is known at its end, and search.budget bounds it"
+		}
+		quote, err := search.Quote(b.searchEnvironment())
+		if err != nil {
+			return text // the fault is told where the chooser is made
+		}
+		return text + fmt.Sprintf("; about %s each if the capacity is near twice that, %s in all (quoted again in each cell's report; search.budget bounds it)",
+			loadTime(quote), loadTime(quote*time.Duration(len(b.cells))))
 	}
 	all := s.Budget * time.Duration(len(b.cells))
 	text += fmt.Sprintf(", in at most %s; %s in all", loadTime(s.Budget), loadTime(all))

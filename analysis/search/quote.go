@@ -1,0 +1,33 @@
+package search
+
+import (
+	"time"
+
+	"github.com/evabench/evabench/results"
+)
+
+// quotedSteps is how many steps of the climb are reckoned with.
+const quotedSteps = 7
+
+// Quote says what the search of one cell is likely to cost under load, before it begins:
+// on the assumption that the capacity is twice the first load. A capacity that is lower
+// costs more, since the same number of requests takes longer. Of users, whose requests
+// a second are not known, it is the least that it costs. The search says again what
+// it costs, more surely, when it has bracketed the capacity. A ladder's price is not
+// known before.
+func Quote(env results.Environment) (time.Duration, error) {
+	c, err := New(env)
+	if err != nil {
+		return 0, err
+	}
+	load := c.ray.settle(2*c.next, c.search.Most)
+	rate := c.rateAt(load)
+	c.plans.aim(c.toleranceAt(load), c.plans.settle)
+	steps := quotedSteps + c.plans.probes + 1
+	price := time.Duration(steps)*c.plans.settle + quotedSteps*c.plans.climb(rate) +
+		time.Duration(c.plans.probes)*c.plans.probe(rate, c.plans.settle) + c.plans.confirm(rate)
+	if c.search.Heavy {
+		price += c.plans.settle + c.plans.confirm(rate)
+	}
+	return price, nil
+}
