@@ -96,15 +96,19 @@ const (
 
 // widen multiplies the interval's half-width as it follows from the scatter alone. It
 // is calibrated on the bench of systems with known capacity, see docs/statistics.md.
-var widen = 1.25
+const widen = 1.25
 
 // Fit estimates the boundary from the probes within reach of center, which should be
 // the estimate so far. grain is the distance between two loads that can be asked for,
-// such as 1 user, and 0 if there is none. ok is false while there is none: fewer than two probes near, or
-// no request of any of them over any limit. With fewer than leastProbes the ends
-// are 0 and +Inf.
+// such as 1 user, and 0 if there is none. ok is false while there is no estimate: center
+// is not above 0, fewer than two probes are near, no request of any of them was over any
+// limit, or the line reaches what is allowed only far above center. With fewer than
+// leastProbes near, the ends are 0 and +Inf. Every probe has a Count for each clause.
 func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, ok bool) {
 	e = Estimate{Load: math.Inf(1), Low: math.Inf(1), High: math.Inf(1), Binding: -1, Bend: math.NaN()}
+	if !(center > 0) {
+		return e, false
+	}
 	for k, c := range clauses {
 		points := near(probes, k, c, center, grain)
 		l, fits := fit(points, priorOf(c))
@@ -149,7 +153,7 @@ func near(probes []Probe, clause int, c Clause, center, grain float64) []point {
 	total := 0.0
 	for _, p := range probes {
 		x, count := p.Load/center-1, p.Counts[clause]
-		if x < -below || x > above || count.N == 0 || c.Excess(count) > most {
+		if x < -below || x > above || !(p.Seconds > 0) || count.N == 0 || c.Excess(count) > most {
 			continue
 		}
 		w := p.Seconds * kernel(x, below, above)
@@ -189,11 +193,11 @@ func (l line) root() float64 { return -l.level / l.slope }
 // take part with their 0. For a given slope the level follows, so that one number is
 // searched.
 func fit(points []point, about float64) (line, bool) {
-	any := 0.0
+	over := 0.0
 	for _, p := range points {
-		any += p.y
+		over += p.y
 	}
-	if len(points) < 2 || any == 0 {
+	if len(points) < 2 || over == 0 {
 		return line{}, false
 	}
 	scatter := 1.0

@@ -55,7 +55,8 @@ type Capacity struct {
 }
 
 // New makes the search of what a run is to record: its Search, and its services with
-// their SLOs and Targets. It fails if there is nothing to raise or no SLO to miss.
+// their SLOs and Targets. It fails if there is nothing to raise, no load above 0 to begin
+// at or no SLO to miss.
 func New(env results.Environment) (*Capacity, error) {
 	if env.Search == nil {
 		return nil, errors.New("the run has no search")
@@ -63,6 +64,9 @@ func New(env results.Environment) (*Capacity, error) {
 	r, err := newRay(env)
 	if err != nil {
 		return nil, err
+	}
+	if !(env.Search.From > 0) || math.IsInf(env.Search.From, 0) {
+		return nil, fmt.Errorf("the search begins at a load of %g, want one above 0", env.Search.From)
 	}
 	c := &Capacity{
 		env: env, search: *env.Search, ray: r, clauses: clausesOf(env.Services),
@@ -72,6 +76,7 @@ func New(env results.Environment) (*Capacity, error) {
 		return nil, errors.New("no service has an SLO that a load could miss")
 	}
 	c.watcher = watcher{services: env.Services, clauses: c.clauses}
+	c.watcher.begin()
 	c.plans = newPlans(c.search, c.clauses, r.raised)
 	return c, nil
 }
@@ -94,7 +99,8 @@ func (c *Capacity) Next(last *results.StepResult) (results.StepPlan, bool) {
 	return c.plan(), true
 }
 
-// Watch ends a step that is hopeless.
+// Watch says why the step that runs should end early: it is hopeless, and the search does
+// not rest on its whole window. Empty lets it go on, as it does every confirmation.
 func (c *Capacity) Watch(p results.Progress) string {
 	if c.stage == confirming {
 		return ""
@@ -161,11 +167,8 @@ func (c *Capacity) take(s analysis.Step) {
 		return
 	}
 	if l.spoiled != "" {
-		if c.spoiled++; c.spoiled > mostSpoiled {
-			c.bounds()
-			c.end(analysis.CapacityInvalid, l.spoiled)
-		}
-		return // the same load again
+		c.again(l.spoiled)
+		return
 	}
 	c.spoiled = 0
 	c.looks = append(c.looks, l)
@@ -180,6 +183,22 @@ func (c *Capacity) take(s analysis.Step) {
 		c.confirmedAt(l)
 	}
 	if c.stage != ended && c.stage != confirming && c.spent+c.cost() > c.budget() {
+		c.outOfBudget()
+	}
+}
+
+// again has the same load again, after a step that measured nothing of the server for
+// the reason why. What was found by then stays found.
+func (c *Capacity) again(why string) {
+	c.spoiled++
+	switch {
+	case c.stage == confirming && c.spoiled > mostSpoiled:
+		c.why = join(c.why, fmt.Sprintf("%d confirmations in a row do not count, the last since %s", c.spoiled, why))
+		c.stage = ended
+	case c.spoiled > mostSpoiled:
+		c.bounds()
+		c.end(analysis.CapacityInvalid, fmt.Sprintf("%d steps in a row do not count, the last since %s", c.spoiled, why))
+	case c.stage != confirming && c.spent+c.cost() > c.budget():
 		c.outOfBudget()
 	}
 }
@@ -216,15 +235,21 @@ func (c *Capacity) end(state, why string) { c.stage, c.state, c.why = ended, sta
 
 func (c *Capacity) outOfBudget() {
 	if c.found && c.estimate.Low > 0 && !math.IsInf(c.estimate.High, 1) {
-		c.finish(fmt.Sprintf("the load time ran out at ±%.2g %%, before the tolerance of ±%.2g %%", 100*c.estimate.HalfWidth(), 100*c.tolerance()))
+		c.finish(fmt.Sprintf("the load time ran out at ±%.3g %%, before the tolerance of ±%.3g %%", 100*c.estimate.HalfWidth(), 100*c.tolerance()))
 		return
 	}
 	c.bounds()
-	c.end(analysis.CapacityUnfinished, fmt.Sprintf("the load time of %.0f s was spent before there was an interval", c.spent))
+	c.end(analysis.CapacityUnfinished, fmt.Sprintf("after %.0f s of load, what is left of the budget pays for no further step and a confirmation, and there is no interval yet", c.spent))
 }
 
-// tolerance is the half-width that is asked for, as a share.
-func (c *Capacity) tolerance() float64 { return c.toleranceAt(c.center) }
+// tolerance is the half-width that is asked for, as a share; before there is a center,
+// that at the next load.
+func (c *Capacity) tolerance() float64 {
+	if c.center == 0 {
+		return c.toleranceAt(c.next)
+	}
+	return c.toleranceAt(c.center)
+}
 
 func (c *Capacity) toleranceAt(load float64) float64 {
 	switch {

@@ -30,6 +30,9 @@ func (c *Capacity) climbed(l look) {
 		c.next = again
 		return
 	}
+	if c.endless(l) {
+		return
+	}
 	met, missed := c.bracket()
 	if c.lookAbove(met, missed) {
 		return
@@ -46,12 +49,20 @@ func (c *Capacity) climbed(l look) {
 			c.begin(l.load)
 			return
 		}
+		if c.adjacent(l.load, missed) && c.votes(l.load, func(look) bool { return true }) >= manyLooks {
+			c.begin(l.load) // another look says no more than these
+			return
+		}
 		c.next = c.ray.settle(math.Sqrt(l.load*missed), most)
 	case met > 0 && missed/met <= c.narrow(), c.adjacent(met, missed):
 		c.begin(math.Sqrt(met * missed))
 	case math.IsInf(missed, 1) && most > 0 && l.load >= c.ray.settle(most, most):
 		if between {
 			c.begin(l.load)
+			return
+		}
+		if !l.met {
+			c.end(analysis.CapacityUnfinished, fmt.Sprintf("at %g %s, the largest load that may be asked for, %s", l.load, c.ray.unit(), l.why))
 			return
 		}
 		c.above = l.load
@@ -65,6 +76,24 @@ func (c *Capacity) climbed(l look) {
 	default:
 		c.descend(missed)
 	}
+}
+
+// mostGrowth is how many times the first load is the largest that is tried: a server, or
+// an SLO, that no load ever touches must not be asked for ever.
+const mostGrowth = 1 << 20
+
+// manyLooks is how often one load is looked at beside one that clearly missed, with none
+// between, before probing begins.
+const manyLooks = 3
+
+// endless ends the climb where it has gone too far.
+func (c *Capacity) endless(l look) bool {
+	if l.load < mostGrowth*c.looks[0].load {
+		return false
+	}
+	c.bounds()
+	c.end(analysis.CapacityUnfinished, fmt.Sprintf("the SLO is not clearly missed at %g %s, %.3g times the first load: say the largest that is of interest", l.load, c.ray.unit(), l.load/c.looks[0].load))
+	return true
 }
 
 // lookAbove asks once for a load far above the bracket.
@@ -121,7 +150,7 @@ func (c *Capacity) guess(otherwise float64) float64 {
 
 // adjacent says that there is no load between two.
 func (c *Capacity) adjacent(met, missed float64) bool {
-	return met > 0 && !math.IsInf(missed, 1) && c.ray.grain() > 0 && missed-met <= c.ray.grain()
+	return met > 0 && !math.IsInf(missed, 1) && c.ray.grain() > 0 && missed-met < 1.5*c.ray.grain()
 }
 
 // leastOfFirst is the share of the first load below which no load is tried.
@@ -139,17 +168,27 @@ func (c *Capacity) descend(missed float64) {
 	}
 	next := c.ray.settle(missed/2, c.search.Most)
 	if next >= missed || next < leastOfFirst*first.load {
-		c.below = missed
-		why := ""
-		for _, l := range c.looks {
-			if l.load == missed {
-				why = l.why
-			}
-		}
-		c.end(analysis.CapacityNever, fmt.Sprintf("the SLO is not met at %g %s, the least load that was tried: %s", missed, c.ray.unit(), why))
+		c.never(missed)
 		return
 	}
 	c.next = next
+}
+
+// never ends the search at the least load that was tried, which missed the SLO.
+func (c *Capacity) never(missed float64) {
+	c.below = missed
+	c.end(analysis.CapacityNever, fmt.Sprintf("the SLO is not met at %g %s, the least load that was tried: %s", missed, c.ray.unit(), c.whyAt(missed)))
+}
+
+// whyAt is what the last look at a load missed; empty if none missed anything.
+func (c *Capacity) whyAt(load float64) string {
+	why := ""
+	for _, l := range c.looks {
+		if l.load == load && l.why != "" {
+			why = l.why
+		}
+	}
+	return why
 }
 
 // mostUp is how many times the first load is tried where it missed.
@@ -191,7 +230,7 @@ func (c *Capacity) contradiction() (again float64, ends bool) {
 			continue
 		}
 		for _, b := range c.looks {
-			if b.load < a.load*1.1 || b.excess > clearlyMet || b.beyond {
+			if b.load < a.load*1.1 || b.excess > clearlyMet || !b.met {
 				continue
 			}
 			all, missed := c.votes(a.load, func(look) bool { return true }), c.votes(a.load, look.clearlyMissed)
@@ -211,7 +250,7 @@ func (c *Capacity) contradiction() (again float64, ends bool) {
 // bounds notes between which loads the boundary lies.
 func (c *Capacity) bounds() {
 	met, missed := c.bracket()
-	if met > 0 {
+	if met > 0 && c.votes(met, func(l look) bool { return l.met }) > 0 {
 		c.above = met
 	}
 	if !math.IsInf(missed, 1) {

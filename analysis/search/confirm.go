@@ -16,7 +16,7 @@ func (c *Capacity) finish(why string) {
 	c.stage = confirming
 	c.next = c.down(c.estimate.Low)
 	if !(c.next > 0) {
-		c.end(analysis.CapacityFound, "no load could be signed: the interval reaches to 0")
+		c.end(analysis.CapacityFound, join(why, fmt.Sprintf("no load could be signed: the interval reaches down to %.3g %s, below the least load", c.estimate.Low, c.ray.unit())))
 	}
 }
 
@@ -25,8 +25,8 @@ func (c *Capacity) down(load float64) float64 {
 	if !(load > 0) {
 		return 0
 	}
-	if g := c.ray.grain(); g > 0 {
-		return math.Floor(load/g+1e-9) * g
+	if p := c.ray.parts(); p > 0 {
+		return math.Floor(load*p+1e-9) / p
 	}
 	return floorTo(load, 3)
 }
@@ -59,6 +59,7 @@ func (c *Capacity) confirmedAt(l look) {
 	default:
 		c.next = c.down(math.Min(l.load*(1-c.tolerance()/2), l.load-c.ray.grain()))
 		if !(c.next > 0) {
+			c.why = join(c.why, fmt.Sprintf("no load could be signed: %g %s, the least, missed the SLO: %s", l.load, c.ray.unit(), l.why))
 			c.stage = ended
 		}
 	}
@@ -67,6 +68,9 @@ func (c *Capacity) confirmedAt(l look) {
 // withConfirmation brings what a confirmation counted into the estimate: it is a long
 // probe whose load was chosen before it was run.
 func (c *Capacity) withConfirmation(l look) {
+	if l.ended {
+		return
+	}
 	c.probes = append(c.probes, l.probe)
 	if e, ok := boundary.Fit(c.shares(), c.probes, c.center, c.ray.grain()); ok && !math.IsInf(e.High, 1) {
 		c.estimate = e

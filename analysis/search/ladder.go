@@ -66,6 +66,9 @@ func NewClimb(env results.Environment) (*Climb, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !(env.Search.From > 0) || math.IsInf(env.Search.From, 0) || !(env.Search.Grow > 0) {
+		return nil, fmt.Errorf("the ladder begins at a load of %g and grows by %g, want both above 0", env.Search.From, env.Search.Grow)
+	}
 	c := &Climb{env: env, search: *env.Search, ray: r, clauses: clausesOf(env.Services), above: math.NaN(), below: math.NaN()}
 	if len(c.clauses) == 0 {
 		return nil, errors.New("no service has an SLO that a load could miss")
@@ -97,10 +100,11 @@ func (c *Climb) end(state, why string) { c.ended, c.state, c.why = true, state, 
 
 // take goes on from a step of the ladder.
 func (c *Climb) take(s analysis.Step) {
+	if c.ended || s.Failover != nil {
+		return
+	}
 	l, err := lookAt(s, c.ray, c.clauses)
 	switch {
-	case c.ended:
-		return
 	case err != nil:
 		c.end(analysis.CapacityInvalid, err.Error())
 		return
@@ -119,6 +123,8 @@ func (c *Climb) take(s analysis.Step) {
 	switch {
 	case next <= l.load:
 		c.end(analysis.CapacityAlways, fmt.Sprintf("the SLO is met at %g %s, the largest load that may be asked for", l.load, c.ray.unit()))
+	case l.load >= mostGrowth*c.looks[0].load:
+		c.end(analysis.CapacityUnfinished, fmt.Sprintf("the SLO is met at %g %s, %.3g times the first load: say the largest that is of interest", l.load, c.ray.unit(), l.load/c.looks[0].load))
 	case c.search.Budget > 0 && c.spent >= c.search.Budget.Seconds():
 		c.end(analysis.CapacityUnfinished, fmt.Sprintf("the load time of %.0f s was spent", c.spent))
 	}
@@ -137,7 +143,7 @@ func (c *Climb) missed(l look) bool {
 	case len(c.looks) > 1:
 		before := c.looks[len(c.looks)-2]
 		if gained := l.served/before.served - 1; before.served > 0 && gained < plateau*(l.load/before.load-1) {
-			why = fmt.Sprintf("throughput rose by %.2g %% where the load rose by %.2g %%", 100*gained, 100*(l.load/before.load-1))
+			why = fmt.Sprintf("throughput rose by %.3g %% where the load rose by %.3g %%", 100*gained, 100*(l.load/before.load-1))
 		}
 	}
 	if why == "" {
@@ -156,7 +162,7 @@ func (c *Climb) missed(l look) bool {
 func (c *Climb) Capacity() analysis.Capacity {
 	as := Capacity{
 		env: c.env, search: c.search, ray: c.ray, clauses: c.clauses, looks: c.looks, spent: c.spent,
-		stage: ended, state: c.state, why: c.why, above: c.above, below: c.below,
+		stage: ended, next: c.next, state: c.state, why: c.why, above: c.above, below: c.below,
 	}
 	if c.state == "" {
 		as.state, as.why = analysis.CapacityUnfinished, "the cell ended before the ladder did"

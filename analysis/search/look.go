@@ -105,6 +105,7 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 		v := s.Services[c.service]
 		at := k - first[c.service]
 		if at >= len(v.SLO) {
+			l.miss(c.Name + " is not known: the step does not tell of it")
 			continue
 		}
 		l.count(k, c, v.SLO[at])
@@ -114,13 +115,18 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 
 // count takes what a clause was found to be.
 func (l *look) count(k int, c clause, v analysis.ClauseValue) {
-	count := boundary.Count{N: float64(v.Judged), Over: float64(v.Over)}
+	count, hard := boundary.Count{N: float64(v.Judged), Over: float64(v.Over)}, c.hard
 	if v.Judged == 0 && v.Value.Known() && v.Clause.Limit > 0 { // a mean
 		over := *v.Value.Number / v.Clause.Limit
 		if v.Clause.Op == ">" || v.Clause.Op == ">=" {
 			over = 1 / math.Max(over, 1e-9)
 		}
 		count = boundary.Count{N: 1, Over: over}
+	} else if v.Judged == 0 && v.Value.Known() { // a mean that may be nothing, of which there is no share
+		count, hard = boundary.Count{N: 1}, true
+		if v.Result != analysis.Met {
+			count.Over = math.Inf(1)
+		}
 	}
 	l.probe.Counts[k] = count
 	if count.N == 0 {
@@ -131,9 +137,9 @@ func (l *look) count(k int, c clause, v analysis.ClauseValue) {
 	}
 	excess := 0.0
 	switch {
-	case c.hard && count.Over > 0:
+	case hard && count.Over > 0:
 		excess = math.Inf(1)
-	case !c.hard:
+	case !hard:
 		excess = c.Excess(count)
 	}
 	if excess > l.excess || l.worst < 0 {

@@ -95,4 +95,10 @@ func (p *plans) window(least time.Duration, requests, limits, rate float64) time
 	return w.Round(100 * time.Millisecond)
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// seconds makes a Duration, of at most mostSeconds: a rate of hardly anything must not
+// overflow it.
+func seconds(s float64) time.Duration {
+	return time.Duration(math.Min(s, mostSeconds) * float64(time.Second))
+}
+
+const mostSeconds = 1e7

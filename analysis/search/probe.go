@@ -43,7 +43,7 @@ func (c *Capacity) begin(load float64) {
 func (c *Capacity) probed(l look) {
 	c.near++
 	if l.ended || l.excess > tooMuch {
-		c.center = math.Min(c.center, c.below1(l.load))
+		c.center = math.Min(c.center, c.wellBelow(l.load))
 	}
 	if !l.ended {
 		c.probes = append(c.probes, l.probe)
@@ -70,9 +70,9 @@ const enoughWidth = 1.15
 // tooMuch is the excess over which a probe is no neighbour of the boundary.
 const tooMuch = 30
 
-// below1 is a load below one that was far too much: half way to what met the SLO, if that
+// wellBelow is a load below one that was far too much: half way to what met the SLO, if that
 // is near.
-func (c *Capacity) below1(load float64) float64 {
+func (c *Capacity) wellBelow(load float64) float64 {
 	met := 0.0
 	for _, l := range c.looks {
 		if l.met && l.load < load {
@@ -208,14 +208,19 @@ func (c *Capacity) splitNext(met, missed float64) {
 		c.cliff(met, missed)
 		return
 	}
-	if met == 0 {
+	known := met > 0
+	if !known {
 		met = missed / 2
 	}
-	if next := c.ray.settle(math.Sqrt(met*missed), c.search.Most); next > met && next < missed {
+	next := c.ray.settle(math.Sqrt(met*missed), c.search.Most)
+	switch {
+	case next > met && next < missed && (known || next >= leastOfFirst*c.looks[0].load):
 		c.next = next
-		return
+	case known:
+		c.cliff(met, missed)
+	default:
+		c.never(missed)
 	}
-	c.cliff(met, missed)
 }
 
 // mostReturns is how often a search that halves goes back to probing: where a load
@@ -255,11 +260,5 @@ func (c *Capacity) split(l look) {
 
 func (c *Capacity) cliff(met, missed float64) {
 	c.above, c.below = met, missed
-	why := ""
-	for _, l := range c.looks {
-		if l.load == missed && l.why != "" {
-			why = l.why
-		}
-	}
-	c.end(analysis.CapacityCliff, fmt.Sprintf("the SLO is met at %g %s and missed at %g (%s), with nothing between", met, c.ray.unit(), missed, why))
+	c.end(analysis.CapacityCliff, fmt.Sprintf("the SLO is met at %g %s and missed at %g (%s), with nothing between", met, c.ray.unit(), missed, c.whyAt(missed)))
 }

@@ -21,6 +21,9 @@ func newRay(env results.Environment) (ray, error) {
 		if s.Target == nil {
 			return ray{}, fmt.Errorf("service %s has no level to be held at or raised from", s.Name)
 		}
+		if env.Search.Raise == "" && !(s.Target.Value > 0) {
+			return ray{}, fmt.Errorf("service %s has a level of %g, which no factor raises", s.Name, s.Target.Value)
+		}
 		if s.Name == env.Search.Raise {
 			r.raised = len(r.levels)
 		}
@@ -33,12 +36,32 @@ func newRay(env results.Environment) (ray, error) {
 }
 
 // grain is the distance between two loads that can be asked for: 1 of users and
-// cameras, 0 of rates.
+// cameras, 0 of rates; of a factor of nothing but users and cameras that which adds one
+// to the largest.
 func (r ray) grain() float64 {
-	if r.raised >= 0 && whole(r.levels[r.raised]) {
-		return 1
+	if p := r.parts(); p > 0 {
+		return 1 / p
 	}
 	return 0
+}
+
+// parts is how many loads that can be asked for there are up to 1; 0 if they are not
+// counted.
+func (r ray) parts() float64 {
+	if r.raised >= 0 {
+		if whole(r.levels[r.raised]) {
+			return 1
+		}
+		return 0
+	}
+	most := 0.0
+	for _, l := range r.levels {
+		if !whole(l) {
+			return 0
+		}
+		most = math.Max(most, l.Value)
+	}
+	return most
 }
 
 func whole(l results.Level) bool { return l.Unit == "users" || l.Unit == "cameras" }
@@ -61,18 +84,19 @@ func (r ray) at(load float64) []results.Level {
 	return levels
 }
 
-// of gives the load that a step's services were driven at.
+// of gives the load that a step's services were driven at: the very number that was
+// asked for, if that was settled.
 func (r ray) of(services []analysis.Service) float64 {
 	if r.raised >= 0 {
 		return services[r.raised].Level.Value
 	}
-	// Rounded levels tell the factor badly, large ones better.
-	best, factor := 0.0, math.NaN()
+	// Rounded levels tell the factor badly, that of the largest base best.
+	base, factor := 0.0, math.NaN()
 	for i, s := range services {
-		if base := r.levels[i].Value; !whole(r.levels[i]) {
-			return s.Level.Value / base
-		} else if s.Level.Value > best {
-			best, factor = s.Level.Value, s.Level.Value/base
+		if b := r.levels[i].Value; !whole(r.levels[i]) {
+			return digits5(s.Level.Value / b)
+		} else if b > base {
+			base, factor = b, s.Level.Value/b
 		}
 	}
 	return factor
@@ -93,15 +117,25 @@ func (r ray) arrivals() string {
 	return r.levels[r.raised].Arrivals
 }
 
-// settle brings a load onto the grain and within the bound, 0 for none.
+// settle brings a load onto the grain and within the bound, 0 for none. Loads that are
+// not counted get 5 digits, by which one may be above the bound.
 func (r ray) settle(load, most float64) float64 {
 	if most > 0 {
 		load = math.Min(load, most)
 	}
-	if g := r.grain(); g > 0 {
-		return math.Max(g, math.Round(load/g)*g)
+	if p := r.parts(); p > 0 {
+		n := math.Round(load * p)
+		if most > 0 && n > most*p*(1+1e-9) {
+			n--
+		}
+		return math.Max(1, n) / p
 	}
-	// What people read and files hold need not have 17 digits.
-	digits := math.Pow(10, 4-math.Floor(math.Log10(load)))
-	return math.Round(load*digits) / digits
+	return digits5(load)
+}
+
+// digits5 rounds a load, above 0, to five digits: what people read and files hold need
+// not have 17, and a factor comes out the same when levels are divided by it again.
+func digits5(load float64) float64 {
+	scale := math.Pow(10, 4-math.Floor(math.Log10(load)))
+	return math.Round(load*scale) / scale
 }

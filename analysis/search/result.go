@@ -88,7 +88,7 @@ func value(x float64, unit string) analysis.Value {
 // sentence puts the result in words.
 func (c *Capacity) sentence(out analysis.Capacity) string {
 	var what []string
-	for i, s := range c.env.Services {
+	for _, s := range c.env.Services {
 		if len(s.SLO) == 0 {
 			continue
 		}
@@ -97,11 +97,10 @@ func (c *Capacity) sentence(out analysis.Capacity) string {
 			clauses = append(clauses, k.Text)
 		}
 		what = append(what, fmt.Sprintf("%s at %s", s.Name, strings.Join(clauses, ", ")))
-		_ = i
 	}
-	name := c.search.Raise
+	name, its, sustains, unit := c.search.Raise, "its", "sustains", out.Unit
 	if name == "" {
-		name = "The services together"
+		name, its, sustains, unit = "The services together", "their", "sustain", "times their levels"
 	}
 	slo := strings.Join(what, "; ")
 	if out.State != analysis.CapacityFound {
@@ -109,15 +108,36 @@ func (c *Capacity) sentence(out analysis.Capacity) string {
 	}
 	text := ""
 	if out.Signed.Known() {
-		text = fmt.Sprintf("%s sustains %g %s (%s) with %s, without queues that grow, as confirmed for %s", name, *out.Signed.Number, out.Unit, out.Arrivals, slo, c.confirmedFor().Round(time.Second))
+		text = fmt.Sprintf("%s %s %g %s (%s) with %s, without queues that grow, as confirmed for %s%s", name, sustains, *out.Signed.Number, unit, out.Arrivals, slo, c.confirmedFor().Round(time.Second), c.heavily())
 	} else {
 		text = fmt.Sprintf("%s: no load was confirmed for %s", name, slo)
 	}
-	return text + fmt.Sprintf("; its capacity is %.4g %s [%.4g, %.4g] with 95 %% confidence on this deployment (%d probes, %d requests); %s binds.",
-		*out.Estimate.Number, out.Unit, *out.Low.Number, *out.High.Number, out.Probes, out.Requests, out.Binding)
+	return text + fmt.Sprintf("; %s capacity is %s %s [%s, %s] with 95 %% confidence on this deployment (%d probes, %d requests); %s binds.",
+		its, figure(*out.Estimate.Number), unit, figure(*out.Low.Number), figure(*out.High.Number), out.Probes, out.Requests, out.Binding)
 }
 
-// confirmedFor is how long the signed load was driven.
+// figure writes a load with four digits, and all of those before its point.
+func figure(x float64) string {
+	if math.Abs(x) >= 1000 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.4g", x)
+}
+
+// heavily tells of the confirmation with heavy requests; empty if there was none.
+func (c *Capacity) heavily() string {
+	for _, k := range c.confirmed {
+		switch {
+		case k.Heavy && k.Met:
+			return ", and with heavy requests as well"
+		case k.Heavy:
+			return ", but not with heavy requests: " + k.Why
+		}
+	}
+	return ""
+}
+
+// confirmedFor is how long the signed load was driven for that.
 func (c *Capacity) confirmedFor() time.Duration {
 	for _, k := range c.confirmed {
 		for _, l := range c.looks {
@@ -130,7 +150,9 @@ func (c *Capacity) confirmedFor() time.Duration {
 }
 
 // Complete says in each cell of a summary what its search came to: the same that the
-// search said when the cell was run, since it rests on nothing but the steps.
+// search said when the cell was run, since it rests on nothing but the steps. A summary of
+// a run without a search is left as it is. It fails where the run does not tell what was
+// searched.
 func Complete(s *analysis.Summary) error {
 	if s.Environment.Search == nil {
 		return nil

@@ -71,7 +71,7 @@ func (w *watcher) watch(p results.Progress) string {
 			continue
 		}
 		if float64(waiting) > pace*hopeless*limit {
-			why = fmt.Sprintf("hopeless: %d requests of %s wait at %.3g/s, more than %d times its limit of %g s", waiting, s.Name, pace, hopeless, limit)
+			why = fmt.Sprintf("hopeless: %d requests of %s are not done where %.3g are a second, which takes more than %d times its limit of %g s", waiting, s.Name, pace, hopeless, limit)
 		}
 	}
 	if why == "" {
