@@ -1,0 +1,144 @@
+package boundary
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// many requests, so that rounding of counts says nothing.
+const many = 1e9
+
+// at makes a probe whose excess of a clause is as told.
+func at(load, excess float64, c Clause) Probe {
+	count := Count{N: 1, Over: excess * c.Allowed}
+	if c.Allowed < 1 {
+		odds := excess * c.Allowed / (1 - c.Allowed)
+		count = Count{N: many, Over: many * odds / (1 + odds)}
+	}
+	return Probe{Load: load, Seconds: 60, Counts: []Count{count}}
+}
+
+// spread are loads about a boundary of 1.
+var spread = []float64{0.94, 0.96, 0.97, 0.98, 0.99, 1, 1.01, 1.02, 1.03, 1.04, 1.05, 0.95}
+
+// Shares whose log odds are a line in the load give the line's crossing back.
+func TestFitExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		load := rapid.Float64Range(0.1, 1e4).Draw(t, "load")
+		slope := rapid.Float64Range(6, 60).Draw(t, "slope")
+		c := Clause{Name: "c", Allowed: rapid.SampledFrom([]float64{0.01, 0.05, 0.5, 1}).Draw(t, "allowed")}
+		off := rapid.Float64Range(-0.01, 0.01).Draw(t, "off")
+		var probes []Probe
+		for _, s := range spread {
+			probes = append(probes, at(s*load, math.Exp(slope*(s-1)), c))
+		}
+		e, ok := Fit([]Clause{c}, probes, load*(1+off), 0)
+		if !ok || math.Abs(e.Load/load-1) > 0.003 {
+			t.Errorf("capacity %g, which is %g", e.Load, load)
+		}
+		if !(e.Low <= load && load <= e.High && e.Low > 0.9*load && e.High < 1.1*load) || e.Probes < 10 || e.Binding != 0 {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+// Of two clauses the one that fails at the lower load binds.
+func TestFitBinding(t *testing.T) {
+	clauses := []Clause{{"late", 0.01}, {"early", 0.05}}
+	var probes []Probe
+	for _, s := range spread {
+		p := at(s, math.Exp(20*(s-1.03)), clauses[0])
+		p.Counts = append(p.Counts, at(s, math.Exp(20*(s-0.98)), clauses[1]).Counts[0])
+		probes = append(probes, p)
+	}
+	e, ok := Fit(clauses, probes, 1, 0)
+	if !ok || e.Binding != 1 || math.Abs(e.Load-0.98) > 0.003 || e.High > 1.03 {
+		t.Errorf("%+v", e)
+	}
+}
+
+// The interval holds what it should in about as many draws as it says.
+func TestIntervalCovers(t *testing.T) {
+	const draws, slope = 400, 20
+	c := Clause{"c", 0.01}
+	random := rand.New(rand.NewPCG(1, 2))
+	inside, width := 0, 0.0
+	for range draws {
+		var probes []Probe
+		for _, s := range spread {
+			gamma := 0.0 // of shape 4: a relative variance of 0.25
+			for range 4 {
+				gamma += random.ExpFloat64() / 4
+			}
+			probes = append(probes, at(s, gamma*math.Exp(slope*(s-1)), c))
+		}
+		e, ok := Fit([]Clause{c}, probes, 1, 0)
+		if !ok {
+			t.Fatal("no estimate")
+		}
+		width += e.HalfWidth() / draws
+		if e.Low <= 1 && 1 <= e.High {
+			inside++
+		}
+	}
+	t.Logf("%d of %d draws, half-width %.3g", inside, draws, width)
+	if share := float64(inside) / draws; share < 0.90 || share > 0.995 {
+		t.Errorf("the interval holds the capacity in %.3g of the draws", share)
+	}
+}
+
+// More requests over the limit in every probe mean less capacity.
+func TestFitMonotone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := Clause{"c", rapid.SampledFrom([]float64{0.01, 0.1, 1}).Draw(t, "allowed")}
+		more := rapid.Float64Range(1.02, 1.5).Draw(t, "more")
+		var probes, worse []Probe
+		for _, s := range spread {
+			excess := math.Exp(20*(s-1)) * rapid.Float64Range(0.6, 1.6).Draw(t, "noise")
+			probes, worse = append(probes, at(s, excess, c)), append(worse, at(s, more*excess, c))
+		}
+		a, okA := Fit([]Clause{c}, probes, 1, 0)
+		b, okB := Fit([]Clause{c}, worse, 1, 0)
+		if !okA || !okB || !(b.Load < a.Load) || !(b.Low <= a.Low) || !(b.High <= a.High) {
+			t.Errorf("%+v, and with %g times as many over %+v", a, more, b)
+		}
+	})
+}
+
+func TestFitTooLittle(t *testing.T) {
+	c := Clause{"c", 0.01}
+	some := func(n int, excess float64) (list []Probe) {
+		for _, s := range spread[2 : 2+n] {
+			list = append(list, at(s, excess*math.Exp(20*(s-1)), c))
+		}
+		return list
+	}
+	empty := some(6, 1)
+	for i := range empty {
+		empty[i].Seconds = 0
+	}
+	for name, test := range map[string]struct {
+		probes   []Probe
+		center   float64
+		ok, open bool
+	}{
+		"none":         {nil, 1, false, true},
+		"one":          {some(1, 1), 1, false, true},
+		"four":         {some(4, 1), 1, true, true},
+		"five":         {some(5, 1), 1, true, false},
+		"none over":    {some(8, 0), 1, false, true},
+		"far away":     {some(8, 1), 2, false, true},
+		"far too much": {some(8, 1e4), 1, false, true},
+		"no window":    {empty, 1, false, true},
+		"no center":    {some(8, 1), 0, false, true},
+		"NaN":          {some(8, 1), math.NaN(), false, true},
+	} {
+		e, ok := Fit([]Clause{c}, test.probes, test.center, 0)
+		if ok != test.ok || math.IsInf(e.High, 1) != test.open || ok && (e.Low == 0) != test.open {
+			t.Errorf("%s: %v, %+v", name, ok, e)
+		}
+	}
+}
