@@ -62,11 +62,11 @@ func (c *Capacity) climbed(l look) {
 			return
 		}
 		if !l.met {
-			c.end(analysis.CapacityUnfinished, fmt.Sprintf("at %g %s, the largest load that may be asked for, %s", l.load, c.ray.unit(), l.why))
+			c.end(analysis.CapacityUnfinished, fmt.Sprintf("at %g %s, the largest load that may be asked for, %s", l.load, c.ray.words(), l.why))
 			return
 		}
 		c.above = l.load
-		c.end(analysis.CapacityAlways, fmt.Sprintf("the SLO is met at %g %s, the largest load that may be asked for", l.load, c.ray.unit()))
+		c.end(analysis.CapacityAlways, fmt.Sprintf("the SLO is met at %g %s, the largest load that may be asked for", l.load, c.ray.words()))
 	case math.IsInf(missed, 1) && between:
 		c.next = c.ray.settle(math.Max(l.load*1.2, l.load+c.ray.grain()), most)
 	case math.IsInf(missed, 1):
@@ -92,7 +92,7 @@ func (c *Capacity) endless(l look) bool {
 		return false
 	}
 	c.bounds()
-	c.end(analysis.CapacityUnfinished, fmt.Sprintf("the SLO is not clearly missed at %g %s, %.3g times the first load: say the largest that is of interest", l.load, c.ray.unit(), l.load/c.looks[0].load))
+	c.end(analysis.CapacityUnfinished, fmt.Sprintf("the SLO is not clearly missed at %g %s, %.3g times the first load: say the largest that is of interest", l.load, c.ray.words(), l.load/c.looks[0].load))
 	return true
 }
 
@@ -177,7 +177,7 @@ func (c *Capacity) descend(missed float64) {
 // never ends the search at the least load that was tried, which missed the SLO.
 func (c *Capacity) never(missed float64) {
 	c.below = missed
-	c.end(analysis.CapacityNever, fmt.Sprintf("the SLO is not met at %g %s, the least load that was tried: %s", missed, c.ray.unit(), c.whyAt(missed)))
+	c.end(analysis.CapacityNever, fmt.Sprintf("the SLO is not met at %g %s, the least load that was tried: %s", missed, c.ray.words(), c.whyAt(missed)))
 }
 
 // whyAt is what the last look at a load missed; empty if none missed anything.
@@ -239,7 +239,7 @@ func (c *Capacity) contradiction() (again float64, ends bool) {
 				return a.load, false
 			case missed == all:
 				c.above, c.below = b.load, a.load
-				c.end(analysis.CapacityNonMonotone, fmt.Sprintf("the SLO was missed %d of %d times at %g %s (%s), and met at %g", missed, all, a.load, c.ray.unit(), a.why, b.load))
+				c.end(analysis.CapacityNonMonotone, fmt.Sprintf("the SLO was missed %d of %d times at %g %s (%s), and met at %g", missed, all, a.load, c.ray.words(), a.why, b.load))
 				return 0, true
 			}
 		}

@@ -16,7 +16,7 @@ func (c *Capacity) finish(why string) {
 	c.stage = confirming
 	c.next = c.down(c.estimate.Low)
 	if !(c.next > 0) {
-		c.end(analysis.CapacityFound, join(why, fmt.Sprintf("no load could be signed: the interval reaches down to %.3g %s, below the least load", c.estimate.Low, c.ray.unit())))
+		c.end(analysis.CapacityFound, join(why, fmt.Sprintf("no load could be signed: the interval reaches down to %.3g %s, below the least load", c.estimate.Low, c.ray.words())))
 	}
 }
 
@@ -54,12 +54,12 @@ func (c *Capacity) confirmedAt(l look) {
 		}
 		c.stage = ended
 	case len(c.confirmed) >= mostConfirmations:
-		c.why = join(c.why, fmt.Sprintf("no load could be signed: %d confirmations missed the SLO, the last at %g %s: %s", len(c.confirmed), l.load, c.ray.unit(), l.why))
+		c.why = join(c.why, fmt.Sprintf("no load could be signed: %d confirmations missed the SLO, the last at %g %s: %s", len(c.confirmed), l.load, c.ray.words(), l.why))
 		c.stage = ended
 	default:
 		c.next = c.down(math.Min(l.load*(1-c.tolerance()/2), l.load-c.ray.grain()))
 		if !(c.next > 0) {
-			c.why = join(c.why, fmt.Sprintf("no load could be signed: %g %s, the least, missed the SLO: %s", l.load, c.ray.unit(), l.why))
+			c.why = join(c.why, fmt.Sprintf("no load could be signed: %g %s, the least, missed the SLO: %s", l.load, c.ray.words(), l.why))
 			c.stage = ended
 		}
 	}

@@ -122,9 +122,9 @@ func (c *Climb) take(s analysis.Step) {
 	next := c.ray.settle(math.Max(l.load*(1+c.search.Grow), l.load+c.ray.grain()), c.search.Most)
 	switch {
 	case next <= l.load:
-		c.end(analysis.CapacityAlways, fmt.Sprintf("the SLO is met at %g %s, the largest load that may be asked for", l.load, c.ray.unit()))
+		c.end(analysis.CapacityAlways, fmt.Sprintf("the SLO is met at %g %s, the largest load that may be asked for", l.load, c.ray.words()))
 	case l.load >= mostGrowth*c.looks[0].load:
-		c.end(analysis.CapacityUnfinished, fmt.Sprintf("the SLO is met at %g %s, %.3g times the first load: say the largest that is of interest", l.load, c.ray.unit(), l.load/c.looks[0].load))
+		c.end(analysis.CapacityUnfinished, fmt.Sprintf("the SLO is met at %g %s, %.3g times the first load: say the largest that is of interest", l.load, c.ray.words(), l.load/c.looks[0].load))
 	case c.search.Budget > 0 && c.spent >= c.search.Budget.Seconds():
 		c.end(analysis.CapacityUnfinished, fmt.Sprintf("the load time of %.0f s was spent", c.spent))
 	}
@@ -151,9 +151,9 @@ func (c *Climb) missed(l look) bool {
 	}
 	c.below = l.load
 	if math.IsNaN(c.above) {
-		c.end(analysis.CapacityNever, fmt.Sprintf("the first load, %g %s, is too much: %s", l.load, c.ray.unit(), why))
+		c.end(analysis.CapacityNever, fmt.Sprintf("the first load, %g %s, is too much: %s", l.load, c.ray.words(), why))
 	} else {
-		c.end(analysis.CapacityBracketed, fmt.Sprintf("met at %g %s, too much at %g: %s", c.above, c.ray.unit(), l.load, why))
+		c.end(analysis.CapacityBracketed, fmt.Sprintf("met at %g %s, too much at %g: %s", c.above, c.ray.words(), l.load, why))
 	}
 	return true
 }

@@ -260,5 +260,5 @@ func (c *Capacity) split(l look) {
 
 func (c *Capacity) cliff(met, missed float64) {
 	c.above, c.below = met, missed
-	c.end(analysis.CapacityCliff, fmt.Sprintf("the SLO is met at %g %s and missed at %g (%s), with nothing between", met, c.ray.unit(), missed, c.whyAt(missed)))
+	c.end(analysis.CapacityCliff, fmt.Sprintf("the SLO is met at %g %s and missed at %g (%s), with nothing between", met, c.ray.words(), missed, c.whyAt(missed)))
 }

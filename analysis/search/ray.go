@@ -110,6 +110,14 @@ func (r ray) unit() string {
 	return r.levels[r.raised].Unit
 }
 
+// words are the unit as a text after a load has it.
+func (r ray) words() string {
+	if r.raised < 0 {
+		return "times their levels"
+	}
+	return r.unit()
+}
+
 func (r ray) arrivals() string {
 	if r.raised < 0 {
 		return "all"

@@ -98,9 +98,9 @@ func (c *Capacity) sentence(out analysis.Capacity) string {
 		}
 		what = append(what, fmt.Sprintf("%s at %s", s.Name, strings.Join(clauses, ", ")))
 	}
-	name, its, sustains, unit := c.search.Raise, "its", "sustains", out.Unit
+	name, its, sustains, unit := c.search.Raise, "its", "sustains", c.ray.words()
 	if name == "" {
-		name, its, sustains, unit = "The services together", "their", "sustain", "times their levels"
+		name, its, sustains = "The services together", "their", "sustain"
 	}
 	slo := strings.Join(what, "; ")
 	if out.State != analysis.CapacityFound {

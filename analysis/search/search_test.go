@@ -47,7 +47,7 @@ func TestEnds(t *testing.T) {
 	a := results.Search{Kind: Interval, Raise: "a", From: 10}
 	bounded, hurried := a, a
 	bounded.Most, hurried.Budget = 1000, 40*time.Second
-	one, factor := a, results.Search{Kind: Interval, From: 1, Most: 1.24}
+	one, factor := a, results.Search{Kind: Interval, From: 1, Most: 1.25}
 	one.From = 1
 	open := factor
 	open.Most = 0
@@ -76,10 +76,10 @@ func TestEnds(t *testing.T) {
 		"a mean":            {made{over: never, answer: func(l float64) *float64 { x := math.Exp(10 * (l/100 - 1)); return &x }}, queue(1, asked(a, rates(10)...)), analysis.CapacityFound, "", true},
 		"users":             {made{over: smooth(7.4, 5), rate: 2}, asked(one, users(1)...), analysis.CapacityFound, "", true},
 		"one user too many": {made{over: func(u float64) float64 { return min(1, 0.02*math.Pow(u, 4)) }, rate: 60}, asked(one, users(1)...), "", "", false},
-		"all, whole":        {made{over: never}, asked(factor, users(10, 7)...), analysis.CapacityAlways, "1.2 ratio", false},
-		"all, rates":        {made{over: never}, asked(results.Search{Kind: Interval, From: 0.37, Most: 3.3}, rates(0.3, 0.7)...), analysis.CapacityAlways, "3.3 ratio", false},
-		"all, cliff":        {made{over: from(2.1), hopeless: 2.1, rate: 100}, asked(open, rates(0.3, 0.7)...), analysis.CapacityCliff, "ratio", false},
-		"all, two users":    {made{over: from(1.5), hopeless: 1.5, rate: 100}, asked(open, users(2, 1)...), analysis.CapacityCliff, "met at 1 ratio and missed at 1.5", false},
+		"all, whole":        {made{over: never}, asked(factor, users(10, 7)...), analysis.CapacityAlways, "1.2 times their levels", false},
+		"all, rates":        {made{over: never}, asked(results.Search{Kind: Interval, From: 0.37, Most: 3.3}, rates(0.3, 0.7)...), analysis.CapacityAlways, "3.3 times their levels", false},
+		"all, cliff":        {made{over: from(2.1), hopeless: 2.1, rate: 100}, asked(open, rates(0.3, 0.7)...), analysis.CapacityCliff, "times their levels", false},
+		"all, two users":    {made{over: from(1.5), hopeless: 1.5, rate: 100}, asked(open, users(2, 1)...), analysis.CapacityCliff, "met at 1 times their levels and missed at 1.5", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, steps := test.server.run(t, test.env)
@@ -200,7 +200,7 @@ func TestRayRoundTrip(t *testing.T) {
 			}
 		}
 		r := ray{levels: levels, raised: rapid.IntRange(-1, len(levels)-1).Draw(t, "raised")}
-		most := rapid.SampledFrom([]float64{0, 1, 37}).Draw(t, "most")
+		most := rapid.SampledFrom([]float64{0, 1, 2.375, 37}).Draw(t, "most")
 		load := r.settle(rapid.Float64Range(0.05, 500).Draw(t, "load"), most)
 		services := make([]analysis.Service, len(levels))
 		for i, l := range r.at(load) {
@@ -216,6 +216,71 @@ func TestRayRoundTrip(t *testing.T) {
 			t.Errorf("%g is above %g", load, most)
 		}
 	})
+}
+
+// What is to be signed is rounded down to a load that can be asked for.
+func TestDown(t *testing.T) {
+	one := results.Search{Raise: "a", From: 1}
+	all := results.Search{From: 1}
+	for _, test := range []struct {
+		env        results.Environment
+		load, want float64
+	}{
+		{asked(one, rates(1)...), 12.39, 12.3}, {asked(one, rates(1)...), 0, 0}, {asked(one, rates(1)...), math.NaN(), 0},
+		{asked(one, users(1)...), 6.99, 6}, {asked(one, users(1)...), 7, 7}, {asked(one, users(1)...), 0.99, 0},
+		{asked(all, users(10, 3)...), 1.29, 1.2}, {asked(all, users(10, 3)...), 1.3 - 0.1, 1.2}, {asked(all, users(10, 3)...), 0.09, 0},
+		{asked(all, append(users(10), rates(1)...)...), 1.239, 1.23},
+	} {
+		c, err := New(test.env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.down(test.load); got != test.want {
+			t.Errorf("%v of %+v is rounded to %v, want %v", test.load, c.ray.levels, got, test.want)
+		}
+	}
+}
+
+// An interval whose lower end is no load is found, and nothing is signed.
+func TestNothingToSign(t *testing.T) {
+	for _, low := range []float64{0, 0.7} {
+		c, err := New(asked(results.Search{Raise: "a", From: 1}, users(1)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.estimate.Load, c.estimate.Low, c.estimate.High = 1.1, low, 1.6
+		c.finish("it was short")
+		got := c.Capacity()
+		if c.stage != ended || got.State != analysis.CapacityFound || got.Signed.Known() || !strings.HasPrefix(got.Why, "it was short; no load could be signed") {
+			t.Errorf("%s: %s", got.State, got.Why)
+		}
+	}
+}
+
+// Halving below a load under which nothing was ever met ends as never met, not as a
+// cliff with an end that nobody saw.
+func TestSplitBelowAll(t *testing.T) {
+	for _, levels := range [][]results.Level{users(8), rates(8)} {
+		c, err := New(asked(results.Search{Raise: "a", From: 8}, levels...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.stage, c.center = splitting, 8
+		missed := 8.0
+		for range 50 {
+			c.looks = append(c.looks, look{load: missed, why: "errors", purpose: results.PurposeProbe, excess: math.Inf(1), worst: 1})
+			if c.splitNext(0, missed); c.stage == ended {
+				break
+			}
+			if !(c.next < missed) {
+				t.Fatalf("after %g %s %g", missed, levels[0].Unit, c.next)
+			}
+			missed = c.next
+		}
+		if got := c.Capacity(); got.State != analysis.CapacityNever || got.Above.Known() || number(got.Below) != missed {
+			t.Errorf("%s: %s", got.State, got.Why)
+		}
+	}
 }
 
 func TestFloorTo(t *testing.T) {
