@@ -187,7 +187,7 @@ func madeSearchStep(k int, load float64, purpose string, heavy bool, p99 float64
 
 // The made-up searches stand in testdata too, for the tests of formats.
 func TestMadeSearchesAreWritten(t *testing.T) {
-	text, err := json.MarshalIndent(madeSearches(), "", " ")
+	text, err := json.Marshal(madeSearches())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestMadeSearchesAreWritten(t *testing.T) {
 	if err := json.Unmarshal(stored, &s); err != nil {
 		t.Fatal(err)
 	}
-	again, err := json.MarshalIndent(&s, "", " ") // with what a Summary has got since
+	again, err := json.Marshal(&s) // with what a Summary has got since
 	if err != nil {
 		t.Fatal(err)
 	}
