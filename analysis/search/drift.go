@@ -35,7 +35,7 @@ func (c *Capacity) drifts(level float64) bool {
 		return false
 	}
 	from, to := looks[0].at, looks[len(looks)-1].at
-	c.above, c.below = zeroIsUnknown(c.estimate.Low), c.estimate.High
+	c.bounds()
 	c.end(analysis.CapacityDrift, fmt.Sprintf("the median latency at equal load moved by %+.2g %% in the %.0f s of probing (p = %.1g, %d probes about %.4g %s)",
 		100*moved, to-from, p, len(looks), c.center, c.ray.words()))
 	return true

@@ -110,7 +110,7 @@ func (c *Capacity) sentence(out analysis.Capacity) string {
 	if out.Signed.Known() {
 		text = fmt.Sprintf("%s %s %g %s (%s) with %s, without queues that grow, as confirmed for %s%s", name, sustains, *out.Signed.Number, unit, out.Arrivals, slo, c.confirmedFor().Round(time.Second), c.heavily())
 	} else {
-		text = fmt.Sprintf("%s: no load was confirmed for %s", name, slo)
+		text = fmt.Sprintf("%s: no load was confirmed for %s (%s)", name, slo, out.Why)
 	}
 	return text + fmt.Sprintf("; %s capacity is %s %s [%s, %s] with 95 %% confidence on this deployment (%d probes, %d requests); %s binds.",
 		its, figure(*out.Estimate.Number), unit, figure(*out.Low.Number), figure(*out.High.Number), out.Probes, out.Requests, out.Binding)
