@@ -25,18 +25,7 @@ func (b libraryBackend) NVML() (nvml.API, error) { return b.api, nil }
 // opened; a process that only draws is none of those that share a device, nor is the
 // MPS server.
 func TestDeviceJobsOfRealServer(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cards.json")
-	if err := nvml.CreateFake(path, []string{"NVIDIA A30"}); err != nil {
-		t.Fatal(err)
-	}
-	fake, err := nvml.OpenFake(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := fake.Devices()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fake, all := oneCard(t)
 	used := uint64(1 << 30)
 	for _, p := range []nvml.Process{
 		{PID: 11, Kind: nvml.ComputeProcess}, {PID: 12, Kind: nvml.MPSProcess}, {PID: 13, Kind: nvml.GraphicsProcess},
@@ -83,4 +72,22 @@ func contains(jobs []collectors.Job, name string) bool {
 		}
 	}
 	return false
+}
+
+// oneCard makes a simulated card and gives it with what its library lists.
+func oneCard(t *testing.T) (*nvml.Fake, []nvml.Device) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "cards.json")
+	if err := nvml.CreateFake(path, []string{"NVIDIA A30"}); err != nil {
+		t.Fatal(err)
+	}
+	fake, err := nvml.OpenFake(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := fake.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fake, all
 }

@@ -154,18 +154,7 @@ func (f *firstRead) Observation(o results.Observation) {
 
 // A simulated server is not asked for what no simulation knows.
 func TestSimulatedServerHasNoActivity(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cards.json")
-	if err := nvml.CreateFake(path, []string{"NVIDIA A30"}); err != nil {
-		t.Fatal(err)
-	}
-	fake, err := nvml.OpenFake(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := fake.Devices()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fake, all := oneCard(t)
 	told, err := nvmlDevices{fake, fake, []device.Device{{UUID: all[0].UUID, GPU: all[0].UUID, Name: "gpu0"}}}.Read()
 	if err != nil || len(told) != 2 || len(told[1].Values) != 0 {
 		t.Errorf("a simulated card tells %+v, %v", told, err)

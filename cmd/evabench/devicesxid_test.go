@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -79,18 +78,7 @@ func xidsOf(t *testing.T, b *bench, devices []device.Device, series string) ([]r
 
 // What is put into a simulated card's file is told by the collector, once.
 func TestSimulatedXid(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cards.json")
-	if err := nvml.CreateFake(path, []string{"NVIDIA A30"}); err != nil {
-		t.Fatal(err)
-	}
-	fake, err := nvml.OpenFake(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cards, err := fake.Devices()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fake, cards := oneCard(t)
 	gpu := cards[0].UUID
 	b := &bench{backend: libraryBackend{api: putsXid{fake, gpu}}, kinds: knownKinds(sim.NewHost("", "", io.Discard))}
 	told, warnings := xidsOf(t, b, []device.Device{{UUID: gpu, GPU: gpu, Name: "gpu0"}}, source.SeriesXid)
