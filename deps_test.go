@@ -50,6 +50,8 @@ var imports = map[string][]string{
 
 	// level 3: kinds know their family; a family's list knows its kinds
 	"analysis/search":       {"results", "analysis", "analysis/boundary", "analysis/stats"},
+	"analysis/findings":     {"analysis", "analysis/stats", "internal/units", "results"},
+	"analysis/recommend":    {"analysis", "analysis/stats", "internal/units", "results"},
 	"analysis/search/bench": {"analysis", "analysis/search", "internal/queues", "results", "scenarios", "sim/parameters", "sim/virtual"}, // measures the search
 	"loadgen/stub":          {},
 	"loadgen/images":        {},

@@ -38,6 +38,7 @@ func summarize(f facts) (*Summary, error) {
 		s.warn(name, "cell-missing", "the cell was planned, and there is no record that it was finished; it is in no comparison")
 	}
 	s.Comparison = compareCells(s.Cells)
+	s.Interference, s.Spikes = interferences(s.Cells), spikesOf(s.Cells)
 	return s, nil
 }
 

@@ -49,7 +49,19 @@ type Summary struct {
 	// Comparison has one entry for each step of the scenario's levels; none for those
 	// of a search.
 	Comparison []Comparison `json:"comparison"`
-	Warnings   []Warning    `json:"warnings,omitempty"`
+	// Contrasts compares configurations in pairs, figure by figure.
+	Contrasts []Contrast `json:"contrasts,omitempty"`
+	// Interference, Spikes and Frontiers tell what services do to one another.
+	Interference []Interference `json:"interference,omitempty"`
+	Spikes       []SpikeResult  `json:"spikes,omitempty"`
+	Frontiers    []Frontier     `json:"frontiers,omitempty"`
+	Costs        []Cost         `json:"costs,omitempty"`
+	// Race is nil unless the configurations were raced, Findings and Recommendation
+	// until packages findings and recommend have seen the Summary.
+	Race           *Race           `json:"race,omitempty"`
+	Findings       *Findings       `json:"findings,omitempty"`
+	Recommendation *Recommendation `json:"recommendation,omitempty"`
+	Warnings       []Warning       `json:"warnings,omitempty"`
 	// Missing names the planned cells of which there is no record.
 	Missing []string `json:"missing,omitempty"`
 }

@@ -36,6 +36,11 @@ func Build(s *analysis.Summary) *Document {
 	if s.Environment.Simulated != "" {
 		d.Sections = slices.Insert(d.Sections, len(d.Sections)-2, simulatedTime(s))
 	}
+	for _, section := range []func(*analysis.Summary) Section{contrasts, couplings, costTable, findingsOf} {
+		if made := section(s); made.Title != "" {
+			d.Sections = slices.Insert(d.Sections, len(d.Sections)-2, made)
+		}
+	}
 	list := searches(s)
 	d.Alerts = alertsOf(s, list)
 	if len(list) > 0 {
@@ -45,6 +50,9 @@ func Build(s *analysis.Summary) *Document {
 			})
 		}
 		d.Sections = slices.Concat([]Section{capacities(list), capacityTable(list), checklist(list, d.Alerts), found(list)}, d.Sections)
+	}
+	if first := recommendation(s); first.Title != "" {
+		d.Sections = slices.Insert(d.Sections, 0, first)
 	}
 	d.clean()
 	return d

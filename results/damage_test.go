@@ -25,8 +25,8 @@ func TestReadTellsWhatIsWrong(t *testing.T) {
 		finished   bool
 	}{
 		{"scenario changed", "scenario.yaml", replace("s", "t"), "scenario.yaml", "changed after the run", 2, true},
-		{"newer step", cell + "steps/01/step.json", replace(`"schema": 3`, `"schema": 4`), cell + "steps/01/step.json", "newer evabench", 1, true},
-		{"older step", cell + "steps/01/step.json", replace(`"schema": 3`, `"schema": 2`), cell + "steps/01/step.json", "older evabench", 1, true},
+		{"newer step", cell + "steps/01/step.json", replace(`"schema": 4`, `"schema": 5`), cell + "steps/01/step.json", "newer evabench", 1, true},
+		{"older step", cell + "steps/01/step.json", replace(`"schema": 4`, `"schema": 3`), cell + "steps/01/step.json", "older evabench", 1, true},
 		{"unknown field", cell + "steps/01/step.json", replace(`"index"`, `"indices"`), cell + "steps/01/step.json", "indices", 1, true},
 		{"wrong folder", cell + "steps/01/step.json", replace(`"index": 1`, `"index": 0`), cell + "steps/01/step.json", "of step 0", 1, true},
 		{"half a step", cell + "steps/00/step.json", half, cell + "steps/00/step.json", "", 1, true},

@@ -9,8 +9,9 @@ import (
 // SchemaVersion counts the changes of the run directory's form. A program reads
 // its own version only. Version 2 came with the last chunk of content, chunk
 // gaps, and what the load generator tells of the load that it sent and of
-// itself. Version 3 came with the server's own word on each request.
-const SchemaVersion = 3
+// itself. Version 3 came with the server's own word on each request, version 4 with
+// races, steps of interference and spikes, and costs.
+const SchemaVersion = 4
 
 // Environment is what a run was made with and on. It stands in
 // environment.json and is written before the first change.
@@ -39,6 +40,12 @@ type Environment struct {
 	Services []Service `json:"services"`
 	// Search is null where the steps are a ladder of levels.
 	Search *Search `json:"search,omitempty"`
+	// Zone is the indifference zone: configurations whose figures differ by less than
+	// this share are as good as each other.
+	Zone float64 `json:"indifference_zone,omitempty"`
+	// CostPerHour is what an hour of the server costs in Currency; 0 if nobody said.
+	CostPerHour float64 `json:"cost_per_hour,omitempty"`
+	Currency    string  `json:"currency,omitempty"`
 	// Memory says in words, by configuration, how what the models were told to need
 	// fits the memory of its devices. One of which nothing is known is missing.
 	Memory map[string]string `json:"memory_arithmetic,omitempty"`

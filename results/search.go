@@ -5,7 +5,14 @@ import "time"
 // A Search is how a run looked for capacity: what its scenario asked for, defaults
 // filled in where the scenario has them.
 type Search struct {
-	Kind string `json:"kind"` // "capacity" or "ladder"
+	Kind string `json:"kind"` // "capacity", "ladder", "interference" or "frontier"
+	// Race says that configurations which could not win were left out.
+	Race bool `json:"race,omitempty"`
+	// Loads are, of kind interference, the factors of the raised service's level, 0 for
+	// none, ascending. Mixes are, of kind frontier, the factors of the services' levels
+	// that stand for one load, by ray and then by service.
+	Loads []float64   `json:"loads,omitempty"`
+	Mixes [][]float64 `json:"mixes,omitempty"`
 	// Raise is the service whose load was raised from its Target's on, with the others
 	// held at theirs; empty raised all by one factor of theirs.
 	Raise string  `json:"raise,omitempty"`

@@ -31,6 +31,11 @@ type StepPlan struct {
 	Heavy bool `json:"heavy,omitempty"`
 	// Failover makes an instance end within the window; nil in most steps.
 	Failover *Failover `json:"failover,omitempty"`
+	// Spike raises a service's load for a part of the window; nil in most steps.
+	Spike *Spike `json:"spike,omitempty"`
+	// Ray numbers, in a search along several rays, the one that the step is of, from 1;
+	// else 0.
+	Ray int `json:"ray,omitempty"`
 }
 
 // Why a search runs a step.
@@ -38,7 +43,20 @@ const (
 	PurposeClimb   = "climb"   // looks for a load that is too much
 	PurposeProbe   = "probe"   // near the boundary; the estimate rests on these
 	PurposeConfirm = "confirm" // at the load that is to be signed
+	// PurposeInterference: one service is held while a neighbour is raised; objectives
+	// may be missed.
+	PurposeInterference = "interference"
+	PurposeSpike        = "spike" // with Spike; objectives may be missed
 )
+
+// A Spike is a sudden rise of one service's load. The load is open.
+type Spike struct {
+	Service string  `json:"service"`
+	Factor  float64 `json:"factor"` // of the level, above 1
+	// At is when, since the window's start, and For how long: 0 < At, At + For < Window.
+	At  time.Duration `json:"at_ns"`
+	For time.Duration `json:"for_ns"`
+}
 
 // A Failover is the end of one instance under load.
 type Failover struct {

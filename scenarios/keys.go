@@ -17,6 +17,8 @@ type rawScenario struct {
 	Services   at[ordered[at[rawService]]] `yaml:"services" doc:"what is put under load, by name" need:"name at least one service"`
 	Steps      at[rawSteps]                `yaml:"steps" doc:"the length of every step"`
 	Search     at[rawSearch]               `yaml:"search" doc:"look in every cell for the largest load that meets every slo, instead of a ladder of levels"`
+	Spike      at[[]at[rawSpike]]          `yaml:"spike" doc:"steps after the ladder in which a service's load rises for a while"`
+	Compare    at[rawCompare]              `yaml:"compare" doc:"how configurations are compared"`
 	Failover   at[[]at[rawFailover]]       `yaml:"failover" doc:"steps after the ladder in which an instance ends under load"`
 	Collect    at[rawCollect]              `yaml:"collect" doc:"how collectors read"`
 	Replicates at[int]                     `yaml:"replicates" doc:"how often the whole matrix is run; default 1"`
@@ -28,6 +30,19 @@ type rawServer struct {
 	Backend at[spec]         `yaml:"backend" doc:"how GPUs are shared out: nvidia, none, sim; default none"`
 	GPUs    at[[]at[scalar]] `yaml:"gpus" doc:"indices or UUIDs; a GPU that is not named is not touched"`
 	Allow   at[[]at[string]] `yaml:"allow" doc:"what may be changed: layout, mode, reset, time-slice, mps, drain"`
+	Cost    at[string]       `yaml:"cost_per_hour" doc:"what an hour of the server costs, with its currency: 12.50 EUR"`
+}
+
+type rawCompare struct {
+	Zone at[share] `yaml:"zone" doc:"the indifference zone: configurations whose figures differ by less are as good as each other, and the simpler one is recommended, 0.5% to 50%; default 3%"`
+}
+
+type rawSpike struct {
+	Service at[string]        `yaml:"service" doc:"whose load rises; an open loop" need:"name a service"`
+	Factor  at[float64]       `yaml:"factor" doc:"of its level, above 1 and at most 100; default 3"`
+	Step    at[int]           `yaml:"step" doc:"the step of the ladder whose levels are driven, from 0; default 0"`
+	At      at[time.Duration] `yaml:"at" doc:"when, since the window's start; default a third of the window"`
+	For     at[time.Duration] `yaml:"for" doc:"how long; default a sixth of the window"`
 }
 
 type rawService struct {
@@ -62,15 +77,18 @@ type rawFailover struct {
 }
 
 type rawSearch struct {
-	Kind      at[string]        `yaml:"kind" doc:"capacity: the largest load that meets every slo, with an interval; ladder: grow a step until throughput no longer rises, a queue no longer returns to zero or an slo is missed; default capacity"`
-	Raise     at[string]        `yaml:"raise" doc:"the service whose load is raised, while the others are held at their level; all: every service's by one factor; default all"`
-	From      at[float64]       `yaml:"from" doc:"the first load: requests a second, cameras or users of the raised service, or the factor; default its level, or 1"`
-	Grow      at[share]         `yaml:"grow" doc:"with kind: ladder, by how much the load grows from step to step, 1% to 100%; default 15%"`
-	Most      at[float64]       `yaml:"most" doc:"the largest load that is tried; default none"`
-	Tolerance at[share]         `yaml:"tolerance" doc:"how near the capacity is to be told, 0.5% to 50%; default 3% where more than 50 requests a second are answered, else 10%"`
-	Budget    at[time.Duration] `yaml:"budget" doc:"the most time under load that a cell takes; default half as much again as the search quotes"`
-	Confirm   at[time.Duration] `yaml:"confirm" doc:"the least window of the steps that confirm the load that is told; default 3m, and never shorter than a probe"`
-	Heavy     at[bool]          `yaml:"heavy" doc:"confirm it once more with the heavy variant of every request that has one; default false"`
+	Kind      at[string]                     `yaml:"kind" doc:"capacity: the largest load that meets every slo, with an interval; ladder: grow a step until throughput no longer rises, a queue no longer returns to zero or an slo is missed; interference: the service that is raised is a neighbour, which stands still at first and then has more and more of its level, while the others are held; frontier: the capacity along several mixes of the services' loads; default capacity"`
+	Mode      at[string]                     `yaml:"mode" doc:"of kind capacity: grid measures every configuration, race leaves out those that cannot win and measures the others more surely, up to the replicates; default grid"`
+	Loads     at[[]at[float64]]              `yaml:"loads" doc:"of kind interference: the factors of the neighbour's level, 0 for none, ascending; default [0, 0.5, 1, 1.5]"`
+	Mixes     at[[]at[ordered[at[float64]]]] `yaml:"mixes" doc:"of kind frontier: for each ray the factors of the services' levels, by service; one that is not told is 1; default half and twice the first service's share beside the levels themselves"`
+	Raise     at[string]                     `yaml:"raise" doc:"the service whose load is raised, while the others are held at their level; all: every service's by one factor; default all"`
+	From      at[float64]                    `yaml:"from" doc:"the first load: requests a second, cameras or users of the raised service, or the factor; default its level, or 1"`
+	Grow      at[share]                      `yaml:"grow" doc:"with kind: ladder, by how much the load grows from step to step, 1% to 100%; default 15%"`
+	Most      at[float64]                    `yaml:"most" doc:"the largest load that is tried; default none"`
+	Tolerance at[share]                      `yaml:"tolerance" doc:"how near the capacity is to be told, 0.5% to 50%; default 3% where more than 50 requests a second are answered, else 10%"`
+	Budget    at[time.Duration]              `yaml:"budget" doc:"the most time under load that a cell takes; default half as much again as the search quotes"`
+	Confirm   at[time.Duration]              `yaml:"confirm" doc:"the least window of the steps that confirm the load that is told; default 3m, and never shorter than a probe"`
+	Heavy     at[bool]                       `yaml:"heavy" doc:"confirm it once more with the heavy variant of every request that has one; default false"`
 }
 
 type rawLoad struct {

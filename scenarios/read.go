@@ -101,6 +101,9 @@ func (b *builder) scenario() {
 	b.ladder()
 	b.failovers()
 	b.search()
+	b.spikes()
+	b.compare()
+	b.cost()
 	b.sameModels()
 	b.matrix()
 }

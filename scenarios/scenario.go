@@ -35,6 +35,12 @@ type Scenario struct {
 	// Failovers are the steps in which an instance ends under load. They follow
 	// the ladder, in the file's order.
 	Failovers []Failover
+	// Spikes are the steps in which a service's load rises for a while. They follow
+	// the failovers, in the file's order.
+	Spikes []Spike
+
+	// Zone is the indifference zone of comparisons, 0.005 to 0.5.
+	Zone float64
 
 	Replicates int    // at least 1
 	Seed       uint64 // every other seed is made from it
@@ -51,6 +57,9 @@ type Server struct {
 	GPUs    []string  // indices or UUIDs; a GPU that is not named is not touched
 	// Allow lists what may be changed: a subset of [AllowWords].
 	Allow []string
+	// CostPerHour is what an hour of it costs in Currency; 0 if nobody said.
+	CostPerHour float64
+	Currency    string
 }
 
 // The words of a server's allow list. Package partition has the same ones.
@@ -98,6 +107,12 @@ type Model struct {
 	// MemoryShare of the whole, above 0 and at most 1. Both 0 is unknown.
 	MemoryBytes uint64
 	MemoryShare float64
+}
+
+// A Spike is a step in which a service's load rises for a while.
+type Spike struct {
+	results.Spike
+	Step int // the step of the ladder whose levels are driven, from 0
 }
 
 // A Failover is a step in which one instance of a service ends under load.

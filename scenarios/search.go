@@ -20,13 +20,30 @@ const (
 	// SearchLadder adds a share of load a step until throughput no longer grows, a
 	// queue no longer returns to zero, or an objective is missed.
 	SearchLadder = "ladder"
+	// SearchInterference holds all services but the raised one, whose load grows from
+	// nothing over fixed factors of its level.
+	SearchInterference = "interference"
+	// SearchFrontier finds the capacity along several mixes of all services' loads.
+	SearchFrontier = "frontier"
+)
+
+// The ways in which the cells of a search are gone through.
+const (
+	ModeGrid = "grid" // every one
+	ModeRace = "race" // those of configurations that can still win
 )
 
 // A Search lets every cell look for the largest load that meets all clauses of all
 // services, where the scenario otherwise runs the ladder of its levels. The other
 // loads of the scenario are held at their levels.
 type Search struct {
-	Kind string // SearchCapacity or SearchLadder
+	Kind string // one of the Search constants
+	Mode string // ModeGrid or ModeRace, the latter of SearchCapacity only
+	// Loads are, of SearchInterference, the factors of the raised service's level,
+	// ascending, 0 for none. Mixes are, of SearchFrontier, the factors of the services'
+	// levels, by ray and then by service in the file's order, each above 0.
+	Loads []float64
+	Mixes [][]float64
 	// Raise is the service whose load is raised; empty raises all services by one
 	// factor, which From and Most are of then.
 	Raise string
@@ -89,6 +106,10 @@ func (b *builder) search() {
 	s := &Search{
 		Kind: or(v.Kind, SearchCapacity), Raise: or(v.Raise, RaiseAll), Grow: or(v.Grow, defaultSearchGrow).value(),
 		Most: or(v.Most, 0), Tolerance: or(v.Tolerance, 0).value(), Budget: or(v.Budget, 0), Confirm: or(v.Confirm, 0), Heavy: or(v.Heavy, false),
+		Mode: or(v.Mode, ModeGrid),
+	}
+	if modes := []string{ModeGrid, ModeRace}; !slices.Contains(modes, s.Mode) {
+		b.fault(v.Mode.N, fmt.Sprintf("search.mode %q is not known", cut(s.Mode)), known(s.Mode, modes))
 	}
 	if s.Raise == RaiseAll {
 		s.Raise = ""

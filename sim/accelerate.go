@@ -147,6 +147,11 @@ func (a Acceleration) planToClock(p results.StepPlan) results.StepPlan {
 		f.At, f.Eject = a.toClock(f.At), a.toClock(f.Eject)
 		p.Failover = &f
 	}
+	if p.Spike != nil {
+		s := *p.Spike
+		s.At, s.For = a.toClock(s.At), a.toClock(s.For)
+		p.Spike = &s
+	}
 	p.Levels = slices.Clone(p.Levels)
 	for i := range p.Levels {
 		if isRate(p.Levels[i]) {
@@ -163,6 +168,11 @@ func (a Acceleration) planToServer(p results.StepPlan) results.StepPlan {
 		f := *p.Failover
 		f.At, f.Eject = round(a.toServer(f.At)), round(a.toServer(f.Eject))
 		p.Failover = &f
+	}
+	if p.Spike != nil {
+		s := *p.Spike
+		s.At, s.For = round(a.toServer(s.At)), round(a.toServer(s.For))
+		p.Spike = &s
 	}
 	p.Levels = slices.Clone(p.Levels)
 	for i := range p.Levels {

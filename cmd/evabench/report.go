@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/findings"
+	"github.com/evabench/evabench/analysis/recommend"
 	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/report"
 	"github.com/evabench/evabench/report/formats"
@@ -137,6 +139,9 @@ func document(dir string) (*analysis.Summary, *report.Document, error) {
 	if err := search.Complete(summary); err != nil {
 		return nil, nil, fmt.Errorf("summarize %s: the search for capacity: %w", dir, err)
 	}
+	summary.Complete()
+	findings.Complete(summary)
+	recommend.Complete(summary)
 	return summary, report.Build(summary), nil
 }
 

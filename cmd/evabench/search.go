@@ -29,7 +29,7 @@ func (b *bench) newChooser() (runner.Chooser, error) {
 func (b *bench) searchEnvironment() results.Environment {
 	return results.Environment{
 		Simulated: b.simulated.server, SimulatedScale: b.simulated.scale,
-		Services: b.servicesUnderTest(), Search: b.searchAsked(),
+		Services: b.servicesUnderTest(), Search: b.searchAsked(), Zone: b.scenario.Zone,
 	}
 }
 
@@ -81,6 +81,7 @@ func (b *bench) searchAsked() *results.Search {
 	return &results.Search{
 		Kind: s.Kind, Raise: s.Raise, From: s.From, Grow: s.Grow, Most: s.Most, Tolerance: s.Tolerance,
 		Budget: s.Budget, Confirm: s.Confirm, Heavy: s.Heavy, Warmup: b.scenario.Warmup, Window: b.scenario.Window,
+		Race: s.Mode == scenarios.ModeRace, Loads: s.Loads, Mixes: s.Mixes,
 	}
 }
 

@@ -232,6 +232,7 @@ func (b *bench) environment() results.Environment {
 		env.Planned = append(env.Planned, c.Folder)
 	}
 	env.Services = b.servicesUnderTest()
+	env.Zone, env.CostPerHour, env.Currency = b.scenario.Zone, b.scenario.Server.CostPerHour, b.scenario.Server.Currency
 	if m, err := b.memory(); err == nil { // else it is told at the cell that it stops
 		env.Memory = m.texts()
 	}

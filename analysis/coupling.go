@@ -1,0 +1,94 @@
+package analysis
+
+// An Interference is what a service at a held load felt of a neighbour whose load was
+// raised, on one configuration: the number that decides between MIG and MPS.
+type Interference struct {
+	Config    string              `json:"config"`
+	Victim    string              `json:"victim"`
+	Neighbour string              `json:"neighbour"`
+	Points    []InterferencePoint `json:"points"` // by the neighbour's load, ascending
+}
+
+// An InterferencePoint is one load of the neighbour, over the replicates that have it.
+// Ratios are to the point of the least load, of the same replicate.
+type InterferencePoint struct {
+	Load  Value `json:"neighbour_load"` // in its level's unit; 0: it stood still
+	Steps []int `json:"steps"`          // indices within the cells
+	N     int   `json:"n"`              // replicates
+	// Tail is the victim's highest percentile that could be told at every point, which
+	// Quantile names; Inflation its ratio less 1. Throughput is what the victim
+	// completed a second, Loss 1 less its ratio.
+	Quantile   float64 `json:"quantile"`
+	Tail       Value   `json:"tail"`
+	Inflation  Effect  `json:"tail_inflation"`
+	Throughput Value   `json:"throughput_per_second"`
+	Loss       Effect  `json:"throughput_loss"`
+	// Errors is the share of the victim's arrivals that did not end ok.
+	Errors Value `json:"error_share"`
+}
+
+// A SpikeResult is what one step with a spike came to, in one cell.
+type SpikeResult struct {
+	Config    string  `json:"config"`
+	Replicate int     `json:"replicate"`
+	Step      int     `json:"step"`
+	Service   string  `json:"service"` // whose load rose
+	Factor    float64 `json:"factor"`
+	From      float64 `json:"from_seconds"` // since the window's start
+	To        float64 `json:"to_seconds"`
+	// Recovery is how long after the spike's end the service's latency and requests in
+	// flight were back where they had been before; unknown if they were not within the
+	// window, and Why tells how far they were.
+	Recovery Value `json:"recovery"`
+	// Services tell of each service, the one whose load rose first.
+	Services []SpikeService `json:"services"`
+}
+
+// A SpikeService is what one service felt of a spike: before it, in it, and after it
+// until the window's end.
+type SpikeService struct {
+	Service string `json:"service"`
+	Before  Spell  `json:"before"`
+	Within  Spell  `json:"within"`
+	After   Spell  `json:"after"`
+}
+
+// A Spell tells of the arrivals that were due in a part of a window.
+type Spell struct {
+	Seconds  float64 `json:"seconds"`
+	Due      int64   `json:"due"`
+	Failed   int64   `json:"failed"` // did not end ok
+	Median   Value   `json:"median_latency"`
+	Quantile float64 `json:"quantile"` // the highest that Before could tell
+	Tail     Value   `json:"tail_latency"`
+}
+
+// A Frontier is what a configuration sustained of Vision and of Agent together.
+type Frontier struct {
+	Config string          `json:"config"`
+	Points []FrontierPoint `json:"points"` // by Vision, ascending
+}
+
+// A FrontierPoint is one load of both at which every objective was met.
+type FrontierPoint struct {
+	Vision Value `json:"vision_per_second"`
+	Agent  Value `json:"agent_per_minute"`
+	// Mix names the loads that it was measured at; Step is the index within its cells,
+	// -1 of a capacity along a ray, which then has the interval as a share of the point.
+	Mix  string `json:"mix"`
+	Step int    `json:"step"`
+	Low  Value  `json:"low_share"`  // of the point, less 1
+	High Value  `json:"high_share"` // likewise
+	N    int    `json:"n"`          // replicates
+	// Best says that no point of any configuration has more of both.
+	Best bool `json:"best"`
+}
+
+// interferences gives what the steps of that purpose tell.
+func interferences(cells []Cell) []Interference { return nil }
+
+// spikesOf gives what the steps with a spike tell.
+func spikesOf(cells []Cell) []SpikeResult { return nil }
+
+// frontiers gives what each configuration sustained of both roles.
+func frontiers(s *Summary) []Frontier { return nil }

@@ -1,0 +1,4 @@
+package scenarios
+
+// compare reads how configurations are compared.
+func (b *builder) compare() {}
