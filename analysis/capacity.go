@@ -22,6 +22,9 @@ const (
 	// CapacityBracketed: a ladder of loads met it at one and not at the next, which is
 	// all that a ladder can say.
 	CapacityBracketed = "bracketed"
+	// CapacityBeaten: the SLO is clearly missed at the capacity of another configuration,
+	// so that the search was ended: see [Race].
+	CapacityBeaten = "beaten"
 	// CapacityInvalid: steps at the boundary measure the client.
 	CapacityInvalid = "invalid"
 )

@@ -35,7 +35,7 @@ func summarize(f facts) (*Summary, error) {
 		}
 	}
 	for _, name := range f.missing {
-		s.warn(name, "cell-missing", "the cell was planned, and there is no record that it was finished; it is in no comparison")
+		s.warn(name, CellMissing, "the cell was planned, and there is no record that it was finished; it is in no comparison")
 	}
 	s.Comparison = compareCells(s.Cells)
 	s.Interference, s.Spikes = interferences(s.Cells), spikesOf(s.Cells)
@@ -47,15 +47,17 @@ func summarizeCell(env results.Environment, c cellFacts, pages pages, readings *
 	devices := c.layout.Devices
 	out.MIG = useOf(devices, func(d device.Device) bool { return d.Instance != nil })
 	out.MPS = useOf(devices, func(d device.Device) bool { return d.Sharing.IsMPS() })
-	out.Late = pages.late()
+	out.Late, out.Idle = pages.late(), readings.idle(c)
 	for i, step := range c.steps {
 		s, err := summarizeStep(env, c.cell, step, neighboursOf(c.steps, i), pages)
 		if err != nil {
 			return Cell{}, err
 		}
 		s.Activity = readings.activity(c, s, window{step.step.WindowStart, step.step.WindowEnd})
+		s.Host = readings.host(window{step.step.WindowStart, step.step.WindowEnd})
 		out.Steps = append(out.Steps, s)
 	}
+	out.Memory = readings.memory(c)
 	return out, nil
 }
 
@@ -80,6 +82,9 @@ func useOf(devices []device.Device, is func(device.Device) bool) Use {
 func (s *Summary) warn(where, code, text string) {
 	s.Warnings = append(s.Warnings, Warning{where, results.Warning{Code: code, Text: text, Count: 1}})
 }
+
+// CellMissing is the code of the warning that a planned cell was not finished.
+const CellMissing = "cell-missing"
 
 func stepName(c Cell, index int) string { return fmt.Sprintf("%s step %d", c.Cell.Folder, index) }
 

@@ -46,7 +46,11 @@ type Bench struct {
 	Journal    *partition.Journal // nil if the backend changes nothing
 	Services   []Service
 	NewChooser func(scenarios.Cell) Chooser
-	NewRouter  func(name string) (loadgen.Router, error)
+	// Skip says why a cell is not to be run; empty if it is. It is asked of every cell in
+	// turn when those before it have ended, more than once maybe, and a layout of which
+	// every cell is skipped is not applied. nil skips none.
+	Skip      func(scenarios.Cell) (why string)
+	NewRouter func(name string) (loadgen.Router, error)
 	// Devices gives the collector jobs of a layout's devices; nil for none.
 	// Client jobs (evabench itself) belong here too.
 	Devices      func([]device.Device) ([]collectors.Job, error)
@@ -151,6 +155,10 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		if ctx.Err() != nil {
 			break
 		}
+		group = b.unskipped(group)
+		if len(group) == 0 {
+			continue
+		}
 		if misfits := b.misfits(group); misfits != nil {
 			for i, cell := range group {
 				faults = append(faults, fmt.Errorf("cell %s: %w", cell.Folder, b.refuse(ctx, cell, misfits[i])))
@@ -165,6 +173,9 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 					return nil
 				}
 				if i > 0 {
+					if b.skipped(cell) {
+						continue
+					}
 					l.kept()
 				}
 				if err := b.cell(ctx, cell, l); err != nil {
@@ -191,6 +202,26 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		faults = append(faults, ErrNoCell)
 	}
 	return errors.Join(faults...)
+}
+
+// unskipped drops the cells before the first that is not skipped.
+func (b *Bench) unskipped(group []scenarios.Cell) []scenarios.Cell {
+	for len(group) > 0 && b.skipped(group[0]) {
+		group = group[1:]
+	}
+	return group
+}
+
+// skipped asks whether a cell is skipped, and tells why.
+func (b *Bench) skipped(c scenarios.Cell) bool {
+	if b.Skip == nil {
+		return false
+	}
+	why := b.Skip(c)
+	if why != "" {
+		b.tell("cell %s: left out: %s", c.Folder, why)
+	}
+	return why != ""
 }
 
 // misfits gives for each cell of a group why it does not fit the memory of its

@@ -52,6 +52,12 @@ type Capacity struct {
 	confirmed    []analysis.Confirmation
 	state, why   string
 	above, below float64 // bounds that are told; NaN if unknown
+
+	// short ends probing after the planned number of probes, however wide the interval.
+	// slope, if it is above 0, is known from before: then probes lie close from the first
+	// on. Both are a race's.
+	short bool
+	slope float64
 }
 
 // New makes the search of what a run is to record: its Search, and its services with

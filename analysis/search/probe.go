@@ -35,6 +35,9 @@ func (c *Capacity) begin(load float64) {
 	c.stage, c.center = probing, c.guess(load)
 	rate := c.rateAt(c.center)
 	c.plans.aim(c.tolerance(), c.settle())
+	if c.short {
+		c.plans.probes = screenProbes
+	}
 	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+c.plans.probe(rate, c.settle())).Seconds() + (c.settle() + c.plans.confirm(rate)).Seconds()
 	c.next = c.ray.settle(c.center, c.search.Most)
 }
@@ -52,6 +55,10 @@ func (c *Capacity) probed(l look) {
 		return
 	}
 	c.refit()
+	if c.short {
+		c.shortly()
+		return
+	}
 	enough := c.near >= c.plans.probes && c.found
 	if enough && c.drifts(driftLevel) {
 		return
@@ -131,9 +138,12 @@ func (c *Capacity) aim() {
 	if c.found {
 		slope = c.estimate.Slope
 	}
-	if c.near >= len(apart) {
+	switch {
+	case c.slope > 0:
+		pattern, slope, below, above = about[:], c.slope, closeBelow, closeAbove
+	case c.near >= len(apart):
 		pattern, at, below, above = about[:], c.near-len(apart), closeBelow, closeAbove
-	} else {
+	default:
 		slope = math.Min(slope, 15)
 	}
 	d := pattern[at%len(pattern)] / math.Max(slope, 6)

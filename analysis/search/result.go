@@ -157,6 +157,9 @@ func Complete(s *analysis.Summary) error {
 	if s.Environment.Search == nil {
 		return nil
 	}
+	if s.Environment.Search.Race {
+		return completeRace(s)
+	}
 	for i := range s.Cells {
 		c, err := of(s.Environment, s.Cells[i].Steps)
 		if err != nil {

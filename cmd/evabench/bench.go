@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sources"
 	"github.com/evabench/evabench/internal/device"
@@ -133,7 +134,8 @@ type bench struct {
 
 // openOptions say how a bench is opened.
 type openOptions struct {
-	sim simOptions
+	sim  simOptions
+	mode string // stands for the scenario's search.mode if it is not empty
 	// keeping says where the locks and the journal of real GPUs are; with a folder
 	// the bench is opened to change the server: the locks are taken and what a
 	// crash left is undone. Without, the bench only looks.
@@ -195,6 +197,9 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	if b.scenario, err = scenarios.Read(file, data, b.kinds.checks(o.sim, state)); err != nil {
 		return nil, &usageError{err}
 	}
+	if err := setMode(b.scenario, o.mode); err != nil {
+		return nil, &usageError{err}
+	}
 	if err := b.checkSteps(); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: %w", file, err)}
 	}
@@ -204,6 +209,11 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	b.cells, b.impossible = b.scenario.Cells(possible)
 	if len(b.cells) == 0 {
 		return nil, &usageError{fmt.Errorf("%s: no point of the matrix is possible; the first: %s", file, b.impossible[0].Reason)}
+	}
+	if b.races() {
+		if _, err := search.NewRace(b.searchEnvironment(), b.entries()); err != nil {
+			return nil, &usageError{fmt.Errorf("%s: search.mode race: %w", file, err)}
+		}
 	}
 	return b, nil
 }

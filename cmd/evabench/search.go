@@ -43,6 +43,9 @@ func (b *bench) searchExtent() string {
 	if s.Kind == scenarios.SearchLadder {
 		how = "climb"
 	}
+	if b.races() {
+		return b.raceExtent()
+	}
 	text := fmt.Sprintf("%s, each a %s that raises %s from %g", units.Plural(len(b.cells), "cell"), how, what, s.From)
 	if s.Budget == 0 {
 		if s.Kind == scenarios.SearchLadder {

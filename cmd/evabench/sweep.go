@@ -30,6 +30,7 @@ type sweepOptions struct {
 	stateDir string
 	yes      bool
 	dryRun   bool
+	mode     string // of sweep: grid or race; empty leaves it to the scenario
 	// noSelftest leaves the client's roofline unmeasured.
 	noSelftest bool
 }
@@ -46,9 +47,9 @@ func (o *sweepOptions) flags(c *cobra.Command) {
 // open says how a bench is opened for a sweep.
 func (o *sweepOptions) open() openOptions {
 	if o.dryRun {
-		return openOptions{sim: o.sim}
+		return openOptions{sim: o.sim, mode: o.mode}
 	}
-	return openOptions{sim: o.sim, keeping: keeping{dir: o.stateDir, hostLock: hostLockFile}}
+	return openOptions{sim: o.sim, mode: o.mode, keeping: keeping{dir: o.stateDir, hostLock: hostLockFile}}
 }
 
 func newSweep(s streams) *cobra.Command {
@@ -73,6 +74,7 @@ the server back. It prints the plan and asks before it changes a real server.`,
 	}
 	o.flags(c)
 	o.sim.flags(c)
+	c.Flags().StringVar(&o.mode, "mode", "", "of a search for capacity, stands for the scenario's search.mode: `MODE` grid measures every\nconfiguration, race leaves out those that cannot win")
 	return c
 }
 
@@ -310,19 +312,14 @@ func each(err error) []error {
 
 // runner builds what carries the scenario out, but for its Writer.
 func (b *bench) runner(s streams) (*runner.Bench, error) {
-	if _, err := b.newChooser(); err != nil {
+	newChooser, skip, err := b.choosing()
+	if err != nil {
 		return nil, &usageError{fmt.Errorf("search: %w", err)}
 	}
 	r := &runner.Bench{
 		Cells: b.cells, Before: b.state, Allow: b.permissions(),
-		Backend: b.backend,
-		NewChooser: func(scenarios.Cell) runner.Chooser {
-			c, err := b.newChooser()
-			if err != nil {
-				panic(err) // it could be made above
-			}
-			return c
-		},
+		Backend:    b.backend,
+		NewChooser: newChooser, Skip: skip,
 		NewRouter:    b.router,
 		Devices:      b.deviceJobs,
 		CollectEvery: b.scenario.CollectEvery,

@@ -27,6 +27,7 @@ type record struct {
 type Target struct {
 	system *System
 	seed   uint64
+	own    uint64 // of the server's draws; 0 takes those that go with the seed
 	steps  int
 	now    float64
 
@@ -51,6 +52,14 @@ func (s *System) Start(seed uint64) *Target {
 	for _, v := range s.Services {
 		t.endpoints = append(t.endpoints, v.Name+"-0")
 	}
+	return t
+}
+
+// Deploy gives a target of a deployment of its own: it meets the arrivals that every
+// target of the seed meets, and draws services for itself.
+func (s *System) Deploy(seed, deployment uint64) *Target {
+	t := s.Start(seed)
+	t.own = deployment
 	return t
 }
 
@@ -110,7 +119,7 @@ func (t *Target) begin(plan results.StepPlan) {
 		}
 		t.streams = append(t.streams, s.Sources[i].begin(i, level.Value, plan.Heavy, seed, t.now))
 	}
-	t.server = s.Server.begin(seed, t.now)
+	t.server = s.Server.begin(seed^t.own*0xbf58476d1ce4e5b9, t.now)
 	t.records, t.open = t.records[:0], t.open[:0]
 	t.served, t.seen, t.looked = 0, 0, t.now
 	t.begun++

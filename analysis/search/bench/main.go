@@ -35,6 +35,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.write, "write", "", "write the tables between the marks in this file, too")
 	names := flags.String("systems", "", "only these, separated by commas")
 	truths := flags.Bool("truths", false, "compute the long-run truths of the systems instead, as lines of their table")
+	races := flags.Int("races", 0, "race configurations instead, so many times each field; -systems names the bases")
 	var l longRuns
 	flags.IntVar(&l.queues.Runs, "truth-runs", 40, "with -truths: independent runs of a queue system")
 	flags.IntVar(&l.queues.Requests, "truth-requests", 400_000, "with -truths: requests of such a run")
@@ -45,6 +46,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	if *truths {
 		return printTruths(stdout, *names, l)
+	}
+	if *races > 0 {
+		return printRaces(stdout, stderr, *names, *races)
 	}
 	all, err := chosen(*names)
 	if err != nil {

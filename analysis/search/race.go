@@ -1,0 +1,415 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/boundary"
+	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/results"
+)
+
+// A Race goes through the cells of a run and leaves out those of configurations that
+// cannot win any more. It looks for the configuration of the largest capacity:
+//
+//   - The first cell of each configuration screens it: a short search, which begins at
+//     the best capacity so far and ends at once where that is clearly missed twice.
+//   - From then on each replicate is a block: those that are left are probed about their
+//     own capacities for equally long, with the same draws of arrivals, each freshly
+//     deployed. What is compared is the ratio of two capacities of one block.
+//   - After each block one is left out that is worse than the best by more than the
+//     indifference zone, by an interval that holds however often one looks. The race ends
+//     when the ratios of all others are known to a third of the zone: then the best has
+//     won, or is equivalent to those within the zone.
+//   - One more cell of each that is left, the winner or the equivalent ones, confirms the
+//     lower end of its interval, if a replicate is left.
+//
+// What it decides depends on nothing but what the steps gave and in which order cells
+// were run, so that [Complete] comes to the same from a run directory. It is for one
+// goroutine.
+type Race struct {
+	env     results.Environment
+	zone    float64
+	cells   []Entry
+	racers  []*racer // in the order in which they are first run
+	running *racing  // nil between cells
+	decided bool
+	state   string
+	why     string
+	best    *racer // when it is decided
+	spent   float64
+}
+
+// An Entry is a cell of a race.
+type Entry struct {
+	Folder, Config string
+	Replicate      int // from 1
+}
+
+// A racer is a configuration.
+type racer struct {
+	config   string
+	screened *screening // nil until it was
+	blocks   map[int]block
+	tries    int // screenings that came to nothing
+	left     string
+	after    int
+	below    float64 // a load that it missed, 0 if unknown
+	spent    float64
+	signed   bool // or was to be, and was not
+}
+
+// A screening is what the first cell told.
+type screening struct {
+	capacity, slope, tau float64 // tau is the relative variance of a probe of 1 s
+	spread               float64 // standard error of the capacity's logarithm
+	capped               bool    // met at the largest load that may be asked for
+}
+
+// A block is what one configuration gave in one replicate.
+type block struct {
+	capacity float64
+	spread   float64 // standard error of its logarithm, within the deployment
+	estimate boundary.Estimate
+}
+
+// The constants of a race.
+const (
+	// DefaultZone is the indifference zone where nobody says another.
+	DefaultZone = 0.03
+	// leastBlocks is after how many blocks an end may be called, LeastReplicates how many
+	// replicates that takes.
+	leastBlocks     = 3
+	LeastReplicates = 1 + leastBlocks
+	// precision is to which share of the zone the ratio's standard error is brought.
+	precision = 1.0 / 3
+	// raceLevel is the level of the intervals by which a configuration is left out.
+	raceLevel = 0.05
+	// deployments is the standard deviation of a capacity's logarithm over deployments
+	// that is assumed until blocks tell, with the weight of so many blocks.
+	deployments = 0.01
+	priorBlocks = 4
+	// clearlyWorse is how many standard errors below the best a screening must lie.
+	clearlyWorse = 3
+	// mostTries is how often a configuration is screened whose cells fail.
+	mostTries = 2
+)
+
+// NewRace makes the race of what a run is to record and of its cells in their order of
+// running.
+func NewRace(env results.Environment, cells []Entry) (*Race, error) {
+	if _, err := New(env); err != nil {
+		return nil, err
+	}
+	r := &Race{env: env, zone: env.Zone, cells: cells}
+	if r.zone == 0 {
+		r.zone = DefaultZone
+	}
+	for _, c := range cells {
+		if r.racer(c.Config) == nil {
+			r.racers = append(r.racers, &racer{config: c.Config, blocks: map[int]block{}})
+		}
+	}
+	if len(r.racers) < 2 {
+		return nil, fmt.Errorf("a race needs two configurations, and there is %d", len(r.racers))
+	}
+	if most := r.replicates(); most < LeastReplicates {
+		return nil, fmt.Errorf("a race needs at least %d replicates, one to screen and %d blocks, and there is %d: raise replicates, it stops when it is decided", LeastReplicates, leastBlocks, most)
+	}
+	return r, nil
+}
+
+func (r *Race) racer(config string) *racer {
+	for _, x := range r.racers {
+		if x.config == config {
+			return x
+		}
+	}
+	return nil
+}
+
+func (r *Race) replicates() int {
+	most := 0
+	for _, c := range r.cells {
+		most = max(most, c.Replicate)
+	}
+	return most
+}
+
+func (r *Race) entry(folder string) (Entry, bool) {
+	i := slices.IndexFunc(r.cells, func(c Entry) bool { return c.Folder == folder })
+	if i < 0 {
+		return Entry{}, false
+	}
+	return r.cells[i], true
+}
+
+// Skip says why a cell is not to be run; empty if it is. It is asked of the cells in
+// their order, when those before have ended.
+func (r *Race) Skip(folder string) string {
+	r.settle()
+	e, ok := r.entry(folder)
+	if !ok {
+		return "it is not in the race"
+	}
+	x := r.racer(e.Config)
+	r.judge(e.Replicate)
+	switch {
+	case x.left != "":
+		return x.left
+	case r.decided && x.signed:
+		return "the race is over: " + r.verdict()
+	}
+	return ""
+}
+
+// Decided says whether it is known who is left, so that cells only confirm.
+func (r *Race) Decided() bool { return r.decided }
+
+// Chooser gives what chooses the steps of a cell that is not skipped. The one before
+// must have ended.
+func (r *Race) Chooser(folder string) (*Racing, error) {
+	e, ok := r.entry(folder)
+	if !ok {
+		return nil, fmt.Errorf("cell %s is not in the race", folder)
+	}
+	r.settle()
+	run, err := r.begin(e)
+	if err != nil {
+		return nil, err
+	}
+	r.running = run
+	return &Racing{run}, nil
+}
+
+// settle takes what the cell that ran last gave, if it ended as it should.
+func (r *Race) settle() {
+	run := r.running
+	if run == nil {
+		return
+	}
+	r.running = nil
+	run.racer.spent += run.capacity.spent
+	r.spent += run.capacity.spent
+	run.learn()
+}
+
+// left lists the racers that are still in it.
+func (r *Race) still() []*racer {
+	var list []*racer
+	for _, x := range r.racers {
+		if x.left == "" {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// incumbent is the best of those that were screened; nil if none was.
+func (r *Race) incumbent() *racer {
+	var best *racer
+	for _, x := range r.still() {
+		if x.screened != nil && (best == nil || x.capacity() > best.capacity()) {
+			best = x
+		}
+	}
+	return best
+}
+
+// capacity is the geometric mean over the blocks, or the screening's before there is any.
+func (x *racer) capacity() float64 {
+	if len(x.blocks) == 0 {
+		return x.screened.capacity
+	}
+	sum := 0.0
+	for _, b := range x.blocks {
+		sum += math.Log(b.capacity)
+	}
+	return math.Exp(sum / float64(len(x.blocks)))
+}
+
+// drop leaves a configuration out.
+func (r *Race) drop(x *racer, after int, why string) { x.left, x.after = why, after }
+
+// judge decides what can be decided before a replicate begins: of all replicates before
+// it, which are complete then.
+func (r *Race) judge(replicate int) {
+	if r.decided || replicate < 2 {
+		return
+	}
+	r.afterScreening(replicate - 1)
+	if r.decided {
+		return
+	}
+	best := r.incumbent()
+	if best == nil {
+		return
+	}
+	precise := true
+	var close []*racer
+	others := r.others(best)
+	for _, x := range others {
+		d := r.differences(best, x, replicate)
+		if len(d) < 2 {
+			precise = false
+			close = append(close, x)
+			continue
+		}
+		mean, low, _ := stats.Anytime(d, raceLevel/float64(len(others)))
+		switch se := r.standardError(best, x, d); {
+		case low > 0 && mean > r.zone:
+			r.drop(x, replicate-1, fmt.Sprintf("its capacity is %.2g %% below that of %s, by %d blocks of both", -100*math.Expm1(-mean), best.config, len(d)))
+			continue
+		case len(d) < leastBlocks || se > precision*r.zone:
+			precise = false
+			close = append(close, x)
+		case mean > r.zone:
+			r.drop(x, replicate-1, fmt.Sprintf("its capacity is %.2g %% below that of %s, known to %.2g %% by %d blocks of both", -100*math.Expm1(-mean), best.config, 100*se, len(d)))
+		default:
+			close = append(close, x)
+		}
+	}
+	switch {
+	case len(close) == 0:
+		r.decide(best, analysis.RaceWon, "")
+	case precise:
+		r.decide(best, analysis.RaceEquivalent, "")
+	}
+}
+
+func (r *Race) decide(best *racer, state, why string) {
+	r.decided, r.best, r.state, r.why = true, best, state, why
+}
+
+// afterScreening leaves out those whose screening lies far below the best's.
+func (r *Race) afterScreening(replicate int) {
+	best := r.incumbent()
+	if best == nil {
+		return
+	}
+	for _, x := range r.others(best) {
+		if x.screened == nil || len(x.blocks) > 0 {
+			continue
+		}
+		lead := math.Log(best.screened.capacity / x.screened.capacity)
+		se := math.Sqrt(best.screened.spread*best.screened.spread + x.screened.spread*x.screened.spread + 2*deployments*deployments)
+		if lead > clearlyWorse*se && lead > r.zone {
+			r.drop(x, replicate, fmt.Sprintf("its capacity of about %s is %.2g %% below that of %s", figure(x.screened.capacity), -100*math.Expm1(-lead), best.config))
+		}
+	}
+	if len(r.still()) == 1 {
+		r.decide(best, analysis.RaceWon, "")
+	}
+}
+
+func (r *Race) others(best *racer) []*racer {
+	return slices.DeleteFunc(r.still(), func(x *racer) bool { return x == best })
+}
+
+// differences gives log(a ÷ b) of the blocks before a replicate that both have.
+func (r *Race) differences(a, b *racer, before int) []float64 {
+	var list []float64
+	for k := 1; k < before; k++ {
+		x, okX := a.blocks[k]
+		y, okY := b.blocks[k]
+		if okX && okY {
+			list = append(list, math.Log(x.capacity/y.capacity))
+		}
+	}
+	return list
+}
+
+// standardError is that of the mean of a few differences, whose variance is shrunk
+// towards what the probes' scatter and an assumed spread of deployments make one expect,
+// with the weight of priorBlocks differences (Smyth, "Linear models and empirical Bayes
+// methods", 2004): that of three alone is by chance often far too small.
+func (r *Race) standardError(a, b *racer, d []float64) float64 {
+	n := float64(len(d))
+	mean, sum, expected := 0.0, 0.0, 0.0
+	for _, x := range d {
+		mean += x / n
+	}
+	for _, x := range d {
+		sum += (x - mean) * (x - mean)
+	}
+	for _, x := range []*racer{a, b} {
+		for _, k := range x.blocks {
+			expected += k.spread * k.spread / float64(len(x.blocks))
+		}
+		expected += deployments * deployments
+	}
+	variance := (sum + priorBlocks*expected) / (n - 1 + priorBlocks)
+	return math.Sqrt(variance / n)
+}
+
+// verdict puts the end in words.
+func (r *Race) verdict() string {
+	switch r.state {
+	case analysis.RaceWon:
+		return r.best.config + " has won"
+	case analysis.RaceEquivalent:
+		return fmt.Sprintf("the others are within %.3g %% of %s", 100*r.zone, r.best.config)
+	}
+	return r.why
+}
+
+// Race is what it came to; before its end, what is known so far.
+func (r *Race) Race() analysis.Race {
+	r.settle()
+	last := r.replicates() + 1
+	r.judge(last)
+	out := analysis.Race{Zone: r.zone, State: r.state, Why: r.why, Spent: value(r.spent, "s")}
+	best := r.best
+	if !r.decided {
+		best = r.incumbent()
+		out.State, out.Why = analysis.RaceOpen, "the cells ended before the ratios were known well enough"
+	}
+	var equivalent []*racer
+	for _, x := range r.racers {
+		out.Runners = append(out.Runners, r.runner(x, best, last))
+		if x.left == "" && x != best {
+			equivalent = append(equivalent, x)
+		}
+	}
+	switch out.State {
+	case analysis.RaceWon:
+		out.Winner = best.config
+	case analysis.RaceEquivalent:
+		slices.SortStableFunc(equivalent, func(a, b *racer) int { return int(math.Copysign(1, b.capacity()-a.capacity())) })
+		for _, x := range append([]*racer{best}, equivalent...) {
+			out.Equivalent = append(out.Equivalent, x.config)
+		}
+	}
+	return out
+}
+
+// runner tells of one configuration beside the best.
+func (r *Race) runner(x, best *racer, last int) analysis.Runner {
+	unit := "ratio"
+	out := analysis.Runner{
+		Config: x.config, Left: x.left, After: x.after, Blocks: len(x.blocks),
+		Spent: value(x.spent, "s"), Below: value(zeroIsUnknown(x.below), r.unit()), Capacity: value(math.NaN(), r.unit()),
+		Ratio: value(math.NaN(), unit), Low: value(math.NaN(), unit), High: value(math.NaN(), unit),
+	}
+	if x.screened != nil {
+		out.Capacity = value(x.capacity(), r.unit())
+	}
+	if best == nil || x == best {
+		return out
+	}
+	if d := r.differences(x, best, last); len(d) >= 2 {
+		mean, low, high := stats.Anytime(d, raceLevel)
+		out.Ratio, out.Low, out.High = value(math.Exp(mean), unit), value(math.Exp(low), unit), value(math.Exp(high), unit)
+	}
+	return out
+}
+
+func (r *Race) unit() string {
+	ray, err := newRay(r.env)
+	if err != nil {
+		return "" // NewRace has made one
+	}
+	return ray.unit()
+}

@@ -1,0 +1,294 @@
+package search
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/boundary"
+	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/results"
+)
+
+// A Racing chooses the steps of one cell of a [Race]. It is a runner.Chooser and a
+// runner.Watcher.
+type Racing struct{ run *racing }
+
+// Next gives the plan of the step after last, which is nil at first; false when the cell
+// has nothing more to tell.
+func (r *Racing) Next(last *results.StepResult) (results.StepPlan, bool) {
+	if last != nil {
+		step, err := analysis.Judge(r.run.race.env, results.Cell{}, *last)
+		if err != nil {
+			r.run.capacity.end(analysis.CapacityInvalid, err.Error())
+			r.run.done = true
+			return results.StepPlan{}, false
+		}
+		r.run.take(step)
+	}
+	if r.run.done {
+		return results.StepPlan{}, false
+	}
+	r.run.capacity.watcher.begin()
+	return r.run.capacity.plan(), true
+}
+
+// Watch says why the step that runs should end early, as a [Capacity]'s does.
+func (r *Racing) Watch(p results.Progress) string { return r.run.capacity.Watch(p) }
+
+// The purposes of a cell in a race.
+const (
+	screens  = iota // a short search
+	compares        // a block
+	signs           // a confirmation
+)
+
+// racing is one cell while it runs.
+type racing struct {
+	race      *Race
+	racer     *racer
+	replicate int
+	purpose   int
+	capacity  *Capacity
+	against   *racer  // screens: whose capacity it begins at; nil of none
+	from      float64 // screens: that load
+	done      bool
+}
+
+// The size of a race's steps.
+const (
+	// screenTolerance is how near a screening is to come, screenProbes from how many.
+	screenTolerance = 0.10
+	screenProbes    = 6
+	// blockProbes is from how many a block's capacity is told.
+	blockProbes = 6
+	// blockError is the standard error of a block's capacity that is aimed at, as a share
+	// of the zone.
+	blockError = 0.4
+	// mostBlock is how many times as long as a screening's a block's probes may be.
+	mostBlock = 8
+)
+
+// begin makes what runs a cell.
+func (r *Race) begin(e Entry) (*racing, error) {
+	env, search := r.env, *r.env.Search
+	env.Search = &search
+	run := &racing{race: r, racer: r.racer(e.Config), replicate: e.Replicate}
+	search.Heavy = false
+	known := run.racer.screened
+	switch {
+	case r.decided:
+		run.purpose = signs
+		search.Heavy = r.env.Search.Heavy
+	case known != nil && known.slope > 0:
+		run.purpose = compares
+	default:
+		run.purpose = screens
+		search.Tolerance = math.Max(search.Tolerance, screenTolerance)
+		if best := r.incumbent(); best != nil && best != run.racer {
+			run.against = best
+			search.From = best.capacity() * math.Exp(-best.screened.spread)
+		}
+	}
+	c, err := New(env)
+	if err != nil {
+		return nil, err
+	}
+	run.capacity = c
+	switch run.purpose {
+	case screens:
+		run.from, c.short = c.next, true
+	case compares:
+		c.compare(run.racer.capacity(), known.slope, r.blockWindow())
+	case signs:
+		run.sign()
+	}
+	return run, nil
+}
+
+// blockWindow is how long a block's probes last, in seconds: the same for all, so that
+// they meet the same arrivals. It follows from how much the screenings' probes
+// scattered, on average, since each tells of that by a few probes only.
+func (r *Race) blockWindow() float64 {
+	sum, n := 0.0, 0.0
+	for _, x := range r.still() {
+		if s := x.screened; s != nil && s.slope > 0 {
+			sum, n = sum+s.tau/(s.slope*s.slope), n+1
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	e := blockError * r.zone
+	return sum / n / (blockProbes * e * e)
+}
+
+// compare begins a block: probes about a capacity, with a slope that is known, whose
+// windows last as long as is asked for if that is not out of all proportion.
+func (c *Capacity) compare(center, slope, window float64) {
+	c.stage, c.center, c.slope, c.short = probing, center, slope, true
+	c.plans.aim(c.tolerance(), c.settle())
+	c.plans.probes = blockProbes
+	usual := c.plans.probe(center, 0).Seconds()
+	c.plans.requests, c.search.Window = 0, seconds(math.Min(math.Max(window, usual/mostBlock), mostBlock*usual))
+	c.plans.search.Window = c.search.Window
+	c.quoted = blockProbes * (c.settle() + c.plans.probe(0, c.settle())).Seconds()
+	c.next = c.ray.settle(center, c.search.Most)
+}
+
+// shortly goes on from a probe of a screening or a block.
+func (c *Capacity) shortly() {
+	switch {
+	case c.near >= c.plans.probes && c.found:
+		c.finish("")
+	case c.near >= 2*c.plans.probes:
+		c.bounds()
+		c.end(analysis.CapacityUnfinished, fmt.Sprintf("%d probes about %s %s tell no interval", c.near, figure(c.center), c.ray.words()))
+	default:
+		c.aim()
+	}
+}
+
+// spread is the standard error of an estimate's logarithm.
+func spread(e boundary.Estimate) float64 {
+	t := stats.TQuantile(0.975, math.Max(1, float64(e.Probes-2)))
+	if e.Low > 0 {
+		return math.Log(e.High/e.Low) / 2 / t
+	}
+	return math.Log(e.High/e.Load) / t
+}
+
+// interval is the capacity over the blocks, with a 95 % interval of Student's t in which
+// what differs between deployments is; false with fewer than two.
+func (x *racer) interval() (boundary.Estimate, bool) {
+	n := float64(len(x.blocks))
+	if n < 2 {
+		return boundary.Estimate{}, false
+	}
+	mean, sum := math.Log(x.capacity()), 0.0
+	var out boundary.Estimate
+	for _, b := range x.blocks {
+		d := math.Log(b.capacity) - mean
+		sum += d * d
+		out.Binding, out.Slope = b.estimate.Binding, b.estimate.Slope
+		out.Probes, out.Requests = out.Probes+b.estimate.Probes, out.Requests+b.estimate.Requests
+	}
+	half := stats.TQuantile(0.975, n-1) * math.Sqrt(sum/(n-1)/n)
+	out.Load, out.Low, out.High = math.Exp(mean), math.Exp(mean-half), math.Exp(mean+half)
+	return out, true
+}
+
+// sign sets the confirmation of the capacity that the blocks tell, from the lower end of
+// its interval down.
+func (run *racing) sign() {
+	c, x := run.capacity, run.racer
+	x.signed = true
+	e, ok := x.interval()
+	if !ok {
+		run.done = true
+		c.end(analysis.CapacityUnfinished, "no block told a capacity that could be confirmed")
+		return
+	}
+	c.center, c.found = e.Load, true
+	c.estimate = e
+	c.plans.aim(c.tolerance(), c.settle())
+	c.finish(fmt.Sprintf("estimate and interval are of %d deployments before", len(x.blocks)))
+	run.done = c.stage == ended
+}
+
+// take goes on from what a step gave.
+func (run *racing) take(s analysis.Step) {
+	c := run.capacity
+	c.take(s)
+	switch {
+	case c.stage == ended:
+		run.done = true
+	case run.purpose == signs:
+	case c.stage == confirming: // a race confirms the winner only
+		c.why = join(c.why, "a race confirms the winner's load only")
+		c.stage = ended
+		run.done = true
+	case run.purpose == screens && run.beaten():
+		run.done = true
+	}
+}
+
+// beaten ends the screening of a configuration that clearly misses the SLO, twice, at the
+// capacity of another.
+func (run *racing) beaten() bool {
+	c := run.capacity
+	if run.against == nil || c.stage != climbing {
+		return false
+	}
+	looks, missed := c.votes(run.from, func(look) bool { return true }), c.votes(run.from, look.clearlyMissed)
+	switch {
+	case missed == 0 || missed < looks || len(c.looks) != looks:
+		return false
+	case looks == 1:
+		c.next = run.from
+		return false
+	}
+	c.below = run.from
+	c.end(analysis.CapacityBeaten, fmt.Sprintf("the SLO is clearly missed, twice, at the capacity of %s: %s", run.against.config, c.whyAt(run.from)))
+	return true
+}
+
+// learn takes what a cell that has ended gave into the race.
+func (run *racing) learn() {
+	r, x, c := run.race, run.racer, run.capacity
+	if run.purpose == signs {
+		return
+	}
+	if !run.done {
+		r.fail(x, run.replicate, "its cell did not end as it should")
+		return
+	}
+	switch {
+	case c.state == analysis.CapacityFound && run.purpose == compares:
+		x.blocks[run.replicate] = block{c.estimate.Load, spread(c.estimate), c.estimate}
+	case c.state == analysis.CapacityFound:
+		e := c.estimate
+		seconds := 0.0
+		for _, p := range c.probes {
+			seconds += p.Seconds / float64(len(c.probes))
+		}
+		x.screened = &screening{capacity: e.Load, slope: e.Slope, tau: e.Scatter * seconds, spread: spread(e)}
+		if run.replicate > 1 {
+			x.blocks[run.replicate] = block{e.Load, spread(e), e}
+		}
+	case c.state == analysis.CapacityBeaten:
+		x.below = c.below
+		r.drop(x, run.replicate, c.why)
+	case c.state == analysis.CapacityNever:
+		x.below = c.below
+		r.drop(x, run.replicate, c.why)
+	case c.state == analysis.CapacityCliff && c.above > 0:
+		run.sharp(math.Sqrt(c.above*c.below), math.Log(c.below/c.above)/2)
+	case c.state == analysis.CapacityAlways:
+		run.sharp(c.above, 0)
+		x.screened.capped = true
+	default:
+		r.fail(x, run.replicate, c.state+": "+c.why)
+	}
+}
+
+// sharp takes a capacity that no line was fitted to: the configuration is searched again
+// in each block.
+func (run *racing) sharp(load, spread float64) {
+	x := run.racer
+	x.screened = &screening{capacity: load, spread: spread}
+	if run.replicate > 1 {
+		x.blocks[run.replicate] = block{load, spread, boundary.Estimate{Load: load, Low: load, High: load}}
+	}
+}
+
+// fail counts a cell that told nothing.
+func (r *Race) fail(x *racer, replicate int, why string) {
+	if x.screened != nil {
+		return // one block less
+	}
+	x.tries++
+	if x.tries >= mostTries {
+		r.drop(x, replicate, fmt.Sprintf("it was tried %d times, and %s", x.tries, why))
+	}
+}
