@@ -51,11 +51,14 @@ type Summary struct {
 	Comparison []Comparison `json:"comparison"`
 	// Contrasts compares configurations in pairs, figure by figure.
 	Contrasts []Contrast `json:"contrasts,omitempty"`
-	// Interference, Spikes and Frontiers tell what services do to one another.
+	// Interference, Isolations, Spikes and Frontiers tell what services do to one another.
 	Interference []Interference `json:"interference,omitempty"`
+	Isolations   []Isolation    `json:"isolations,omitempty"`
 	Spikes       []SpikeResult  `json:"spikes,omitempty"`
 	Frontiers    []Frontier     `json:"frontiers,omitempty"`
 	Costs        []Cost         `json:"costs,omitempty"`
+	// Spent is nil of a run without a step.
+	Spent *Spent `json:"spent,omitempty"`
 	// Race is nil unless the configurations were raced, Findings and Recommendation
 	// until packages findings and recommend have seen the Summary.
 	Race           *Race           `json:"race,omitempty"`
@@ -66,14 +69,20 @@ type Summary struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
-// Looks reports whether a search ran the step to look for the load at which objectives
-// are missed, so that it says nothing against the server if they are.
+// Looks reports whether the step was run to see what happens where objectives may be
+// missed, so that it says nothing against the server if they are: to find a capacity, what
+// a neighbour does, or what a spike does.
 func (s Step) Looks() bool {
-	return s.Purpose == results.PurposeClimb || s.Purpose == results.PurposeProbe
+	switch s.Purpose {
+	case results.PurposeClimb, results.PurposeProbe, results.PurposeInterference, results.PurposeSpike:
+		return true
+	}
+	return false
 }
 
 // ValidSteps counts the steps of finished cells in which every service's
-// Verdict measures the server, but those in which an instance was made to end.
+// Verdict measures the server, but those in which an instance was made to end or a load
+// to rise.
 func (s *Summary) ValidSteps() int {
 	n := 0
 	for _, c := range s.Cells {
@@ -81,7 +90,7 @@ func (s *Summary) ValidSteps() int {
 			continue
 		}
 		for _, step := range c.Steps {
-			if step.Failover != nil {
+			if step.Failover != nil || step.Purpose == results.PurposeSpike {
 				continue
 			}
 			if !slices.ContainsFunc(step.Services, func(v Service) bool { return !v.Verdict.Measures() }) && len(step.Services) > 0 {
@@ -107,11 +116,19 @@ type Cell struct {
 	MIG   Use    `json:"mig"`
 	MPS   Use    `json:"mps"`
 	Steps []Step `json:"steps"`
-	// Capacity is nil where no search was run.
-	Capacity *Capacity `json:"capacity,omitempty"`
+	// Idle is the power of all the GPUs together once the services had been started and
+	// warmed up and before load came; zero where nothing was read then.
+	Idle Value `json:"idle_power,omitzero"`
+	// Capacity is nil where no search was run, and where it was run along several rays:
+	// then Capacities has one of each, in their order.
+	Capacity   *Capacity  `json:"capacity,omitempty"`
+	Capacities []Capacity `json:"capacities,omitempty"`
 	// Late is the most that a simulated server's timer was late, in seconds of
 	// the clock, until the cell's end; nil where none told.
 	Late *float64 `json:"simulator_late_seconds_max,omitempty"`
+	// Memory tells of each device, and of each instance's processes, whether it grew;
+	// of those of which it was read.
+	Memory []MemoryTrend `json:"memory_trends,omitempty"`
 }
 
 // A Use says on how many of a layout's devices something is used.
@@ -133,9 +150,10 @@ type Step struct {
 	Start    float64   `json:"start_seconds"` // of the load, within the cell
 	Loaded   float64   `json:"load_seconds"`  // from the step's begin to the window's end
 	Services []Service `json:"services"`
-	// Purpose and Heavy are the plan's: why a search ran the step, and whether with
-	// heavy payloads. Stopped is why it was ended early.
+	// Purpose, Ray and Heavy are the plan's: why the step was run, along which of several
+	// rays, and whether with heavy payloads. Stopped is why it was ended early.
 	Purpose string `json:"purpose,omitempty"`
+	Ray     int    `json:"ray,omitempty"`
 	Heavy   bool   `json:"heavy,omitempty"`
 	Stopped string `json:"stopped,omitempty"`
 	// Client is nil where the load generator did not tell what it used.
@@ -145,11 +163,14 @@ type Step struct {
 	Roofline Value `json:"client_roofline_share"`
 	// Failover is nil unless an instance was made to end in the step.
 	Failover *Failover `json:"failover,omitempty"`
+	spike    *SpikeResult // nil but in a step with a spike
 	// OutOfMemory is the step's, by instance: one that cannot tell is missing, and it
 	// is nil if none can.
 	OutOfMemory map[string]int64 `json:"out_of_memory,omitzero"`
 	// Activity is nil where nothing but memory was read of any device in the cell.
 	Activity *Activity `json:"activity,omitempty"`
+	// Host is nil where nothing was read of the machine.
+	Host *HostUse `json:"host,omitempty"`
 }
 
 // A Service is what is told of one service in one step.
@@ -190,6 +211,10 @@ type Service struct {
 	Growth  QueueGrowth `json:"growth"`
 	Drift   Drift       `json:"drift"`
 	Verdict Verdict     `json:"verdict"`
+	// Course is nil where there was no part to tell of. Curve is the distribution of Total's
+	// latencies towards its tail; empty without an ok arrival.
+	Course *Course           `json:"course,omitempty"`
+	Curve  []PercentilePoint `json:"latency_curve,omitempty"`
 	// Median is that of the latencies of ok answers, whatever percentiles are asked for
 	// and however few answers there were.
 	Median Value `json:"median_latency"`

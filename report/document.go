@@ -32,6 +32,7 @@ type Section struct {
 	Title  string
 	Notes  []string
 	Tables []Table
+	Charts []Chart
 	// Together says that the tables belong on one sheet.
 	Together bool
 }
