@@ -20,7 +20,9 @@ type Level struct {
 
 // A StepPlan is a step before it is run.
 type StepPlan struct {
-	Name   string        `json:"name"`
+	Name string `json:"name"`
+	// Levels are the services' that are driven, in the scenario's order. A service that
+	// is not among them stands still: its instances run, and nobody asks them.
 	Levels []Level       `json:"levels"`
 	Warmup time.Duration `json:"warmup_ns"` // load runs, nothing counts
 	Window time.Duration `json:"window_ns"` // arrivals due here are the step's
@@ -56,6 +58,11 @@ type Spike struct {
 	// At is when, since the window's start, and For how long: 0 < At, At + For < Window.
 	At  time.Duration `json:"at_ns"`
 	For time.Duration `json:"for_ns"`
+}
+
+// String tells it in words: "vision x3 for 10s after 1m0s".
+func (s Spike) String() string {
+	return fmt.Sprintf("%s x%g for %s after %s", s.Service, s.Factor, s.For, s.At)
 }
 
 // A Failover is the end of one instance under load.

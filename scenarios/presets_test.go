@@ -169,9 +169,9 @@ func TestSchemaKnowsWhatReadKnows(t *testing.T) {
 		}
 	}
 	walk(root, "", "")
-	// scenario, server, service, model, search, failover, load, rate, retry, steps, collect, matrix, two
-	// points.
-	if compared != 14 {
-		t.Errorf("%d maps were compared, want 14", compared)
+	// scenario, server, service, model, search, failover, spike, compare, load, rate, retry, steps,
+	// collect, matrix, two points.
+	if compared != 16 {
+		t.Errorf("%d maps were compared, want 16", compared)
 	}
 }

@@ -140,7 +140,7 @@ type Checks struct {
 }
 
 // StepPlans gives the ladder: step i takes level i of each service, and a
-// service with one level is held at it. The failovers follow. Of a scenario with a
+// service with one level is held at it. The failovers follow, and the spikes. Of a scenario with a
 // Search it is where that begins, less From.
 func (s *Scenario) StepPlans() []results.StepPlan {
 	steps := 0
@@ -167,6 +167,12 @@ func (s *Scenario) StepPlans() []results.StepPlan {
 		p := plans[f.Step]
 		p.Name += ", " + f.Failover.String()
 		p.Failover = &f.Failover
+		plans = append(plans, p)
+	}
+	for _, k := range s.Spikes {
+		p := plans[k.Step]
+		p.Name += ", " + k.Spike.String()
+		p.Purpose, p.Spike = results.PurposeSpike, &k.Spike
 		plans = append(plans, p)
 	}
 	return plans

@@ -47,7 +47,8 @@ type Search struct {
 	// Raise is the service whose load is raised; empty raises all services by one
 	// factor, which From and Most are of then.
 	Raise string
-	// From is the first load, above 0, in the raised service's unit.
+	// From is the first load, above 0, in the raised service's unit; 0 of
+	// SearchInterference, which has Loads.
 	From float64
 	// Grow is by which share SearchLadder lets the load grow from step to step, 0.01
 	// to 1; SearchCapacity has no use for it.
@@ -115,9 +116,11 @@ func (b *builder) search() {
 		s.Raise = ""
 	}
 	b.s.Search = s
-	if kinds := []string{SearchCapacity, SearchLadder}; !slices.Contains(kinds, s.Kind) {
+	kinds := []string{SearchCapacity, SearchLadder, SearchInterference, SearchFrontier}
+	if !slices.Contains(kinds, s.Kind) {
 		b.fault(v.Kind.N, fmt.Sprintf("search.kind %q is not known", cut(s.Kind)), known(s.Kind, kinds))
 	}
+	b.searchKeys(s)
 	for _, x := range []struct {
 		key       string
 		told      at[share]
@@ -135,7 +138,15 @@ func (b *builder) search() {
 			b.fault(x.told.N, fmt.Sprintf("search.%s is above 0s, not %v", x.key, x.told.V), "leave it out and the search says what it needs")
 		}
 	}
-	b.searchLoads(s)
+	switch s.Kind {
+	case SearchInterference:
+		b.interference(s)
+	case SearchFrontier:
+		b.frontier(s)
+		b.searchLoads(s)
+	default:
+		b.searchLoads(s)
+	}
 	b.searchFits(s)
 }
 
@@ -196,17 +207,23 @@ func (b *builder) searchFits(s *Search) {
 		clauses += len(r.SLO.V)
 		if n := len(v.Load.Levels); n > 1 {
 			hint := "give the one level at which it is held"
-			if s.Raise == "" || s.Raise == v.Name {
+			switch {
+			case s.Kind == SearchInterference && s.Raise == v.Name:
+				hint = "give the one level that search.loads are factors of"
+			case s.Raise == "" || s.Raise == v.Name:
 				hint = "give the one level where the search begins; it finds the next ones"
 			}
 			b.fault(r.Load.V.Levels.N, fmt.Sprintf("services.%s has %d levels, which make a ladder, and there is a search", v.Name, n), hint)
 		}
 	}
-	if clauses == 0 {
+	if clauses == 0 && s.Kind != SearchInterference {
 		b.fault(b.raw.Search.N, "no service has an slo: there is nothing that a load could miss", `say what a service must keep, such as slo: ["p95 < 300 ms", "errors <= 1 %"]`)
 	}
 	if len(b.raw.Failover.V) > 0 {
 		b.fault(b.raw.Failover.N, "failover goes with the levels of services, and not with a search", "search first, and write the load that is found as a level beside failover in another scenario")
+	}
+	if len(b.raw.Spike.V) > 0 {
+		b.fault(b.raw.Spike.N, "spike goes with the levels of services, and not with a search", "search first, and write the load that is found as a level beside spike in another scenario")
 	}
 }
 

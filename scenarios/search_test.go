@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func TestSearch(t *testing.T) {
 			t.Errorf("%s: %s", text, fault)
 			continue
 		}
-		if *s.Search != want {
+		if want.Mode = ModeGrid; !reflect.DeepEqual(*s.Search, want) {
 			t.Errorf("%s: %+v, want %+v", text, *s.Search, want)
 		}
 		levels, raise := s.Ray()
