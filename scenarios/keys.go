@@ -30,7 +30,7 @@ type rawServer struct {
 	Backend at[spec]         `yaml:"backend" doc:"how GPUs are shared out: nvidia, none, sim; default none"`
 	GPUs    at[[]at[scalar]] `yaml:"gpus" doc:"indices or UUIDs; a GPU that is not named is not touched"`
 	Allow   at[[]at[string]] `yaml:"allow" doc:"what may be changed: layout, mode, reset, time-slice, mps, drain"`
-	Cost    at[string]       `yaml:"cost_per_hour" doc:"what an hour of the server costs, with its currency: 12.50 EUR"`
+	Cost    at[price]        `yaml:"cost_per_hour" doc:"what an hour of the server costs, with its currency: 12.50 EUR"`
 }
 
 type rawCompare struct {
