@@ -178,7 +178,7 @@ func readAll(file string) ([]Sample, error) {
 		return nil, err
 	}
 	var samples []Sample
-	for s, err := range table(filepath.Dir(file), filepath.Base(file), (*sampleRow).sample) {
+	for s, err := range table[sampleRow](filepath.Dir(file), filepath.Base(file), readSamples) {
 		if err != nil {
 			return nil, err
 		}

@@ -227,7 +227,7 @@ func (r *runReader) step(at, name string) *StepData {
 // Samples reads the step's samples, sorted by service, Seq and Attempt. A
 // fault is the last thing that it gives, with the file's path.
 func (s *StepData) Samples() iter.Seq2[Sample, error] {
-	return table(s.run, s.path, (*sampleRow).sample)
+	return table[sampleRow](s.run, s.path, readSamples)
 }
 
 // Observations reads the cell's observations in the order in which they came
@@ -238,11 +238,11 @@ func (c *CellData) Observations() iter.Seq2[Observation, error] {
 	if !c.readings {
 		return func(func(Observation, error) bool) {}
 	}
-	return table(c.run, path.Join(c.path, observationsFile), (*observationRow).observation)
+	return table[observationRow](c.run, path.Join(c.path, observationsFile), readObservations)
 }
 
-// table reads the rows of a Parquet file within the run directory.
-func table[R, T any](run, file string, convert func(*R) (T, error)) iter.Seq2[T, error] {
+// table gives what rows gives of a Parquet file of R within the run directory.
+func table[R, T any](run, file string, rows func(*parquet.File) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		root, err := os.OpenRoot(run)
@@ -257,17 +257,14 @@ func table[R, T any](run, file string, convert func(*R) (T, error)) iter.Seq2[T,
 			return
 		}
 		defer opened.Close()
-		readRows(frame, func(row *R, err error) bool {
-			var item T
-			if err == nil {
-				item, err = convert(row)
-			}
+		for item, err := range rows(frame) {
 			if err != nil {
-				yield(none, fmt.Errorf("read %s: %w", file, err))
-				return false
+				err = fmt.Errorf("read %s: %w", file, err)
 			}
-			return yield(item, nil)
-		})
+			if !yield(item, err) || err != nil {
+				return
+			}
+		}
 	}
 }
 

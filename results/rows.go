@@ -3,8 +3,8 @@ package results
 import (
 	"fmt"
 	"io"
+	"iter"
 	"math"
-	"time"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -51,14 +51,6 @@ func known(v, none int64) *int64 {
 	return &v
 }
 
-// orNone is the inverse of known.
-func orNone(v *int64, none int64) int64 {
-	if v == nil {
-		return none
-	}
-	return *v
-}
-
 func rowOfSample(s Sample) (sampleRow, error) {
 	if s.Outcome < OK || s.Outcome > NotSent {
 		return sampleRow{}, fmt.Errorf("sample %d of service %q: no outcome has the number %d", s.Seq, s.Service, uint8(s.Outcome))
@@ -89,25 +81,6 @@ func rowOfSample(s Sample) (sampleRow, error) {
 	}, nil
 }
 
-func (r *sampleRow) sample() (Sample, error) {
-	s := Sample{
-		Service: r.Service, Class: r.Class, Model: r.Model, Endpoint: r.Endpoint,
-		Seq: r.Seq, Session: r.Session, User: r.User, Call: int(r.Call), Last: r.Last, Attempt: int(r.Attempt),
-		Due: Offset(r.Due), Sent: Offset(orNone(r.Sent, int64(NoOffset))),
-		First: Offset(orNone(r.First, int64(NoOffset))), Final: Offset(orNone(r.Final, int64(NoOffset))), Done: Offset(r.Done),
-		LongestGap: time.Duration(orNone(r.LongestGap, 0)), Lag: time.Duration(r.Lag),
-		Status: int(orNone(r.Status, 0)), BytesSent: r.BytesSent, BytesRead: r.BytesRead, Chunks: r.Chunks,
-		PromptTokens: orNone(r.PromptTokens, UnknownTokens),
-		OutputTokens: orNone(r.OutputTokens, UnknownTokens),
-		CachedTokens: orNone(r.CachedTokens, UnknownTokens),
-		ServerQueue:  time.Duration(orNone(r.ServerQueue, int64(Untold))), ServerWork: time.Duration(orNone(r.ServerWork, int64(Untold))), ServerRefused: r.ServerRefused,
-	}
-	if err := s.Outcome.UnmarshalText([]byte(r.Outcome)); err != nil {
-		return Sample{}, fmt.Errorf("sample %d of service %q: %w", r.Seq, r.Service, err)
-	}
-	return s, nil
-}
-
 // An observationRow is an Observation as observations.parquet holds it.
 type observationRow struct {
 	At     int64   `parquet:"at_ns,delta,snappy"`
@@ -132,12 +105,12 @@ func rowOfObservation(o Observation) (observationRow, error) {
 	}, nil
 }
 
-func (r *observationRow) observation() (Observation, error) {
+func (r *observationRow) observation() Observation {
 	return Observation{
 		At: Offset(r.At), Source: r.Source,
 		Subject: Subject{Kind: SubjectKind(r.Kind), ID: r.ID, GPU: r.GPU, Detail: r.Detail},
 		Series:  r.Series, Value: r.Value, Unit: r.Unit,
-	}, nil
+	}
 }
 
 // The key under which a Parquet file names the schema it was written with.
@@ -195,26 +168,27 @@ func openRows[R any](r io.ReaderAt, size int64) (file *parquet.File, err error) 
 	return file, nil
 }
 
-// readRows gives the rows of an opened file. The row is reused between calls.
-// A fault ends the sequence.
-func readRows[R any](file *parquet.File, yield func(*R, error) bool) {
-	reader := parquet.NewGenericReader[R](file)
-	defer reader.Close()
-	rows := make([]R, 256)
-	for {
-		clear(rows)
-		n, err := readBatch(reader, rows)
-		for i := range rows[:n] {
-			if !yield(&rows[i], nil) {
+// readObservations gives the observations of an opened file. A fault ends the sequence.
+func readObservations(file *parquet.File) iter.Seq2[Observation, error] {
+	return func(yield func(Observation, error) bool) {
+		reader := parquet.NewGenericReader[observationRow](file)
+		defer reader.Close()
+		rows := make([]observationRow, 256)
+		for {
+			clear(rows)
+			n, err := readBatch(reader, rows)
+			for i := range rows[:n] {
+				if !yield(rows[i].observation(), nil) {
+					return
+				}
+			}
+			switch {
+			case err == io.EOF:
+				return
+			case err != nil:
+				yield(Observation{}, err)
 				return
 			}
-		}
-		switch {
-		case err == io.EOF:
-			return
-		case err != nil:
-			yield(nil, err)
-			return
 		}
 	}
 }
