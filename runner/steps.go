@@ -190,8 +190,8 @@ func (r *cellRun) drive(ctx context.Context, plan loadgen.Step, f *failing, sink
 // watchEvery is how often services are asked whether they still run.
 const watchEvery = 500 * time.Millisecond
 
-// Describe puts a plan in words: why it is run, its levels, warm-up and window, and
-// who ends.
+// Describe puts a plan in words: why it is run, its levels, warm-up and window, who
+// ends, and whose load rises.
 func Describe(p results.StepPlan) string {
 	text := ""
 	if p.Purpose != "" {
@@ -213,6 +213,9 @@ func Describe(p results.StepPlan) string {
 	}
 	if p.Failover != nil {
 		text += ", " + p.Failover.String()
+	}
+	if p.Spike != nil {
+		text += ", " + p.Spike.String()
 	}
 	return text
 }
@@ -277,6 +280,9 @@ func setArrivals(load *loadgen.Load, plan results.StepPlan, level results.Level,
 		return nil
 	}
 	of.Arrivals = level.Arrivals
+	if plan.Spike != nil && plan.Spike.Service == level.Service {
+		of = of.Spiked(*plan.Spike)
+	}
 	load.Arrivals, err = Arrivals(of, level.Value, plan.Warmup, plan.Window)
 	return err
 }

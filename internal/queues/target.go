@@ -63,9 +63,9 @@ func (s *System) Deploy(seed, deployment uint64) *Target {
 	return t
 }
 
-// Step runs a step. The plan needs a level for every service of the system, of its
-// arrivals and with a value that is above 0; anything else is a mistake of the
-// caller's and panics.
+// Step runs a step. The plan's levels are of services of the system, of their arrivals
+// and with values that are above 0; a service without one stands still. Anything else, a
+// plan without any level and one with a spike are mistakes of the caller's and panic.
 //
 // Watch, if it is not nil, is called during warm-up and window once a second or 60
 // times a step, whichever is less often, and ends the arrivals of the step when it
@@ -112,9 +112,13 @@ func (t *Target) begin(plan results.StepPlan) {
 	// One step's draws are of its own: odd multiples keep steps and seeds apart.
 	seed := t.seed*0x9e3779b97f4a7c15 + uint64(t.steps)*0xd1342543de82ef95
 	t.streams = t.streams[:0]
+	known := 0
 	for i, v := range s.Services {
 		level, ok := levelOf(plan, v.Name)
-		if !ok || !(level.Value > 0) || level.Arrivals != s.Sources[i].Arrivals {
+		if !ok {
+			continue
+		}
+		if known++; !(level.Value > 0) || level.Arrivals != s.Sources[i].Arrivals {
 			panic(fmt.Sprintf("queues: system %s: step %q has no level of %s arrivals above 0 for service %s", s.Name, plan.Name, s.Sources[i].Arrivals, v.Name))
 		}
 		t.streams = append(t.streams, s.Sources[i].begin(i, level.Value, plan.Heavy, seed, t.now))

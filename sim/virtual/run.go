@@ -37,7 +37,7 @@ func (b *Bench) Run(c scenarios.Cell, p parameters.Set) (Result, error) {
 	for i := range s.Services {
 		levels[i] = s.Services[i].Load.Levels[0]
 	}
-	r, err := b.begin(c, p, assignments, c.Seed, s.Warmup, s.Window, levels)
+	r, err := b.begin(c, p, assignments, c.Seed, load{warmup: s.Warmup, window: s.Window, levels: levels})
 	if err != nil {
 		return Result{}, err
 	}
@@ -51,14 +51,21 @@ func (b *Bench) Run(c scenarios.Cell, p parameters.Set) (Result, error) {
 	return result, nil
 }
 
-// begin makes the server and the services of a run with these levels, by service.
-func (b *Bench) begin(c scenarios.Cell, p parameters.Set, placed []services.Assignment, seed uint64, warmup, window time.Duration, levels []float64) (*run, error) {
+// A load is what is driven: a level of each service, 0 of one that stands still.
+type load struct {
+	warmup, window time.Duration
+	levels         []float64
+	spike          *results.Spike // nil: none
+}
+
+// begin makes the server and the services of a run.
+func (b *Bench) begin(c scenarios.Cell, p parameters.Set, placed []services.Assignment, seed uint64, l load) (*run, error) {
 	r := &run{bench: b, cell: c, parameters: p, seed: seed, devices: make(map[string]*model.Device)}
 	r.host = model.NewHost(&r.world, b.server.Cores)
-	r.windowStart, r.windowEnd = warmup, warmup+window
+	r.windowStart, r.windowEnd = l.warmup, l.warmup+l.window
 	r.loadEnd = r.windowEnd
 	for i := range b.Scenario.Services {
-		v, err := r.service(i, placed, levels[i])
+		v, err := r.service(i, placed, l)
 		if err != nil {
 			return nil, fmt.Errorf("service %s: %w", b.Scenario.Services[i].Name, err)
 		}
@@ -98,7 +105,7 @@ type service struct {
 	inFlight  []int64
 	seed      uint64 // of its own, so that services do not draw alike
 	level     float64
-	arrivals  loadgen.Arrivals // nil: a closed loop
+	arrivals  loadgen.Arrivals // nil: a closed loop, or a service that stands still
 	asked     int64            // requests so far
 
 	counted Service
@@ -121,13 +128,17 @@ type reply struct {
 	prompt, output int64         // tokens, results.UnknownTokens of a detector
 }
 
-func (r *run) service(i int, placed []services.Assignment, level float64) (*service, error) {
-	of := &r.bench.Scenario.Services[i]
+func (r *run) service(i int, placed []services.Assignment, l load) (*service, error) {
+	of, level := &r.bench.Scenario.Services[i], l.levels[i]
 	v := &service{run: r, of: of, workload: r.bench.workloads[i], level: level, seed: rand.New(rand.NewPCG(r.seed, uint64(i))).Uint64()}
 	v.counted = Service{Name: of.Name, Role: of.Role, Models: make(map[string]int)}
-	if of.Load.Arrivals != scenarios.Closed {
+	if of.Load.Arrivals != scenarios.Closed && level != 0 {
+		shaped := of.Load
+		if l.spike != nil && l.spike.Service == of.Name {
+			shaped = shaped.Spiked(*l.spike)
+		}
 		var err error
-		if v.arrivals, err = runner.Arrivals(of.Load, level, r.windowStart, r.windowEnd-r.windowStart); err != nil {
+		if v.arrivals, err = runner.Arrivals(shaped, level, l.warmup, l.window); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -87,10 +88,10 @@ func (l *log) last(i int, last bool) {
 	}
 }
 
-// Step runs a step. The plan needs a level for every service of the scenario, of
-// its arrivals. Watch, if it is not nil, is called during warm-up and window every
-// second or 60 times a step, whichever is less often, and ends the arrivals of the
-// step when it returns a reason. The result's Samples stay.
+// Step runs a step. The plan's levels are of services of the scenario and of their
+// arrivals; a service without one stands still. Watch, if it is not nil, is called during
+// warm-up and window every second or 60 times a step, whichever is less often, and ends
+// the arrivals of the step when it returns a reason. The result's Samples stay.
 func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string) (results.StepResult, error) {
 	r, err := t.begin(plan)
 	if err != nil {
@@ -132,18 +133,20 @@ func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string
 
 // begin makes the run of a step.
 func (t *Target) begin(plan results.StepPlan) (*run, error) {
-	levels := make([]float64, len(t.bench.Scenario.Services))
-	for i := range levels {
-		of := &t.bench.Scenario.Services[i]
-		at := slices.IndexFunc(plan.Levels, func(l results.Level) bool { return l.Service == of.Name })
-		if at < 0 || plan.Levels[at].Arrivals != of.Load.Arrivals || !(plan.Levels[at].Value > 0) {
-			return nil, fmt.Errorf("no level of %s arrivals above 0 for service %s", of.Load.Arrivals, of.Name)
+	l := load{warmup: plan.Warmup, window: plan.Window, levels: make([]float64, len(t.bench.Scenario.Services)), spike: plan.Spike}
+	if len(plan.Levels) == 0 {
+		return nil, errors.New("it has no level of any service")
+	}
+	for _, of := range plan.Levels {
+		i := slices.IndexFunc(t.bench.Scenario.Services, func(s scenarios.Service) bool { return s.Name == of.Service })
+		if i < 0 || of.Arrivals != t.bench.Scenario.Services[i].Load.Arrivals || !(of.Value > 0) {
+			return nil, fmt.Errorf("a level of %g %s arrivals is not one of service %s", of.Value, of.Arrivals, of.Service)
 		}
-		levels[i] = plan.Levels[at].Value
+		l.levels[i] = of.Value
 	}
 	// One step's draws are of its own.
 	seed := t.seed*0x9e3779b97f4a7c15 + uint64(t.steps)*0xd1342543de82ef95
-	r, err := t.bench.begin(t.cell, t.parameters, t.placed, seed, plan.Warmup, plan.Window, levels)
+	r, err := t.bench.begin(t.cell, t.parameters, t.placed, seed, l)
 	if err != nil {
 		return nil, err
 	}

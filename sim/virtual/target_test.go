@@ -168,9 +168,16 @@ func TestTargetSeeds(t *testing.T) {
 	if first == text(2, 1) || first == text(1, 2) {
 		t.Error("another seed or step gives the same samples")
 	}
-	p := stepPlan(b, time.Minute)
-	p.Levels = p.Levels[:1]
-	if _, err := start(t, b, "off-ts", 1).Step(p, nil); err == nil {
-		t.Error("a plan without the agent's level is run")
+	for name, change := range map[string]func(*results.StepPlan){
+		"without a level":        func(p *results.StepPlan) { p.Levels = nil },
+		"of another service":     func(p *results.StepPlan) { p.Levels[1].Service = "nobody" },
+		"of other arrivals":      func(p *results.StepPlan) { p.Levels[1].Arrivals = "poisson" },
+		"with a level of nought": func(p *results.StepPlan) { p.Levels[1].Value = 0 },
+	} {
+		p := stepPlan(b, time.Minute)
+		change(&p)
+		if _, err := start(t, b, "off-ts", 1).Step(p, nil); err == nil {
+			t.Errorf("a plan %s is run", name)
+		}
 	}
 }
