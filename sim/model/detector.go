@@ -34,6 +34,9 @@ type DetectorConfig struct {
 	// requests' jobs, SMs with them: it launches that many times the blocks.
 	// Simplification: a batch reads the weights once for each request.
 	Job Job
+	// Serial is a handler that runs the requests of a batch one after the other: a
+	// batch then uses no more SMs at once than one of them.
+	Serial bool
 	// Spread is the standard deviation of the logarithm of the requests' work
 	// and bytes (log-normal); 0 makes all alike.
 	Spread float64
@@ -68,6 +71,7 @@ type Detector struct {
 	spare   []request // the memory of a batch that is done
 	source  *rand.PCG
 	random  *rand.Rand
+	hosted  time.Duration // that cores worked for it
 	closed  bool
 }
 
@@ -127,10 +131,19 @@ func (t *Detector) newWorker() *worker {
 			t.start(w)
 		}
 	}
-	w.decoded = func() { t.decoded(w) }
-	w.launched = func() { t.launched(w) }
+	w.decoded = func() {
+		t.hosted += time.Duration(len(w.batch)) * t.cfg.Before
+		t.decoded(w)
+	}
+	w.launched = func() {
+		t.hosted += t.cfg.Launch
+		t.launched(w)
+	}
 	w.computed = func() { t.computed(w) }
-	w.answered = func() { t.finish(w) }
+	w.answered = func() {
+		t.hosted += time.Duration(w.sound()) * t.cfg.After
+		t.finish(w)
+	}
 	return w
 }
 
@@ -168,6 +181,10 @@ func (t *Detector) Target() int { return t.target }
 
 // Pending is the number of requests that wait for a worker.
 func (t *Detector) Pending() int { return t.queue.len() }
+
+// HostTime is the time that cores of the host worked for it, of pieces of work that
+// are done.
+func (t *Detector) HostTime() time.Duration { return t.hosted }
 
 // Close ends the workers; requests that are not done never are. Simplification:
 // what they have on the host runs on there to its end.
@@ -225,7 +242,9 @@ func (t *Detector) decoded(w *worker) {
 			size := t.size(r.seed)
 			sum.Work += size * t.cfg.Job.Work
 			sum.Bytes += size * t.cfg.Job.Bytes
-			sum.Parallel += t.cfg.Job.Parallel
+			if sum.Parallel == 0 || !t.cfg.Serial {
+				sum.Parallel += t.cfg.Job.Parallel
+			}
 		}
 	}
 	if sum.Parallel == 0 {
@@ -260,13 +279,17 @@ func (t *Detector) computed(w *worker) {
 		t.launch(w)
 		return
 	}
-	sound := 0
+	t.host.Run(time.Duration(w.sound())*t.cfg.After, w.answered)
+}
+
+// sound counts the requests of a worker's batch that reach the GPU.
+func (w *worker) sound() (n int) {
 	for _, r := range w.batch {
 		if !r.corrupt {
-			sound++
+			n++
 		}
 	}
-	t.host.Run(time.Duration(sound)*t.cfg.After, w.answered)
+	return n
 }
 
 func (t *Detector) finish(w *worker) {

@@ -53,7 +53,7 @@ type Usage struct {
 	// made.
 	Switching time.Duration
 	Switches  int64
-	SMSeconds float64 // work done
+	SMSeconds float64 // time of SMs with work: at the full clock, the work done
 	Bytes     float64 // moved to and from memory
 }
 
@@ -77,6 +77,7 @@ type Completion struct {
 // follow from the state, so that results do not depend on when it is asked.
 type Device struct {
 	cfg      DeviceConfig
+	clock    float64       // of the SMs, as a share of their full one
 	now      time.Duration // of the latest change; what is left holds for it
 	at       time.Duration // of the next change; never if there is none
 	contexts []*gpuContext // in order of creation: the order of turns
@@ -132,7 +133,21 @@ func NewDevice(cfg DeviceConfig) *Device {
 	if !(cfg.SMs > 0) || math.IsInf(cfg.SMs, 0) || !(cfg.Bandwidth > 0) || cfg.Quantum <= 0 || cfg.Switch < 0 {
 		panic(fmt.Sprintf("model: no device can be %+v", cfg))
 	}
-	return &Device{cfg: cfg, at: never, procs: make(map[ProcessID]*process)}
+	return &Device{cfg: cfg, clock: 1, at: never, procs: make(map[ProcessID]*process)}
+}
+
+// SetClock lets the SMs run at a share of their full clock from now on, 0 < share ≤ 1,
+// which is 1 at first. The present clock is that share: work that SMs limit takes
+// 1/share as long, memory is as fast as it was, and turns are as long. Now must not
+// lie before an earlier call's time.
+func (d *Device) SetClock(now time.Duration, share float64) {
+	if !(share > 0 && share <= 1) {
+		panic(fmt.Sprintf("model: clock %v is not in (0, 1]", share))
+	}
+	d.runTo(now)
+	d.settle(now)
+	d.clock = share
+	d.arrange(now)
 }
 
 // Config is what the device was made of.

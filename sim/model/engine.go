@@ -115,13 +115,15 @@ type Engine struct {
 	kv      *pool
 	images  *pool // nil without cache
 
-	frontend fifo[*Sequence] // the first one is at work
-	waiting  fifo[*Sequence]
-	running  []*Sequence // in order of admission
-	busy     bool
-	closed   bool
-	lastID   uint64
-	stats    EngineStats // but what the state tells
+	frontend  fifo[*Sequence] // the first one is at work
+	waiting   fifo[*Sequence]
+	running   []*Sequence // in order of admission
+	busy      bool
+	closed    bool
+	lastID    uint64
+	stats     EngineStats   // but what the state tells
+	hosted    time.Duration // that cores worked for it
+	preparing time.Duration // the frontend's present piece of work
 
 	chunks []chunk // of the step at hand
 	came   int     // calls that waited when it was planned
@@ -142,6 +144,7 @@ func NewEngine(w *World, h *Host, d *Device, c Client, cfg EngineConfig) *Engine
 	}
 	e.prepared, e.computed = e.leaveFrontend, e.endStep
 	e.next = func() {
+		e.hosted += e.cfg.Gap
 		e.busy = false
 		e.step()
 	}
@@ -179,10 +182,12 @@ func (e *Engine) prepare() {
 			work += e.cfg.ImageFrontend
 		}
 	}
+	e.preparing = work
 	e.host.Run(work, e.prepared)
 }
 
 func (e *Engine) leaveFrontend() {
+	e.hosted += e.preparing
 	if e.closed {
 		return
 	}
@@ -228,6 +233,10 @@ func (e *Engine) Stats() EngineStats {
 }
 
 func (e *Engine) usage() float64 { return float64(e.cfg.KVBlocks-e.kv.free) / float64(e.cfg.KVBlocks) }
+
+// HostTime is the time that cores of the host worked for it, of pieces of work that
+// are done.
+func (e *Engine) HostTime() time.Duration { return e.hosted }
 
 // Close ends the engine's process; calls that are not done never are.
 func (e *Engine) Close() {

@@ -8,6 +8,7 @@ import (
 // A claim is what the first job of one of the holder's processes asks for.
 type claim struct {
 	job   *job
+	work  float64 // SM-seconds that it takes at the present clock
 	most  float64 // SMs that it may use
 	bound float64 // SMs that it can keep busy at the present memory level
 }
@@ -18,7 +19,7 @@ type claim struct {
 //
 //	vi = mi·min(1/Wi, s/Wi, b/Bi)
 //
-// where s (a share of what each asks for) and b (bytes/s for each SM that is
+// where Wi is at the present clock (SetClock), and s (a share of what each asks for) and b (bytes/s for each SM that is
 // asked for) are levels, the same for all: the highest for which Σ vi·Wi ≤ SMs
 // and Σ vi·Bi ≤ Bandwidth; a level that limits nobody is infinite. So both are
 // shared in proportion to the SMs that jobs can fill, as blocks of several
@@ -35,7 +36,7 @@ func (d *Device) share(now time.Duration) {
 	if d.holder.active == 1 {
 		for _, p := range d.holder.procs {
 			if j := p.first; j != nil {
-				j.run(now, min(j.Parallel, p.limit)/j.Work, d.cfg.Bandwidth/j.Bytes)
+				j.run(now, min(j.Parallel, p.limit)/(j.Work/d.clock), d.cfg.Bandwidth/j.Bytes)
 				return
 			}
 		}
@@ -44,13 +45,13 @@ func (d *Device) share(now time.Duration) {
 	for _, p := range d.holder.procs {
 		if p.first != nil {
 			most := min(p.first.Parallel, p.limit)
-			claims = append(claims, claim{p.first, most, most})
+			claims = append(claims, claim{p.first, p.first.Work / d.clock, most, most})
 		}
 	}
 	d.claims = claims
 	level := d.levels(claims)
 	for _, c := range claims {
-		c.job.run(now, c.most*min(1, level.sms)/c.job.Work, c.most*level.memory/c.job.Bytes)
+		c.job.run(now, c.most*min(1, level.sms)/c.work, c.most*level.memory/c.job.Bytes)
 	}
 }
 
@@ -118,10 +119,10 @@ func fill(claims []claim, sms, memory float64) level {
 	for i := range claims {
 		c := &claims[i]
 		switch c.bound = c.most; {
-		case c.job.Work == 0:
+		case c.work == 0:
 			c.bound = 0
 		case c.job.Bytes > 0:
-			c.bound = c.most * min(1, memory*(c.job.Work/c.job.Bytes))
+			c.bound = c.most * min(1, memory*(c.work/c.job.Bytes))
 		}
 		// Insertion: few claims, in nearly the same order at every call.
 		for k := i; k > 0 && claims[k].bound/claims[k].most < claims[k-1].bound/claims[k-1].most; k-- {
@@ -139,8 +140,8 @@ func fill(claims []claim, sms, memory float64) level {
 		if part := sms / asked; c.bound > part*c.most {
 			l.sms = part
 			for _, c := range claims[i:] {
-				l.bytes += part * c.most * (c.job.Bytes / c.job.Work)
-				l.slope -= given / asked * c.most * (c.job.Bytes / c.job.Work)
+				l.bytes += part * c.most * (c.job.Bytes / c.work)
+				l.slope -= given / asked * c.most * (c.job.Bytes / c.work)
 			}
 			break
 		}
@@ -151,9 +152,9 @@ func fill(claims []claim, sms, memory float64) level {
 		case c.bound < c.most: // limited by the memory
 			l.bytes += c.most * memory
 			l.slope += c.most
-			given += c.most * (c.job.Work / c.job.Bytes)
+			given += c.most * (c.work / c.job.Bytes)
 		default:
-			l.bytes += c.bound * (c.job.Bytes / c.job.Work)
+			l.bytes += c.bound * (c.job.Bytes / c.work)
 		}
 	}
 	return l

@@ -39,9 +39,9 @@ func (j *job) done(span time.Duration) float64 { return min(j.left, j.speed*span
 // count notes that a part of a process's job was done.
 func (d *Device) count(p *process, j *job, part float64) {
 	j.left -= part
-	p.usage.SMSeconds += part * j.Work
+	p.usage.SMSeconds += part * (j.Work / d.clock)
 	p.usage.Bytes += part * j.Bytes
-	d.usage.SMSeconds += part * j.Work
+	d.usage.SMSeconds += part * (j.Work / d.clock)
 	d.usage.Bytes += part * j.Bytes
 }
 
@@ -59,7 +59,7 @@ func (d *Device) Usage(now time.Duration) Usage {
 		for _, p := range d.holder.procs {
 			if p.first != nil && span > 0 {
 				part := p.first.done(span)
-				u.SMSeconds += part * p.first.Work
+				u.SMSeconds += part * (p.first.Work / d.clock)
 				u.Bytes += part * p.first.Bytes
 			}
 		}
@@ -86,7 +86,7 @@ func (d *Device) ProcessUsage(now time.Duration, id ProcessID) Usage {
 	case p.first != nil && span > 0:
 		part := p.first.done(span)
 		u.Busy += span
-		u.SMSeconds += part * p.first.Work
+		u.SMSeconds += part * (p.first.Work / d.clock)
 		u.Bytes += part * p.first.Bytes
 	}
 	return u
