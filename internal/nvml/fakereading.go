@@ -7,11 +7,16 @@ var (
 	_ ActivityReader  = (*Fake)(nil)
 )
 
-// Telemetry gives ErrNotSupported for every quantity: no simulation knows the power,
-// clocks or heat of a card, and none is invented.
+// Telemetry tells the SMs' clock and the event reasons of a card that has been given them
+// ([Fake.SetClock]), and gives ErrNotSupported for every other quantity: no simulation
+// knows the power or heat of a card, and none is invented.
 func (f *Fake) Telemetry(gpu string) ([]Reading, error) {
+	var state FakeState
 	err := f.look(func(cards []*fakeCard) error {
-		_, err := findGPU(cards, gpu)
+		c, err := findGPU(cards, gpu)
+		if err == nil {
+			state = c.State
+		}
 		return err
 	})
 	if err != nil {
@@ -19,12 +24,21 @@ func (f *Fake) Telemetry(gpu string) ([]Reading, error) {
 	}
 	var readings []Reading
 	for _, q := range Telemetry() {
-		readings = append(readings, Reading{Quantity: q, Return: ErrNotSupported})
+		r := Reading{Quantity: q, Return: ErrNotSupported}
+		switch {
+		case state.SMClockHertz == 0:
+		case q == SMClock:
+			r.Value, r.Return = state.SMClockHertz, Success
+		case q == EventReasons:
+			r.Value, r.Return = float64(state.EventReasons), Success
+		}
+		readings = append(readings, r)
 	}
 	return readings, nil
 }
 
-// Activity is not supported: no simulation knows what an SM does.
+// Activity is not supported: a file of cards does not know what an SM does. Who runs the
+// model does.
 func (f *Fake) Activity(uuid string) (ActivitySampler, error) {
 	err := f.look(func(cards []*fakeCard) error {
 		_, _, err := findDevice(cards, uuid)

@@ -46,6 +46,40 @@ func TestFakeKnowsNoTelemetry(t *testing.T) {
 	}
 }
 
+// A card that was given a clock tells it and why it is not higher, at once and to
+// every handle, and nothing else of its state changes.
+func TestFakeClock(t *testing.T) {
+	f, gpu := newFake(t, pro6000)
+	if err := f.SetState(gpu, FakeState{PowerLimitWatts: 250}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		hertz   float64
+		reasons uint64
+	}{{2e9, 0}, {1.2e9, 0x4}, {1e9, 0x44}} {
+		if err := f.SetClock(gpu, c.hertz, c.reasons); err != nil {
+			t.Fatal(err)
+		}
+		readings, err := f.Telemetry(gpu)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := knownOf(t, readings, Telemetry())
+		if len(got) != 2 || got[SMClock.Name] != c.hertz || got[EventReasons.Name] != float64(c.reasons) {
+			t.Errorf("a card at %v Hz for %#x tells %v", c.hertz, c.reasons, got)
+		}
+	}
+	if s, err := f.State(gpu); err != nil || s.PowerLimitWatts != 250 {
+		t.Errorf("state %+v, %v", s, err)
+	}
+	if err := f.SetClock(gpu, 0, 0); !errors.Is(err, ErrInvalidArgument) {
+		t.Errorf("a clock of 0 Hz: %v", err)
+	}
+	if err := f.SetClock("GPU-none", 1, 0); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a GPU that is not there: %v", err)
+	}
+}
+
 // What is looked at again and again follows every change: of another handle, as of
 // another process, of a process that ended without one, and of a file that is
 // broken; and what was given to a caller is the caller's.

@@ -23,6 +23,10 @@ type FakeState struct {
 	ECCPendingOff bool `json:"ecc_pending_off,omitempty"`
 	// PowerLimitWatts is a power limit that somebody set; 0: the default.
 	PowerLimitWatts float64 `json:"power_limit_watts,omitempty"`
+	// SMClockHertz is the SMs' clock at the moment, 0 if nothing says what it is;
+	// EventReasons is then the mask of why it is not higher ([EventReasons]).
+	SMClockHertz float64 `json:"sm_clock_hertz,omitempty"`
+	EventReasons uint64  `json:"clocks_event_reasons,omitempty"`
 }
 
 // SetState puts a card in a state.
@@ -33,6 +37,22 @@ func (f *Fake) SetState(gpu string, s FakeState) error {
 			return fmt.Errorf("set the state of simulated GPU %s: %w", gpu, err)
 		}
 		c.State = s
+		return nil
+	})
+}
+
+// SetClock sets the clock of a card's SMs, more than 0, and the mask of why it is not
+// higher, and leaves its state otherwise as it is.
+func (f *Fake) SetClock(gpu string, hertz float64, reasons uint64) error {
+	if !(hertz > 0) {
+		return fmt.Errorf("set the clock of simulated GPU %s to %v Hz: %w", gpu, hertz, ErrInvalidArgument)
+	}
+	return f.change(func(cards []*fakeCard) error {
+		c, err := findCardOf(cards, gpu)
+		if err != nil {
+			return fmt.Errorf("set the clock of simulated GPU %s: %w", gpu, err)
+		}
+		c.State.SMClockHertz, c.State.EventReasons = hertz, reasons
 		return nil
 	})
 }
