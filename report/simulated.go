@@ -17,7 +17,11 @@ func banner(s *analysis.Summary) string {
 	if k := s.Environment.SimulatedScale; k > 1 {
 		text += " at " + scale(k) + " times the clock's speed"
 	}
-	return text + ", none was measured on a GPU."
+	text += ", none was measured on a GPU."
+	if faults := s.Environment.SimulatedFaults; faults != "" {
+		text += " FAULTS INJECTED on purpose: " + faults + "."
+	}
+	return text
 }
 
 // scale writes a scale; empty if it is not told.

@@ -27,6 +27,8 @@ type Environment struct {
 	Simulated string `json:"simulated,omitempty"`
 	// SimulatedAbout is what the simulated server's numbers rest on.
 	SimulatedAbout string `json:"simulated_about,omitempty"`
+	// SimulatedFaults is what was wrong with the simulated services on purpose.
+	SimulatedFaults string `json:"simulated_faults,omitempty"`
 	// SimulatedScale is how many seconds of the simulated server's time passed
 	// in one of the clock, at least 1; absent on a real server. All moments and
 	// spans of a run are server time.

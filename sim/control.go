@@ -13,6 +13,8 @@ import (
 //	POST   /instances/{name}/crash   crashRequest → names of those that ended
 //	POST   /instances/{name}/revive  → results.Instance, at the same addresses
 //	GET    /counts            → what the model has answered, by instance (counts)
+//	GET    /host              → what the host's cores did (hostUse)
+//	GET    /activity          → what devices have done, by UUID (activities)
 //
 // MPS daemons are processes of their own (package mpsfake).
 //
@@ -62,6 +64,8 @@ func (s *server) control() http.Handler {
 		return s.revive(r.PathValue("name"))
 	})
 	handle("GET /counts", func(*http.Request) (any, error) { return s.count() })
+	handle("GET /host", func(*http.Request) (any, error) { return s.hostUse() })
+	handle("GET /activity", func(*http.Request) (any, error) { return s.dcgm.activities() })
 	return mux
 }
 

@@ -123,7 +123,10 @@ func (d *watchedDevice) total(now time.Duration) model.Usage {
 		return d.gone
 	}
 	u := d.device.Usage(now)
-	return model.Usage{Busy: d.gone.Busy + u.Busy, SMSeconds: d.gone.SMSeconds + u.SMSeconds, Bytes: d.gone.Bytes + u.Bytes}
+	return model.Usage{
+		Busy: d.gone.Busy + u.Busy, Switching: d.gone.Switching + u.Switching, Switches: d.gone.Switches + u.Switches,
+		SMSeconds: d.gone.SMSeconds + u.SMSeconds, Bytes: d.gone.Bytes + u.Bytes,
+	}
 }
 
 func (e *dcgmExporter) collect(w *model.World) {
@@ -158,6 +161,19 @@ func (e *dcgmExporter) handler() http.Handler {
 	return mux
 }
 
+// look reads the layout if a collection was done since it was read. e.mu is held.
+func (e *dcgmExporter) look(collections int64) error {
+	if e.read == collections {
+		return nil
+	}
+	entities, err := readDCGMEntities(e.cards)
+	if err != nil {
+		return fmt.Errorf("read cards: %w", err)
+	}
+	e.read, e.entities = collections, entities
+	return nil
+}
+
 // page gives the text of the latest collection; before the first one, without
 // what is an average over time. Memory and layout are as of the first page
 // after a collection.
@@ -175,12 +191,8 @@ func (e *dcgmExporter) page() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if e.read != collections {
-		entities, err := readDCGMEntities(e.cards)
-		if err != nil {
-			return "", fmt.Errorf("read cards: %w", err)
-		}
-		e.read, e.entities = collections, entities
+	if err := e.look(collections); err != nil {
+		return "", err
 	}
 	var page strings.Builder
 	fmt.Fprintf(&page, "# Simulated server %s of evabench: a model's values, no GPU was measured.\n"+

@@ -5,7 +5,8 @@
 // [Serve] is that process (`evabench sim SERVER`). [Host] starts it as a child
 // and offers it as kinds like any other: a partition backend over the GPUs in
 // the server's file, and a launcher. What was simulated says so: every answer
-// has the header [Header], and versions end in "-simulated".
+// has the header [Header], and versions end in "-simulated", or then say what is
+// wrong on purpose ([Fault]).
 package sim
 
 // Header stands in every HTTP answer of a simulated server, with its name.

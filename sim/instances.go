@@ -27,11 +27,13 @@ type startRequest struct {
 	Env     map[string]string `json:"env"`
 	Models  []services.Model  `json:"models"`
 	Params  map[string]string `json:"params"`
+	Fault   *Fault            `json:"fault,omitempty"`
 }
 
 // A gpu is a device on which instances run.
 type gpu struct {
 	uuid      string
+	parent    string // UUID of the whole GPU
 	card      string // product name
 	device    *model.Device
 	instances int
@@ -47,9 +49,11 @@ type instance struct {
 	client      model.Client
 	mps         *mpsfake.Connection // nil without MPS
 	memoryBytes uint64              // of the device
+	leak        *leak               // nil if it loses none of it
 	gone        chan struct{}
 	listeners   []*listener
-	end         func() // takes it out of the World
+	end         func()               // takes it out of the World
+	hosted      func() time.Duration // that the host's cores worked for it; of the World
 	served      *served
 	info        results.Instance
 }
@@ -73,6 +77,9 @@ func (s *server) launchAt(r startRequest, held []*heldPort) (info results.Instan
 	}
 	if _, exists := s.corpses[r.Name]; exists {
 		return info, errors.New("an instance of this name was made to end, and not stopped")
+	}
+	if err := r.Fault.check(); err != nil {
+		return info, err
 	}
 	request := r
 	if r.Device == "" {
@@ -101,6 +108,9 @@ func (s *server) launchAt(r startRequest, held []*heldPort) (info results.Instan
 		err = s.launchAgent(i, r)
 	default:
 		err = fmt.Errorf("role %q is neither %s nor %s", r.Role, results.RoleVision, results.RoleAgent)
+	}
+	if err == nil {
+		err = s.dropClock(i)
 	}
 	if err != nil {
 		return info, errors.Join(err, s.release(i))
@@ -139,15 +149,22 @@ func (s *server) launchVision(i *instance, r startRequest) error {
 	if err != nil {
 		host = "localhost"
 	}
-	t := &torchServe{driver: s.driver, options: options, host: host, gone: i.gone, resize: s.resizer(i)}
+	if r.Fault != nil && r.Fault.Kind == MemoryLeak {
+		i.leak = newLeak(uint64(r.Fault.MiB*(1<<20)), 0)
+		if err := s.showLeak(i); err != nil {
+			return err
+		}
+	}
+	t := &torchServe{driver: s.driver, options: options, host: host, gone: i.gone, resize: s.resizer(i), leak: i.leak, hold: r.Fault.hold()}
 	i.served = &t.served
 	i.info.Workers = make(map[string]int)
-	i.info.Version = "torchserve-simulated"
+	i.info.Version = r.Fault.version("torchserve-simulated")
 	err = s.driver.do(func(w *model.World) {
 		for _, m := range r.Models {
 			cfg := known[m.Name].Config
 			options.apply(&cfg)
 			cfg.Workers = m.Workers
+			cfg = r.Fault.detector(i.device.device.Config(), cfg)
 			t.models = append(t.models, &torchModel{
 				name: m.Name, minWorkers: m.Workers, maxWorkers: m.Workers, started: time.Now(),
 				workerBytes: known[m.Name].MemoryBytes,
@@ -163,6 +180,12 @@ func (s *server) launchVision(i *instance, r startRequest) error {
 		for _, m := range t.models {
 			m.detector.Close()
 		}
+	}
+	i.hosted = func() (sum time.Duration) {
+		for _, m := range t.models {
+			sum += m.detector.HostTime()
+		}
+		return sum
 	}
 	urls, err := s.open(i, t.inference(), t.management(), t.metrics())
 	if err != nil {
@@ -189,6 +212,9 @@ func (s *server) launchAgent(i *instance, r startRequest) error {
 		"max_model_len": &context, "gpu_memory_utilization": &use, "enable_prefix_caching": &preset.Config.PrefixCache,
 	})
 	preset.Config.ImageCache = vllmImages
+	if preset.Config, err = r.Fault.engine(preset.Config); err != nil {
+		return err
+	}
 	if err := readParams(r.Params, known); err != nil {
 		return err
 	}
@@ -212,6 +238,7 @@ func (s *server) launchAgent(i *instance, r startRequest) error {
 	v := &vllmServer{
 		driver: s.driver, name: r.Models[0].Name, maxTokens: budget.ContextTokens, answer: preset.AnswerTokens,
 		started: time.Now(), gone: i.gone, options: options, metrics: newVLLMMetrics(budget.ContextTokens),
+		hold: r.Fault.hold(),
 	}
 	v.use(budget.Config, use)
 	if err := s.driver.do(func(w *model.World) { v.engine = model.NewEngine(w, s.host, i.device.device, i.client, budget.Config) }); err != nil {
@@ -219,11 +246,12 @@ func (s *server) launchAgent(i *instance, r startRequest) error {
 	}
 	i.served = &v.served
 	i.end = func() { v.engine.Close() }
+	i.hosted = v.engine.HostTime
 	urls, err := s.open(i, v.handler())
 	if err != nil {
 		return err
 	}
-	i.info.URL, i.info.Version = urls[0], "vllm "+vllmVersion
+	i.info.URL, i.info.Version = urls[0], r.Fault.version("vllm "+vllmVersion)
 	i.info.Scrapes = []results.Scrape{{Kind: "vllm", URL: urls[0]}, {Kind: "vllm-load", URL: urls[0]}}
 	i.info.Workers = map[string]int{v.name: 1}
 	return nil

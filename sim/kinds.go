@@ -36,6 +36,8 @@ type LauncherConfig struct {
 	// their device, as by a start script of before the layout stood. They then run
 	// beside the device's MPS daemon, and say nothing.
 	WithoutMPS bool `yaml:"without_mps" json:"without_mps,omitempty"`
+	// Fault is what is wrong with the instances; nil for nothing.
+	Fault *Fault `yaml:"fault" json:"fault,omitempty"`
 }
 
 // BackendKind is the partition backend sim: the real backend's logic over the
@@ -117,6 +119,9 @@ func (b *lazyBackend) Restore(ctx context.Context, s partition.State) error {
 // it has no side effect.
 func (h *Host) LauncherKind() kind.Kind[services.Launcher] {
 	return kind.New("sim", "instances on a simulated server", LauncherConfig{Scale: MinScale}, func(c LauncherConfig) (services.Launcher, error) {
+		if err := c.Fault.check(); err != nil {
+			return nil, err
+		}
 		switch {
 		case c.Server != "":
 			if err := checkServer(c.Server, c.Scale); err != nil {
@@ -125,7 +130,7 @@ func (h *Host) LauncherKind() kind.Kind[services.Launcher] {
 		case c.Scale != MinScale:
 			return nil, errors.New("launcher sim: a scale is told with its server: here, or at the backend for both")
 		}
-		return &launcher{host: h, server: c.Server, scale: c.Scale, withoutMPS: c.WithoutMPS}, nil
+		return &launcher{host: h, server: c.Server, scale: c.Scale, withoutMPS: c.WithoutMPS, fault: c.Fault}, nil
 	})
 }
 
@@ -134,6 +139,7 @@ type launcher struct {
 	server     string
 	scale      float64
 	withoutMPS bool
+	fault      *Fault
 }
 
 // Launch starts an instance; it answers at once when Launch returns.
@@ -153,7 +159,7 @@ func (l *launcher) Launch(ctx context.Context, i services.Instance) (services.Se
 	}
 	info, err := m.control.launch(ctx, startRequest{
 		Service: i.Service, Role: i.Role, Name: i.Name, Device: i.Device.UUID,
-		Env: env, Models: i.Models, Params: i.Params,
+		Env: env, Models: i.Models, Params: i.Params, Fault: l.fault.of(i.Index),
 	})
 	if err == nil {
 		return &service{machine: m, info: info}, nil

@@ -87,6 +87,7 @@ type server struct {
 	cards     []string   // UUIDs of the GPUs, by index
 	gpus      map[string]*gpu
 	instances map[string]*instance
+	clocks    clocks
 	corpses   map[string]*corpse // those that were made to end, until they are stopped
 }
 
@@ -178,6 +179,9 @@ func (s *server) openDir(o *Options, cards []string) (err error) {
 	for _, d := range devices {
 		s.cards = append(s.cards, d.UUID)
 	}
+	if err := s.startClocks(); err != nil {
+		return err
+	}
 	if o.Token == "" {
 		o.Token = rand.Text()
 		if err := os.WriteFile(filepath.Join(s.dir, "token"), []byte(o.Token), 0o600); err != nil {
@@ -238,14 +242,16 @@ func (s *server) occupy(uuid string, d cudaDevice) (*gpu, error) {
 	if g, ok := s.gpus[uuid]; ok {
 		return g, nil
 	}
-	g := &gpu{uuid: uuid, card: d.card.Name}
+	g := &gpu{uuid: uuid, parent: d.card.UUID, card: d.card.Name}
 	cfg, err := s.parameters.Device(d.card.Name, d.sms, d.memoryShare)
 	if err != nil {
 		return nil, err
 	}
+	share, _ := s.clocks.share(g.parent)
 	// The driver outlives all control calls.
 	if err := s.driver.do(func(w *model.World) {
 		g.device = w.AddDevice(cfg)
+		g.device.SetClock(w.Now(), share)
 		s.dcgm.watch(uuid, g.device, cfg)
 	}); err != nil {
 		panic(fmt.Sprintf("sim: add device: %v", err))
@@ -275,6 +281,9 @@ func (s *server) open(i *instance, handlers ...http.Handler) ([]string, error) {
 // release ends what there is of an instance.
 func (s *server) release(i *instance) error {
 	close(i.gone)
+	if i.leak != nil {
+		i.leak.over.Wait()
+	}
 	for _, l := range i.listeners {
 		l.close()
 	}
@@ -292,6 +301,7 @@ func (s *server) release(i *instance) error {
 	if d.instances == 0 {
 		delete(s.gpus, d.uuid)
 	}
+	err = errors.Join(err, s.raiseClock(i))
 	// A process that never got memory is not in the file.
 	if e := s.cardsFile.RemoveProcess(d.uuid, i.process.pid); !errors.Is(e, nvml.ErrNotFound) {
 		err = errors.Join(err, e)

@@ -32,6 +32,8 @@ type torchServe struct {
 	// resize takes device memory for more workers, or gives it back; nil if
 	// memory is without limit.
 	resize func(workers int, m *torchModel) error
+	leak   *leak         // nil if requests leave no memory behind
+	hold   time.Duration // for which answers are held back on their way
 
 	scaling sync.Mutex       // one change of workers at a time
 	answers [6]atomic.Int64  // Requests2XX and so on, by the first digit
@@ -163,13 +165,18 @@ type prediction struct {
 func (t *torchServe) infer(w http.ResponseWriter, r *http.Request, p prediction) {
 	width, height, bad := jpegSize(p.frame)
 	seed, m := contentHash(p.frame), p.model
-	accepted, done := false, make(chan struct{})
-	if err := t.driver.do(func(*model.World) {
+	accepted, full, done := false, false, make(chan struct{})
+	if err := t.driver.do(func(world *model.World) {
 		s := m.count(p.version)
 		s.requests++
 		accepted = m.detector.Target() > 0 && m.detector.Submit(seed, bad != nil, func(d model.Detection) {
-			t.finished(m, s, d, bad != nil)
-			close(done)
+			full = bad == nil && !t.leak.take()
+			t.finished(m, s, d, bad != nil || full)
+			if t.hold == 0 {
+				close(done)
+				return
+			}
+			world.At(world.Now()+t.hold, func() { close(done) })
 		})
 	}); err != nil {
 		panic(http.ErrAbortHandler)
@@ -190,6 +197,10 @@ func (t *torchServe) infer(w http.ResponseWriter, r *http.Request, p prediction)
 	}
 	if bad != nil {
 		t.write(w, http.StatusServiceUnavailable, faultJSON(http.StatusServiceUnavailable, "InternalServerException", "Prediction failed"))
+		return
+	}
+	if full { // a CUDA error of the handler, ts/service.py (predict)
+		t.write(w, http.StatusInsufficientStorage, faultJSON(http.StatusInsufficientStorage, "InternalServerException", "Out of resources"))
 		return
 	}
 	// TorchServe names no content type for a list.

@@ -37,6 +37,7 @@ type vllmServer struct {
 	options   vllmOptions
 	load      atomic.Int64 // calls within the HTTP server
 	calls     atomic.Int64
+	hold      time.Duration // for which tokens are held back on their way
 
 	// These belong to the driver.
 	engine  *model.Engine
@@ -237,9 +238,16 @@ func (v *vllmServer) submit(a *answer) error {
 			Token: func() {
 				v.metrics.token(a.seq, w.Now(), last)
 				last = w.Now()
-				if n := a.ready.Add(1); a.stream || int(n) == len(a.words) {
-					wake()
+				deliver := func() {
+					if n := a.ready.Add(1); a.stream || int(n) == len(a.words) {
+						wake()
+					}
 				}
+				if v.hold == 0 {
+					deliver()
+					return
+				}
+				w.At(w.Now()+v.hold, deliver)
 			},
 			Done: func() {
 				v.metrics.finished(a.seq, a.reason, a.prompt.maxOutput)

@@ -60,6 +60,9 @@ type GPU struct {
 	BandwidthShare float64 `json:"bandwidth_share"`
 	// SMSpeed is how much work an SM does against one of the RTX PRO 5000's.
 	SMSpeed float64 `json:"sm_speed"`
+	// SMClock is the clock of its SMs, in Hz, at which they have that speed. It is told,
+	// and nothing is computed from it.
+	SMClock float64 `json:"sm_clock_hertz"`
 	// TimeSlice is how long a process keeps the GPU while others wait, and
 	// Switch how long the GPU stands still in between, in seconds.
 	TimeSlice float64 `json:"time_slice_seconds"`

@@ -19,7 +19,7 @@ import (
 var keys = map[reflect.Type][]string{
 	reflect.TypeFor[Set]():    {"about", "fitted", "servers", "gpus", "detectors", "engines"},
 	reflect.TypeFor[Server](): {"about", "cards", "cores"},
-	reflect.TypeFor[GPU]():    {"note", "bandwidth_bytes_per_second", "bandwidth_share", "sm_speed", "time_slice_seconds", "switch_seconds", "measured"},
+	reflect.TypeFor[GPU]():    {"note", "bandwidth_bytes_per_second", "bandwidth_share", "sm_speed", "sm_clock_hertz", "time_slice_seconds", "switch_seconds", "measured"},
 	reflect.TypeFor[Detector](): {"note", "memory_gib", "host_before", "host_launch", "bursts", "host_after", "sm_seconds", "parallel_sms",
 		"dram_bytes", "spread"},
 	reflect.TypeFor[Engine](): {"note", "memory_gib", "kv_bytes_per_token", "weight_bytes_per_step", "context_tokens", "answer_tokens",

@@ -64,6 +64,9 @@ func Open(file string, data []byte) (*Bench, error) {
 		return nil, err
 	}
 	for _, v := range s.Services {
+		if err := faultless(v.Launcher); err != nil {
+			return nil, fmt.Errorf("%s: service %s: %w", file, v.Name, err)
+		}
 		w, err := workloadOf(v.Workload)
 		if err != nil {
 			return nil, fmt.Errorf("%s: service %s: %w", file, v.Name, err)
@@ -76,6 +79,27 @@ func Open(file string, data []byte) (*Bench, error) {
 	}
 	b.Cells = cells
 	return b, nil
+}
+
+// faultless refuses a fault of a simulated service, which virtual time would leave out
+// in silence.
+func faultless(s kind.Spec) error {
+	var launcher struct { // of sim.LauncherConfig
+		Server     string  `yaml:"server"`
+		Scale      float64 `yaml:"scale"`
+		WithoutMPS bool    `yaml:"without_mps"`
+		Fault      any     `yaml:"fault"`
+	}
+	if s.Name != "sim" || s.Decode == nil {
+		return nil
+	}
+	if err := s.Decode(&launcher); err != nil {
+		return err
+	}
+	if launcher.Fault != nil {
+		return errors.New("it has a fault, which virtual time does not know")
+	}
+	return nil
 }
 
 // workloadOf builds a workload. Agents' images are drawn once, not for every

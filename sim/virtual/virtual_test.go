@@ -206,6 +206,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"server: pro6000x1", "server: laptop", "unknown simulated server"},
 		{"{kind: sim, server: pro6000x1, scale: 60}", "{kind: none}", "want sim"},
 		{"version: 1", "version: 7", "version"},
+		{"launcher: {kind: sim}", "launcher: {kind: sim, fault: {kind: slow-worker, factor: 2}}", "it has a fault"},
 		{"stages: [decompose", "shared_prefix: 9\n      stages: [decompose", "prefix cache"},
 	} {
 		text := strings.Replace(string(data), test.from, test.to, 1)
