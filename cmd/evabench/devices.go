@@ -38,7 +38,7 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 		return nil, fmt.Errorf("collector %s: %w", dcgm.Name, err)
 	}
 	var library gpus.Reader
-	var telemetry gpus.TelemetryReader // nil on a simulated server: no simulation knows any
+	var telemetry gpus.TelemetryReader // nil where nothing tells any
 	var activity gpus.ActivityReader
 	server := b.simulated.server
 	if server != "" {
@@ -46,8 +46,9 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 		if err != nil {
 			return nil, err
 		}
-		jobs = append(jobs, machine.Counts())
-		library = machine.GPUs
+		jobs = append(jobs, machine.Counts(), machine.HostUse())
+		library, activity = machine.GPUs, machine
+		telemetry, _ = library.(gpus.TelemetryReader)
 	} else if real, ok := b.backend.(librarian); ok && len(devices) > 0 {
 		if library, err = real.NVML(); err != nil {
 			return nil, err

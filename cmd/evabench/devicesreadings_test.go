@@ -152,12 +152,22 @@ func (f *firstRead) Observation(o results.Observation) {
 	}
 }
 
-// A simulated server is not asked for what no simulation knows.
-func TestSimulatedServerHasNoActivity(t *testing.T) {
+// A simulated card tells nothing of what no simulation knows, and its clock from when the
+// server that plays it has said what it is.
+func TestSimulatedCardTellsItsClockAlone(t *testing.T) {
 	fake, all := oneCard(t)
-	told, err := nvmlDevices{fake, fake, []device.Device{{UUID: all[0].UUID, GPU: all[0].UUID, Name: "gpu0"}}}.Read()
+	devices := nvmlDevices{fake, fake, []device.Device{{UUID: all[0].UUID, GPU: all[0].UUID, Name: "gpu0"}}}
+	told, err := devices.Read()
 	if err != nil || len(told) != 2 || len(told[1].Values) != 0 {
 		t.Errorf("a simulated card tells %+v, %v", told, err)
+	}
+	if err := fake.SetClock(all[0].UUID, 1.5e9, 0x4); err != nil {
+		t.Fatal(err)
+	}
+	told, err = devices.Read()
+	want := []source.Value{{Name: "sm_clock_hertz", Value: 1.5e9, Unit: "Hz"}, {Name: "clocks_event_reasons", Value: 4, Unit: "1"}}
+	if err != nil || len(told) != 2 || !slices.Equal(told[1].Values, want) {
+		t.Errorf("a simulated card at 1.5 GHz tells %+v, %v", told, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -94,6 +95,8 @@ func (o *simOptions) rewrite(s *scenarios.Scenario) {
 type simulation struct {
 	server string
 	scale  float64
+	// faults says what is wrong with its services on purpose, "" for nothing.
+	faults string
 }
 
 // about says what the simulated server's numbers rest on.
@@ -115,8 +118,9 @@ func simulationOf(s *scenarios.Scenario) (simulation, error) {
 		if err := decode(s.Server.Backend, &c); err != nil {
 			return simulation{}, err
 		}
-		on = simulation{c.Server, c.Scale}
+		on = simulation{server: c.Server, scale: c.Scale}
 	}
+	var faults []string
 	for _, svc := range s.Services {
 		if svc.Launcher.Name != simKind {
 			continue
@@ -125,7 +129,10 @@ func simulationOf(s *scenarios.Scenario) (simulation, error) {
 		if err := decode(svc.Launcher, &c); err != nil {
 			return simulation{}, err
 		}
-		asked := simulation{c.Server, c.Scale}
+		if c.Fault != nil {
+			faults = append(faults, svc.Name+": "+c.Fault.String())
+		}
+		asked := simulation{server: c.Server, scale: c.Scale}
 		switch {
 		case c.Server == "" && on.server == "":
 			return simulation{}, fmt.Errorf("service %s: launcher sim needs a server: the backend is not simulated", svc.Name)
@@ -137,6 +144,7 @@ func simulationOf(s *scenarios.Scenario) (simulation, error) {
 				svc.Name, asked.server, asked.scale, on.server, on.scale)
 		}
 	}
+	on.faults = strings.Join(faults, "; ")
 	return on, nil
 }
 

@@ -175,6 +175,9 @@ func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 		where = fmt.Sprintf("SIMULATED server %s at scale %v", b.simulated.server, b.simulated.scale)
 	}
 	fmt.Fprintf(w, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
+	if b.simulated.faults != "" {
+		fmt.Fprintf(w, "FAULTS INJECTED: %s\n", b.simulated.faults)
+	}
 	b.printImpossible(w)
 	b.printUnreached(w)
 	changes = b.printCommands(w)
@@ -225,7 +228,7 @@ func (b *bench) environment() results.Environment {
 	machine, warnings := host.Read()
 	env := results.Environment{
 		Schema: results.SchemaVersion, Evabench: buildVersion(), Scenario: b.scenario.Name,
-		Started: time.Now().UTC(), Simulated: b.simulated.server, SimulatedAbout: b.simulated.about(), SimulatedScale: b.simulated.scale, Command: os.Args[1:],
+		Started: time.Now().UTC(), Simulated: b.simulated.server, SimulatedAbout: b.simulated.about(), SimulatedFaults: b.simulated.faults, SimulatedScale: b.simulated.scale, Command: os.Args[1:],
 		Search: b.searchAsked(),
 		Host:   machine, Impossible: b.impossible, Warnings: warnings,
 	}
