@@ -14,6 +14,8 @@ BENCHFLAGS ?=
 STATSFLAGS ?=
 # How many inputs each fuzz target tries, as for go test -fuzztime.
 FUZZTIME ?= 50000x
+# Flags of findings-bench, such as FINDINGSFLAGS='-n 2 -faults slow-worker,none'.
+FINDINGSFLAGS ?=
 # Where gpu-check leaves its evidence, and its flags, such as GPUCHECKFLAGS=-cpu.
 GPUCHECK ?= gpu-check.tar.gz
 GPUCHECKFLAGS ?=
@@ -29,7 +31,7 @@ export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench fuzz test-real real capacity-real test-docker gpu-check gpu-check-binaries clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench findings-bench fuzz test-real real capacity-real test-docker gpu-check gpu-check-binaries clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -65,6 +67,9 @@ bench: ## evabench beside other load generators; BENCHFLAGS='-quick' for a look
 
 stats-bench: ## the search on systems of known capacity, into docs/statistics.md; STATSFLAGS='-n 50' for a look
 	$(GO) run ./analysis/search/bench -write docs/statistics.md $(STATSFLAGS)
+
+findings-bench: build ## faults in the simulated server: how often the first finding names them; 20 minutes
+	$(GO) run ./analysis/findings/bench -evabench $(OUT)/evabench $(FINDINGSFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
