@@ -29,6 +29,9 @@ type DeviceActivity struct {
 	Occupancy Value  `json:"sm_occupancy"`
 	Tensor    Value  `json:"tensor_active"`
 	DRAM      Value  `json:"dram_active"`
+	// Graphics is the share of time in which anything ran, on however few SMs: the graphics
+	// engine's, or where that is not told, NVML's own figure of a whole GPU.
+	Graphics Value `json:"graphics_active"`
 	// Readings is how many readings these are from.
 	Readings int64 `json:"readings"`
 	// MemoryPeak and Processes are the most of any reading.
@@ -51,8 +54,10 @@ type GPUActivity struct {
 	PowerFrom string `json:"power_from,omitempty"`
 	// PerAnswer is the energy of the window ÷ the ok answers that came within it from
 	// the instances on the GPU.
-	PerAnswer   Value `json:"energy_per_answer"`
-	SMClock     Value `json:"sm_clock"`
+	PerAnswer Value `json:"energy_per_answer"`
+	SMClock   Value `json:"sm_clock"`
+	// SMClockMax is the most of any reading of the window.
+	SMClockMax  Value `json:"sm_clock_max"`
 	Temperature Value `json:"temperature_max"`
 	// Reasons are why clocks were held down, in a fixed order; of each the share of the
 	// window.
@@ -79,10 +84,16 @@ type deviceReadings struct {
 	// told says that something beyond memory and processes was read.
 	told bool
 	xids []results.Observation // critical errors, of all the cell
+	// before is from the end of all that was sent to warm the services up until load
+	// came; empty where that is not known.
+	before window
 }
 
 // add takes an observation of a device, and reports whether it was one.
 func (d *deviceReadings) add(o results.Observation, steps []stepFacts) bool {
+	if d.beside(o, steps) {
+		return true
+	}
 	if o.Source != "nvml" && o.Source != "gpm" || o.Subject.Kind != results.SubjectGPU && o.Subject.Kind != results.SubjectInstance {
 		return false
 	}
@@ -106,19 +117,26 @@ func (d *deviceReadings) add(o results.Observation, steps []stepFacts) bool {
 	if !strings.HasPrefix(o.Series, "nvml:memory_used") && !strings.HasPrefix(o.Series, "nvml:memory_total") && o.Series != "nvml:processes" {
 		d.told = true
 	}
-	if !slices.ContainsFunc(steps, func(s stepFacts) bool { return o.At >= s.step.WindowStart && o.At <= s.step.WindowEnd }) {
-		return true
+	d.keep(o.Subject.ID, o, steps)
+	return true
+}
+
+// keep notes a reading that lies within the window of a step, or is one of power before
+// load came.
+func (d *deviceReadings) keep(key string, o results.Observation, steps []stepFacts) {
+	within := o.At >= d.before.from && o.At <= d.before.to && (o.Series == seriesEnergy || slices.Contains(powerGauges, o.Series))
+	if !within && !slices.ContainsFunc(steps, func(s stepFacts) bool { return o.At >= s.step.WindowStart && o.At <= s.step.WindowEnd }) {
+		return
 	}
 	if d.series == nil {
 		d.series = map[string]map[string][]stats.Point{}
 	}
-	of := d.series[o.Subject.ID]
+	of := d.series[key]
 	if of == nil {
 		of = map[string][]stats.Point{}
-		d.series[o.Subject.ID] = of
+		d.series[key] = of
 	}
 	of[o.Series] = append(of[o.Series], stats.Point{At: o.At.Seconds(), Value: o.Value})
-	return true
 }
 
 // sort puts all readings in the order of time.
@@ -184,8 +202,11 @@ func (d deviceSeries) of(series string) []stats.Point {
 func (d deviceSeries) device(dev device.Device) DeviceActivity {
 	a := DeviceActivity{
 		Device: dev.Name, UUID: dev.UUID, Readings: int64(len(d.of("gpm:span_seconds"))),
-		SM: d.spanned("ratio", "gpm:sm_active_ratio"), Occupancy: d.spanned("ratio", "gpm:sm_occupancy_ratio"),
-		Tensor: d.spanned("ratio", "gpm:tensor_active_ratio"), DRAM: d.spanned("ratio", "gpm:dram_active_ratio"),
+		SM:         either(d.spanned("ratio", "gpm:sm_active_ratio"), d.mean("ratio", "DCGM_FI_PROF_SM_ACTIVE")),
+		Occupancy:  either(d.spanned("ratio", "gpm:sm_occupancy_ratio"), d.mean("ratio", "DCGM_FI_PROF_SM_OCCUPANCY")),
+		Tensor:     either(d.spanned("ratio", "gpm:tensor_active_ratio"), d.mean("ratio", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE")),
+		DRAM:       either(d.spanned("ratio", "gpm:dram_active_ratio"), d.mean("ratio", "DCGM_FI_PROF_DRAM_ACTIVE")),
+		Graphics:   either(d.spanned("ratio", "gpm:graphics_active_ratio"), d.mean("ratio", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"), d.mean("ratio", "nvml:gpu_utilization_ratio")),
 		MemoryPeak: d.most("B", "nvml:memory_used_bytes"), Processes: d.most("1", "nvml:processes"),
 	}
 	a.Switches, a.Switching = unknown("1/s", "no engine told its context switches"), unknown("ratio", "no engine told its context switches")

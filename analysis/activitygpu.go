@@ -23,13 +23,19 @@ var eventReasons = []struct {
 	{"reliability", "nvml:reason_reliability_seconds", 0x400},
 }
 
+// seriesEnergy counts the energy that a GPU took, in J.
+const seriesEnergy = "nvml:energy_joules"
+
+// powerGauges are the series of a GPU's power, the best one first.
+var powerGauges = []string{"nvml:power_instant_watts", "nvml:power_average_watts", "nvml:power_usage_watts"}
+
 func (d deviceSeries) gpu(name, uuid string) GPUActivity {
 	a := GPUActivity{
 		GPU: name, UUID: uuid, Readings: d.readings(),
-		SMClock: d.mean("Hz", "nvml:sm_clock_hertz"), Temperature: d.most("°C", "nvml:temperature_celsius"),
+		SMClock: d.mean("Hz", "nvml:sm_clock_hertz"), SMClockMax: d.most("Hz", "nvml:sm_clock_hertz"), Temperature: d.most("°C", "nvml:temperature_celsius"),
 	}
-	a.Power, a.PowerFrom = d.growth("W", "nvml:energy_joules"), "nvml:energy_joules"
-	for _, series := range []string{"nvml:power_instant_watts", "nvml:power_average_watts", "nvml:power_usage_watts"} {
+	a.Power, a.PowerFrom = d.growth("W", seriesEnergy), seriesEnergy
+	for _, series := range powerGauges {
 		if gauge := d.mean("W", series); !a.Power.Known() && gauge.Known() {
 			a.Power, a.PowerFrom = gauge, series
 		}

@@ -34,20 +34,11 @@ func MannKendall(values []float64) Trend {
 	if n < 4 {
 		return t
 	}
-	variance := pairTerm(n)
-	sorted := slices.Sorted(slices.Values(values))
-	for i := 0; i < n; {
-		end := i + 1
-		for end < n && sorted[end] == sorted[i] {
-			end++
-		}
-		variance -= pairTerm(end - i)
-		i = end
-	}
+	variance := kendallVariance(values)
 	if variance <= 0 {
 		return t
 	}
-	sd := math.Sqrt(variance / 18)
+	sd := math.Sqrt(variance)
 	t.Up, t.Down = upper((t.S-1)/sd), upper((-t.S-1)/sd)
 	return t
 }
