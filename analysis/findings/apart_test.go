@@ -1,0 +1,102 @@
+package findings
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
+)
+
+func TestApart(t *testing.T) {
+	effect := func(x float64, low float64) analysis.Effect {
+		return analysis.Effect{Value: val(x, "ratio"), N: 3, Min: val(low, "ratio"), Max: val(x, "ratio")}
+	}
+	raised := func(tail, loss analysis.Effect) func(*analysis.Summary) {
+		return func(s *analysis.Summary) {
+			s.Interference = []analysis.Interference{{Config: "base", Victim: "vision", Neighbour: "agent", Points: []analysis.InterferencePoint{
+				{Load: val(0, "1")}, {Load: val(8, "users"), N: 3, Quantile: 0.99, Inflation: tail, Loss: loss},
+			}}}
+		}
+	}
+	spiky := func(n int64, sent float64) func(*analysis.Summary) {
+		return services(func(v *analysis.Service) {
+			v.Integrity.Dispersions = []results.Dispersion{{Part: time.Second, N: n, Sent: sent}}
+		})
+	}
+	spike := func(within float64) func(*analysis.Summary) {
+		return func(s *analysis.Summary) {
+			spell := func(tail float64) analysis.Spell { return analysis.Spell{Quantile: 0.95, Tail: val(tail, "s")} }
+			s.Spikes = []analysis.SpikeResult{{Config: "base", Replicate: 1, Service: "agent", Factor: 3, Services: []analysis.SpikeService{
+				{Service: "agent", Before: spell(1), Within: spell(9)}, {Service: "vision", Before: spell(0.1), Within: spell(within)},
+			}}}
+		}
+	}
+	costly := func(loss float64) func(*analysis.Summary) {
+		return func(s *analysis.Summary) {
+			s.Environment.CostPerHour, s.Environment.Currency = 12, "EUR"
+			raised(effect(0, 0), effect(loss, loss))(s)
+		}
+	}
+	for _, c := range []struct {
+		name         string
+		sign         string
+		shows, quiet func(*analysis.Summary)
+	}{
+		{"tail", "depends on its neighbour", raised(effect(0.10, 0.02), effect(0, 0)), raised(effect(0.09, 0.02), effect(0, 0))},
+		{"tail that chance could make", "depends on its neighbour", raised(effect(0.3, 0.01), effect(0, 0)), raised(effect(0.3, -0.01), effect(0, 0))},
+		{"spike", "had 3 times its load", spike(0.16), spike(0.14)},
+		{"bursts", "comes in bursts", spiky(10, 2.1), spiky(10, 2)},
+		{"few parts", "comes in bursts", spiky(10, 9), spiky(9, 9)},
+		// Of two GPUs one costs half of the server.
+		{"cost", "loses", costly(0.51), costly(0.49)},
+	} {
+		s := healthy()
+		c.shows(s)
+		Complete(s)
+		if !strings.Contains(strings.Join(s.Findings.Apart, "\n"), c.sign) {
+			t.Errorf("%s: signs %q, want one that %q", c.name, s.Findings.Apart, c.sign)
+		}
+		s = healthy()
+		c.quiet(s)
+		Complete(s)
+		if len(s.Findings.Apart) > 0 {
+			t.Errorf("%s: signs %q near the border", c.name, s.Findings.Apart)
+		}
+	}
+}
+
+// Requests in flight go 0.5, 1, 2; throughput rises no more from the second on, so that
+// one in flight is enough, half a one for each of two instances.
+func TestPlaybookSaysHowMuch(t *testing.T) {
+	s := healthy()
+	services(func(v *analysis.Service) {
+		if v.Level.Value == 40 {
+			v.Total.Throughput = val(20.3, "1/s")
+		}
+	})(s)
+	s.Contrasts = []analysis.Contrast{{Of: "mig", Against: "base", Figure: "Vision", Verdict: analysis.ContrastBetter, Ratio: val(1.295, "ratio")}}
+	mig := healthyCell(9, 1, "mig")
+	mig.Cell.Config.Layout = "4x1g.24gb"
+	s.Cells = append(s.Cells, mig)
+	s.Cells[0].Capacity = &analysis.Capacity{Unit: "req/s", Signed: val(37, "1"), Loads: []analysis.CapacityLoad{{Service: "vision", Unit: "req/s", Signed: val(37, "1")}}}
+	s.Environment.Services[0].Target = &results.Level{Unit: "req/s", Value: 20}
+	Complete(s)
+	for i, want := range []string{
+		"on base, 0.5000 for each instance of vision: there throughput stopped to rise, at 20.00 answers a second",
+		"was not measured", "was not measured",
+		"base bears 37 req/s of vision, +85.0 % more than its target of 20",
+		"mig has +29.5 % of the Vision of base",
+		"above 37 req/s on base",
+	} {
+		if got := s.Findings.Playbook[i]; !strings.Contains(got, want) {
+			t.Errorf("action %d: %q, want %q in it", i+1, got, want)
+		}
+	}
+	s = healthy()
+	Complete(s)
+	if got := s.Findings.Playbook[0]; !strings.Contains(got, "is not shown") {
+		t.Errorf("a run in which throughput rose to the end says %q", got)
+	}
+}
