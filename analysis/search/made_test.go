@@ -24,7 +24,7 @@ type made struct {
 func smooth(capacity, slope float64) func(float64) float64 {
 	return func(load float64) float64 {
 		odds := 0.01 / 0.99 * math.Exp(slope*(load/capacity-1))
-		return odds / (1 + odds)
+		return 1 / (1 + 1/odds)
 	}
 }
 

@@ -132,7 +132,6 @@ func (c *Capacity) compare(center, slope, window float64) {
 	usual := c.plans.probe(center, 0).Seconds()
 	c.plans.requests, c.search.Window = 0, seconds(math.Min(math.Max(window, usual/mostBlock), mostBlock*usual))
 	c.plans.search.Window = c.search.Window
-	c.quoted = blockProbes * (c.settle() + c.plans.probe(0, c.settle())).Seconds()
 	c.next = c.ray.settle(center, c.search.Most)
 }
 
@@ -179,14 +178,14 @@ func (x *racer) interval() (boundary.Estimate, bool) {
 }
 
 // sign sets the confirmation of the capacity that the blocks tell, from the lower end of
-// its interval down.
+// its interval down. A race that was over before there were any has the capacity probed
+// as a search does, from what the screening told.
 func (run *racing) sign() {
 	c, x := run.capacity, run.racer
 	x.signed = true
 	e, ok := x.interval()
 	if !ok {
-		run.done = true
-		c.end(analysis.CapacityUnfinished, "no block told a capacity that could be confirmed")
+		c.begin(x.capacity())
 		return
 	}
 	c.center, c.found = e.Load, true

@@ -1,0 +1,207 @@
+package search
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
+)
+
+// A meet is a race of made servers, by configuration, and what it left behind.
+type meet struct {
+	env     results.Environment
+	servers map[string]made
+	order   []string // in which configurations stand in the matrix
+	breaks  func(Entry) bool
+	cells   []analysis.Cell
+	left    map[string]string // why cells were skipped
+}
+
+// run races over some replicates, each second one in reverse.
+func (m *meet) run(t *testing.T, replicates int, seed uint64) analysis.Race {
+	t.Helper()
+	entries := m.entries(replicates)
+	race, err := NewRace(m.env, entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ray, err := newRay(m.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(seed, 1))
+	m.left = map[string]string{}
+	for _, e := range entries {
+		if why := race.Skip(e.Folder); why != "" {
+			m.left[e.Folder] = why
+			continue
+		}
+		c, err := race.Chooser(e.Folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cell := analysis.Cell{Cell: results.Cell{Folder: e.Folder, Config: results.Config{Name: e.Config}, Replicate: e.Replicate, Status: results.CellDone}}
+		now := 0.0
+		for index := 0; !c.run.done; index++ {
+			if index > 200 {
+				t.Fatalf("%s goes on for ever", e.Folder)
+			}
+			if m.breaks != nil && m.breaks(e) && index == 2 {
+				cell.Cell.Status = results.CellFailed
+				break
+			}
+			step := m.servers[e.Config].step(m.env, ray, c.run.capacity.plan(), index, now, random)
+			now += step.Loaded
+			cell.Steps = append(cell.Steps, step)
+			c.run.take(step)
+		}
+		m.cells = append(m.cells, cell)
+	}
+	return race.Race()
+}
+
+func (m *meet) entries(replicates int) []Entry {
+	var entries []Entry
+	order := slices.Clone(m.order)
+	for r := 1; r <= replicates; r++ {
+		for _, config := range order {
+			entries = append(entries, Entry{Folder: fmt.Sprintf("%03d-%s-r%d", len(entries), config, r), Config: config, Replicate: r})
+		}
+		slices.Reverse(order)
+	}
+	return entries
+}
+
+// meeting makes a race of servers with these capacities, the first of them called a.
+func meeting(capacities ...float64) *meet {
+	m := &meet{env: asked(results.Search{Kind: Interval, Raise: "a", From: 10, Race: true}, rates(10)...), servers: map[string]made{}}
+	for i, c := range capacities {
+		name := string(rune('a' + i))
+		m.order = append(m.order, name)
+		m.servers[name] = made{over: smooth(c, 20), errors: never}
+	}
+	return m
+}
+
+// Races of made servers end as they should.
+func TestRaceEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		meet       *meet
+		replicates int
+		state      string
+		winner     string
+		equivalent string // joined
+		left       string // part of why the last one was left out
+	}{
+		"one leads":          {meeting(100, 90, 80), 8, analysis.RaceWon, "a", "", "missed, twice"},
+		"the last leads":     {meeting(80, 90, 100), 8, analysis.RaceWon, "c", "", ""},
+		"a small lead":       {meeting(100, 94), 8, analysis.RaceWon, "a", "", "below that of a"},
+		"alike":              {meeting(100, 100), 8, analysis.RaceEquivalent, "", "a b", ""},
+		"two of three alike": {meeting(70, 100, 100.5), 8, analysis.RaceEquivalent, "", "b c", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			race := test.meet.run(t, test.replicates, 1)
+			equivalent := slices.Sorted(slices.Values(race.Equivalent))
+			if race.State != test.state || race.Winner != test.winner || strings.Join(equivalent, " ") != test.equivalent {
+				t.Errorf("%+v", race)
+			}
+			if last := race.Runners[len(race.Runners)-1]; !strings.Contains(last.Left, test.left) {
+				t.Errorf("left out since %q", last.Left)
+			}
+			confirmed := 0
+			for _, c := range test.meet.cells {
+				for _, s := range c.Steps {
+					if s.Purpose == results.PurposeConfirm {
+						confirmed++
+					}
+				}
+			}
+			if confirmed == 0 {
+				t.Error("nothing was confirmed")
+			}
+		})
+	}
+}
+
+// One that never meets the SLO, and one whose cells fail, are left out and do not stop
+// the others.
+func TestRaceLeavesOut(t *testing.T) {
+	m := meeting(100, 100, 98)
+	m.servers["a"] = made{over: from(0), errors: never}
+	m.breaks = func(e Entry) bool { return e.Config == "b" }
+	race := m.run(t, 8, 2)
+	if race.State != analysis.RaceWon || race.Winner != "c" {
+		t.Errorf("%+v", race)
+	}
+	for i, want := range []string{"not met", "tried 2 times", ""} {
+		if got := race.Runners[i].Left; !strings.Contains(got, want) || (want == "") != (got == "") {
+			t.Errorf("%s was left out since %q", race.Runners[i].Config, got)
+		}
+	}
+	all := meeting(100, 100)
+	for name := range all.servers {
+		all.servers[name] = made{over: from(0), errors: never}
+	}
+	if race := all.run(t, 4, 3); race.State != analysis.RaceOpen || race.Why == "" || race.Winner != "" {
+		t.Errorf("%+v", race)
+	}
+}
+
+// Loads up to a bound that all meet make configurations equivalent.
+func TestRaceOfAlways(t *testing.T) {
+	m := meeting(1e6, 1e6)
+	m.env.Search.Most = 100
+	if race := m.run(t, 8, 4); race.State != analysis.RaceEquivalent {
+		t.Errorf("%+v", race)
+	}
+}
+
+// From a run directory the race comes to the same.
+func TestRaceIsCompletedAlike(t *testing.T) {
+	for seed := range uint64(5) {
+		m := meeting(100, 95, 99, 60)
+		m.breaks = func(e Entry) bool { return e.Config == "b" && e.Replicate == int(seed) }
+		race := m.run(t, 6, seed)
+		s := &analysis.Summary{Environment: m.env, Cells: m.cells}
+		for _, e := range m.entries(6) {
+			s.Environment.Planned = append(s.Environment.Planned, e.Folder)
+			if m.left[e.Folder] != "" {
+				s.Missing = append(s.Missing, e.Folder)
+				w := analysis.Warning{Where: e.Folder}
+				w.Code = analysis.CellMissing
+				s.Warnings = append(s.Warnings, w)
+			}
+		}
+		if err := Complete(s); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(*s.Race, race) {
+			t.Errorf("seed %d: %+v, when it ran %+v", seed, *s.Race, race)
+		}
+		if len(s.Missing) > 0 || len(s.Warnings) > 0 {
+			t.Errorf("missing %v, warnings %v", s.Missing, s.Warnings)
+		}
+		for _, c := range s.Cells {
+			if c.Capacity == nil {
+				t.Errorf("%s has no capacity", c.Cell.Folder)
+			}
+		}
+	}
+}
+
+func TestRaceRefuses(t *testing.T) {
+	m := meeting(100, 90)
+	for want, entries := range map[string][]Entry{
+		"two configurations":    meeting(100).entries(8),
+		"at least 4 replicates": m.entries(3),
+	} {
+		if _, err := NewRace(m.env, entries); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
