@@ -67,7 +67,7 @@ type Aggregate struct {
 	Min  Value `json:"min"`
 	Max  Value `json:"max"`
 
-	by map[int]float64 // by replicate
+	by map[int]told
 }
 
 // A Change tells how a row's means differ from the base's, each as
@@ -97,6 +97,7 @@ type figure struct {
 	window          float64
 	models          map[string]int64
 	hasVLM, hasEyes bool
+	unfit           bool
 }
 
 // compareCells makes one Comparison for each step index that any finished cell
@@ -191,7 +192,7 @@ func rowOf(cells []Cell, config string, index int, of *Comparison) Row {
 				of.Step, of.Window = s.Name, s.Window
 			}
 			f := figureOf(s)
-			f.replicate = c.Cell.Replicate
+			f.replicate, f.unfit = c.Cell.Replicate, unfit(c, s) != ""
 			figures = append(figures, f)
 			row.Replicates++
 			row.Answers += f.answers
@@ -265,18 +266,21 @@ func (r *Row) fill(figures []figure) {
 	var responses, latency, agent, vision, requests []told
 	models := map[string][]told{}
 	for _, f := range figures {
-		tell := func(v Value) told { return told{f.replicate, v} }
+		tell := func(v Value) told { return told{f.replicate, v, 0, f.unfit} }
+		count := func(n int64, scale float64, unit string) told {
+			return told{f.replicate, known(float64(n)*scale/f.window, unit), 1 / float64(max(n, 1)), f.unfit}
+		}
 		if f.hasVLM {
-			responses = append(responses, tell(known(float64(f.answers)*3600/f.window, "1")))
-			agent = append(agent, tell(known(float64(f.answers)*60/f.window, "1/min")))
+			responses = append(responses, count(f.answers, 3600, "1"))
+			agent = append(agent, count(f.answers, 60, "1/min"))
 			latency = append(latency, tell(f.latencyMean()))
 		}
 		if f.hasEyes {
 			requests = append(requests, tell(known(float64(f.vision), "1")))
-			vision = append(vision, tell(known(float64(f.vision)/f.window, "1/s")))
+			vision = append(vision, count(f.vision, 1, "1/s"))
 		}
 		for name, n := range f.models {
-			models[name] = append(models[name], tell(known(float64(n)/f.window, "1/s")))
+			models[name] = append(models[name], count(n, 1, "1/s"))
 		}
 	}
 	none := func(what string) func(unit string) Value {
@@ -300,12 +304,14 @@ func (r *Row) fill(figures []figure) {
 type told struct {
 	replicate int
 	value     Value
+	grain     float64 // as that of a reading
+	unfit     bool    // it is in the mean and in no interval: see [unfit]
 }
 
 // aggregate takes the values that are known. Without any, the mean is the last
 // unknown one, or none if there are no values at all.
 func aggregate(values []told, none Value) Aggregate {
-	a := Aggregate{by: map[int]float64{}}
+	a := Aggregate{by: map[int]told{}}
 	var numbers []float64
 	for _, v := range values {
 		if !v.value.Known() {
@@ -313,7 +319,7 @@ func aggregate(values []told, none Value) Aggregate {
 			continue
 		}
 		numbers = append(numbers, *v.value.Number)
-		a.by[v.replicate] = *v.value.Number
+		a.by[v.replicate] = v
 	}
 	if len(numbers) == 0 {
 		return Aggregate{Mean: none, Min: none, Max: none}

@@ -59,19 +59,6 @@ type FactorialMetric struct {
 	Interaction Effect `json:"interaction"`
 }
 
-// An Effect is a ratio less 1 of means, and how far it varied: N replicates
-// have every configuration that it needs, Value is of the means over these
-// alone, and the effects within single ones reach from Min to Max. One
-// replicate has no spread, and then it is not known whether the effect is more
-// than chance. With N = 0 no replicate has all, and Value is of the means over
-// whatever each configuration has.
-type Effect struct {
-	Value Value `json:"effect"`
-	N     int   `json:"n"`
-	Min   Value `json:"min"`
-	Max   Value `json:"max"`
-}
-
 // A point says where a row stands in the matrix.
 type point struct {
 	layout, placement string
@@ -277,78 +264,6 @@ func factorialMetric(q quantity, c Corners[Aggregate]) FactorialMetric {
 		Both:        effect(c.Both, c.Neither),
 		Interaction: interaction(c),
 	}
-}
-
-// effect is to/from - 1.
-func effect(to, from Aggregate) Effect {
-	return contrast([]Aggregate{to, from}, func(v []float64) (float64, bool) {
-		return v[0]/v[1] - 1, v[1] != 0
-	})
-}
-
-// interaction is (both/mps) / (mig/neither) - 1.
-func interaction(c Corners[Aggregate]) Effect {
-	return contrast([]Aggregate{c.Both, c.MPS, c.MIG, c.Neither}, func(v []float64) (float64, bool) {
-		return (v[0]/v[1])/(v[2]/v[3]) - 1, v[1] != 0 && v[2] != 0 && v[3] != 0
-	})
-}
-
-// contrast gives a function of means over the replicates that have all of
-// them, and its range within these. Without any such replicate it is of the
-// means of all. The function says false where it would divide by zero.
-//
-// Note: means over all replicates, of which some corners have more, can give an
-// effect that lies outside the range of its own replicates.
-func contrast(of []Aggregate, f func([]float64) (float64, bool)) Effect {
-	var all []float64
-	for _, a := range of {
-		if !a.Mean.Known() {
-			none := Value{Unit: "ratio", Why: a.Mean.Why, Inapplicable: a.Mean.Inapplicable}
-			return Effect{Value: none, Min: none, Max: none}
-		}
-		all = append(all, *a.Mean.Number)
-	}
-	means, each := paired(of)
-	if len(each) == 0 {
-		means = all
-	}
-	ratio, ok := f(means)
-	if !ok {
-		none := unknown("ratio", "it would be divided by zero")
-		return Effect{Value: none, Min: none, Max: none}
-	}
-	var ratios []float64
-	for _, values := range each {
-		if r, ok := f(values); ok {
-			ratios = append(ratios, r)
-		}
-	}
-	e := Effect{Value: known(ratio, "ratio"), N: len(ratios)}
-	e.Min, e.Max = spread(ratios, "ratio")
-	return e
-}
-
-// paired gives the values of each replicate that has all of them, in its
-// order, and their means.
-func paired(of []Aggregate) (means []float64, each [][]float64) {
-	means = make([]float64, len(of))
-	for _, replicate := range slices.Sorted(maps.Keys(of[0].by)) {
-		var values []float64
-		for _, a := range of {
-			if v, has := a.by[replicate]; has {
-				values = append(values, v)
-			}
-		}
-		if len(values) == len(of) {
-			each = append(each, values)
-		}
-	}
-	for _, values := range each {
-		for i, v := range values {
-			means[i] += v / float64(len(each))
-		}
-	}
-	return means, each
 }
 
 // A quantity is one figure of a row, with its name in the published tables.

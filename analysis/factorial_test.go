@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -132,7 +131,10 @@ func TestFactorial(t *testing.T) {
 	}
 }
 
-func near(t testing.TB, what string, v Value, want float64) {
+func near(t interface {
+	Helper()
+	Errorf(string, ...any)
+}, what string, v Value, want float64) {
 	t.Helper()
 	if !v.Known() || math.Abs(*v.Number-want) > 1e-9*math.Max(1, math.Abs(want)) {
 		t.Errorf("%s is %+v, want %v", what, v, want)
@@ -355,47 +357,4 @@ func TestFactorialLaws(t *testing.T) {
 			}
 		}
 	})
-}
-
-// A Summary of a whole 2x2, small, for the reports' tests.
-func TestSweepGolden(t *testing.T) {
-	s := Summary{Schema: results.SchemaVersion, Environment: madeRun().environment}
-	s.Environment.Scenario, s.Environment.Planned, s.Environment.SimulatedScale = "sweep", nil, 60
-	// The first and the last are published (712 and 1,032 responses), the two
-	// between are made up; the second replicate has 2 % more of all.
-	for r, v := range [][4]int64{{712, 780, 860, 1032}, {726, 796, 877, 1053}} {
-		for i, c := range square(r+1, v) {
-			cell := c.cell()
-			cell.Cell.Index = 4*r + i
-			cell.Cell.Folder = fmt.Sprintf("%03d-%s-r%d", cell.Cell.Index, c.config.Name, c.replicate)
-			cell.Cell.Started = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-			cell.Cell.Instances = []results.Instance{
-				{Service: "vision", Name: "vision-0", Device: cell.Layout.Devices[0].UUID},
-				{Service: "agent", Name: "agent-0", Device: cell.Layout.Devices[0].UUID},
-			}
-			limit := results.Clause{Metric: "latency", Quantile: 0.9, Op: "<", Limit: 35, Unit: "s", Text: "p90 < 35 s"}
-			judged := ClauseValue{Clause: limit, Value: known(c.latency, "s"), Result: Met}
-			if c.latency >= 35 {
-				judged.Result = NotMet
-			}
-			cell.Steps[0].Services[1].SLO = []ClauseValue{judged}
-			s.Cells = append(s.Cells, cell)
-			// HTTP took 20 ms of 500 ms more in each corner: 2, 4, 6 and 8 %; of the
-			// agent it is known in the first replicate only.
-			share := 0.02 * float64(i+1)
-			vision := Overhead{Client: known(0.5, "s"), Server: known(0.5*(1-share), "s"), ClientN: 900, ServerN: 901, Cost: known(0.5*share, "s"), Share: known(share, "ratio")}
-			cell.Steps[0].Services[0].Overhead = &vision
-			if w, high := vision.warning(s.Environment.SimulatedScale); high {
-				s.Warnings = append(s.Warnings, Warning{cell.Cell.Folder + " step 0", w})
-			}
-			none := unknown("s", "fewer than two readings within the window")
-			cell.Steps[0].Services[1].Overhead = &Overhead{Client: none, Server: none, Cost: none, Share: unknown("ratio", none.Why)}
-			if r == 0 {
-				cell.Steps[0].Services[1].Overhead = &Overhead{Client: known(c.latency, "s"), Server: known(c.latency*0.99, "s"), ClientN: 90, ServerN: 90, Cost: known(c.latency*0.01, "s"), Share: known(0.01, "ratio")}
-			}
-			s.warn(cell.Cell.Folder+" step 0", "stopped-load", "the median latency is more than 5 % of the window")
-		}
-	}
-	s.Comparison = compareCells(s.Cells)
-	golden(t, "testdata/sweep.json", &s)
 }
