@@ -10,21 +10,52 @@ type Interference struct {
 }
 
 // An InterferencePoint is one load of the neighbour, over the replicates that have it.
-// Ratios are to the point of the least load, of the same replicate.
+// Ratios are to the point of the least load, of the same replicate; means are geometric,
+// so that their ratio is the mean of the ratios. Steps that the load generator spoiled are
+// left out.
 type InterferencePoint struct {
 	Load  Value `json:"neighbour_load"` // in its level's unit; 0: it stood still
 	Steps []int `json:"steps"`          // indices within the cells
 	N     int   `json:"n"`              // replicates
-	// Tail is the victim's highest percentile that could be told at every point, which
-	// Quantile names; Inflation its ratio less 1. Throughput is what the victim
-	// completed a second, Loss 1 less its ratio.
+	// Tail is the victim's highest percentile, of ok answers, that could be told at every
+	// point of every configuration, or else of this one; Quantile names it, 0 if there is
+	// none. Inflation is its ratio less 1. Throughput is what the victim completed a
+	// second, Loss 1 less its ratio.
 	Quantile   float64 `json:"quantile"`
 	Tail       Value   `json:"tail"`
 	Inflation  Effect  `json:"tail_inflation"`
 	Throughput Value   `json:"throughput_per_second"`
 	Loss       Effect  `json:"throughput_loss"`
-	// Errors is the share of the victim's arrivals that did not end ok.
+	// Errors is the share of the victim's arrivals that did not end ok, of all replicates
+	// together.
 	Errors Value `json:"error_share"`
+
+	tails map[int]float64 // ratios by replicate
+}
+
+// An Isolation ranks the configurations by how little a victim felt of its neighbour, at
+// the highest of the neighbour's loads that all of them have.
+type Isolation struct {
+	Victim    string          `json:"victim"`
+	Neighbour string          `json:"neighbour"`
+	Load      Value           `json:"neighbour_load"`
+	Quantile  float64         `json:"quantile"`
+	Ranks     []IsolationRank `json:"ranks"` // the least inflation first
+	// Unranked are the configurations of which the inflation is not known.
+	Unranked []string `json:"unranked,omitempty"`
+}
+
+// An IsolationRank is one configuration's place.
+type IsolationRank struct {
+	Config    string `json:"config"`
+	Inflation Effect `json:"tail_inflation"`
+	// Over is by how much more the tail grew than on the first, over the replicates that
+	// both have:
+	//
+	//	(1 + inflation) / (1 + the first's inflation) - 1
+	//
+	// It does not apply to the first.
+	Over Effect `json:"over_first"`
 }
 
 // A SpikeResult is what one step with a spike came to, in one cell.
@@ -37,9 +68,12 @@ type SpikeResult struct {
 	From      float64 `json:"from_seconds"` // since the window's start
 	To        float64 `json:"to_seconds"`
 	// Recovery is how long after the spike's end the service's latency and requests in
-	// flight were back where they had been before; unknown if they were not within the
-	// window, and Why tells how far they were.
-	Recovery Value `json:"recovery"`
+	// flight were back where they had been before, and stayed there: see [recoveryOf].
+	// It is a multiple of Resolution, the length in seconds of the parts that the window
+	// was cut into; unknown if they were not back within the window, and Why tells how far
+	// they were.
+	Recovery   Value   `json:"recovery"`
+	Resolution float64 `json:"recovery_resolution_seconds,omitempty"`
 	// Services tell of each service, the one whose load rose first.
 	Services []SpikeService `json:"services"`
 }
@@ -59,8 +93,12 @@ type Spell struct {
 	Due      int64   `json:"due"`
 	Failed   int64   `json:"failed"` // did not end ok
 	Median   Value   `json:"median_latency"`
-	Quantile float64 `json:"quantile"` // the highest that Before could tell
+	Quantile float64 `json:"quantile"` // the highest that Before could tell, else the lowest
 	Tail     Value   `json:"tail_latency"`
+	// Completed counts the ok answers that came in it, whenever they were due, a second.
+	Completed Value `json:"completed_per_second"`
+	// InFlight is how many were due and had not ended, over time.
+	InFlight Value `json:"in_flight"`
 }
 
 // A Frontier is what a configuration sustained of Vision and of Agent together.
@@ -77,18 +115,11 @@ type FrontierPoint struct {
 	// -1 of a capacity along a ray, which then has the interval as a share of the point.
 	Mix  string `json:"mix"`
 	Step int    `json:"step"`
-	Low  Value  `json:"low_share"`  // of the point, less 1
-	High Value  `json:"high_share"` // likewise
-	N    int    `json:"n"`          // replicates
+	// Low and High are the ends of the capacity's 95 % interval over the load that was
+	// confirmed, which the point is of; the widest of the replicates.
+	Low  Value `json:"low_share"`  // of the point, less 1
+	High Value `json:"high_share"` // likewise
+	N    int   `json:"n"`          // replicates
 	// Best says that no point of any configuration has more of both.
 	Best bool `json:"best"`
 }
-
-// interferences gives what the steps of that purpose tell.
-func interferences(cells []Cell) []Interference { return nil }
-
-// spikesOf gives what the steps with a spike tell.
-func spikesOf(cells []Cell) []SpikeResult { return nil }
-
-// frontiers gives what each configuration sustained of both roles.
-func frontiers(s *Summary) []Frontier { return nil }

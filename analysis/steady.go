@@ -45,7 +45,7 @@ type Drift struct {
 	Unsettled Value `json:"unsettled_seconds"`
 }
 
-// growth judges the backlog. The steady rate of trace and failover steps is none.
+// growth judges the backlog. Trace, failover and spike steps have no steady rate.
 func (r serviceReader) growth() QueueGrowth {
 	none := func(why string) QueueGrowth {
 		v := unknown("1", why)
@@ -131,6 +131,8 @@ func (r serviceReader) unsteadyByPlan() string {
 	switch {
 	case r.step.Plan.Failover != nil:
 		return "an instance was made to end in the window"
+	case r.step.Plan.Spike != nil:
+		return "a load was made to rise in the window"
 	case r.level.Arrivals == "trace":
 		return "the rate of a trace changes"
 	case r.window.length() <= 0:

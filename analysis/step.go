@@ -31,6 +31,7 @@ type serviceTally struct {
 	okDone []answered
 	// history are all samples of the step, for drift.
 	history []stats.Call
+	course  *courseTally
 }
 
 type answered struct {
@@ -101,6 +102,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 		t.after++
 	}
 	t.history = append(t.history, call(s))
+	t.course.add(&s)
 	endpoint := s.Endpoint
 	if endpoint == "" {
 		endpoint = "(none)"
@@ -167,14 +169,16 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 	for _, level := range s.Plan.Levels {
 		tallies[level.Service] = newServiceTally()
 		tallies[level.Service].users = int64(level.Value)
+		tallies[level.Service].course = courseOf(s)
 	}
 	var strangers int64
-	failover := failoversOf(s)
+	failover, spike := failoversOf(s), spikeOf(s)
 	for sample, err := range step.samples {
 		if err != nil {
 			return Step{}, fmt.Errorf("read samples of step %d: %w", s.Index, err)
 		}
 		failover.add(sample)
+		spike.add(sample)
 		if t := tallies[sample.Service]; t != nil {
 			t.add(sample, w)
 		} else {
@@ -185,7 +189,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		return Step{}, fmt.Errorf("read samples of step %d: %d belong to no service of the step", s.Index, strangers)
 	}
 	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client), OutOfMemory: s.OutOfMemory}
-	out.Purpose, out.Heavy, out.Stopped = s.Plan.Purpose, s.Plan.Heavy, s.Stopped
+	out.Purpose, out.Ray, out.Heavy, out.Stopped = s.Plan.Purpose, s.Plan.Ray, s.Plan.Heavy, s.Stopped
 	out.Start = s.Start.Seconds()
 	out.Loaded = s.WindowEnd.Sub(s.Start).Seconds()
 	var demands []demand
@@ -209,7 +213,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		demands = append(demands, r.tally.demandOf(w, env.SimulatedScale))
 	}
 	out.Roofline = share(env.SelfTest, demands)
-	out.Failover = failover.summary(env)
+	out.Failover, out.spike = failover.summary(env), spike.summary(env)
 	return out, nil
 }
 
@@ -267,6 +271,7 @@ func (r serviceReader) summarize() Service {
 		median:    stats.Quantile(t.total.latency, 0.5),
 	}
 	s.Median = known(s.median, "s")
+	s.Course, s.Curve = t.course.course(), curveOf(t.total.latency)
 	if t.couldCache > 0 {
 		s.Cached = known(float64(t.cached)/float64(t.couldCache), "ratio")
 	}

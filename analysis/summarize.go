@@ -38,15 +38,14 @@ func summarize(f facts) (*Summary, error) {
 		s.warn(name, CellMissing, "the cell was planned, and there is no record that it was finished; it is in no comparison")
 	}
 	s.Comparison = compareCells(s.Cells)
-	s.Interference, s.Spikes = interferences(s.Cells), spikesOf(s.Cells)
+	s.Interference, s.Spikes = interferences(s), spikesOf(s.Cells)
+	s.Isolations = isolations(s.Interference)
 	return s, nil
 }
 
 func summarizeCell(env results.Environment, c cellFacts, pages pages, readings *deviceReadings) (Cell, error) {
 	out := Cell{Cell: c.cell, Layout: c.layout, Steps: []Step{}}
-	devices := c.layout.Devices
-	out.MIG = useOf(devices, func(d device.Device) bool { return d.Instance != nil })
-	out.MPS = useOf(devices, func(d device.Device) bool { return d.Sharing.IsMPS() })
+	out.use()
 	out.Late, out.Idle = pages.late(), readings.idle(c)
 	for i, step := range c.steps {
 		s, err := summarizeStep(env, c.cell, step, neighboursOf(c.steps, i), pages)
@@ -54,11 +53,17 @@ func summarizeCell(env results.Environment, c cellFacts, pages pages, readings *
 			return Cell{}, err
 		}
 		s.Activity = readings.activity(c, s, window{step.step.WindowStart, step.step.WindowEnd})
-		s.Host = readings.host(window{step.step.WindowStart, step.step.WindowEnd})
+		s.Host = readings.host(window{step.step.WindowStart, step.step.WindowEnd}, env.Simulated)
 		out.Steps = append(out.Steps, s)
 	}
 	out.Memory = readings.memory(c)
 	return out, nil
+}
+
+// use fills in what the layout uses.
+func (c *Cell) use() {
+	c.MIG = useOf(c.Layout.Devices, func(d device.Device) bool { return d.Instance != nil })
+	c.MPS = useOf(c.Layout.Devices, func(d device.Device) bool { return d.Sharing.IsMPS() })
 }
 
 func useOf(devices []device.Device, is func(device.Device) bool) Use {
@@ -111,7 +116,7 @@ func cellWarnings(c Cell, scale float64) []Warning {
 		}
 		for _, s := range step.Services {
 			for _, w := range serviceWarnings(s, step.Window, scale) {
-				if step.Failover != nil && w.Code == "not-ok" {
+				if (step.Failover != nil || step.spike != nil) && w.Code == "not-ok" {
 					continue // that is what the step is for
 				}
 				if step.Stopped != "" && w.Code == "step-"+Void {

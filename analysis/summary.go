@@ -162,7 +162,7 @@ type Step struct {
 	// that the step asked of it.
 	Roofline Value `json:"client_roofline_share"`
 	// Failover is nil unless an instance was made to end in the step.
-	Failover *Failover `json:"failover,omitempty"`
+	Failover *Failover    `json:"failover,omitempty"`
 	spike    *SpikeResult // nil but in a step with a spike
 	// OutOfMemory is the step's, by instance: one that cannot tell is missing, and it
 	// is nil if none can.

@@ -14,8 +14,11 @@ const quotedSteps = 7
 // costs more, since the same number of requests takes longer. Of users, whose requests
 // a second are not known, it is the least that it costs. The search says again what
 // it costs, more surely, when it has bracketed the capacity. A ladder's price is not
-// known before.
+// known before; of a frontier it is that of all its mixes.
 func Quote(env results.Environment) (time.Duration, error) {
+	if env.Search != nil && env.Search.Kind == FrontierKind {
+		return quoteFrontier(env)
+	}
 	c, err := New(env)
 	if err != nil {
 		return 0, err

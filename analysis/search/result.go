@@ -151,7 +151,7 @@ func (c *Capacity) confirmedFor() time.Duration {
 
 // Complete says in each cell of a summary what its search came to: the same that the
 // search said when the cell was run, since it rests on nothing but the steps. A summary of
-// a run without a search is left as it is. It fails where the run does not tell what was
+// a run without a search for capacity is left as it is. It fails where the run does not tell what was
 // searched.
 func Complete(s *analysis.Summary) error {
 	if s.Environment.Search == nil {
@@ -159,6 +159,12 @@ func Complete(s *analysis.Summary) error {
 	}
 	if s.Environment.Search.Race {
 		return completeRace(s)
+	}
+	switch s.Environment.Search.Kind {
+	case InterferenceKind:
+		return nil // it looks for no capacity
+	case FrontierKind:
+		return completeFrontier(s)
 	}
 	for i := range s.Cells {
 		c, err := of(s.Environment, s.Cells[i].Steps)
