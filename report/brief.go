@@ -15,8 +15,8 @@ const (
 	briefLines   = 6 // of a list
 )
 
-// Brief lays a Summary out on about one screen: the comparison, the effects of
-// MIG and MPS, the models, where everything sat, and what speaks against the
+// Brief lays a Summary out on about one screen: what is recommended, the comparison, the
+// effects of MIG and MPS, the models, where everything sat, and what speaks against the
 // numbers. Of several steps, the last has all tables and the others the first.
 // The Document keeps s; nobody may change it after.
 func Brief(s *analysis.Summary) *Document {
@@ -32,9 +32,15 @@ func Brief(s *analysis.Summary) *Document {
 	}
 	tables.Tables = append(tables.Tables, briefFailovers(s)...)
 	tables.Tables = append(tables.Tables, briefPlacement(s))
-	d.Sections = []Section{tables, {Notes: briefNotes(s)}}
+	d.Sections = []Section{tables, {Notes: append(briefFindings(s), briefNotes(s)...)}}
+	if beside := briefCouplings(s); len(beside.Tables) > 0 {
+		d.Sections = slices.Insert(d.Sections, 0, beside)
+	}
 	if list := searches(s); len(list) > 0 {
 		d.Sections = slices.Insert(d.Sections, 0, briefCapacities(list))
+	}
+	if lines := briefRecommendation(s); len(lines) > 0 {
+		d.Sections = slices.Insert(d.Sections, 0, Section{Notes: lines})
 	}
 	d.clean()
 	return d
@@ -118,7 +124,7 @@ func briefChanges(c analysis.Comparison) Table {
 	return t
 }
 
-// briefEffects has a row for each figure, and with replicates one of ranges
+// briefEffects has a row for each figure, and with replicates one of intervals
 // below it.
 func briefEffects(c analysis.Comparison) []Table {
 	var tables []Table
@@ -131,15 +137,15 @@ func briefEffects(c analysis.Comparison) []Table {
 		t := effectTable(c, f, i)
 		t.Rows = nil
 		for _, m := range f.Metrics {
-			row, ranges, ranged := []Cell{Text(m.Name)}, []Cell{Text("  range")}, false
+			row, intervals, any := []Cell{Text(m.Name)}, []Cell{Text("  95 %")}, false
 			for _, e := range effectsOf(m) {
-				text := rangeText(e.Effect)
-				ranged = ranged || text != ""
-				row, ranges = append(row, signed(e.Value)), append(ranges, Text(text))
+				text := intervalText(e.Effect)
+				any = any || text != ""
+				row, intervals = append(row, signed(e.Value)), append(intervals, Text(text))
 			}
 			t.Rows = append(t.Rows, row)
-			if ranged {
-				t.Rows = append(t.Rows, ranges)
+			if any {
+				t.Rows = append(t.Rows, intervals)
 			}
 		}
 		t.Notes = append(slices.Clone(t.Notes), effectNotes[1])

@@ -132,7 +132,7 @@ func changeTable(c analysis.Comparison) Table {
 }
 
 func changeNotes(c analysis.Comparison) []string {
-	notes := []string{"Change = this / base - 1, of the means. How sure a change is, is not told in this version."}
+	notes := []string{"Change = this / base - 1, of the means. How sure it is: see Comparison in pairs."}
 	if !slices.ContainsFunc(c.Rows, func(r analysis.Row) bool { return r.Replicates > 1 }) {
 		notes = append(notes, "One replicate: the spread from run to run is unknown, and a change of this size may be chance.")
 	}

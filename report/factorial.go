@@ -15,6 +15,7 @@ import (
 var effectNotes = []string{
 	"Effect = ratio of the means over the replicates that have all its corners, - 1: MIG alone = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
 	"Interaction = (both / MPS) / (MIG / neither) - 1: 0 where MIG does the same with MPS and without.",
+	"The published change is that of MIG and MPS together against neither; it is not the effect of either.",
 }
 
 // factorials has each 2x2 of MIG and MPS: the four means, each effect and the
@@ -73,12 +74,15 @@ type effect struct {
 	analysis.Effect
 }
 
+// bothName names the effect that the published tables tell.
+const bothName = "MIG+MPS against neither"
+
 // effectsOf lists a metric's effects, always in one order.
 func effectsOf(m analysis.FactorialMetric) []effect {
 	return []effect{
 		{"MIG alone", m.MIG}, {"MIG with MPS", m.MIGWithMPS},
 		{"MPS alone", m.MPS}, {"MPS with MIG", m.MPSWithMIG},
-		{"Both", m.Both}, {"Interaction", m.Interaction},
+		{bothName, m.Both}, {"Interaction", m.Interaction},
 	}
 }
 
@@ -119,7 +123,7 @@ func replicateNotes(f analysis.Factorial) []string {
 			whole.add(e.N)
 		}
 	}
-	const ranges = "ranges are of the effects within each. A range that holds 0 %: no difference shown; a range of n runs is no confidence interval."
+	const ranges = "intervals are of 95 %, by Student's t on the logs of the ratios within each replicate. One that holds 0 %: no difference shown."
 	switch {
 	case !whole.any:
 		return nil
@@ -164,27 +168,35 @@ func (s span) String() string {
 	return fmt.Sprintf("%d to %d", s.least, s.most)
 }
 
-// effectRanges tells the range over replicates of the effects that have one.
+// effectRanges tells the interval, and the range over replicates, of the effects that
+// have one.
 func effectRanges(c analysis.Comparison, f analysis.Factorial, i int) Table {
 	t := Table{
-		ID: fmt.Sprintf("effect-ranges-%d-%d", c.Index, i), Title: "Range of the effects over replicates: " + factorialName(f),
-		Columns: []Column{words("Figure"), words("Effect"), numbers("Replicates", "n"), ratios("Effect of means"), ratios("Min"), ratios("Max")},
+		ID: fmt.Sprintf("effect-ranges-%d-%d", c.Index, i), Title: "Intervals of the effects: " + factorialName(f),
+		Columns: []Column{
+			words("Figure"), words("Effect"), numbers("Replicates", "n"), ratios("Effect of means"), ratios("95 % from"), ratios("to"), ratios("Least of a replicate"), ratios("Most"),
+		},
 	}
 	for _, m := range f.Metrics {
 		for _, e := range effectsOf(m) {
 			if e.N > 1 {
-				t.Rows = append(t.Rows, []Cell{Text(m.Name), Text(e.name), count(e.N), signed(e.Value), signed(e.Min), signed(e.Max)})
+				t.Rows = append(t.Rows, []Cell{Text(m.Name), Text(e.name), count(e.N), signed(e.Value), signed(e.Low), signed(e.High), signed(e.Min), signed(e.Max)})
 			}
 		}
 	}
 	return t
 }
 
-// rangeText writes the range of an effect briefly.
-func rangeText(e analysis.Effect) string {
-	if !e.Min.Known() || !e.Max.Known() {
+// intervalText writes the interval of an effect briefly.
+func intervalText(e analysis.Effect) string {
+	if !e.Low.Known() || !e.High.Known() {
 		return ""
 	}
-	percent := func(v analysis.Value) string { return strings.TrimSuffix(units.Change(*v.Number), " %") }
-	return percent(e.Min) + ".." + percent(e.Max)
+	return bracket(*e.Low.Number, *e.High.Number)
+}
+
+// bracket writes the interval of a relative change: "[+6.1, +11.8]".
+func bracket(low, high float64) string {
+	percent := func(v float64) string { return strings.TrimSuffix(units.Change(v), " %") }
+	return "[" + percent(low) + ", " + percent(high) + "]"
 }

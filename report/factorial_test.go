@@ -19,9 +19,9 @@ func TestReplicateNotes(t *testing.T) {
 		of        analysis.Factorial
 		want, not []string
 	}{
-		{"no common replicate", of(0, 0, 0), []string{"n = 0", "nothing is known of chance"}, []string{"confidence"}},
+		{"no common replicate", of(0, 0, 0), []string{"n = 0", "nothing is known of chance"}, []string{"95 %"}},
 		{"one", of(1, 1, 1), []string{"n = 1:", "no interval is claimed"}, []string{"n = 1 to"}},
-		{"three", of(3, 3, 3), []string{"n = 3 replicates;", "holds 0 %: no difference shown", "no confidence interval"}, []string{"no effect", "3 to"}},
+		{"three", of(3, 3, 3), []string{"n = 3 replicates;", "intervals are of 95 %", "holds 0 %: no difference shown"}, []string{"no effect", "3 to"}},
 		{"three and one", of(3, 1, 3), []string{"n = 1 to 3 replicates (MIG alone 3, MIG with MPS 1, MPS alone 3)", "Where n is 1"}, []string{"n = 3 replicates"}},
 		{"two and none", of(2, 0, 2), []string{"n = 0 to 2", "MIG with MPS 0", "Where n is 0"}, nil},
 	} {
