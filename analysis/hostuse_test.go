@@ -10,7 +10,7 @@ import (
 
 // Counters of two machines and of a process, read each second of a window of 100 s.
 func TestHostUse(t *testing.T) {
-	c := stepsOf(1)
+	c := loadedSteps(1)
 	d := &deviceReadings{}
 	tell := func(kind results.SubjectKind, id, detail, series string, perSecond, at float64) {
 		o := results.Observation{

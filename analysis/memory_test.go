@@ -10,8 +10,8 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// stepsOf are steps of 100 s with 20 s between them.
-func stepsOf(n int) cellFacts {
+// loadedSteps are steps of 100 s with 20 s between them.
+func loadedSteps(n int) cellFacts {
 	var c cellFacts
 	for i := range n {
 		from := time.Duration(i) * 120 * time.Second
@@ -21,7 +21,7 @@ func stepsOf(n int) cellFacts {
 }
 
 // Readings each second with a noise of a megabyte, around what memory gives at a moment.
-func readingsOf(c cellFacts, memory func(at float64) float64) []stats.Point {
+func memoryReadings(c cellFacts, memory func(at float64) float64) []stats.Point {
 	random := rand.New(rand.NewPCG(3, 4))
 	var list []stats.Point
 	for at := 0.0; at < c.steps[len(c.steps)-1].step.WindowEnd.Seconds(); at++ {
@@ -47,17 +47,17 @@ func TestMemoryTrend(t *testing.T) {
 		{"more with each step's load", 5, func(at float64) float64 { return 10*gib + 1e9*float64(int(at/120)) }, Steady},
 		{"given back", 1, func(at float64) float64 { return 10*gib - 10e6*at }, Steady},
 	} {
-		cell := stepsOf(c.steps)
-		got := trendOf(readingsOf(cell, c.memory), cell)
+		cell := loadedSteps(c.steps)
+		got := trendOf(memoryReadings(cell, c.memory), cell)
 		if got.Result != c.want {
 			t.Errorf("%s: %+v, want %s", c.name, got, c.want)
 		}
 	}
-	cell := stepsOf(1)
-	if got := trendOf(readingsOf(cell, func(float64) float64 { return 1 })[:memoryLeast-1], cell); got.Result != NotJudged || got.Why == "" || got.PerSecond.Known() {
+	cell := loadedSteps(1)
+	if got := trendOf(memoryReadings(cell, func(float64) float64 { return 1 })[:memoryLeast-1], cell); got.Result != NotJudged || got.Why == "" || got.PerSecond.Known() {
 		t.Errorf("of %d readings: %+v", memoryLeast-1, got)
 	}
-	got := trendOf(readingsOf(cell, func(at float64) float64 { return 10*gib + 10e6*at }), cell)
+	got := trendOf(memoryReadings(cell, func(at float64) float64 { return 10*gib + 10e6*at }), cell)
 	if slope := *got.PerSecond.Number; slope < 9.9e6 || slope > 10.1e6 {
 		t.Errorf("slope %v, want 10e6 B/s", slope)
 	}
@@ -66,7 +66,7 @@ func TestMemoryTrend(t *testing.T) {
 // A device of 12 GiB that has 11 GiB and grows by 10 MiB a second is full in 102.4 s; a
 // process has no limit.
 func TestMemoryOfCell(t *testing.T) {
-	c := stepsOf(1)
+	c := loadedSteps(1)
 	c.layout.Devices = []device.Device{{UUID: "GPU-1", GPU: "GPU-1", Name: "gpu0", MemoryBytes: 12 << 30}, {UUID: "GPU-2", GPU: "GPU-2", Name: "gpu1"}}
 	d := &deviceReadings{}
 	for at := range 101 {
