@@ -5,5 +5,5 @@ package analysis
 func (s *Summary) Complete() {
 	s.contrast()
 	s.Frontiers = frontiers(s)
-	s.Costs = costs(s)
+	s.Costs, s.Spent = costs(s), spent(s)
 }

@@ -83,7 +83,7 @@ type readings map[string]map[string][]stats.Point
 // readPages keeps of a cell's observations what engines tell of endpoints, and what
 // is told of devices. With an error there are none.
 func readPages(c cellFacts) (pages, *deviceReadings, error) {
-	p, devices := pages{}, &deviceReadings{}
+	p, devices := pages{}, &deviceReadings{before: beforeLoad(c)}
 	if c.observations == nil {
 		return p, devices, nil
 	}

@@ -8,35 +8,56 @@ const (
 	GoalLatency = "latency" // the least tail latency at the common load
 )
 
+// Whether what was measured says what the guide says.
+const (
+	Agrees    = "agrees"
+	Disagrees = "disagrees"
+	NotShown  = "not shown" // no evidence, or none that decides
+)
+
 // A Recommendation says which configuration to use. Package recommend makes it.
 type Recommendation struct {
-	// Environment is which of the operating environments of the guide the server is,
-	// one of package recommend's, with Why it was taken for that.
-	Environment string `json:"environment"`
-	Why         string `json:"environment_why"`
-	// Rule is what the documents say of that environment, and Agrees whether what was
-	// measured here says the same: "agrees", "disagrees" or "not shown".
-	Rule   string `json:"documented_rule"`
-	Agrees string `json:"measured"`
+	// Environments are those of the guide's operating environments that the server is,
+	// the most specific first; none if it is none of them.
+	Environments []OperatingEnvironment `json:"environments"`
 	// Choices has one for each goal that the run can judge.
 	Choices []Choice `json:"choices"`
-	// Against names what the recommendation does not rest on: "not tested: …".
+	// NotTested names what the recommendation does not rest on.
 	NotTested []string `json:"not_tested,omitempty"`
+}
+
+// An OperatingEnvironment is one of the guide's, and what was measured of its rule.
+type OperatingEnvironment struct {
+	Name string `json:"name"`
+	Why  string `json:"why"` // the facts by which the server is one
+	// Rule is what the guide recommends there, Measured one of Agrees, Disagrees and
+	// NotShown, Because the evidence that decides it or what of it is missing.
+	Rule     string `json:"documented_rule"`
+	Measured string `json:"measured"`
+	Because  string `json:"because"`
 }
 
 // A Choice is the configuration for one goal.
 type Choice struct {
-	Goal   string `json:"goal"` // one of the Goal constants
+	Goal string `json:"goal"` // one of the Goal constants
+	// Figure is what it was chosen by, in words.
+	Figure string `json:"figure"`
+	// Config is the simplest of those within the indifference zone of the best.
 	Config string `json:"config"`
 	// Because tells the evidence in words, with the intervals.
 	Because []string `json:"because"`
-	// Equivalent are the configurations within the indifference zone of the best, of
-	// which Config is the simplest; empty if there is none.
+	// Equivalent are the configurations within the zone of the best, the best first;
+	// empty if it is alone there.
 	Equivalent []string `json:"equivalent,omitempty"`
-	// RunnerUp is the next best, and Costs the share of the goal's figure that would be
-	// lost with it.
+	// RunnerUp is the best of the others, and Costs what using it would change of the
+	// figure, as its figure ÷ that of Config less 1, with a 95 % interval.
 	RunnerUp string `json:"runner_up,omitempty"`
-	Costs    Effect `json:"runner_up_costs"`
-	// Sure says "shown", or why the choice is not sure: "no difference shown".
+	Costs    Value  `json:"runner_up_costs"`
+	Low      Value  `json:"runner_up_costs_low"`
+	High     Value  `json:"runner_up_costs_high"`
+	// Sure says "shown", or why the choice is not sure: "no difference shown against …".
 	Sure string `json:"sure"`
 }
+
+// Shown is the Choice.Sure of a choice that is.
+const Shown = "shown"

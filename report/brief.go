@@ -34,7 +34,7 @@ func Brief(s *analysis.Summary) *Document {
 	tables.Tables = append(tables.Tables, briefPlacement(s))
 	d.Sections = []Section{tables, {Notes: append(briefFindings(s), briefNotes(s)...)}}
 	if beside := briefCouplings(s); len(beside.Tables) > 0 {
-		d.Sections = slices.Insert(d.Sections, 0, beside)
+		d.Sections = slices.Insert(d.Sections, min(len(s.Comparison), 1), beside)
 	}
 	if list := searches(s); len(list) > 0 {
 		d.Sections = slices.Insert(d.Sections, 0, briefCapacities(list))

@@ -1,0 +1,217 @@
+package recommend
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+)
+
+// choose gives the configuration for a goal; false where the run cannot judge it. What a
+// race came to stands before what its cells tell otherwise.
+func (r run) choose(goal string) (analysis.Choice, bool) {
+	if r.Race != nil && len(r.Race.Runners) > 0 && goal == r.RaisedGoal() {
+		return r.raced(goal), true
+	}
+	f, met, ok := r.figure(goal)
+	if !ok {
+		return analysis.Choice{}, false
+	}
+	return r.pick(goal, f, met), true
+}
+
+// figure gives what a goal is judged by, and which configurations may be chosen. Where the
+// loads are levels it is of the last step at which any met every objective, which is that
+// with the largest load of an ascending ladder, or, if none ever did, of the last step.
+func (r run) figure(goal string) (f analysis.Criterion, met func(candidate) bool, ok bool) {
+	if f, ok = r.Criterion(goal, -1); ok {
+		return f, func(candidate) bool { return true }, true // a capacity meets them by definition
+	}
+	for _, c := range slices.Backward(r.Comparison) {
+		at, ok := r.Criterion(goal, c.Index)
+		if !ok {
+			continue
+		}
+		met := func(k candidate) bool { return k.met(c.Index) }
+		if f.Name == "" {
+			f = at
+		}
+		if slices.ContainsFunc(r.all, func(k candidate) bool { return met(k) && at.Mean(k.name).Known() }) {
+			return at, met, true
+		}
+	}
+	return f, func(candidate) bool { return false }, f.Name != ""
+}
+
+// met reports whether every objective was met in every cell that has the step. Without
+// objectives there is none to miss.
+func (c candidate) met(step int) bool {
+	return len(c.missed(step)) == 0
+}
+
+// missed lists the objectives that were not met, or not known to be.
+func (c candidate) missed(step int) []string {
+	var list []string
+	for _, cell := range c.cells {
+		for _, s := range cell.Steps {
+			if s.Index != step {
+				continue
+			}
+			for _, v := range s.Services {
+				for _, k := range v.SLO {
+					if k.Result != analysis.Met {
+						list = append(list, fmt.Sprintf("%s r%d: %s: %s", v.Name, cell.Cell.Replicate, k.Clause.Text, k.Result))
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// pick takes the simplest of those within the zone of the best.
+func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) analysis.Choice {
+	out := analysis.Choice{Goal: goal, Figure: f.Name}
+	var told, may []candidate
+	for _, c := range r.all {
+		if !f.Mean(c.name).Known() {
+			continue
+		}
+		told = append(told, c)
+		if met(c) {
+			may = append(may, c)
+		}
+	}
+	none := len(may) == 0
+	if none {
+		may = told
+	}
+	best := bestOf(f, may)
+	var alike, others []candidate
+	for _, c := range may {
+		if c.name == best.name || r.within(f, c, best) {
+			alike = append(alike, c)
+		}
+	}
+	chosen := simplest(alike)
+	for _, c := range may {
+		if c.name != chosen.name {
+			others = append(others, c)
+		}
+	}
+	out.Config = chosen.name
+	if len(alike) > 1 {
+		slices.SortFunc(alike, byFigure(f))
+		out.Equivalent = names(alike)
+	}
+	out.Costs, out.Low, out.High = unknown("nothing else was measured"), unknown("nothing else was measured"), unknown("nothing else was measured")
+	out.Because = []string{r.mean(f, chosen)}
+	if len(others) > 0 {
+		next := bestOf(f, others)
+		k := f.Contrast(next.name, chosen.name)
+		out.RunnerUp, out.Costs, out.Low, out.High = next.name, less1(k.Ratio), less1(k.Low), less1(k.High)
+	}
+	slices.SortFunc(others, byFigure(f))
+	for _, c := range others {
+		out.Because = append(out.Because, r.mean(f, c)+": "+told1(f.Contrast(c.name, chosen.name)))
+	}
+	for _, c := range told {
+		if missed := c.missed(f.Step); f.Step >= 0 && len(missed) > 0 {
+			out.Because = append(out.Because, fmt.Sprintf("%s (%s) missed %s", c.name, units.Format(*f.Mean(c.name).Number, unitOf(f)), some(missed)))
+		}
+	}
+	out.Sure = r.sure(f, best, others, alike, none)
+	if len(others) == 0 {
+		out.Sure = "nothing else was measured"
+		if len(told) > 1 {
+			out.Sure = "the only one that is known to have met every objective"
+		}
+	}
+	return out
+}
+
+// sure says whether what was chosen is shown to be right.
+func (r run) sure(f analysis.Criterion, best candidate, others, alike []candidate, none bool) string {
+	var why []string
+	if none {
+		why = append(why, "no configuration is known to have met every objective; it is the best without regard to them")
+	}
+	var open, unjudged []string
+	for _, c := range others {
+		if slices.ContainsFunc(alike, func(o candidate) bool { return o.name == c.name }) {
+			continue
+		}
+		// What was chosen lies within the zone of the best, which must be better.
+		switch k := f.Contrast(best.name, c.name); k.Verdict {
+		case analysis.ContrastBetter, analysis.ContrastEquivalent:
+		case analysis.ContrastUnknown:
+			unjudged = append(unjudged, c.name)
+		default:
+			open = append(open, c.name)
+		}
+	}
+	if len(open) > 0 {
+		why = append(why, "no difference shown against "+strings.Join(open, ", "))
+	}
+	if len(unjudged) > 0 {
+		why = append(why, "by the means alone, without an interval, against "+strings.Join(unjudged, ", "))
+	}
+	if len(why) == 0 {
+		return analysis.Shown
+	}
+	return strings.Join(why, "; ")
+}
+
+// within reports whether a configuration lies less than the zone behind the best, by the
+// ratio alone: on the log scale, as contrasts are judged.
+func (r run) within(f analysis.Criterion, c, best candidate) bool {
+	k := f.Contrast(best.name, c.name)
+	if !k.Ratio.Known() {
+		return false
+	}
+	ratio := *k.Ratio.Number
+	if f.Less {
+		ratio = 1 / ratio
+	}
+	return ratio <= 1+r.zone
+}
+
+// bestOf candidates whose figure is known, at least one; of those that are alike the
+// simplest.
+func bestOf(f analysis.Criterion, list []candidate) candidate {
+	return slices.MinFunc(list, byFigure(f))
+}
+
+// byFigure puts the better first, and of those that are alike the simpler.
+func byFigure(f analysis.Criterion) func(a, b candidate) int {
+	return func(a, b candidate) int {
+		x, y := *f.Mean(a.name).Number, *f.Mean(b.name).Number
+		if !f.Less {
+			x, y = y, x
+		}
+		return cmp.Or(cmp.Compare(x, y), simpler(a, b), byName(a, b))
+	}
+}
+
+func names(list []candidate) []string {
+	var all []string
+	for _, c := range list {
+		all = append(all, c.name)
+	}
+	return all
+}
+
+func unknown(why string) analysis.Value { return analysis.Value{Unit: "ratio", Why: why} }
+
+// less1 turns a ratio into a change.
+func less1(v analysis.Value) analysis.Value {
+	if v.Known() {
+		change := *v.Number - 1
+		v.Number = &change
+	}
+	return v
+}

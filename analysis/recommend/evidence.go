@@ -1,0 +1,186 @@
+package recommend
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
+)
+
+// singleMixed: with MIG, with or without MPS, against neither, of all services together.
+// The guide has measured no MPS without MIG there; where that does better than MIG, it is
+// told beside.
+func (r run) singleMixed() (string, string) {
+	mig := side{"MIG", r.where(func(c candidate) bool { return c.mig == analysis.UseAll })}
+	measured, because := verdict(r.sides(analysis.GoalJoint, mig, side{"neither MIG nor MPS", r.neither()}), true)
+	mps := side{"MPS without MIG", r.where(func(c candidate) bool { return c.mig == analysis.UseNone && c.mps == analysis.UseAll })}
+	if o := r.sides(analysis.GoalJoint, mps, mig); o.verdict == analysis.ContrastBetter {
+		because += ". Better still, which the guide has not measured: " + o.text
+	}
+	return measured, because
+}
+
+// multiVLM: MIG with MPS, as published, or with MIG alone where that was not run, against
+// neither. The guide's rule holds as long as MIG is not better.
+func (r run) multiVLM() (string, string) {
+	both := side{"MIG+MPS", r.where(func(c candidate) bool { return c.mig == analysis.UseAll && c.mps == analysis.UseAll })}
+	if len(both.list) == 0 {
+		both = side{"MIG", r.where(func(c candidate) bool { return c.mig == analysis.UseAll })}
+	}
+	goal := analysis.GoalJoint
+	if !r.role(results.RoleVision) {
+		goal = analysis.GoalAgent
+	}
+	return verdict(r.sides(goal, both, side{"neither", r.neither()}), false)
+}
+
+// manyVision: MPS against time-slicing without MIG, by Vision.
+func (r run) manyVision() (string, string) {
+	return verdict(r.sides(analysis.GoalVision,
+		side{"MPS", r.where(func(c candidate) bool { return c.mig == analysis.UseNone && c.mps == analysis.UseAll })},
+		side{"time-slicing", r.neither()}), true)
+}
+
+// separable: roles on GPUs of their own against both on one, of all services together.
+func (r run) separable() (string, string) {
+	return verdict(r.sides(analysis.GoalJoint,
+		side{"roles on GPUs of their own", r.apart()}, side{"both roles on a GPU", r.together()}), true)
+}
+
+// scarceMemory: is there a configuration without MIG that had memory enough, where one
+// with other workers or another placement had not?
+func (r run) scarceMemory() (string, string) {
+	short := r.short()
+	fits := func(c candidate) bool { return short[c.name] == "" }
+	plain := r.where(func(c candidate) bool { return fits(c) && c.mig == analysis.UseNone })
+	split := r.where(func(c candidate) bool { return fits(c) && c.mig != analysis.UseNone })
+	var lacking []results.Config
+	for _, c := range r.Cells {
+		if short[c.Cell.Config.Name] != "" {
+			lacking = append(lacking, c.Cell.Config)
+		}
+	}
+	for _, i := range r.Environment.Impossible {
+		if short[i.Config.Name] != "" {
+			lacking = append(lacking, i.Config)
+		}
+	}
+	for _, c := range plain {
+		for _, without := range lacking {
+			if without.Layout == c.config.Layout && (without.Placement != c.config.Placement || !sameWorkers(without.Workers, c.config.Workers)) {
+				return analysis.Agrees, fmt.Sprintf("%s had memory enough without MIG, where %s had not: they differ in placement or workers", c.name, without.Name)
+			}
+		}
+	}
+	switch {
+	case len(plain) == 0 && len(split) > 0:
+		return analysis.Disagrees, fmt.Sprintf("only with MIG was there memory enough, in %s", strings.Join(names(split), ", "))
+	case len(plain) == 0:
+		return analysis.NotShown, "no configuration had memory enough"
+	}
+	return analysis.NotShown, "no two configurations without MIG differ in placement or workers alone, one of which had memory enough and one not"
+}
+
+func sameWorkers(a, b map[string]int) bool {
+	for model, n := range a {
+		if b[model] != n {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// neither are the configurations without MIG and MPS.
+func (r run) neither() []candidate {
+	return r.where(func(c candidate) bool { return c.mig == analysis.UseNone && c.mps == analysis.UseNone })
+}
+
+// A side is one side of a comparison.
+type side struct {
+	name string
+	list []candidate
+}
+
+// An outcome is how the best of one side stands to the best of the other.
+type outcome struct {
+	verdict string // one of analysis's Contrast constants
+	text    string
+}
+
+// sides sets the best configuration of one side against the best of the other, by the
+// figure of a goal. Where one side has configurations that met every objective at the
+// load and the other has none, that decides.
+func (r run) sides(goal string, a, b side) outcome {
+	none := func(format string, args ...any) outcome {
+		return outcome{analysis.ContrastUnknown, fmt.Sprintf(format, args...)}
+	}
+	f, met, ok := r.figure(goal)
+	if !ok {
+		return none("the run has no figure for it")
+	}
+	measured := func(s side) []candidate {
+		return slices.DeleteFunc(slices.Clone(s.list), func(c candidate) bool { return !f.Mean(c.name).Known() })
+	}
+	as, bs := measured(a), measured(b)
+	for i, list := range [][]candidate{as, bs} {
+		if len(list) == 0 {
+			return none("no configuration with %s was measured", []side{a, b}[i].name)
+		}
+	}
+	metOf := func(list []candidate) []candidate {
+		return slices.DeleteFunc(slices.Clone(list), func(c candidate) bool { return !met(c) })
+	}
+	aMet, bMet := metOf(as), metOf(bs)
+	if len(aMet) > 0 && len(bMet) > 0 {
+		as, bs = aMet, bMet
+	}
+	x, y := bestOf(f, as), bestOf(f, bs)
+	k := f.Contrast(x.name, y.name)
+	out := outcome{k.Verdict, fmt.Sprintf("%s (%s) against %s (%s), by %s: %s%s", a.name, x.name, b.name, y.name, f.Name, told1(k), r.parts(goal, f, x, y))}
+	switch {
+	case len(aMet) > 0 && len(bMet) == 0:
+		out.verdict = analysis.ContrastBetter
+		out.text += fmt.Sprintf("; and at this load %s met every objective and no configuration with %s did", strings.Join(names(aMet), ", "), b.name)
+	case len(bMet) > 0 && len(aMet) == 0:
+		out.verdict = analysis.ContrastWorse
+		out.text += fmt.Sprintf("; and at this load %s met every objective and no configuration with %s did", strings.Join(names(bMet), ", "), a.name)
+	}
+	return out
+}
+
+// parts tells each role's change beside that of both together.
+func (r run) parts(goal string, f analysis.Criterion, x, y candidate) string {
+	if goal != analysis.GoalJoint || f.Step < 0 {
+		return ""
+	}
+	text := ""
+	for _, g := range []string{analysis.GoalVision, analysis.GoalAgent} {
+		if part, ok := r.Criterion(g, f.Step); ok {
+			text += fmt.Sprintf("; %s %s", part.Name, told1(part.Contrast(x.name, y.name)))
+		}
+	}
+	return text
+}
+
+// verdict tells whether what was measured agrees with a rule that has the first side be
+// better, or not be better.
+func verdict(o outcome, better bool) (measured, because string) {
+	switch o.verdict {
+	case analysis.ContrastBetter:
+		measured = agrees(better)
+	case analysis.ContrastWorse, analysis.ContrastEquivalent:
+		measured = agrees(!better)
+	default:
+		measured = analysis.NotShown
+	}
+	return measured, o.text
+}
+
+func agrees(yes bool) string {
+	if yes {
+		return analysis.Agrees
+	}
+	return analysis.Disagrees
+}

@@ -1,0 +1,272 @@
+package recommend
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
+)
+
+// One GPU with both roles: neither, MIG, MPS, both, with rates that scatter by 0.2 %.
+func square(neither, mig, mps, both int64) []made {
+	one := made{vision: []int{0}, agent: []int{0}, gpus: 1}
+	two := made{vision: []int{0}, agent: []int{1}, gpus: 1, mig: true}
+	list := []made{one, two, one, two}
+	for i, n := range []int64{neither, mig, mps, both} {
+		m := &list[i]
+		m.name, m.mps = []string{"a", "b", "c", "d"}[i], i > 1
+		m.requests, m.vlm = three(n), three(n/10)
+	}
+	return list
+}
+
+// The simplest within the zone of the best is taken, by the documented order.
+func TestSimplestWithinTheZone(t *testing.T) {
+	for _, test := range []struct {
+		neither, mig, mps, both int64
+		want                    string
+		sure                    string
+		alike                   string
+	}{
+		{10000, 13000, 11000, 13100, "b", analysis.Shown, "d b"},     // MIG is simpler than MIG with MPS
+		{10000, 9000, 9000, 8000, "a", analysis.Shown, ""},           // nothing helps
+		{10000, 10200, 10250, 10299, "a", analysis.Shown, "d c b a"}, // less than 3 % between all
+		{10000, 10200, 10250, 10320, "c", analysis.Shown, "d c b"},   // neither is beyond it, MPS is simpler than MIG
+		{10000, 20000, 10000, 10000, "b", analysis.Shown, ""},        // MIG alone
+		{10000, 10000, 20000, 10000, "c", analysis.Shown, ""},        // MPS alone
+		{10000, 10000, 10000, 30000, "d", analysis.Shown, ""},        // both
+		{10000, 10000, 10000, 10000, "a", analysis.Shown, "a c b d"}, // all alike: by how simple they are
+		{13000, 13000, 13000, 10000, "a", analysis.Shown, "a c b"},   // both is worse than each
+		{13000, 10000, 10000, 13380, "a", analysis.Shown, "d a"},     // 2.9 % is within
+		{13000, 10000, 10000, 13410, "d", analysis.Shown, ""},        // and more is not
+	} {
+		s := recommended(0.03, nil, square(test.neither, test.mig, test.mps, test.both)...)
+		c := choice(t, s, analysis.GoalJoint)
+		if c.Config != test.want || c.Sure != test.sure || strings.Join(c.Equivalent, " ") != test.alike {
+			t.Errorf("%d, %d, %d, %d: %s of %v, %s; want %s of %q, %s", test.neither, test.mig, test.mps, test.both, c.Config, c.Equivalent, c.Sure, test.want, test.alike, test.sure)
+		}
+	}
+}
+
+// The runner-up is the best of the rest, and costs what its figure lacks.
+func TestRunnerUp(t *testing.T) {
+	c := choice(t, recommended(0.03, nil, square(10000, 20000, 15000, 12000)...), analysis.GoalVision)
+	if c.Config != "b" || c.RunnerUp != "c" || !c.Costs.Known() || !near(*c.Costs.Number, -0.25) || !c.Low.Known() || *c.Low.Number > -0.25 || *c.High.Number < -0.25 {
+		t.Errorf("%+v, want b before c, which costs a quarter", c)
+	}
+}
+
+func near(a, b float64) bool { return a-b < 1e-6 && b-a < 1e-6 }
+
+// One that missed an objective is not chosen, and said to have been; if all did, the best
+// is named and it is said.
+func TestObjectives(t *testing.T) {
+	list := square(10000, 20000, 15000, 12000)
+	list[1].missed = true
+	c := choice(t, recommended(0.03, nil, list...), analysis.GoalVision)
+	if c.Config != "c" || c.Sure != analysis.Shown || !slices.ContainsFunc(c.Because, func(b string) bool {
+		return strings.HasPrefix(b, "b (20.00 req/s) missed eyes r1: errors <= 0 %: not met")
+	}) {
+		t.Errorf("%+v, want c, and that b missed", c)
+	}
+	for i := range list {
+		list[i].missed = true
+	}
+	c = choice(t, recommended(0.03, nil, list...), analysis.GoalVision)
+	if c.Config != "b" || !strings.Contains(c.Sure, "no configuration is known to have met every objective") {
+		t.Errorf("%+v, want b with a reservation", c)
+	}
+}
+
+// One replicate has no interval; replicates that contradict each other show nothing. Both
+// are said.
+func TestSure(t *testing.T) {
+	list := square(10000, 20000, 15000, 12000)
+	for i := range list {
+		list[i].requests, list[i].vlm = list[i].requests[:1], list[i].vlm[:1]
+	}
+	if c := choice(t, recommended(0.03, nil, list...), analysis.GoalVision); c.Config != "b" || c.Sure != "by the means alone, without an interval, against c, d, a" {
+		t.Errorf("%s, %s", c.Config, c.Sure)
+	}
+	list = square(10000, 20000, 15000, 12000)
+	list[1].requests = []int64{10000, 40000, 11000}
+	if c := choice(t, recommended(0.03, nil, list...), analysis.GoalVision); c.Config != "b" || !strings.HasPrefix(c.Sure, "no difference shown against c") {
+		t.Errorf("%s, %s", c.Config, c.Sure)
+	}
+}
+
+// What runs where, how many workers, and what memory told make the environment.
+func TestEnvironments(t *testing.T) {
+	eyes := func(m made) made { m.requests = three(1000); return m }
+	mind := func(m made) made { m.vlm = three(100); return m }
+	base := made{name: "a", gpus: 1, vision: []int{0}, agent: []int{0}}
+	for name, test := range map[string]struct {
+		list []made
+		want []string
+	}{
+		"one GPU, both roles":         {[]made{eyes(mind(base))}, []string{SingleMixed}},
+		"with three workers":          {[]made{with(eyes(mind(base)), func(m *made) { m.workers = 3 })}, []string{SingleMixed}},
+		"with four":                   {[]made{with(eyes(mind(base)), func(m *made) { m.workers = 4 })}, []string{SingleMixed, ManyVision}},
+		"Vision alone":                {[]made{with(eyes(base), func(m *made) { m.agent, m.workers = nil, 8 })}, []string{ManyVision}},
+		"agents alone":                {[]made{with(mind(base), func(m *made) { m.vision = nil })}, []string{}},
+		"agents on three GPUs":        {[]made{with(mind(base), func(m *made) { m.vision, m.gpus, m.agent = nil, 3, []int{0, 1, 2} })}, []string{MultiVLM}},
+		"apart on three":              {[]made{with(eyes(mind(base)), func(m *made) { m.gpus, m.agent = 3, []int{1, 2} })}, []string{Separable, MultiVLM}},
+		"apart on two":                {[]made{with(eyes(mind(base)), func(m *made) { m.gpus, m.agent = 2, []int{1} })}, []string{Separable}},
+		"together on three":           {[]made{with(eyes(mind(base)), func(m *made) { m.gpus, m.agent = 3, []int{0, 1, 2} })}, []string{MultiVLM}},
+		"slices of one GPU":           {[]made{with(eyes(mind(base)), func(m *made) { m.mig, m.agent = true, []int{1} })}, []string{SingleMixed}},
+		"answers without memory":      {[]made{with(eyes(mind(base)), func(m *made) { m.outOfMemory = 2 })}, []string{ScarceMemory, SingleMixed}},
+		"cells that did not fit":      {[]made{eyes(mind(base)), with(eyes(mind(base)), func(m *made) { m.name, m.fault = "b", "eyes does not fit on gpu0" })}, []string{ScarceMemory, SingleMixed}},
+		"cells that failed otherwise": {[]made{eyes(mind(base)), with(eyes(mind(base)), func(m *made) { m.name, m.fault = "b", "no answer" })}, []string{SingleMixed}},
+	} {
+		if got := names1(recommended(0.03, nil, test.list...)); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func with(m made, change func(*made)) made {
+	change(&m)
+	return m
+}
+
+// Each rule of the guide agrees, disagrees or is not shown, by what decides it.
+func TestRulesAgainstEvidence(t *testing.T) {
+	single := func(neither, mig, mps, both int64) []made { return square(neither, mig, mps, both) }
+	multi := func(neither, both int64) []made {
+		a := made{name: "a", gpus: 3, vision: []int{0}, agent: []int{1, 2}, requests: three(neither), vlm: three(neither / 10)}
+		b := made{name: "b", gpus: 3, vision: []int{0}, agent: []int{1, 2, 3, 4, 5}, mig: true, mps: true, requests: three(both), vlm: three(both / 10)}
+		return []made{a, b}
+	}
+	vision := func(ts, mps int64) []made {
+		a := made{name: "a", gpus: 1, vision: []int{0}, workers: 8, requests: three(ts)}
+		b := with(a, func(m *made) { m.name, m.mps, m.requests = "b", true, three(mps) })
+		return []made{a, b}
+	}
+	places := func(apart, together int64) []made {
+		a := made{name: "a", gpus: 2, vision: []int{0}, agent: []int{1}, requests: three(apart), vlm: three(apart / 10)}
+		b := with(a, func(m *made) {
+			m.name, m.agent, m.placement, m.requests, m.vlm = "b", []int{0, 1}, "eyes=0 mind=0,1", three(together), three(together/10)
+		})
+		return []made{a, b}
+	}
+	fits := func(change func(*made)) []made {
+		a := made{name: "a", gpus: 1, vision: []int{0}, agent: []int{0}, requests: three(1000), vlm: three(100)}
+		b := with(a, func(m *made) { m.name, m.fault = "b", "eyes does not fit on gpu0" })
+		change(&a)
+		return []made{a, b}
+	}
+	for _, test := range []struct {
+		what, environment string
+		list              []made
+		want              string
+	}{
+		{"MIG helps", SingleMixed, single(10000, 13000, 10000, 13000), analysis.Agrees},
+		{"only MIG with MPS helps", SingleMixed, single(10000, 9000, 10000, 13000), analysis.Agrees},
+		{"MIG hurts", SingleMixed, single(10000, 9000, 10000, 9000), analysis.Disagrees},
+		{"MIG does nothing", SingleMixed, single(10000, 10050, 10000, 10050), analysis.Disagrees},
+		{"no MIG was run", SingleMixed, square(10000, 0, 0, 0)[:1], analysis.NotShown},
+		{"MIG and MPS hurt", MultiVLM, multi(10000, 9000), analysis.Agrees},
+		{"they do nothing", MultiVLM, multi(10000, 10100), analysis.Agrees},
+		{"they help", MultiVLM, multi(10000, 11000), analysis.Disagrees},
+		{"MPS helps", ManyVision, vision(10000, 11000), analysis.Agrees},
+		{"MPS hurts", ManyVision, vision(10000, 9000), analysis.Disagrees},
+		{"one sharing", ManyVision, vision(10000, 0)[:1], analysis.NotShown},
+		{"apart is better", Separable, places(10000, 9000), analysis.Agrees},
+		{"apart is worse", Separable, places(10000, 11000), analysis.Disagrees},
+		{"nothing is together", Separable, places(10000, 0)[:1], analysis.NotShown},
+		{"fewer workers fit", ScarceMemory, fits(func(m *made) { m.workersOfTheCell = map[string]int{"rt": 1} }), analysis.Agrees},
+		{"another placement fits", ScarceMemory, fits(func(m *made) { m.placement = "eyes=0 mind=0" }), analysis.Agrees},
+		{"only MIG fits", ScarceMemory, fits(func(m *made) { m.mig = true }), analysis.Disagrees},
+		{"nothing tells the two apart", ScarceMemory, fits(func(*made) {}), analysis.NotShown},
+	} {
+		s := recommended(0.03, nil, test.list...)
+		at := slices.IndexFunc(s.Recommendation.Environments, func(e analysis.OperatingEnvironment) bool { return e.Name == test.environment })
+		if at < 0 {
+			t.Errorf("%s: it is no %s: %q", test.what, test.environment, names1(s))
+		} else if e := s.Recommendation.Environments[at]; e.Measured != test.want {
+			t.Errorf("%s: %s is %s by %s, want %s", test.what, e.Name, e.Measured, e.Because, test.want)
+		}
+	}
+}
+
+// At a load that one side bears and the other does not, that decides.
+func TestObjectivesDecideARule(t *testing.T) {
+	list := square(10000, 10000, 10000, 10000)
+	list[0].missed, list[2].missed = true, true
+	s := recommended(0.03, nil, list...)
+	if e := s.Recommendation.Environments[0]; e.Name != SingleMixed || e.Measured != analysis.Agrees || !strings.Contains(e.Because, "b, d met every objective") {
+		t.Errorf("%+v", e)
+	}
+}
+
+// The least tail is the best for latency.
+func TestLatency(t *testing.T) {
+	list := square(10000, 10000, 10000, 10000)
+	for i, tail := range []float64{2, 1, 1.5, 1.01} {
+		list[i].tail = tail
+	}
+	c := choice(t, recommended(0.03, nil, list...), analysis.GoalLatency)
+	if c.Config != "b" || c.RunnerUp != "d" || c.Figure != "tail latency (eyes p99)" || !near(*c.Costs.Number, 0.01) {
+		t.Errorf("%+v, want b before d, which costs 1 %%", c)
+	}
+}
+
+// A race's result stands before what the cells tell otherwise.
+func TestRaceDecides(t *testing.T) {
+	list := square(10000, 20000, 15000, 12000)
+	s := recommended(0.03, nil, list...)
+	s.Environment.Search = &results.Search{Kind: "capacity", Race: true}
+	v := func(x float64) analysis.Value { return analysis.Value{Number: &x, Unit: "ratio"} }
+	runners := []analysis.Runner{
+		{Config: "a", Capacity: v(1), Ratio: v(0.98), Low: v(0.96), High: v(0.995), Blocks: 3},
+		{Config: "d", Capacity: v(1.02), Blocks: 3},
+		{Config: "b", Left: "below what d bears", After: 1, Below: v(0.7)},
+	}
+	for _, test := range []struct {
+		race         analysis.Race
+		config, next string
+		sure         string
+	}{
+		{analysis.Race{State: analysis.RaceWon, Winner: "d", Runners: runners}, "d", "a", analysis.Shown},
+		{analysis.Race{State: analysis.RaceEquivalent, Equivalent: []string{"d", "a"}, Runners: runners}, "a", "d", analysis.Shown},
+		{analysis.Race{State: analysis.RaceOpen, Why: "the time was up", Runners: runners}, "d", "a", "the race ended before it could be said: the time was up"},
+	} {
+		s.Race = &test.race
+		Complete(s)
+		c := choice(t, s, analysis.GoalJoint)
+		if c.Config != test.config || c.RunnerUp != test.next || c.Sure != test.sure || len(c.Because) != 3 {
+			t.Errorf("%s: %+v", test.race.State, c)
+		}
+	}
+}
+
+func TestNotTested(t *testing.T) {
+	s := recommended(0.03, nil, square(10000, 20000, 15000, 12000)...)
+	s.Environment.Simulated = "pro6000x1"
+	Complete(s)
+	got := strings.Join(s.Recommendation.NotTested, "; ")
+	for _, want := range []string{"real hardware: every figure is of the simulated server pro6000x1", "the longest was 1,000 s", "other mixes of payloads", "heavy payloads", "other layouts of the GPUs than 2x2g.48gb, off"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q does not say %q", got, want)
+		}
+	}
+	if strings.Contains(got, "replicate") {
+		t.Errorf("%q speaks of three replicates", got)
+	}
+	s.Cells[0].Steps[0].Window, s.Cells[0].Steps[0].Heavy = 3600, true
+	Complete(s)
+	if got := strings.Join(s.Recommendation.NotTested, "; "); strings.Contains(got, "hour") || strings.Contains(got, "heavy") {
+		t.Errorf("an hour of heavy payloads is said to be missing: %q", got)
+	}
+}
+
+// Without a cell that was done there is nothing to recommend.
+func TestNothingDone(t *testing.T) {
+	m := square(1, 1, 1, 1)[0]
+	m.fault = "no answer"
+	if s := recommended(0.03, nil, m); s.Recommendation != nil {
+		t.Errorf("%+v", s.Recommendation)
+	}
+}
