@@ -52,7 +52,7 @@ var imports = map[string][]string{
 	"analysis/search":       {"results", "analysis", "analysis/boundary", "analysis/stats"},
 	"analysis/findings":     {"analysis", "analysis/stats", "internal/units", "results"},
 	"analysis/recommend":    {"analysis", "analysis/stats", "internal/units", "results"},
-	"analysis/search/bench": {"analysis", "analysis/search", "internal/queues", "results", "scenarios", "sim/parameters", "sim/virtual"}, // measures the search
+	"analysis/search/bench": {"analysis", "analysis/search", "analysis/stats", "internal/queues", "results", "scenarios", "sim/parameters", "sim/virtual"}, // measures the search
 	"loadgen/stub":          {},
 	"loadgen/images":        {},
 	"loadgen/arrivals":      {"loadgen"},
@@ -92,9 +92,10 @@ var imports = map[string][]string{
 	"internal/tinygguf/cmd/*": {"internal/tinygguf"},
 
 	// level 5: wiring
-	"cmd/evabench": {"**"},
-	"bench":        {"internal/roofline", "loadgen/stub", "results"}, // measures the command from outside
-	"gpucheck":     {"analysis", "results"},                          // drives it on a card, from outside
+	"cmd/evabench":            {"**"},
+	"bench":                   {"internal/roofline", "loadgen/stub", "results"}, // measures the command from outside
+	"gpucheck":                {"analysis", "results"},                          // drives it on a card, from outside
+	"analysis/findings/bench": {"analysis"},                                     // drives it on simulated servers with faults, from outside
 }
 
 // TestImports holds the table against the code, tests left out.

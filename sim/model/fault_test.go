@@ -40,6 +40,9 @@ func TestClockStretchesWork(t *testing.T) {
 		if got, want := d.Usage(time.Hour).SMSeconds, j.Work/share; math.Abs(got-want) > 1e-6*want {
 			t.Errorf("SMs had work for %v s, want %v", got, want)
 		}
+		if got, want := d.ProcessUsage(time.Hour, p).SMSeconds, d.Usage(time.Hour).SMSeconds; math.Abs(got-want) > 1e-6*want {
+			t.Errorf("SMs had work of the process for %v s, want %v", got, want)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,13 +26,15 @@ func command(t *testing.T) string {
 }
 
 // The whole way once for each fault and once without: the fault that was injected is
-// found first, in as many runs as is asked of the bench.
+// found first, in as many runs as is asked of the bench. What a busy machine spoils is
+// not judged, but for the fault that is such a machine.
 func TestEachFaultOnce(t *testing.T) {
 	var out, talk bytes.Buffer
-	err := run(t.Context(), []string{"-evabench", command(t), "-n", "1", "-keep", t.TempDir()}, &out, &talk)
-	if err != nil {
+	err := run(t.Context(), []string{"-evabench", command(t), "-n", "1", "-scale", "10", "-tries", "2"}, &out, &talk)
+	if err != nil && !errors.Is(err, errBusy) || !strings.Contains(out.String(), "each 100 ms of the clock | 1 of 1 |") {
 		t.Errorf("%v\n%s%s", err, out.String(), talk.String())
 	}
+	t.Log(out.String())
 	for _, f := range faults() {
 		if !strings.Contains(talk.String(), f.name+" (") {
 			t.Errorf("%s was not tried", f.name)
@@ -54,7 +57,7 @@ func TestDrawnAgain(t *testing.T) {
 				t.Errorf("%s, seed %d: %+v", f.name, seed, a)
 			}
 		}
-		if varied := len(texts) > 10; varied == (f.name == noFault || f.name == "routing-imbalance") {
+		if varied := len(texts) > 12; varied == (f.name == noFault || f.name == "routing-imbalance") {
 			t.Errorf("%s: %d strengths in 200 seeds", f.name, len(texts))
 		}
 	}
@@ -73,6 +76,7 @@ func TestTable(t *testing.T) {
 	} {
 		rows[0].add(v)
 	}
+	rows[0].add(verdict{top: []string{"throttled-generator", "slow-worker"}, fired: []string{"throttled-generator", "slow-worker"}})
 	rows[1].add(verdict{})
 	rows[1].add(verdict{top: []string{"jitter"}, fired: []string{"jitter"}})
 	want := `| fault | drawn | first finding right | among the first three | other findings among them, in runs |
@@ -81,6 +85,8 @@ func TestTable(t *testing.T) {
 | all | | 1 of 3 (33 %) | | |
 
 Without a fault something was found in 1 of 2 runs: jitter 1.
+
+Not counted, as the load generator was late because this machine did other work: 1.
 `
 	if got := table(rows); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -90,7 +96,7 @@ Without a fault something was found in 1 of 2 runs: jitter 1.
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"-faults slow-worker,gremlins", `unknown fault "gremlins"; known: slow-preprocessing, clock-drop`},
-		{"-n 0", "-n of at least 1"},
+		{"-n 0", "-n and -tries of at least 1"},
 		{"more", "no arguments"},
 		{"-evabench /nonexistent -n 1 -faults none", "none (sound), seed 1: fork/exec /nonexistent"},
 	} {

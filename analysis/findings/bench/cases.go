@@ -95,7 +95,7 @@ func faults() []fault {
 			x := 100 + r.IntN(301)
 			return drawn{text: fmt.Sprintf("%d ms", x), launcher: fmt.Sprintf("{kind: packet-delay, delay: %dms}", x)}
 		}},
-		{"throttled-generator", "stopped for 0.2 to 0.6 of each 100 ms of the clock", func(r *rand.Rand) drawn {
+		{throttled, "stopped for 0.2 to 0.6 of each 100 ms of the clock", func(r *rand.Rand) drawn {
 			x := uniform(r, 0.2, 0.6)
 			return drawn{text: fmt.Sprintf("stopped for %v of the time", x), stopped: x}
 		}},
