@@ -43,6 +43,13 @@ func (c searched) metricChecks() []check {
 	if step != nil && step.Client != nil {
 		cpu.evidence += "; of the load generator itself: " + textOf(step.Client.Cores) + " cores"
 	}
+	if step != nil && step.Host != nil && step.Host.Busy.Known() && len(step.Host.Processes) > 0 {
+		cpu.answer, cpu.where = checkedYes, "summary.json, host"
+		cpu.evidence = "processors of the servers' host busy for " + textOf(step.Host.Busy)
+		for _, p := range step.Host.Processes {
+			cpu.evidence += "; " + p.Instance + ": " + textOf(p.Cores) + " cores"
+		}
+	}
 	checks := []check{
 		length.check(item, "queue length", notShown, "Steps, queues"), wait.check(item, "queue wait time", notShown, "Steps, queues"),
 		latency.check(item, "end-to-end latency", notShown, "Steps"), errors.check(item, "errors", notShown, "Steps, arrivals"),
@@ -244,7 +251,11 @@ func (c searched) playbook() check {
 	default:
 		actions = binding + " fails first: " + actions
 	}
-	return check{"Overload playbook", "first actions", notShown, "proposed, not tried: " + actions, "Capacity, fails first"}
+	k := check{"Overload playbook", "first actions", notShown, "proposed, not tried: " + actions, "Capacity, fails first"}
+	if f := c.summary.Findings; f != nil && len(f.Playbook) > 0 {
+		k.answer, k.where = checkedYes, "Findings, first actions; Capacity, fails first"
+	}
+	return k
 }
 
 // spikeFactor is by how much the documents' realism check raises one service.

@@ -16,11 +16,15 @@ const (
 	cpuShare    = 0.3 // of a request's time that is processor time
 	cpuLittle   = 0.1
 	hostBusy    = 0.85
+	// delayLeast is the share of all of the time from sent to done that a delay on the way must
+	// be: where nearly all of it is waiting, what is left is of the wait's own error.
+	delayLeast = 0.1
 )
 
 // Stages are what places tell of the parts of a request's time: see [split].
 type stages struct {
 	inside, network, outside, work, cpu    spread // shares of the time that was not waited
+	ofAll                                  spread // network, as a share of all of the time from sent to done
 	idle                                   spread
 	insideTime, networkTime, outsideTime   spread // s
 	crowded                                string // words on the host's processors; empty if they are not short
@@ -47,6 +51,10 @@ func (v view) stagesOf(list []place) stages {
 	}
 	s.inside, s.insideTime = share(func(x split) float64 { return x.inside })
 	s.network, s.networkTime = share(func(x split) float64 { return x.network })
+	s.ofAll = over(each(list, func(p place) (float64, bool) {
+		x := splitOf(p, v.scale())
+		return x.network / x.client, known(x.network)
+	}))
 	s.outside, s.outsideTime = share(func(x split) float64 { return x.outside })
 	s.work, _ = share(func(x split) float64 { return x.work })
 	s.cpu, _ = share(func(x split) float64 { return x.cpu })
@@ -143,7 +151,7 @@ var packetDelay = rule{
 			return unjudged("no step measures the server")
 		}
 		s := v.stagesOf(list)
-		confidence := s.network.above(beforeShare)
+		confidence := surer(s.network.above(beforeShare), s.ofAll.above(delayLeast))
 		var because []string
 		switch {
 		case s.network.n > 0 && confidence == "":

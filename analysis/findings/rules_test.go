@@ -192,6 +192,11 @@ func cases() []made {
 		{"slow-preprocessing", true, strong, preparing(0.2, 0.5), preparing(0.6, 0.5)},
 		{"slow-preprocessing", true, strong, services(func(v *analysis.Service) { v.Waiting[0].Inference = figure(0.020, "s") }), services(func(v *analysis.Service) { v.Waiting[0].Inference = figure(0.038, "s") })},
 		{"packet-delay", true, strong, network(0.020), network(0.005)},
+		// 20 ms of 70 ms, and 20 ms of 400 ms, of which nearly all is said to be waiting.
+		{"packet-delay", true, strong, network(0.020), services(func(v *analysis.Service) {
+			v.Overhead.Cost, v.Total.Served.Mean, v.Waiting[0].Wait = val(0.020, "s"), val(0.4, "s"), figure(0.36, "s")
+			v.Waiting[0].Inference = analysis.Figure{Value: none("s")}
+		})},
 		{"jitter", true, strong, tail(0.3), tail(0.12)},
 		{"slow-worker", true, strong, slow(2, 1), slow(1.2, 1)},
 		{"slow-worker", true, strong, slow(2, 0.8), slow(2, 1.2)}, // one that is slow for it is crowded
