@@ -36,6 +36,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	names := flags.String("systems", "", "only these, separated by commas")
 	truths := flags.Bool("truths", false, "compute the long-run truths of the systems instead, as lines of their table")
 	races := flags.Int("races", 0, "race configurations instead, so many times each field; -systems names the bases")
+	aa := flags.Int("aa", 0, "compare two identical configurations instead, so many times each")
+	aaSearches := flags.Int("aa-searches", 0, "with -aa: compare their searched capacities so many times, too")
 	var l longRuns
 	flags.IntVar(&l.queues.Runs, "truth-runs", 40, "with -truths: independent runs of a queue system")
 	flags.IntVar(&l.queues.Requests, "truth-requests", 400_000, "with -truths: requests of such a run")
@@ -49,6 +51,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	if *races > 0 {
 		return printRaces(stdout, stderr, *names, *races)
+	}
+	if *aa > 0 {
+		return printAA(stdout, stderr, *names, *aa, *aaSearches)
 	}
 	all, err := chosen(*names)
 	if err != nil {
