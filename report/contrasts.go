@@ -29,7 +29,7 @@ func contrastNotes(s *analysis.Summary, zone float64) []string {
 	notes := []string{
 		"A pair is one replicate of two configurations: two fresh deployments that met the same arrivals. Difference = geometric mean of the pairs' ratios - 1, with the 95 % interval of that mean.",
 		fmt.Sprintf("Equivalent: the interval lies within the indifference zone of %s. Better, worse: it lies on one side of 0 %%. No difference shown: it holds 0 %% and reaches beyond the zone, which is not the same as no difference.", share),
-		"Each configuration is set against the base and against the best. P: probability by Student's t with a flat prior. Needs: about how many more minutes of the server would decide it, if ratio and spread stay what they are.",
+		"Each configuration is set against the base and against the best. The ratios of VLM responses are those of Agent req/min. P: probability by Student's t with a flat prior. Needs: about how many more minutes of the server would decide it, if ratio and spread stay what they are.",
 	}
 	if slices.ContainsFunc(s.Contrasts, func(c analysis.Contrast) bool { return c.Basis == analysis.BasisWithin }) {
 		notes = append(notes, "One deployment of each: the interval is from those of the two figures. What differs between deployments is not in it; replicates tell that.")
@@ -54,6 +54,9 @@ const (
 	groupLatencies = "latencies"
 )
 
+// agentFigure is VLM responses by another unit, with the same ratios.
+const agentFigure = "Agent"
+
 func groupOf(c analysis.Contrast) string {
 	switch {
 	case c.Step < 0:
@@ -74,6 +77,9 @@ func contrastGroups(s *analysis.Summary) []contrastGroup {
 	}
 	var list []contrastGroup
 	for _, c := range s.Contrasts {
+		if c.Figure == agentFigure {
+			continue
+		}
 		kind := groupOf(c)
 		id, title := "contrasts-capacity", titles[groupCapacity]
 		if c.Step >= 0 {
@@ -104,24 +110,35 @@ func (g contrastGroup) table(zone float64) Table {
 		ID: g.id, Title: g.title,
 		Columns: []Column{
 			words("Figure"), words("Configuration"), words("Against"), ratios("Difference"), ratios("95 % from"), ratios("to"),
-			ratios("P(better)"), ratios("P(better by > " + strings.TrimPrefix(units.Change(zone), "+") + ")"),
-			words("Verdict"), numbers("Pairs", "n"), words("Interval from"), numbers("Needs", "min"),
+			ratios("P(better)"), ratios("P(by > " + strings.TrimPrefix(units.Change(zone), "+") + ")"),
+			words("Verdict"), numbers("Pairs", "n"), numbers("Needs", "min"), words("Interval from"),
 		},
 	}
 	var loads []string
+	plain := true // every interval is from replicates
 	for _, c := range g.list {
-		verdict := Text(c.Verdict)
-		if c.Less && c.Ratio.Known() {
-			verdict.Note = "less is better"
+		figure := c.Figure
+		if c.Less {
+			figure += " (less is better)"
 		}
 		t.Rows = append(t.Rows, []Cell{
-			Text(c.Figure), Text(c.Of), Text(c.Against), signed(lessOne(c.Ratio)), signed(lessOne(c.Low)), signed(lessOne(c.High)),
-			probability(c.Better), probability(c.BetterByZone), verdict, count(c.Pairs), Text(c.Basis), minutesCell(c.Needs),
+			Text(figure), Text(c.Of), Text(c.Against), signed(lessOne(c.Ratio)), signed(lessOne(c.Low)), signed(lessOne(c.High)),
+			probability(c.Better), probability(c.BetterByZone), Text(c.Verdict), count(c.Pairs), minutesCell(c.Needs), Text(c.Basis),
 		})
+		plain = plain && c.Basis != analysis.BasisWithin
 		if c.Load != "" && !slices.Contains(loads, c.Load) {
 			loads = append(loads, c.Load)
 		}
 	}
+	if plain {
+		last := len(t.Columns) - 1
+		t.Columns = t.Columns[:last]
+		for i := range t.Rows {
+			t.Rows[i] = t.Rows[i][:last]
+		}
+		t.Notes = []string{"Intervals are from how the ratio varied over the pairs."}
+	}
+	t.dropInapplicable()
 	if len(loads) > 0 {
 		t.Notes = append(t.Notes, "Latencies are compared at a common load: "+strings.Join(loads, "; ")+".")
 		if strings.Contains(strings.Join(loads, ", ")+",", " users,") {

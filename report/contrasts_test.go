@@ -101,7 +101,7 @@ func TestContrastTables(t *testing.T) {
 			}
 		})
 	}
-	s := withContrasts(madeContrast(func(*analysis.Contrast) {}), at("VLM responses", false), at("VLM latency", true), at("Vision owl-v2", false), at("vision p95", true))
+	s := withContrasts(madeContrast(func(*analysis.Contrast) {}), at("VLM responses", false), at("VLM latency", true), at("Agent", false), at("Vision owl-v2", false), at("vision p95", true))
 	s.Environment = results.Environment{Zone: 0.05}
 	section := contrasts(s)
 	var ids []string
@@ -118,11 +118,19 @@ func TestContrastTables(t *testing.T) {
 		t.Errorf("tables %q, want %q", ids, want)
 	}
 	heads, rows := shown(t, &Document{Sections: []Section{section}}, "contrasts-capacity")
-	if want := []string{"capacity", "B", "A", "+8.9 %", "+6.1 %", "+11.8 %", "0.998", "> 0.999", "better", "3", "replicates", "n/a"}; !slices.Equal(rows[0], want) {
+	if want := []string{"capacity", "B", "A", "+8.9 %", "+6.1 %", "+11.8 %", "0.998", "> 0.999", "better", "3"}; !slices.Equal(rows[0], want) {
 		t.Errorf("row %q, want %q", rows[0], want)
 	}
-	if !slices.Contains(heads, "P(better by > 5.0 %)") {
+	if !slices.Contains(heads, "P(by > 5.0 %)") || slices.Contains(heads, "Needs") || slices.Contains(heads, "Interval from") {
 		t.Errorf("heads %q", heads)
+	}
+	// What some rows do not share is told of each.
+	s.Contrasts = append(s.Contrasts, madeContrast(func(c *analysis.Contrast) {
+		c.Pairs, c.Basis, c.Verdict, c.Needs = 1, analysis.BasisWithin, analysis.ContrastNone, analysis.Value{Unit: "min", Why: "no spread"}
+	}))
+	heads, rows = shown(t, &Document{Sections: []Section{contrasts(s)}}, "contrasts-capacity")
+	if !slices.Contains(heads, "Needs") || !slices.Equal(rows[1][8:], []string{"no difference shown", "1", "unknown", "one deployment of each"}) {
+		t.Errorf("heads %q, row %q", heads, rows[1])
 	}
 	if _, rows := shown(t, &Document{Sections: []Section{section}}, "contrasts-p"); !slices.Equal(rows[0], []string{"search", "capacity", "B", "A", "0.004", "0.007"}) {
 		t.Errorf("small print %q", rows[0])

@@ -21,7 +21,7 @@ func sentences(s *analysis.Summary) []string {
 	var seen []subject
 	best := map[subject]analysis.Contrast{}
 	for _, c := range s.Contrasts {
-		if g := groupOf(c); g != groupCapacity && g != groupServices || c.Figure == "Agent" { // which is VLM responses by another unit
+		if g := groupOf(c); g != groupCapacity && g != groupServices || c.Figure == agentFigure {
 			continue
 		}
 		k := subject{c.Figure, c.Step}
