@@ -7,6 +7,8 @@ type Interference struct {
 	Victim    string              `json:"victim"`
 	Neighbour string              `json:"neighbour"`
 	Points    []InterferencePoint `json:"points"` // by the neighbour's load, ascending
+	// Left counts the steps that are in no point, since the load generator spoiled them.
+	Left int `json:"steps_left_out"`
 }
 
 // An InterferencePoint is one load of the neighbour, over the replicates that have it.
@@ -48,6 +50,7 @@ type Isolation struct {
 // An IsolationRank is one configuration's place.
 type IsolationRank struct {
 	Config    string `json:"config"`
+	Tail      Value  `json:"tail"` // at that load
 	Inflation Effect `json:"tail_inflation"`
 	// Over is by how much more the tail grew than on the first, over the replicates that
 	// both have:

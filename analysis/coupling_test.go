@@ -119,8 +119,11 @@ func TestInterferenceCounts(t *testing.T) {
 	if len(list) != 2 || list[0].Points[1].Quantile != 0.5 || list[1].Points[0].Quantile != 0.5 {
 		t.Fatalf("%+v", list)
 	}
-	if n := len(list[1].Points); n != 2 || toldValue(list[1].Points[1].Load) != "4" {
-		t.Errorf("%d points of the spoiled one", n)
+	if n := len(list[1].Points); n != 2 || toldValue(list[1].Points[1].Load) != "4" || list[1].Left != 1 || list[0].Left != 0 {
+		t.Errorf("%d points of the spoiled one, %d and %d steps left out", n, list[1].Left, list[0].Left)
+	}
+	if all := coupled(besides("off", 1, beside{p50: 1, rate: 1, spoiled: true})); len(all) != 1 || len(all[0].Points) != 0 || all[0].Left != 1 {
+		t.Errorf("all steps spoiled: %+v", all)
 	}
 	if got := toldValue(list[0].Points[2].Inflation.Value); got != "1" {
 		t.Errorf("inflation of p50 %s", got)

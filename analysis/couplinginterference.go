@@ -28,13 +28,15 @@ func interferences(s *Summary) []Interference {
 			continue
 		}
 		var all [][]felt
+		var left []int
 		configs := configsOf(s.Cells)
 		for _, config := range configs {
-			all = append(all, feltBy(s.Cells, config, v.Name, search.Raise))
+			of, spoiled := feltBy(s.Cells, config, v.Name, search.Raise)
+			all, left = append(all, of), append(left, spoiled)
 		}
 		common := highestTold(slices.Concat(all...))
 		for i, config := range configs {
-			if len(all[i]) == 0 {
+			if len(all[i])+left[i] == 0 {
 				continue
 			}
 			q := common
@@ -42,7 +44,7 @@ func interferences(s *Summary) []Interference {
 				q = highestTold(all[i])
 			}
 			list = append(list, Interference{
-				Config: config, Victim: v.Name, Neighbour: search.Raise, Points: pointsOf(all[i], q, unitOf(s.Environment, search.Raise)),
+				Config: config, Victim: v.Name, Neighbour: search.Raise, Left: left[i], Points: pointsOf(all[i], q, unitOf(s.Environment, search.Raise)),
 			})
 		}
 	}
@@ -58,9 +60,8 @@ func unitOf(env results.Environment, service string) string {
 }
 
 // feltBy gathers the steps of a configuration that tell what a victim felt: all but those
-// that the load generator spoiled.
-func feltBy(cells []Cell, config, victim, neighbour string) []felt {
-	var list []felt
+// that the load generator spoiled, which are counted.
+func feltBy(cells []Cell, config, victim, neighbour string) (list []felt, left int) {
 	for _, c := range cells {
 		if c.Cell.Config.Name != config {
 			continue
@@ -86,10 +87,12 @@ func feltBy(cells []Cell, config, victim, neighbour string) []felt {
 			}
 			if counts {
 				list = append(list, f)
+			} else {
+				left++
 			}
 		}
 	}
-	return list
+	return list, left
 }
 
 // highestTold is the highest percentile that every one of the steps can tell; 0 if there

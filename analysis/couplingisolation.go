@@ -74,7 +74,7 @@ func isolationOf(list []Interference) (Isolation, bool) {
 	})
 	first := points[order[0]]
 	for i, config := range order {
-		r := IsolationRank{Config: config, Inflation: points[config].Inflation, Over: noEffect("it is the first")}
+		r := IsolationRank{Config: config, Tail: points[config].Tail, Inflation: points[config].Inflation, Over: noEffect("it is the first")}
 		if i > 0 {
 			over := map[int]float64{}
 			for replicate, tail := range points[config].tails {

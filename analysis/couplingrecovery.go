@@ -34,11 +34,11 @@ var partLengths = []float64{1, 2, 5, 10, 20, 30, 60}
 //	max(greatest x before, Q3 + 3·(Q3 - Q1) of those before)
 //
 // by more than 5 %. The second is Tukey's outer fence, where it lies higher: with few parts
-// the greatest would be passed by chance. After the spike each x is first replaced by the
-// median of itself and its two neighbours, so that one odd part neither hides nor makes a
-// recovery. Recovery is the begin of the first part, since the spike's end, that is in both
+// the greatest would be passed by chance. After the spike each x but the first one is
+// replaced by the median of itself and its two neighbours, so that one odd part neither hides
+// nor makes a recovery. Recovery is the begin of the first part, since the spike's end, that is in both
 // ranges as the leastAfter - 1 after it are, and from which on at most a tenth of all parts
-// is out. A recovery shorter than two parts may be told as 0.
+// is out. 0 says that the very first part was back.
 //
 // Note: that no part at all was to be out afterwards called 12 of 100 servers that had no
 // spike slow to recover, since queues wander and the time after is longer than that before.
@@ -147,14 +147,16 @@ func rangeOf(list []float64) float64 {
 	return max(told[len(told)-1], high+3*(high-low))
 }
 
-// smooth gives the running median of three: of two at the ends, the lesser of them; NaN
-// where there is no value at all.
+// smooth gives the running median of three: the first as it is, and at the end the lesser of
+// two; NaN where there is no value at all.
 func smooth(list []float64) []float64 {
 	out := make([]float64, len(list))
 	for i := range list {
 		near := slices.DeleteFunc(slices.Clone(list[max(0, i-1):min(len(list), i+2)]), math.IsNaN)
 		out[i] = math.NaN()
-		if len(near) > 0 {
+		if i == 0 {
+			out[i] = list[i]
+		} else if len(near) > 0 {
 			out[i] = medianOf(near)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 // Build lays a Summary out. The Document keeps s; nobody may change it after.
 func Build(s *analysis.Summary) *Document {
 	d := newDocument(s)
+	d.Headline = headline(s)
 	d.Sections = []Section{
 		comparison(s),
 		factorials(s),
@@ -43,12 +44,12 @@ func Build(s *analysis.Summary) *Document {
 	}
 	list := searches(s)
 	d.Alerts = alertsOf(s, list)
+	if len(s.Comparison) == 0 && (len(list) > 0 || s.Environment.Search != nil) { // a search's steps stand beside no others
+		d.Sections = slices.DeleteFunc(d.Sections, func(s Section) bool {
+			return slices.Contains([]string{"Comparison", "MIG x MPS", "Vision models"}, s.Title)
+		})
+	}
 	if len(list) > 0 {
-		if len(s.Comparison) == 0 { // a search's steps stand beside no others
-			d.Sections = slices.DeleteFunc(d.Sections, func(s Section) bool {
-				return slices.Contains([]string{"Comparison", "MIG x MPS", "Vision models"}, s.Title)
-			})
-		}
 		d.Sections = slices.Concat([]Section{capacities(list), capacityTable(list), checklist(list, d.Alerts), found(list)}, d.Sections)
 	}
 	if first := recommendation(s); first.Title != "" {

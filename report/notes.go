@@ -61,6 +61,8 @@ func briefObjectives(s *analysis.Summary) []string {
 		}
 	}
 	switch {
+	case len(s.Interference) > 0:
+		return []string{"Objectives: not judged: what a neighbour does is seen where they are missed, too."}
 	case all == 0 && s.Environment.Search != nil:
 		return []string{"Objectives: no load was run only to confirm it."}
 	case all == 0:

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/evabench/evabench/analysis/search"
@@ -19,8 +20,13 @@ func (b *bench) newChooser() (runner.Chooser, error) {
 		return search.NewLevels(b.scenario.StepPlans()), nil
 	}
 	env := b.searchEnvironment()
-	if b.scenario.Search.Kind == scenarios.SearchLadder {
+	switch b.scenario.Search.Kind {
+	case scenarios.SearchLadder:
 		return search.NewClimb(env)
+	case scenarios.SearchInterference:
+		return search.NewInterference(env)
+	case scenarios.SearchFrontier:
+		return search.NewFrontier(env)
 	}
 	return search.New(env)
 }
@@ -36,12 +42,18 @@ func (b *bench) searchEnvironment() results.Environment {
 // searchExtent tells what is searched, and what that may cost.
 func (b *bench) searchExtent() string {
 	s := b.scenario.Search
+	if s.Kind == scenarios.SearchInterference {
+		return b.interferenceExtent()
+	}
 	what, how := "all loads by one factor", "search for capacity"
 	if s.Raise != "" {
 		what = "the load of " + s.Raise
 	}
-	if s.Kind == scenarios.SearchLadder {
+	switch s.Kind {
+	case scenarios.SearchLadder:
 		how = "climb"
+	case scenarios.SearchFrontier:
+		how, what = fmt.Sprintf("search for capacity along each of %s", units.Plural(len(s.Mixes), "ray")), "all its loads by one factor"
 	}
 	if b.races() {
 		return b.raceExtent()
@@ -89,32 +101,46 @@ func (b *bench) searchAsked() *results.Search {
 }
 
 // knownSteps gives the steps of which it is known now that they may be run: all of a
-// ladder; of a search the first load and the last, as long as any that was asked for.
+// ladder and of interference; of a search the first load and the last of each mix, as long
+// as any that was asked for.
 func (b *bench) knownSteps() []results.StepPlan {
 	s := b.scenario.Search
 	if s == nil {
 		return b.scenario.StepPlans()
 	}
+	if s.Kind == scenarios.SearchInterference {
+		plans, err := search.InterferencePlans(b.searchEnvironment())
+		if err != nil {
+			return nil // the fault is told where the chooser is made
+		}
+		return plans
+	}
 	loads := []float64{s.From}
 	if s.Most > 0 {
 		loads = append(loads, s.Most)
 	}
+	mixes := s.Mixes
+	if len(mixes) == 0 {
+		mixes = [][]float64{slices.Repeat([]float64{1}, len(b.scenario.Services))}
+	}
 	var plans []results.StepPlan
-	for _, load := range loads {
-		levels, raise := b.scenario.Ray()
-		for i := range levels {
-			l := &levels[i]
-			switch {
-			case raise == "":
-				l.Value *= load
-			case l.Service == raise:
-				l.Value = load
+	for _, mix := range mixes {
+		for _, load := range loads {
+			levels, raise := b.scenario.Ray()
+			for i := range levels {
+				l := &levels[i]
+				switch {
+				case raise == "":
+					l.Value *= mix[i] * load
+				case l.Service == raise:
+					l.Value = load
+				}
+				if l.Arrivals == scenarios.Closed || l.Arrivals == scenarios.Cameras {
+					l.Value = max(1, math.Round(l.Value))
+				}
 			}
-			if l.Arrivals == scenarios.Closed || l.Arrivals == scenarios.Cameras {
-				l.Value = max(1, math.Round(l.Value))
-			}
+			plans = append(plans, results.StepPlan{Levels: levels, Warmup: b.scenario.Warmup, Window: max(b.scenario.Window, s.Confirm)})
 		}
-		plans = append(plans, results.StepPlan{Levels: levels, Warmup: b.scenario.Warmup, Window: max(b.scenario.Window, s.Confirm)})
 	}
 	return plans
 }

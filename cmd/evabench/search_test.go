@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +35,8 @@ func TestKnownStepsOfSearch(t *testing.T) {
 		{scenarios.Search{Raise: "agent", From: 6, Most: 9}, [][2]float64{{4, 6}, {4, 9}}, time.Minute},
 		// 0.1 x 3 users is one, 1.5 x 3 is 5.
 		{scenarios.Search{From: 0.1, Most: 1.5}, [][2]float64{{0.4, 1}, {6, 5}}, time.Minute},
+		{scenarios.Search{Kind: scenarios.SearchFrontier, From: 1, Most: 2, Mixes: [][]float64{{1, 1}, {0.5, 2}}},
+			[][2]float64{{4, 3}, {8, 6}, {2, 6}, {4, 12}}, time.Minute},
 	} {
 		b := searching(&c.search)
 		var got [][2]float64
@@ -62,10 +66,35 @@ func TestKnownStepsOfSearch(t *testing.T) {
 	}
 }
 
+// All steps of interference are known: the neighbour stands still where its load is 0, and
+// its users are whole.
+func TestKnownStepsOfInterference(t *testing.T) {
+	b := searching(&scenarios.Search{Kind: scenarios.SearchInterference, Raise: "agent", Loads: []float64{0, 0.1, 0.5, 1.5}})
+	var got []string
+	for _, p := range b.knownSteps() {
+		text := ""
+		for _, l := range p.Levels {
+			text += fmt.Sprintf("%s %g ", l.Service, l.Value)
+		}
+		got = append(got, text)
+	}
+	// 0.1 x 3 users is one at least, 0.5 x 3 is 2, 1.5 x 3 is 5.
+	want := []string{"vision 4 ", "vision 4 agent 1 ", "vision 4 agent 2 ", "vision 4 agent 5 "}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	b.cells = make([]scenarios.Cell, 2)
+	const extent = "2 cells, each 4 steps that hold the others beside 0, 0.1, 0.5, 1.5 of agent's level: 5 load-minutes a cell, 9 load-minutes in all"
+	if got := b.extent(); got != extent {
+		t.Errorf("%s, want %s", got, extent)
+	}
+}
+
 // All that a scenario asks of a search is recorded.
 func TestSearchIsRecordedAsAsked(t *testing.T) {
 	asked := scenarios.Search{
 		Kind: "capacity", Raise: "vision", From: 1, Grow: 2, Most: 3, Tolerance: 4, Budget: 5, Confirm: 6, Heavy: true,
+		Mode: scenarios.ModeRace, Loads: []float64{0, 7}, Mixes: [][]float64{{8, 9}},
 	}
 	got := reflect.ValueOf(*searching(&asked).searchAsked())
 	from := reflect.ValueOf(asked)
@@ -73,6 +102,12 @@ func TestSearchIsRecordedAsAsked(t *testing.T) {
 		name := from.Type().Field(i).Name
 		if from.Field(i).IsZero() {
 			t.Fatalf("the test asks for no %s", name)
+		}
+		if name == "Mode" {
+			if !got.FieldByName("Race").Bool() {
+				t.Error("a race is not recorded")
+			}
+			continue
 		}
 		if v := got.FieldByName(name); !v.IsValid() || !reflect.DeepEqual(v.Interface(), from.Field(i).Interface()) {
 			t.Errorf("%s is recorded as %v", name, v)
