@@ -80,7 +80,7 @@ func TestSimulatedDCGMJob(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	b := &bench{kinds: knownKinds(h), host: h, simulated: simulation{"pro6000x1", 1}, scenario: &scenarios.Scenario{DCGM: "http://127.0.0.1:1/metrics"}}
+	b := &bench{kinds: knownKinds(h), host: h, simulated: simulation{server: "pro6000x1", scale: 1}, scenario: &scenarios.Scenario{DCGM: "http://127.0.0.1:1/metrics"}}
 	machine, err := h.Open("pro6000x1", 1)
 	if err != nil {
 		t.Fatal(err)
