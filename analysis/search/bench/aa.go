@@ -184,16 +184,19 @@ func contrastsOf(env results.Environment, cells []analysis.Cell) []analysis.Cont
 	})
 }
 
-// drawAA makes a comparison of capacities that are drawn, of a deviation of the log that
-// deployments have and that of a search to 3 %.
-func drawAA(seed uint64, pairs int) aaTrial {
+// aaDeviations are those of the logs of drawn capacities: that of deployments and of a
+// search to 3 % together, and one beside which the indifference zone is nothing.
+var aaDeviations = []float64{math.Hypot(deploymentSpread, 0.01), 0.1}
+
+// drawAA makes a comparison of capacities that are drawn.
+func drawAA(seed uint64, deviation float64) aaTrial {
 	random := rand.New(rand.NewPCG(seed, 0xaaa))
 	var cells []analysis.Cell
 	var logs []float64
-	for r := 1; r <= pairs; r++ {
+	for r := 1; r <= looks+1; r++ {
 		last := 0.0
 		for i, name := range []string{"a", "b"} {
-			log := math.Hypot(deploymentSpread, 0.01) * random.NormFloat64()
+			log := deviation * random.NormFloat64()
 			if i == 1 {
 				logs = append(logs, log-last)
 			}
@@ -249,13 +252,17 @@ func aaTable(names string, runs aaRuns, told func(string)) (string, error) {
 			told(line)
 		}
 	}
-	if runs.draws > 0 {
+	asked := func(name string) bool { return names == "" || slices.Contains(strings.Split(names, ","), name) }
+	for _, deviation := range aaDeviations {
+		if runs.draws == 0 || !asked("drawn") {
+			break
+		}
 		trials := make([]aaTrial, runs.draws)
-		each(runs.draws, func(i int) { trials[i] = drawAA(uint64(i+1), looks+1) })
-		add("drawn", trials)
+		each(runs.draws, func(i int) { trials[i] = drawAA(uint64(i+1), deviation) })
+		add(fmt.Sprintf("drawn, deviation %.2g %%", 100*deviation), trials)
 	}
 	for _, a := range aaSystems {
-		if names != "" && !slices.Contains(strings.Split(names, ","), a.name) {
+		if !asked(a.name) {
 			continue
 		}
 		for _, kind := range []struct {

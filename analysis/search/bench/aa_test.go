@@ -27,24 +27,26 @@ func TestUpperBound(t *testing.T) {
 // what is clearly broken. At 5 %, 10 or more of 60 are in 0.1 % of all draws; the draws
 // are fixed.
 func TestReducedAA(t *testing.T) {
-	drawn := make([]aaTrial, 2000)
-	each(len(drawn), func(i int) { drawn[i] = drawAA(uint64(i+1), looks+1) })
-	for _, n := range aaPairs {
-		if s, _ := tallyAA(aaKey{"capacity", n}, drawn); s.upperBound() > aaLimit {
-			t.Errorf("%d drawn pairs: %d of %d called different", n, s.hits, s.n)
+	for _, deviation := range aaDeviations {
+		drawn := make([]aaTrial, 2000)
+		each(len(drawn), func(i int) { drawn[i] = drawAA(uint64(i+1), deviation) })
+		for _, n := range aaPairs {
+			if s, _ := tallyAA(aaKey{"capacity", n}, drawn); s.upperBound() > aaLimit {
+				t.Errorf("%d pairs drawn of %v: %d of %d called different", n, deviation, s.hits, s.n)
+			}
 		}
-	}
-	left, fixed := share{n: len(drawn)}, share{n: len(drawn)}
-	for _, d := range drawn {
-		if d.left["capacity"] {
-			left.hits++
+		left, fixed := share{n: len(drawn)}, share{n: len(drawn)}
+		for _, d := range drawn {
+			if d.left["capacity"] {
+				left.hits++
+			}
+			if d.fixed["capacity"] {
+				fixed.hits++
+			}
 		}
-		if d.fixed["capacity"] {
-			fixed.hits++
+		if left.upperBound() > aaLimit || fixed.upperBound() < 2*aaLimit {
+			t.Errorf("%d looks at draws of %v: %d of %d were left out, and %d by the interval for one look", looks, deviation, left.hits, left.n, fixed.hits)
 		}
-	}
-	if left.upperBound() > aaLimit || fixed.upperBound() < 2*aaLimit {
-		t.Errorf("%d looks: %d of %d were left out, and %d by the interval for one look", looks, left.hits, left.n, fixed.hits)
 	}
 	alike, slow := make([]aaTrial, 60), make([]aaTrial, 20)
 	faults := make([]error, 80)
@@ -77,18 +79,18 @@ func TestReducedAA(t *testing.T) {
 
 // The table has a row for each figure and number of pairs, and two for the looks.
 func TestAATable(t *testing.T) {
-	text, err := aaTable("mid-nobatch", aaRuns{steps: 2, draws: 20, searches: 1}, func(string) {})
+	text, err := aaTable("drawn,mid-nobatch", aaRuns{steps: 2, draws: 20, searches: 1}, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| drawn | capacity | 3 pairs | 20 |", "| mid-nobatch | Vision | 5 pairs | 2 |", "| mid-nobatch | detector p95 | 20 looks, anytime-valid | 2 |", "| mid-nobatch | capacity | 3 pairs | 1 |"} {
+	for _, want := range []string{"| drawn, deviation 1.2 % | capacity | 3 pairs | 20 |", "| mid-nobatch | Vision | 5 pairs | 2 |", "| mid-nobatch | detector p95 | 20 looks, anytime-valid | 2 |", "| mid-nobatch | capacity | 3 pairs | 1 |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
 	// Two of the head; four of each figure that is looked at, of p99, which is not, the two
 	// of verdicts, and one of searches, which are of three pairs.
-	if got, want := strings.Count(text, "\n"), 2+3*4+2+1; got != want {
+	if got, want := strings.Count(text, "\n"), 2+4*4+2+1; got != want {
 		t.Errorf("%d lines, want %d:\n%s", got, want, text)
 	}
 }
