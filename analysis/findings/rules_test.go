@@ -37,6 +37,16 @@ func cases() []made {
 			}
 		}
 	}
+	capped := func(hertz float64) func(*analysis.Summary) { // a power cap for a fifth of the time
+		return func(s *analysis.Summary) {
+			clock(hertz, 0)(s)
+			for _, step := range s.Cells[2].Steps {
+				for _, g := range step.Activity.GPUs {
+					g.Reasons[1].Share = val(0.2, "ratio")
+				}
+			}
+		}
+	}
 	slow := func(times, share float64) func(*analysis.Summary) {
 		return services(func(v *analysis.Service) {
 			for i := range v.Instances {
@@ -185,6 +195,7 @@ func cases() []made {
 		}},
 		{"deployments-differ", true, strong, differ(9.1), differ(8.9)},
 		{"clock-drop", true, strong, clock(1.88e9, 0.2), clock(1.92e9, 0)},
+		{"clock-drop", true, strong, capped(1.88e9), capped(1.92e9)}, // 0.94 and 0.96 of 2 GHz
 		{"clock-drop", true, weak, clock(2e9, 0.06), clock(2e9, 0.04)},
 		{"interference", true, strong, neighbour(0.5, 4), neighbour(0.01, 4)},
 		{"interference", true, strong, measured(effect(0.06, 0.3, 0.4)), measured(effect(-0.02, 0.03, 0.09))},
@@ -202,6 +213,7 @@ func cases() []made {
 		{"slow-worker", true, strong, slow(2, 0.8), slow(2, 1.2)}, // one that is slow for it is crowded
 		{"routing-imbalance", true, strong, crowd(1.4), crowd(1.2)},
 		{"capacity-reached", true, strong, grows(analysis.Grew, 0.97), grows(analysis.Steady, 0.97)},
+		{"capacity-reached", true, strong, grows(analysis.Grew, 0.6), grows(analysis.Grew, 0.2)}, // a GPU that idles is not what is short
 		{"queueing", true, strong, batch(1, 0.03, true), batch(1, 0.03, false)},
 		{"launch-bound", true, strong, launch(0.9, 0.3), launch(0.9, 0.5)},
 		{"launch-bound", true, strong, launch(0.65, 0.2), launch(0.55, 0.2)},
