@@ -25,9 +25,12 @@ require (
 
 // What only tests use.
 require (
+	github.com/chromedp/cdproto v0.159.0 // what chromedp speaks: requests, console, print
+	github.com/chromedp/chromedp v0.22.1 // the report's page in a real browser
 	github.com/prometheus/prometheus v0.55.1 // PromQL as Prometheus itself reads it, for the alert rules; later ones raise what we build with
 	github.com/rogpeppe/go-internal v1.14.1 // testscript: commands tried as users type them
 	go.uber.org/goleak v1.3.0 // goroutines that outlive a test
+	golang.org/x/net v0.59.0 // HTML as browsers parse it
 	pgregory.net/rapid v1.3.0 // properties, with shrinking
 )
 
@@ -38,6 +41,7 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
 	github.com/dennwc/varint v1.0.0 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/go-kit/log v0.2.1 // indirect
 	github.com/go-logfmt/logfmt v0.6.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
@@ -62,7 +66,6 @@ require (
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/image v0.46.0 // indirect
 	golang.org/x/mod v0.41.0 // indirect
-	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/protobuf v1.36.8 // indirect

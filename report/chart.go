@@ -71,3 +71,25 @@ type Heat struct {
 	X, Y             []int
 	Counts           []int64
 }
+
+// clean makes every text of a chart safe to print.
+func (c *Chart) clean() {
+	for _, text := range []*string{&c.Title, &c.Asks, &c.X.Name, &c.X.Unit, &c.Y.Name, &c.Y.Unit} {
+		printable(text)
+	}
+	for _, list := range [][]string{c.Notes, c.X.Names, c.Y.Names} {
+		printableAll(list)
+	}
+	for i := range c.Series {
+		s := &c.Series[i]
+		for _, text := range []*string{&s.Name, &s.Config, &s.Unit} {
+			printable(text)
+		}
+		for j := range s.Points {
+			printable(&s.Points[j].Note)
+		}
+	}
+	for i := range c.Limits {
+		printable(&c.Limits[i].Name)
+	}
+}

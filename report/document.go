@@ -18,13 +18,25 @@ import (
 type Document struct {
 	Title string
 	// Banner must stand on every page and sheet if it is not empty.
-	Banner   string
+	Banner string
+	// Headline is what a reader asks first, answered; nil in a [Brief].
+	Headline []Answer
 	Sections []Section
 	// Alerts are those of [Build], without groups where there is no capacity; nil in a
 	// [Brief].
 	Alerts *Alerts
-	// Summary is what the document was made from.
+	// Summary is what the document was made from. Of one that was made from Data it
+	// holds the environment of the first run, or nothing.
 	Summary *analysis.Summary
+	// Data is what the document was made from where that is no Summary; else nil.
+	Data any
+}
+
+// Mark is what headings say where there is a Banner: what stands before its colon,
+// "SIMULATED" or "PUBLISHED"; empty without one.
+func (d *Document) Mark() string {
+	mark, _, _ := strings.Cut(d.Banner, ":")
+	return mark
 }
 
 // A Section is a part of a Document.
@@ -216,10 +228,19 @@ func spans(name string) Column {
 func (d *Document) clean() {
 	printable(&d.Title)
 	printable(&d.Banner)
+	for i := range d.Headline {
+		a := &d.Headline[i]
+		printable(&a.Asks)
+		printable(&a.Says)
+		printableAll(a.Notes)
+	}
 	for i := range d.Sections {
 		s := &d.Sections[i]
 		printable(&s.Title)
 		printableAll(s.Notes)
+		for j := range s.Charts {
+			s.Charts[j].clean()
+		}
 		for j := range s.Tables {
 			t := &s.Tables[j]
 			printable(&t.Title)

@@ -9,19 +9,21 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/report"
+	html "github.com/evabench/evabench/report/formats/page" // a page of text is a page too
 )
 
 // Names lists the formats, sorted.
-func Names() []string { return []string{"alerts", "json", "markdown", "terminal", "xlsx"} }
+func Names() []string { return []string{"alerts", "html", "json", "markdown", "terminal", "xlsx"} }
 
 // Write writes d to w in the format of that name. An unknown name is an error
 // that lists the known ones.
 //
 // "json" is the Summary itself, with every number exact and its unit beside
 // it. "markdown" and "xlsx" are the document for people; in xlsx numbers are
-// numbers in the units of the columns' headings. "terminal" is what [Terminal]
-// writes at the DefaultWidth: plain text without colours. "alerts" is the file of
-// alert rules for Prometheus, of d.Alerts, which must not be nil.
+// numbers in the units of the columns' headings. "html" is one page, with charts, that
+// needs nothing else and no network. "terminal" is what [Terminal] writes at the
+// DefaultWidth: plain text without colours. "alerts" is the file of alert rules for
+// Prometheus, of d.Alerts, which must not be nil.
 func Write(name string, w io.Writer, d *report.Document) error {
 	var err error
 	switch name {
@@ -30,6 +32,8 @@ func Write(name string, w io.Writer, d *report.Document) error {
 		if text, err = alerts(d.Alerts); err == nil {
 			_, err = io.WriteString(w, text)
 		}
+	case "html":
+		err = html.Write(w, d)
 	case "json":
 		err = writeJSON(w, d)
 	case "markdown":
@@ -51,6 +55,9 @@ func writeJSON(w io.Writer, d *report.Document) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
+	if d.Data != nil {
+		return e.Encode(d.Data)
+	}
 	return e.Encode(d.Summary)
 }
 

@@ -13,10 +13,23 @@ func markdown(d *report.Document) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n", escape(d.Title))
 	markdownBanner(&b, d)
+	for i, a := range d.Headline {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "- %s **%s**", escape(a.Asks), escape(a.Says))
+		for i, note := range a.Notes {
+			if i == 0 {
+				b.WriteString(".")
+			}
+			b.WriteString(" " + escape(note))
+		}
+		b.WriteString("\n")
+	}
 	for _, s := range d.Sections {
-		mark := ""
-		if d.Banner != "" {
-			mark = " (SIMULATED)"
+		mark := d.Mark()
+		if mark != "" {
+			mark = " (" + escape(mark) + ")"
 		}
 		fmt.Fprintf(&b, "\n## %s%s\n", escape(s.Title), mark)
 		for _, note := range s.Notes {

@@ -36,6 +36,7 @@ func terminal(d *report.Document, width int) string {
 	p := &page{width: width}
 	p.wrap("", d.Title)
 	p.banner(d)
+	p.headline(d.Headline)
 	var left []string
 	for _, s := range d.Sections {
 		var tables []report.Table
@@ -60,12 +61,26 @@ func terminal(d *report.Document, width int) string {
 	return p.String()
 }
 
+// headline writes each answer beside its question, and what must be read with it below.
+func (p *page) headline(answers []report.Answer) {
+	if len(answers) == 0 {
+		return
+	}
+	fmt.Fprintln(p)
+	for _, a := range answers {
+		p.wrap("", a.Asks+" "+a.Says)
+		for _, note := range a.Notes {
+			p.wrap("  ", note)
+		}
+	}
+}
+
 // section writes a section; one without a title has no heading.
 func (p *page) section(d *report.Document, s report.Section, tables []report.Table) {
 	if s.Title != "" {
 		title := s.Title
-		if d.Banner != "" {
-			title += "  [SIMULATED]"
+		if mark := d.Mark(); mark != "" {
+			title += "  [" + mark + "]"
 		}
 		fmt.Fprintf(p, "\n%s\n%s\n", title, strings.Repeat("=", width(title)))
 	} else if len(s.Notes) > 0 {

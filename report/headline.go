@@ -1,0 +1,335 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
+)
+
+// An Answer is one of those that a Document begins with: which configuration, how much
+// load, how sure.
+type Answer struct {
+	Asks string // the question, in a few words
+	Says string // the answer, to be written large
+	// Notes are what must be read with it, a sentence each.
+	Notes []string
+	// Doubt says that the answer is not sure, or that there is none.
+	Doubt bool
+}
+
+// Limits of what an Answer lists.
+const (
+	headlineLoads   = 4
+	headlineConfigs = 6
+)
+
+// headline answers what is asked first of a run, three times, and a fourth time if
+// anything speaks against its numbers.
+func headline(s *analysis.Summary) []Answer {
+	h := head{s, searches(s), nil}
+	if r := s.Recommendation; r != nil && len(r.Choices) > 0 {
+		h.choice = &r.Choices[0]
+	}
+	config, which := h.which()
+	answers := []Answer{which, h.load(config), h.sure(config)}
+	if against := h.against(); against.Says != "" {
+		answers = append(answers, against)
+	}
+	return answers
+}
+
+// A head is what answers are made of.
+type head struct {
+	*analysis.Summary
+	searched []searched
+	choice   *analysis.Choice // for what is asked first; nil without a recommendation
+}
+
+// configs lists those of finished cells, in the order of running.
+func (h head) configs() []string {
+	var names []string
+	for _, c := range h.Cells {
+		if name := c.Cell.Config.Name; name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// which configuration it is, and the answer that says so; empty if there is none.
+func (h head) which() (string, Answer) {
+	a := Answer{Asks: "Which configuration?"}
+	if h.choice != nil {
+		a.Says = h.choice.Config
+		a.Notes = h.goals()
+		a.Doubt = h.choice.Sure != analysis.Shown
+		return h.choice.Config, a
+	}
+	if r := h.Race; r != nil {
+		switch {
+		case r.State == analysis.RaceWon:
+			a.Says = r.Winner
+			return r.Winner, a
+		case r.State == analysis.RaceEquivalent && len(r.Equivalent) > 0:
+			a.Says = listed(r.Equivalent, headlineConfigs)
+			a.Notes = []string{"They are as good as each other."}
+			return r.Equivalent[0], a
+		}
+		a.Says, a.Doubt = "Not decided", true
+		a.Notes = sentencesOf(r.Why)
+		return "", a
+	}
+	switch names := h.configs(); len(names) {
+	case 0:
+		a.Says, a.Doubt = "None: no cell was finished", true
+		return "", a
+	case 1:
+		a.Says = names[0]
+		a.Notes = []string{"It is the only one that was measured."}
+		return names[0], a
+	default:
+		a.Says, a.Doubt = "None is shown to be best", true
+		a.Notes = []string{"Measured: " + listed(names, headlineConfigs) + "."}
+		return "", a
+	}
+}
+
+// goals tells what the configuration is for, and which are for the other goals.
+func (h head) goals() []string {
+	var same, others []string
+	for _, c := range h.Recommendation.Choices {
+		if c.Config == h.choice.Config {
+			same = append(same, goals[c.Goal])
+		} else {
+			others = append(others, fmt.Sprintf("For %s: %s.", goals[c.Goal], c.Config))
+		}
+	}
+	notes := []string{"For " + and(same) + "."}
+	if n := len(h.choice.Equivalent); n > 1 {
+		notes[0] = fmt.Sprintf("For %s; the simplest of %d within %s of the best.", and(same), n, units.Format(h.Zone(), units.Ratio))
+	}
+	return append(notes, others...)
+}
+
+// load is what a configuration was found to carry, or what it did at the load that was
+// asked for.
+func (h head) load(config string) Answer {
+	a := Answer{Asks: "How much load?"}
+	var of []searched
+	for _, c := range h.searched {
+		if config == "" || c.cell.Cell.Config.Name == config {
+			of = append(of, c)
+		}
+	}
+	switch {
+	case len(of) > 0 && config != "":
+		h.allowed(&a, of)
+	case len(of) > 0:
+		h.allowedEach(&a, of)
+	case len(h.Comparison) > 0:
+		h.carried(&a, config)
+	default:
+		a.Says, a.Doubt = "Not known", true
+		a.Notes = []string{"No finished step tells it."}
+	}
+	return a
+}
+
+// allowed tells the load of the cell to which the least is allowed.
+func (h head) allowed(a *Answer, of []searched) {
+	least, without := of[0], 0
+	for _, c := range of {
+		switch {
+		case !c.capacity.Signed.Known():
+			without++
+		case !least.capacity.Signed.Known() || *c.capacity.Signed.Number < *least.capacity.Signed.Number:
+			least = c
+		}
+	}
+	k := least.capacity
+	if !k.Signed.Known() {
+		a.Says, a.Doubt = "No load is allowed yet", true
+		a.Notes = sentencesOf(least.state())
+		return
+	}
+	a.Says = least.loads()
+	note := "Allowed load, " + least.confirmed()
+	if n := len(of) - without; n > 1 {
+		note += fmt.Sprintf("; the least of %d replicates", n)
+	}
+	a.Notes = append(a.Notes, note+".")
+	if without > 0 {
+		a.Doubt = true
+		a.Notes = append(a.Notes, fmt.Sprintf("%s of it came to no load.", units.Plural(without, "replicate")))
+	}
+	if k.Estimate.Known() && k.Low.Known() && k.High.Known() {
+		text := fmt.Sprintf("Capacity %s, 95 %% interval %s to %s", amount(k.Estimate, k.Unit), loadText(k.Low), loadText(k.High))
+		if k.Binding != "" {
+			text += "; fails first: " + k.Binding
+		}
+		a.Notes = append(a.Notes, text+".")
+	}
+}
+
+// loads lists what each service may be given.
+func (c searched) loads() string {
+	var list []string
+	for _, l := range c.capacity.Loads {
+		list = append(list, l.Service+" "+amount(l.Signed, l.Unit))
+	}
+	if len(list) == 0 {
+		return amount(c.capacity.Signed, c.capacity.Unit)
+	}
+	return listed(list, headlineLoads)
+}
+
+// allowedEach lists the cells where no configuration is the one.
+func (h head) allowedEach(a *Answer, of []searched) {
+	a.Says, a.Doubt = "Another for each configuration", true
+	for i, c := range of {
+		if i == headlineLoads {
+			a.Notes = append(a.Notes, fmt.Sprintf("And %d more: see Capacity.", len(of)-i))
+			break
+		}
+		if c.capacity.Signed.Known() {
+			a.Notes = append(a.Notes, c.cell.Cell.Folder+": "+c.loads()+".")
+		} else {
+			a.Notes = append(a.Notes, c.cell.Cell.Folder+": no load is allowed yet.")
+		}
+	}
+}
+
+// carried tells what a configuration did at the last step of levels at which it met
+// every objective, or at the last that it has.
+func (h head) carried(a *Answer, config string) {
+	var at analysis.Comparison
+	var row *analysis.Row
+	for _, c := range slices.Backward(h.Comparison) {
+		i := slices.IndexFunc(c.Rows, func(r analysis.Row) bool { return r.Config == config })
+		if i >= 0 && (row == nil || len(c.Rows[i].Unmet) == 0) {
+			at, row = c, &c.Rows[i]
+			if len(row.Unmet) == 0 {
+				break
+			}
+		}
+	}
+	if row == nil {
+		a.Says, a.Doubt = "Not known", true
+		a.Notes = []string{"Without a configuration there is no load: see Comparison."}
+		return
+	}
+	var did []string
+	for _, f := range []struct {
+		of   analysis.Aggregate
+		name string
+		unit string
+	}{{row.VLMResponses, "VLM responses", "1/h"}, {row.Vision, "Vision", "req/s"}} {
+		if f.of.Mean.Known() {
+			did = append(did, fmt.Sprintf("%s %s %s", f.name, units.Measure(*f.of.Mean.Number), f.unit))
+		}
+	}
+	a.Says = strings.Join(did, ", ")
+	if len(did) == 0 {
+		a.Says, a.Doubt = "Not known", true
+	}
+	a.Notes = []string{"At " + stepName(at.Step, at.Index) + ", the load that was asked for. What more it would carry was not searched."}
+	switch {
+	case len(row.Unmet) > 0:
+		a.Doubt = true
+		a.Notes = append(a.Notes, fmt.Sprintf("Objectives NOT met: %s.", listed(row.Unmet, headlineLoads)))
+	case row.Objectives > 0:
+		a.Notes = append(a.Notes, "Every objective was met.")
+	default:
+		a.Notes = append(a.Notes, "No objective was set.")
+	}
+}
+
+// sure says whether the configuration is shown to be the right one.
+func (h head) sure(config string) Answer {
+	a := Answer{Asks: "How sure?"}
+	switch {
+	case h.choice != nil:
+		a.Says = "Shown"
+		if h.choice.Sure != analysis.Shown {
+			a.Says, a.Doubt = "Not sure", true
+			a.Notes = sentencesOf(h.choice.Sure)
+		}
+		if h.choice.RunnerUp != "" && h.choice.Costs.Known() {
+			a.Notes = append(a.Notes, fmt.Sprintf("With %s instead, the next: %s of %s.", h.choice.RunnerUp, changeText(h.choice.Costs, h.choice.Low, h.choice.High), h.choice.Figure))
+		}
+	case h.Race != nil && h.Race.State != analysis.RaceOpen:
+		a.Says = "Shown by the race"
+	case config == "" && h.steps() > 0 && h.ValidSteps() == 0:
+		a.Says, a.Doubt = "Nothing is shown: no step measures the server", true
+		if f := h.Findings; f != nil && len(f.Top) > 0 {
+			a.Notes = sentencesOf(f.Top[0].Diagnosis)
+		}
+	case config == "":
+		a.Says, a.Doubt = "Nothing is shown", true
+		a.Notes = []string{"What was measured does not say which is better, or was not compared."}
+	default:
+		a.Says, a.Doubt = "There is nothing to compare it with", true
+	}
+	return a
+}
+
+// against tells what speaks against the numbers; without words if nothing does.
+func (h head) against() Answer {
+	a := Answer{Asks: "What speaks against it?", Doubt: true}
+	var told []string
+	if n := len(h.Missing); n > 0 {
+		told = append(told, units.Plural(n, "cell")+" missing")
+	}
+	if n := len(h.Warnings); n > 0 {
+		told = append(told, units.Plural(n, "warning"))
+		a.Notes = []string{"See Warnings before you rely on a number."}
+	}
+	a.Says = strings.Join(told, " and ")
+	if r := h.Recommendation; r != nil && len(r.NotTested) > 0 {
+		a.Notes = append(a.Notes, "Not tested: "+strings.Join(r.NotTested[:min(len(r.NotTested), headlineLoads)], "; ")+".")
+	}
+	return a
+}
+
+// steps counts those that were run to measure.
+func (h head) steps() int {
+	n := 0
+	for _, c := range h.Cells {
+		for _, step := range c.Steps {
+			if step.Failover == nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// listed joins a few, and says how many more there are.
+func listed(list []string, most int) string {
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
+}
+
+func and(list []string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
+}
+
+// sentencesOf makes a sentence of a text; none of an empty one.
+func sentencesOf(text string) []string {
+	if text == "" {
+		return nil
+	}
+	text = titled(text)
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return []string{text}
+}
