@@ -33,7 +33,7 @@ func Brief(s *analysis.Summary) *Document {
 	tables.Tables = append(tables.Tables, briefFailovers(s)...)
 	tables.Tables = append(tables.Tables, briefPlacement(s))
 	d.Sections = []Section{tables, {Notes: append(briefFindings(s), briefNotes(s)...)}}
-	if beside := briefCouplings(s); len(beside.Tables) > 0 {
+	if beside := briefCouplings(s); len(beside.Tables)+len(beside.Notes) > 0 {
 		d.Sections = slices.Insert(d.Sections, min(len(s.Comparison), 1), beside)
 	}
 	if list := searches(s); len(list) > 0 {

@@ -240,15 +240,20 @@ func briefCouplings(s *analysis.Summary) Section {
 	var section Section
 	if len(s.Interference) > 0 {
 		section.Notes = isolationNotes(s)
-		section.Tables = append(section.Tables, interferenceTable(s).only("Configuration", "Service", "Its load", "Unit", "Percentile", "Latency", "Change", "Completed", "Errors", "n"))
+		// A section whose tables have no row is not printed, and its notes are needed most then.
+		if t := interferenceTable(s); len(t.Rows) > 0 {
+			section.Tables = append(section.Tables, t.only("Configuration", "Service", "Its load", "Unit", "Percentile", "Latency", "Change", "Completed", "Errors", "n"))
+		}
 	}
 	if len(s.Spikes) > 0 {
 		section.Tables = append(section.Tables, spikeRecoveries(s).only("Configuration", "Replicate", "Service", "Factor", "For", "Recovery", "Why not known"),
 			spikeSpells(s).only("Configuration", "Replicate", "Spike", "Service", "When", "Due", "Failed", "Median", "Percentile", "Tail"))
 	}
 	if len(s.Cells) > 0 && len(s.Cells[0].Capacities) > 0 {
-		section.Tables = append(section.Tables, frontierTable(s).only("Configuration", "Vision", "Agent", "Measured at", "n", "Best"),
-			rays(s).only("Cell", "Mix", "Allowed", "Capacity", "State"))
+		if t := frontierTable(s); len(t.Rows) > 0 {
+			section.Tables = append(section.Tables, t.only("Configuration", "Vision", "Agent", "Measured at", "n", "Best"))
+		}
+		section.Tables = append(section.Tables, rays(s).only("Cell", "Mix", "Allowed", "Capacity", "State"))
 	}
 	return section
 }
