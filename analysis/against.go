@@ -1,0 +1,406 @@
+package analysis
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/results"
+)
+
+// Against sets two or more runs side by side: before and after a change of the server,
+// or two servers. Each run but the first is compared with the first.
+type Against struct {
+	Schema int          `json:"schema"`
+	Runs   []AgainstRun `json:"runs"`
+	// Same says that all are records of the same measurement.
+	Same bool `json:"same_measurement,omitempty"`
+	// Zone is the indifference zone, the widest of the runs'.
+	Zone float64 `json:"indifference_zone"`
+	// Differences are what the runs' environments do not have in common, Common the names
+	// of what they do.
+	Differences []Difference `json:"differences"`
+	Common      []string     `json:"common"`
+	// Figures are compared, by configuration, run and step.
+	Figures []AgainstFigure `json:"figures"`
+	// Alone tells of configurations and steps that the other run does not have.
+	Alone []string `json:"alone,omitempty"`
+}
+
+// An AgainstRun is one of the runs.
+type AgainstRun struct {
+	Label       string              `json:"label"` // "A", "B", …
+	Name        string              `json:"name"`  // as it was named: its folder
+	Environment results.Environment `json:"environment"`
+	Cells       int                 `json:"cells"`
+	ValidSteps  int                 `json:"valid_steps"`
+}
+
+// A Difference is one thing in which runs differ, with the text of each run, in order.
+type Difference struct {
+	What   string   `json:"what"`
+	Values []string `json:"values"`
+	// Means says what it does to the comparison; empty if it is what was to be compared,
+	// or does nothing.
+	Means string `json:"means,omitempty"`
+}
+
+// What the interval of a figure of two runs rests on.
+const (
+	// BasisSameArrivals: on how the ratio varied over replicates that met the same
+	// arrivals in both runs.
+	BasisSameArrivals = "pairs with the same arrivals"
+	// BasisUnpaired: on how each run's replicates vary, by Welch's method.
+	BasisUnpaired = "unpaired replicates"
+)
+
+// An AgainstFigure is one figure of one configuration in two runs.
+type AgainstFigure struct {
+	Config string `json:"configuration"`
+	// Run is the index of the run that is set against the first.
+	Run int `json:"run"`
+	// Step is the name of the step of levels, and empty of a capacity; Load is the load
+	// of every service in it.
+	Step   string `json:"step,omitempty"`
+	Load   string `json:"load,omitempty"`
+	Figure string `json:"figure"` // as in [Contrast]
+	Unit   string `json:"unit"`
+	Less   bool   `json:"less_is_better,omitempty"`
+	// First and Other are the geometric means over the replicates, so that Ratio is
+	// Other ÷ First; N is how many there are.
+	First  Value `json:"first"`
+	FirstN int   `json:"first_replicates"`
+	Other  Value `json:"other"`
+	OtherN int   `json:"other_replicates"`
+	// Ratio has a 95 % interval from Low to High. Basis is one of the Basis constants;
+	// empty without an interval.
+	Ratio Value  `json:"ratio"`
+	Low   Value  `json:"low"`
+	High  Value  `json:"high"`
+	Basis string `json:"basis,omitempty"`
+	P     Value  `json:"p"`
+	// Verdict is one of the Contrast constants, of Other against First.
+	Verdict string `json:"verdict"`
+	// Needs is how many more replicates of each would decide it, if ratio and spread stay
+	// what they are; inapplicable where it is decided.
+	Needs Value `json:"more_replicates_needed"`
+}
+
+// A NamedSummary is a run and what people call it.
+type NamedSummary struct {
+	Name    string
+	Summary *Summary // searched and completed
+}
+
+// CompareRuns sets runs side by side. It refuses, with every reason, what cannot be
+// compared: fewer than two runs, other schemas, services or units of load, and runs that
+// have no configuration with a step or a capacity in common.
+func CompareRuns(runs []NamedSummary) (*Against, error) {
+	if len(runs) < 2 {
+		return nil, errors.New("it takes two runs or more")
+	}
+	a := &Against{Schema: results.SchemaVersion, Differences: []Difference{}, Figures: []AgainstFigure{}}
+	var faults []error
+	for i, r := range runs {
+		a.Runs = append(a.Runs, AgainstRun{
+			Label: label(i), Name: r.Name, Environment: r.Summary.Environment, Cells: len(r.Summary.Cells), ValidSteps: r.Summary.ValidSteps(),
+		})
+		a.Zone = max(a.Zone, r.Summary.Zone())
+		if i > 0 {
+			faults = append(faults, unlike(runs[0], r)...)
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	a.Differences, a.Common = differencesOf(runs)
+	a.Same = !slices.ContainsFunc(runs[1:], func(r NamedSummary) bool { return !sameCells(runs[0].Summary.Cells, r.Summary.Cells) })
+	for i, r := range runs[1:] {
+		before := len(a.Figures)
+		p := runPair{first: runs[0].Summary, other: r.Summary, run: i + 1, zone: a.Zone}
+		a.Figures = append(a.Figures, p.figures()...)
+		a.Alone = append(a.Alone, p.alone(a.Runs[0].Label, a.Runs[i+1].Label)...)
+		if len(a.Figures) == before {
+			return nil, fmt.Errorf("%s and %s have nothing to compare: no configuration of both has a finished step with the same levels, or a capacity; %s has %s, %s has %s",
+				runs[0].Name, r.Name, runs[0].Name, listed(configsOf(runs[0].Summary.Cells)), r.Name, listed(configsOf(r.Summary.Cells)))
+		}
+	}
+	return a, nil
+}
+
+// label names runs A to Z, and then by number.
+func label(i int) string {
+	if i < 26 {
+		return string(rune('A' + i))
+	}
+	return fmt.Sprintf("run %d", i+1)
+}
+
+func listed(names []string) string { return cmp.Or(strings.Join(names, ", "), "none") }
+
+// unlike gives the reasons why two runs cannot be compared.
+func unlike(a, b NamedSummary) []error {
+	var faults []error
+	refuse := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if x, y := a.Summary.Schema, b.Summary.Schema; x != y {
+		refuse("%s has schema %d, %s has schema %d: they were measured by other rules", a.Name, x, b.Name, y)
+	}
+	of := func(s *Summary) (services []string) {
+		for _, v := range s.Environment.Services {
+			services = append(services, fmt.Sprintf("%s (%s)", v.Name, v.Role))
+		}
+		slices.Sort(services)
+		return services
+	}
+	if x, y := of(a.Summary), of(b.Summary); !slices.Equal(x, y) {
+		refuse("%s and %s drive other services: %s against %s", a.Name, b.Name, listed(x), listed(y))
+		return faults
+	}
+	x, y := unitsOf(a.Summary), unitsOf(b.Summary)
+	for _, v := range a.Summary.Environment.Services {
+		if u, w := x[v.Name], y[v.Name]; u != w && u != "" && w != "" {
+			refuse("%s drives %s in %s, %s in %s: such loads have nothing in common", a.Name, v.Name, u, b.Name, w)
+		}
+	}
+	return faults
+}
+
+// unitsOf gives the arrivals and the unit of each service's load.
+func unitsOf(s *Summary) map[string]string {
+	all := map[string]string{}
+	for _, c := range s.Cells {
+		for _, step := range c.Steps {
+			for _, v := range step.Services {
+				all[v.Name] = v.Level.Unit
+			}
+		}
+	}
+	for _, v := range s.Environment.Services {
+		if v.Target != nil {
+			all[v.Name] = v.Target.Unit
+		}
+	}
+	return all
+}
+
+// sameCells reports whether the cells are records of the same measurements.
+func sameCells(a, b []Cell) bool {
+	return slices.EqualFunc(a, b, func(x, y Cell) bool { return sameCell(x, y) })
+}
+
+func sameCell(a, b Cell) bool {
+	return a.Cell.Folder == b.Cell.Folder && a.Cell.Nonce == b.Cell.Nonce && a.Cell.Started.Equal(b.Cell.Started)
+}
+
+// A runPair compares two runs.
+type runPair struct {
+	first, other *Summary
+	run          int
+	zone         float64
+}
+
+// figures compares each configuration that both have: each step of levels that both
+// have, and the capacities.
+func (p runPair) figures() []AgainstFigure {
+	var list []AgainstFigure
+	names := configsOf(p.other.Cells)
+	for _, config := range configsOf(p.first.Cells) {
+		if !slices.Contains(names, config) {
+			continue
+		}
+		a, b := cellsOf(p.first.Cells, config), cellsOf(p.other.Cells, config)
+		for _, s := range sharedSteps(a, b) {
+			theirs := figuresAt(b, s.other)
+			for _, f := range figuresAt(a, s.first) {
+				at := slices.IndexFunc(theirs, func(m *measure) bool { return m.name == f.name })
+				if at < 0 {
+					continue
+				}
+				made := p.compare(config, f, theirs[at], pairedAt(a, b, s))
+				made.Step, made.Load = s.name, s.load
+				list = append(list, made)
+			}
+		}
+		if f, ok := p.capacity(config, a, b); ok {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func cellsOf(cells []Cell, config string) []Cell {
+	return slices.DeleteFunc(slices.Clone(cells), func(c Cell) bool { return c.Cell.Config.Name != config })
+}
+
+// A sharedStep is a step of levels that two runs have, by its index in each.
+type sharedStep struct {
+	first, other int
+	name, load   string
+}
+
+// sharedSteps pairs the steps of levels that have the same levels; of several alike, in
+// their order.
+func sharedSteps(a, b []Cell) []sharedStep {
+	var list []sharedStep
+	theirs := levelSteps(b)
+	for _, mine := range levelSteps(a) {
+		at := slices.IndexFunc(theirs, func(s levelStep) bool { return s.key == mine.key })
+		if at < 0 {
+			continue
+		}
+		list = append(list, sharedStep{mine.index, theirs[at].index, mine.name, mine.load})
+		theirs = slices.Delete(theirs, at, at+1)
+	}
+	return list
+}
+
+// A levelStep is a step of levels of some cell of a configuration.
+type levelStep struct {
+	index           int
+	name, key, load string
+}
+
+func levelSteps(cells []Cell) []levelStep {
+	var list []levelStep
+	for _, c := range cells {
+		for _, s := range c.Steps {
+			if s.Purpose != "" || s.Failover != nil || slices.ContainsFunc(list, func(l levelStep) bool { return l.index == s.Index }) {
+				continue
+			}
+			list = append(list, levelStep{s.Index, cmp.Or(s.Name, fmt.Sprintf("step %d", s.Index)), keyOf(s), loadOf(s)})
+		}
+	}
+	slices.SortFunc(list, func(a, b levelStep) int { return cmp.Compare(a.index, b.index) })
+	return list
+}
+
+// keyOf is equal for steps with the same levels of every service.
+func keyOf(s Step) string {
+	var all []string
+	for _, v := range s.Services {
+		all = append(all, fmt.Sprintf("%s %s %v %s", v.Name, v.Level.Arrivals, v.Level.Value, v.Level.Unit))
+	}
+	slices.Sort(all)
+	if s.Heavy {
+		all = append(all, "heavy")
+	}
+	return strings.Join(all, "\n")
+}
+
+// pairing says which replicates of two runs met the same arrivals.
+type pairing struct {
+	paired bool
+	same   bool // they are not only alike: they are the same measurement
+}
+
+// pairedAt tells of a step. The arrivals of a replicate's step come from the cell's seed
+// and the step's index, for as long as load runs.
+func pairedAt(a, b []Cell, s sharedStep) pairing {
+	step := func(c Cell, index int) (Step, bool) {
+		at := slices.IndexFunc(c.Steps, func(s Step) bool { return s.Index == index })
+		if at < 0 {
+			return Step{}, false
+		}
+		return c.Steps[at], true
+	}
+	out := pairing{paired: s.first == s.other, same: s.first == s.other}
+	seen := false
+	for _, x := range a {
+		for _, y := range b {
+			if x.Cell.Replicate != y.Cell.Replicate {
+				continue
+			}
+			u, has := step(x, s.first)
+			v, had := step(y, s.other)
+			if !has || !had {
+				continue
+			}
+			seen = true
+			out.paired = out.paired && x.Cell.Seed == y.Cell.Seed && u.Window == v.Window && math.Abs(u.Loaded-v.Loaded) < 1e-6
+			out.same = out.same && sameCell(x, y)
+		}
+	}
+	out.paired, out.same = out.paired && seen, out.same && seen
+	return out
+}
+
+// capacity compares what searches found; false if either run has none.
+func (p runPair) capacity(config string, a, b []Cell) (AgainstFigure, bool) {
+	mine, has := capacitiesOf(a)
+	theirs, had := capacitiesOf(b)
+	if !has || !had {
+		return AgainstFigure{}, false
+	}
+	same := len(a) == len(b)
+	for i := range a {
+		same = same && sameCell(a[i], b[i])
+	}
+	f := p.compare(config, mine, theirs, pairing{same: same})
+	if why := otherSearch(p.first, p.other, mine, theirs); why != "" {
+		f.refuse(why)
+	}
+	return f, true
+}
+
+// otherSearch says why the capacities of two runs are not of the same thing.
+func otherSearch(a, b *Summary, x, y *measure) string {
+	switch {
+	case x.unit != y.unit:
+		return fmt.Sprintf("one is in %s, the other in %s", x.unit, y.unit)
+	case raised(a) != raised(b):
+		return "the searches raised other loads: " + raised(a) + " against " + raised(b)
+	case objectives(a) != objectives(b):
+		return "the objectives differ: a capacity is of its objectives"
+	}
+	return ""
+}
+
+// raised names what a search raised and what it held.
+func raised(s *Summary) string {
+	if s.Environment.Search == nil {
+		return "nothing"
+	}
+	up := s.Environment.Search.Raise
+	all := []string{cmp.Or(up, "all by one factor")}
+	for _, v := range s.Environment.Services {
+		if v.Name != up && v.Target != nil {
+			all = append(all, fmt.Sprintf("%s from %g %s", v.Name, v.Target.Value, v.Target.Unit))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// objectives writes those of all services.
+func objectives(s *Summary) string {
+	var all []string
+	for _, v := range s.Environment.Services {
+		for _, clause := range v.SLO {
+			all = append(all, v.Name+": "+clause.Text)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "; ")
+}
+
+// logsOf gives the logs of a configuration's readings, in the order of the replicates.
+func logsOf(m *measure, config string) (logs []float64, replicates []int) {
+	for replicate := range m.by[config] {
+		replicates = append(replicates, replicate)
+	}
+	slices.Sort(replicates)
+	for _, replicate := range replicates {
+		logs = append(logs, math.Log(m.by[config][replicate].value))
+	}
+	return logs, replicates
+}
+
+func meanOf(logs []float64, unit, config string, why []string) Value {
+	if len(logs) == 0 {
+		return unknown(unit, "no replicate has it"+because(why))
+	}
+	return known(math.Exp(stats.Mean(logs)), unit)
+}

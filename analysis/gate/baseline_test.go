@@ -1,0 +1,52 @@
+package gate
+
+import (
+	"testing"
+
+	"github.com/evabench/evabench/analysis"
+)
+
+// Worse by more than 5 % is below 0.95, or of a latency above 1.05; each case lies just on
+// one side of it.
+func TestRegressions(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		less             bool
+		ratio, low, high float64 // low 0: no interval
+		met, warn, sure  bool    // sure: met if one asks to be
+	}{
+		{"shown", false, 0.90, 0.86, 0.949, false, false, false},
+		{"may be", false, 0.90, 0.86, 0.951, true, true, false},
+		{"hardly may be", false, 0.96, 0.94, 0.98, true, false, false},
+		{"shown to be as good", false, 0.97, 0.951, 0.99, true, false, true},
+		{"better", false, 1.2, 1.1, 1.3, true, false, true},
+		{"one replicate, worse", false, 0.90, 0, 0, true, true, false},
+		{"one replicate, as good", false, 1, 0, 0, true, false, false},
+		{"longer, shown", true, 1.10, 1.051, 1.2, false, false, false},
+		{"longer, may be", true, 1.10, 1.049, 1.2, true, true, false},
+		{"longer, not by more", true, 1.03, 1.02, 1.049, true, false, true},
+		{"shorter", true, 0.5, 0.4, 0.6, true, false, true},
+	} {
+		f := analysis.AgainstFigure{Less: c.less, First: num(1, "s"), Other: num(c.ratio, "s"), Ratio: num(c.ratio, "ratio"), Verdict: analysis.ContrastUnknown}
+		if c.low > 0 {
+			f.Low, f.High = num(c.low, "ratio"), num(c.high, "ratio")
+		}
+		a := &analysis.Against{Figures: []analysis.AgainstFigure{f}}
+		if got := Regressions(a, 0.05, false)[0]; got.Met != c.met || got.Warn != c.warn {
+			t.Errorf("%s: met %v, warned %v; want %v, %v", c.name, got.Met, got.Warn, c.met, c.warn)
+		}
+		if got := Regressions(a, 0.05, true)[0]; got.Met != c.sure || got.Warn {
+			t.Errorf("%s, to be sure: met %v, warned %v; want %v", c.name, got.Met, got.Warn, c.sure)
+		}
+	}
+}
+
+// What the baseline has and the run has not is a regression; the other way round is none.
+func TestRegressionOfWhatIsNotThere(t *testing.T) {
+	gone := analysis.AgainstFigure{First: num(1, "s"), Other: analysis.Value{Why: "no step"}}
+	come := analysis.AgainstFigure{Other: num(1, "s")}
+	got := Regressions(&analysis.Against{Figures: []analysis.AgainstFigure{gone, come}}, 0.05, false)
+	if got[0].Met || !got[1].Met {
+		t.Errorf("%+v", got)
+	}
+}
