@@ -17,8 +17,7 @@ func (r run) raced(goal string) analysis.Choice {
 	front := inFront(race)
 	out.Config = front.Config
 	switch race.State {
-	case analysis.RaceWon:
-		out.Config = race.Winner
+	case analysis.RaceWon: // it is in front
 	case analysis.RaceEquivalent:
 		var alike []candidate
 		for _, name := range race.Equivalent {

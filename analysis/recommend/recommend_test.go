@@ -50,6 +50,29 @@ func TestSimplestWithinTheZone(t *testing.T) {
 	}
 }
 
+// Each rule of simplicity decides where those before it do not.
+func TestSimplerInOrder(t *testing.T) {
+	base := made{name: "m", gpus: 2, vision: []int{0}, agent: []int{1}, workers: 2, requests: three(1000), vlm: three(100)}
+	chain := []func(*made){ // each is less simple than the one before it, whatever comes later
+		func(m *made) { m.gpus, m.agent, m.workers = 1, []int{0}, 1 },
+		func(m *made) { m.gpus, m.agent, m.placement = 1, []int{0}, "eyes=0 mind=0" },
+		func(m *made) { m.gpus, m.agent, m.routing = 1, []int{0}, "sticky" },
+		func(m *made) { m.gpus, m.agent, m.workers = 1, []int{0}, 3 },
+		func(m *made) { m.workers = 1 },
+		func(m *made) { m.gpus, m.agent, m.mps, m.workers = 1, []int{0}, true, 1 },
+		func(m *made) { m.gpus, m.mig, m.workers = 1, true, 1 },
+	}
+	for i := range chain {
+		for k := range i {
+			a, b := with(base, chain[k]), with(base, chain[i])
+			a.name, b.name = "z", "a" // the name decides last
+			if c := choice(t, recommended(0.03, nil, b, a), analysis.GoalJoint); c.Config != "z" {
+				t.Errorf("%d is taken for simpler than %d", i, k)
+			}
+		}
+	}
+}
+
 // The runner-up is the best of the rest, and costs what its figure lacks.
 func TestRunnerUp(t *testing.T) {
 	c := choice(t, recommended(0.03, nil, square(10000, 20000, 15000, 12000)...), analysis.GoalVision)
@@ -114,6 +137,7 @@ func TestEnvironments(t *testing.T) {
 		"agents on three GPUs":        {[]made{with(mind(base), func(m *made) { m.vision, m.gpus, m.agent = nil, 3, []int{0, 1, 2} })}, []string{MultiVLM}},
 		"apart on three":              {[]made{with(eyes(mind(base)), func(m *made) { m.gpus, m.agent = 3, []int{1, 2} })}, []string{Separable, MultiVLM}},
 		"apart on two":                {[]made{with(eyes(mind(base)), func(m *made) { m.gpus, m.agent = 2, []int{1} })}, []string{Separable}},
+		"where nobody knows":          {[]made{with(eyes(mind(base)), func(m *made) { m.gpus, m.vision, m.agent = 2, nil, nil })}, []string{}},
 		"together on three":           {[]made{with(eyes(mind(base)), func(m *made) { m.gpus, m.agent = 3, []int{0, 1, 2} })}, []string{MultiVLM}},
 		"slices of one GPU":           {[]made{with(eyes(mind(base)), func(m *made) { m.mig, m.agent = true, []int{1} })}, []string{SingleMixed}},
 		"answers without memory":      {[]made{with(eyes(mind(base)), func(m *made) { m.outOfMemory = 2 })}, []string{ScarceMemory, SingleMixed}},
