@@ -43,15 +43,8 @@ func (p Pairs) Ratio() float64 { return math.Exp(p.Mean) }
 //
 // and NaN for both ends without SE.
 func (p Pairs) Interval() (low, high float64) {
-	h := p.half(p.DF)
+	h := TQuantile(0.975, p.DF) * p.SE // NaN without SE
 	return math.Exp(p.Mean - h), math.Exp(p.Mean + h)
-}
-
-func (p Pairs) half(df float64) float64 {
-	if math.IsNaN(p.SE) {
-		return math.NaN()
-	}
-	return TQuantile(0.975, df) * p.SE
 }
 
 // P is the probability, if the ratio of the long run is 1, of a mean that lies at least
