@@ -103,6 +103,14 @@ func TestInterferenceInterval(t *testing.T) {
 	if loss := list[0].Points[1].Loss; toldEffect(loss) != "0.75 [-, -] of 2" || loss.Low.Why == "" {
 		t.Errorf("loss %s", toldEffect(loss))
 	}
+	// What is left of throughput, 0.9 and 0.4, is a loss of 0.4 with an interval about it.
+	loss := coupled(
+		besides("off", 1, beside{p95: 1, rate: 10}, beside{load: 4, p95: 2, rate: 9}),
+		besides("off", 2, beside{p95: 1, rate: 10}, beside{load: 4, p95: 8, rate: 4}),
+	)[0].Points[1].Loss
+	if math.Abs(*loss.Value.Number-0.4) > 1e-9 || !(*loss.Low.Number < 0.1 && *loss.Min.Number < 0.11 && *loss.Max.Number > 0.59 && *loss.High.Number > 0.6 && *loss.High.Number < 1) {
+		t.Errorf("loss %s, %s to %s", toldEffect(loss), toldValue(loss.Min), toldValue(loss.Max))
+	}
 	one := coupled(besides("off", 1, beside{p95: 1, rate: 10}, beside{load: 4, p95: 2, rate: 5}))[0].Points[1]
 	if toldEffect(one.Inflation) != "1 [-, -] of 1" || one.Inflation.Low.Why != oneReplicate || one.Loss.High.Why != oneReplicate {
 		t.Errorf("of one replicate %s: %q", toldEffect(one.Inflation), one.Inflation.Low.Why)

@@ -65,6 +65,16 @@ func TestRecovery(t *testing.T) {
 	if got, _ := judge(calls, 60, 70, 180); toldValue(got) != "30" {
 		t.Errorf("with an odd second: %s (%s)", toldValue(got), got.Why)
 	}
+	// Nor is it over before half a minute that is slow again.
+	calls = line(dues, 1.0/15)
+	for i := range calls {
+		if calls[i].due >= 120 && calls[i].due < 150 {
+			calls[i].done += 0.5
+		}
+	}
+	if got, _ := judge(calls, 60, 70, 180); toldValue(got) != "80" && toldValue(got) != "81" {
+		t.Errorf("with a relapse: %s (%s)", toldValue(got), got.Why)
+	}
 	// Failures that stay are no recovery.
 	for i := range calls {
 		calls[i].ok = calls[i].due < 60

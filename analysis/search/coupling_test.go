@@ -152,6 +152,16 @@ func TestFrontierBudget(t *testing.T) {
 			t.Errorf("%.0f s were spent on ray %d, which ended as %s: %s", by[i+1], i+1, c.State, c.Why)
 		}
 	}
+	// What was spent is known, and what is left is shared by those that are to come.
+	if math.Abs(f.spent-spent) > 1e-6 {
+		t.Errorf("spent %.1f s, and the search says %.1f s", spent, f.spent)
+	}
+	f.spent = 300
+	for ray, want := range []time.Duration{140 * time.Second, 210 * time.Second, 420 * time.Second} {
+		if along, err := f.along(ray); err != nil || along.Search.Budget != want {
+			t.Errorf("ray %d may spend %v of 720 s less 300 s, want %v", ray+1, along.Search.Budget, want)
+		}
+	}
 	summary := analysis.Summary{Environment: env, Cells: []analysis.Cell{{Steps: steps}}}
 	if err := Complete(&summary); err != nil || !reflect.DeepEqual(summary.Cells[0].Capacities, f.Capacities()) {
 		t.Errorf("of the steps again: %+v, %v", summary.Cells[0].Capacities, err)
