@@ -68,7 +68,7 @@ bench: ## evabench beside other load generators; BENCHFLAGS='-quick' for a look
 stats-bench: ## the search on systems of known capacity, into docs/statistics.md; STATSFLAGS='-n 50' for a look
 	$(GO) run ./analysis/search/bench -write docs/statistics.md $(STATSFLAGS)
 
-findings-bench: build ## faults in the simulated server: how often the first finding names them; 35 minutes
+findings-bench: build ## faults in the simulated server: how often the first finding names them; 40 minutes
 	$(GO) run ./analysis/findings/bench -evabench $(OUT)/evabench $(FINDINGSFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)

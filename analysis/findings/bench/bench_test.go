@@ -30,7 +30,7 @@ func command(t *testing.T) string {
 // not judged, but for the fault that is such a machine.
 func TestEachFaultOnce(t *testing.T) {
 	var out, talk bytes.Buffer
-	err := run(t.Context(), []string{"-evabench", command(t), "-n", "1", "-scale", "10", "-tries", "2"}, &out, &talk)
+	err := run(t.Context(), []string{"-evabench", command(t), "-n", "1", "-scale", "12", "-tries", "2"}, &out, &talk)
 	if err != nil && !errors.Is(err, errBusy) || !strings.Contains(out.String(), "each 100 ms of the clock | 1 of 1 |") {
 		t.Errorf("%v\n%s%s", err, out.String(), talk.String())
 	}

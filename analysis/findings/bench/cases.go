@@ -167,7 +167,7 @@ services:
     timeout: 60s
     percentiles: [0.5, 0.95]
     slo: ["p95 < 10 s", "errors <= 0 %%"]
-steps: {warmup: 5s, window: 20s}
+steps: {warmup: 10s, window: 20s}
 collect: {every: 1s}
 seed: %d
 matrix:

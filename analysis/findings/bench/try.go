@@ -59,7 +59,7 @@ func try(ctx context.Context, o options, d drawn, name string) (v verdict, err e
 	command.WaitDelay = 10 * time.Second
 	var said bytes.Buffer
 	command.Stderr = &said
-	if err := command.Start(); err != nil {
+	if err := startFirst(command); err != nil {
 		return v, err
 	}
 	ended := make(chan struct{})
