@@ -18,7 +18,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // the verbs, help and completions of the command
 	github.com/spf13/pflag v1.0.9 // cobra's own flags
 	github.com/xuri/excelize/v2 v2.11.0 // the workbook
-	golang.org/x/sync v0.23.0 // errgroup
+	golang.org/x/sync v0.23.0 // errgroup; a weighted semaphore
 	golang.org/x/sys v0.48.0 // the kernel's timer, for pacing
 	gonum.org/v1/gonum v0.16.0 // linear algebra of the fit of the simulated servers
 )

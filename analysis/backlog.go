@@ -3,7 +3,6 @@ package analysis
 import (
 	"fmt"
 	"math"
-	"slices"
 	"sort"
 
 	"github.com/evabench/evabench/analysis/stats"
@@ -58,11 +57,14 @@ func (q *endpointQueue) behind() ([]stats.Point, error) {
 }
 
 // inFlightAt counts, at each point's moment, the calls with Sent ≤ moment < Done.
-// It sorts sent and done.
+// It sorts sent and done, once: all calls must have been taken.
 func (c *callsOf) inFlightAt(points []stats.Point) []stats.Point {
 	list := make([]stats.Point, len(points))
-	slices.Sort(c.sent)
-	slices.Sort(c.done)
+	if !c.sorted {
+		stats.Sort(c.sent)
+		stats.Sort(c.done)
+		c.sorted = true
+	}
 	for i, p := range points {
 		began := sort.Search(len(c.sent), func(j int) bool { return c.sent[j] > p.At })
 		ended := sort.Search(len(c.done), func(j int) bool { return c.done[j] > p.At })

@@ -261,7 +261,7 @@ func TestTPOT(t *testing.T) {
 		s.Done = s.Final + at0(time.Duration(span.Draw(t, "rest")))
 		s.OutputTokens = rapid.Int64Range(-1, 1000).Draw(t, "tokens")
 		var one tally
-		one.add(s, window{0, 1})
+		one.add(&s, window{0, 1})
 		if s.OutputTokens < 2 {
 			if len(one.tpot) != 0 {
 				t.Fatalf("%d tokens give a TPOT of %v", s.OutputTokens, one.tpot)

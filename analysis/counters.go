@@ -146,8 +146,8 @@ func difference(parts map[string][]stats.Point, from, to float64) Value {
 
 func (r serviceReader) ourCount(instance string, from, to results.Offset, count func(answered) (int64, bool)) Value {
 	var sum, untold int64
-	for _, a := range r.tally.okDone {
-		if a.endpoint != instance || a.done <= from || a.done > to {
+	for _, a := range r.tally.okDone[instance] {
+		if a.done <= from || a.done > to {
 			continue
 		}
 		n, told := count(a)

@@ -62,7 +62,7 @@ func TestCourseAddsUp(t *testing.T) {
 		var latencies []time.Duration
 		for _, s := range samples {
 			c.add(&s)
-			total.add(s, w)
+			total.add(&s, w)
 			if s.Outcome == results.OK {
 				latencies = append(latencies, s.Done.Sub(s.Due))
 			}

@@ -7,7 +7,9 @@ import (
 )
 
 // Summarize makes the Summary of a run directory. It reads every sample and
-// observation once and keeps one step's spans in memory at a time. It fails
+// observation once, on as many processors as there are (GOMAXPROCS), and keeps in memory
+// no more than the readings of as many cells, and the spans of as many steps, or of fewer
+// where those have more than a million samples. It fails
 // when a sample cannot be read or a record does not fit the others; what merely
 // makes a number worth less is a Warning, also that observations cannot be
 // read.
@@ -19,7 +21,7 @@ func Summarize(run *results.Run) (*Summary, error) {
 	for _, c := range run.Cells {
 		cell := cellFacts{cell: c.Cell, layout: c.Layout, finished: c.Finished, observations: c.Observations()}
 		for _, s := range c.Steps {
-			cell.steps = append(cell.steps, stepFacts{s.Step, s.Samples()})
+			cell.steps = append(cell.steps, stepFacts{s.Step, s.Samples(), s.Rows})
 		}
 		f.cells = append(f.cells, cell)
 	}
@@ -45,6 +47,7 @@ type cellFacts struct {
 type stepFacts struct {
 	step    results.Step
 	samples iter.Seq2[results.Sample, error]
+	rows    int64 // samples; 0 if that is not known
 }
 
 // Judge tells what a step gave as soon as it was run, from what was recorded of its
@@ -69,7 +72,7 @@ func Judge(env results.Environment, cell results.Cell, r results.StepResult) (St
 			}
 		}
 	}
-	c := cellFacts{cell: cell, observations: observations, steps: []stepFacts{{r.Step, samples}}}
+	c := cellFacts{cell: cell, observations: observations, steps: []stepFacts{{step: r.Step, samples: samples}}}
 	pages, _, err := readPages(c)
 	if err != nil {
 		return Step{}, err

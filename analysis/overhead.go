@@ -118,8 +118,8 @@ func (r serviceReader) between(o ownTimes) (s pair, err error) {
 	if s.serverN < 0 || s.serverTook < 0 {
 		return pair{}, fmt.Errorf("the server's counters went back")
 	}
-	for _, a := range r.tally.okDone {
-		if at := a.done.Seconds(); a.endpoint == o.instance && at > first.At && at <= last.At {
+	for _, a := range r.tally.okDone[o.instance] {
+		if at := a.done.Seconds(); at > first.At && at <= last.At {
 			s.clientN++
 			s.clientServed += a.done.Sub(a.sent).Seconds()
 		}

@@ -267,8 +267,8 @@ func (q *endpointQueue) batch() {
 
 // latency takes what our own samples tell.
 func (q *endpointQueue) latency() {
-	for _, a := range q.r.tally.okDone {
-		if a.endpoint != q.p.instance || !q.r.window.holds(a.done) {
+	for _, a := range q.r.tally.okDone[q.p.instance] {
+		if !q.r.window.holds(a.done) {
 			continue
 		}
 		took := a.done.Sub(a.sent).Seconds()
@@ -391,8 +391,8 @@ func (r serviceReader) edges(p page, series ...string) (a, b float64, err error)
 // after the other, in seconds.
 func (r serviceReader) okBetween(instance string, from, to float64) int64 {
 	var n int64
-	for _, a := range r.tally.okDone {
-		if at := a.done.Seconds(); a.endpoint == instance && at > from && at <= to {
+	for _, a := range r.tally.okDone[instance] {
+		if at := a.done.Seconds(); at > from && at <= to {
 			n++
 		}
 	}

@@ -100,7 +100,7 @@ func (q madeQueue) facts(list []customer, change func(*results.Observation) bool
 				Warmed:    []results.Warmed{{Instance: "agent-0", Class: "ask", Parallel: 1, Settled: true, Rounds: []time.Duration{9 * alone, alone, alone, alone}}},
 			},
 			layout: results.Layout{Verified: true, Devices: []device.Device{}},
-			steps:  []stepFacts{{step, all(samples)}}, observations: all(observed),
+			steps:  []stepFacts{{step: step, samples: all(samples)}}, observations: all(observed),
 		}},
 	}
 }

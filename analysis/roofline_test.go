@@ -51,11 +51,11 @@ func TestDemandIsOfTheClientsClock(t *testing.T) {
 		tally := newServiceTally()
 		w := window{0, results.Offset(10 * time.Second)}
 		for i := range n {
-			tally.add(results.Sample{
+			tally.add(&results.Sample{
 				Seq: i, Session: i, Due: 1, Sent: 1, First: 2, Final: 2, Done: 3, Outcome: results.OK, BytesSent: 7, Chunks: 3,
 			}, w)
 		}
-		tally.add(results.Sample{Due: 1, Sent: results.NoOffset, Done: 2, Outcome: results.NotSent}, w)
+		tally.add(&results.Sample{Due: 1, Sent: results.NoOffset, Done: 2, Outcome: results.NotSent}, w)
 		got, of := tally.demandOf(w, scale), max(1, scale)*float64(n)/10
 		if math.Abs(got.requests-of)+math.Abs(got.bodies-7*of)+math.Abs(got.chunks-2*of) > 1e-6*of {
 			t.Fatalf("%d requests at scale %v: %+v", n, scale, got)

@@ -62,18 +62,18 @@ func (r serviceReader) growth() QueueGrowth {
 		b.Offered = *r.integrity.Offered
 	}
 	var ended []session
-	for _, s := range r.tally.sessions {
+	for s := range r.tally.sessions.all() {
 		if s.start == results.NoOffset {
 			continue
 		}
 		b.Due = append(b.Due, s.start.Seconds())
 		if s.end != results.NoOffset {
 			b.Done = append(b.Done, s.end.Seconds())
-			ended = append(ended, *s)
+			ended = append(ended, s)
 		}
 	}
-	slices.Sort(b.Due)
-	slices.Sort(b.Done)
+	stats.Sort(b.Due)
+	stats.Sort(b.Done)
 	b.Alone = alone(ended)
 	g := stats.Grew(b)
 	if !g.Judged {
@@ -96,13 +96,16 @@ func alone(ended []session) float64 {
 	if len(ended) == 0 {
 		return 0
 	}
-	slices.SortFunc(ended, func(a, b session) int { return cmp.Compare(a.start, b.start) })
+	byStart := func(a, b session) int { return cmp.Compare(a.start, b.start) }
+	if !slices.IsSortedFunc(ended, byStart) {
+		slices.SortFunc(ended, byStart)
+	}
 	took := make([]float64, len(ended))
 	for i, s := range ended {
 		took[i] = s.end.Sub(s.start).Seconds()
 	}
 	first := slices.Sorted(slices.Values(took[:min(20, len(took))]))
-	slices.Sort(took)
+	stats.Sort(took)
 	return min(stats.Quantile(took, 0.05), stats.Quantile(first, 0.5))
 }
 
@@ -112,7 +115,10 @@ func (r serviceReader) drift() Drift {
 	var d stats.Drift
 	if why == "" {
 		calls := r.tally.history
-		slices.SortStableFunc(calls, func(a, b stats.Call) int { return cmp.Compare(a.Due, b.Due) })
+		byDue := func(a, b stats.Call) int { return cmp.Compare(a.Due, b.Due) }
+		if !slices.IsSortedFunc(calls, byDue) {
+			slices.SortStableFunc(calls, byDue)
+		}
 		d = stats.Steady(calls, r.window.from.Seconds(), r.window.to.Seconds())
 		why = d.Why
 	}
@@ -142,7 +148,7 @@ func (r serviceReader) unsteadyByPlan() string {
 }
 
 // call makes what steadiness is judged by of a sample.
-func call(s results.Sample) stats.Call {
+func call(s *results.Sample) stats.Call {
 	return stats.Call{Due: s.Due.Seconds(), Done: s.Done.Seconds(), OK: s.Outcome == results.OK}
 }
 

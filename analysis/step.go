@@ -22,20 +22,19 @@ type serviceTally struct {
 	chunks                     int64   // of content of their answers, but each one's first
 	slotWait                   float64 // seconds that those waited, without our own lag
 	cached, couldCache         int64   // prompt tokens of completed answers that told both
-	sessions                   map[int64]*session
+	sessions                   sessionTable
 	users                      int64 // of a closed loop: sessions below are each user's first
 	late                       late
 	served                     []float64           // seconds from Sent to Done of those done in the window
 	calls                      map[string]*callsOf // by endpoint
-	// okDone holds the moments of ok answers with their tokens, for counters.
-	okDone []answered
+	// okDone holds the moments of ok answers with their tokens, by endpoint, for counters.
+	okDone map[string][]answered
 	// history are all samples of the step, for drift.
 	history []stats.Call
 	course  *courseTally
 }
 
 type answered struct {
-	endpoint       string
 	class          string
 	sent, done     results.Offset
 	prompt, output int64
@@ -49,9 +48,10 @@ type callsOf struct {
 	notOK               int64
 	// sent and done are all their moments in seconds, for inFlightAt.
 	sent, done []float64
+	sorted     bool
 }
 
-func (t *serviceTally) sentTo(s results.Sample) {
+func (t *serviceTally) sentTo(s *results.Sample) {
 	c := t.calls[s.Endpoint]
 	if c == nil {
 		c = &callsOf{firstSent: s.Sent, lastDone: s.Done}
@@ -66,15 +66,6 @@ func (t *serviceTally) sentTo(s results.Sample) {
 	}
 }
 
-// A session is what is known of one session of a service: Due of its first call, and
-// Done of the last. None is its Last that failed, or was cut, while a call of it waited
-// to be retried; the step has waited for it all the same, so that it ended with the
-// latest of its samples.
-type session struct {
-	start, end results.Offset
-	told       bool // by a Last
-}
-
 // late adds up the seconds from Due to Sent of a closed loop's sessions within
 // the window that follow another: their users thought before them.
 type late struct {
@@ -85,11 +76,11 @@ type late struct {
 func newServiceTally() *serviceTally {
 	return &serviceTally{
 		classes: map[string]*tally{}, models: map[string]*tally{}, instances: map[string]*tally{},
-		sessions: map[int64]*session{}, calls: map[string]*callsOf{},
+		okDone: map[string][]answered{}, calls: map[string]*callsOf{},
 	}
 }
 
-func (t *serviceTally) add(s results.Sample, w window) {
+func (t *serviceTally) add(s *results.Sample, w window) {
 	switch {
 	case w.holds(s.Due):
 		t.samples++
@@ -102,7 +93,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 		t.after++
 	}
 	t.history = append(t.history, call(s))
-	t.course.add(&s)
+	t.course.add(s)
 	endpoint := s.Endpoint
 	if endpoint == "" {
 		endpoint = "(none)"
@@ -111,8 +102,8 @@ func (t *serviceTally) add(s results.Sample, w window) {
 		part.add(s, w)
 	}
 	if s.Outcome == results.OK {
-		t.okDone = append(t.okDone, answered{
-			s.Endpoint, s.Class, s.Sent, s.Done, s.PromptTokens, s.OutputTokens, s.ServerQueue, s.ServerWork, s.ServerRefused,
+		t.okDone[s.Endpoint] = append(t.okDone[s.Endpoint], answered{
+			s.Class, s.Sent, s.Done, s.PromptTokens, s.OutputTokens, s.ServerQueue, s.ServerWork, s.ServerRefused,
 		})
 	}
 	if s.Outcome == results.OK && w.holds(s.Done) && s.CachedTokens != results.UnknownTokens && s.PromptTokens != results.UnknownTokens {
@@ -122,11 +113,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 	if s.Sent != results.NoOffset {
 		t.addSent(s, w)
 	}
-	known := t.sessions[s.Session]
-	if known == nil {
-		known = &session{start: results.NoOffset, end: results.NoOffset}
-		t.sessions[s.Session] = known
-	}
+	known := t.sessions.at(s.Session)
 	if s.Call == 0 && s.Attempt == 0 {
 		known.start = s.Due
 	}
@@ -139,7 +126,7 @@ func (t *serviceTally) add(s results.Sample, w window) {
 }
 
 // addSent takes a sample that was sent.
-func (t *serviceTally) addSent(s results.Sample, w window) {
+func (t *serviceTally) addSent(s *results.Sample, w window) {
 	t.sentTo(s)
 	first := s.Call == 0 && s.Attempt == 0
 	if w.holds(s.Due) {
@@ -180,7 +167,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		failover.add(sample)
 		spike.add(sample)
 		if t := tallies[sample.Service]; t != nil {
-			t.add(sample, w)
+			t.add(&sample, w)
 		} else {
 			strangers++
 		}
@@ -258,12 +245,12 @@ func (r serviceReader) summarize() Service {
 	for _, p := range r.pages { // an instance that got nothing is told of too
 		at(t.instances, p.instance)
 	}
+	cut := cutter{t.total.group(r.service.Name, w, q, streams), t.total.taken, w, q, streams}
 	s := Service{
-		Name: r.service.Name, Role: r.service.Role, Level: r.level,
-		Total:     t.total.group(r.service.Name, w, q, streams),
-		Classes:   groups(t.classes, w, q, streams),
-		Models:    groups(t.models, w, q, streams),
-		Instances: groups(t.instances, w, q, streams),
+		Name: r.service.Name, Role: r.service.Role, Level: r.level, Total: cut.total,
+		Classes:   cut.groups(t.classes),
+		Models:    cut.groups(t.models),
+		Instances: cut.groups(t.instances),
 		Integrity: r.integrity,
 		InFlight:  t.total.inFlight(w),
 		Stimulus:  r.stimulus(),
@@ -341,12 +328,12 @@ func (r serviceReader) identity(total Group) Identity {
 
 func (r serviceReader) sessions() Sessions {
 	var ended []session
-	for _, s := range r.tally.sessions {
+	for s := range r.tally.sessions.all() {
 		if s.start != results.NoOffset && r.window.holds(s.end) {
-			ended = append(ended, *s)
+			ended = append(ended, s)
 		}
 	}
-	slices.SortFunc(ended, func(a, b session) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.start, b.start)) })
+	sortSessions(ended)
 	times := make([]float64, len(ended))
 	for i, s := range ended {
 		times[i] = s.end.Sub(s.start).Seconds()

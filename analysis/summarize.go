@@ -14,25 +14,12 @@ func summarize(f facts) (*Summary, error) {
 		Schema: results.SchemaVersion, Environment: f.environment,
 		Cells: []Cell{}, Missing: f.missing, Warnings: f.warnings,
 	}
-	for _, c := range f.cells {
-		pages, devices, err := readPages(c)
-		if err != nil {
-			s.warn(c.cell.Folder, "unreadable", err.Error()+"; what servers told of the cell is unknown")
-		}
-		cell, err := summarizeCell(f.environment, c, pages, devices)
-		if err != nil {
-			return nil, fmt.Errorf("summarize cell %s: %w", c.cell.Folder, err)
-		}
-		s.Cells = append(s.Cells, cell)
-		if c.finished {
-			s.Warnings = append(s.Warnings, cellWarnings(cell, f.environment.SimulatedScale)...)
-			s.Warnings = append(s.Warnings, devices.xidWarnings(c)...)
-		}
-		for _, step := range c.steps {
-			for _, w := range step.step.Warnings {
-				s.Warnings = append(s.Warnings, Warning{stepName(cell, step.step.Index), w})
-			}
-		}
+	cells, err := summarizeCells(f)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cells {
+		s.Cells, s.Warnings = append(s.Cells, c.cell), append(s.Warnings, c.warnings...)
 	}
 	for _, name := range f.missing {
 		s.warn(name, CellMissing, "the cell was planned, and there is no record that it was finished; it is in no comparison")
@@ -41,23 +28,6 @@ func summarize(f facts) (*Summary, error) {
 	s.Interference, s.Spikes = interferences(s), spikesOf(s.Cells)
 	s.Isolations = isolations(s.Interference)
 	return s, nil
-}
-
-func summarizeCell(env results.Environment, c cellFacts, pages pages, readings *deviceReadings) (Cell, error) {
-	out := Cell{Cell: c.cell, Layout: c.layout, Steps: []Step{}}
-	out.use()
-	out.Late, out.Idle = pages.late(), readings.idle(c)
-	for i, step := range c.steps {
-		s, err := summarizeStep(env, c.cell, step, neighboursOf(c.steps, i), pages)
-		if err != nil {
-			return Cell{}, err
-		}
-		s.Activity = readings.activity(c, s, window{step.step.WindowStart, step.step.WindowEnd})
-		s.Host = readings.host(window{step.step.WindowStart, step.step.WindowEnd}, env.Simulated)
-		out.Steps = append(out.Steps, s)
-	}
-	out.Memory = readings.memory(c)
-	return out, nil
 }
 
 // use fills in what the layout uses.
@@ -85,7 +55,11 @@ func useOf(devices []device.Device, is func(device.Device) bool) Use {
 }
 
 func (s *Summary) warn(where, code, text string) {
-	s.Warnings = append(s.Warnings, Warning{where, results.Warning{Code: code, Text: text, Count: 1}})
+	s.Warnings = append(s.Warnings, warning(where, code, text))
+}
+
+func warning(where, code, text string) Warning {
+	return Warning{where, results.Warning{Code: code, Text: text, Count: 1}}
 }
 
 // CellMissing is the code of the warning that a planned cell was not finished.

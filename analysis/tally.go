@@ -3,7 +3,6 @@ package analysis
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -15,8 +14,9 @@ import (
 type tally struct {
 	due       int64
 	retries   int64 // of due
-	outcomes  map[results.Outcome]int64
+	outcomes  [results.NotSent + 1]int64
 	completed int64
+	taken     int64 // samples of the step
 
 	latency, wait, served   []float64
 	ttft, sentTTFT, tpot    []float64
@@ -30,7 +30,8 @@ type tally struct {
 }
 
 // add takes a sample of the step, whenever it was due.
-func (t *tally) add(s results.Sample, w window) {
+func (t *tally) add(s *results.Sample, w window) {
+	t.taken++
 	if s.Sent != results.NoOffset {
 		if from, to := max(s.Sent, w.from), min(s.Done, w.to); to > from {
 			t.overlap += to.Sub(from).Seconds()
@@ -43,9 +44,6 @@ func (t *tally) add(s results.Sample, w window) {
 	}
 	if !w.holds(s.Due) {
 		return
-	}
-	if t.outcomes == nil {
-		t.outcomes = map[results.Outcome]int64{}
 	}
 	t.due++
 	t.outcomes[s.Outcome]++
@@ -66,7 +64,7 @@ func (t *tally) add(s results.Sample, w window) {
 }
 
 // addStream takes the chunks of an ok answer of the window.
-func (t *tally) addStream(s results.Sample) {
+func (t *tally) addStream(s *results.Sample) {
 	t.streamed = t.streamed || s.Chunks > 1
 	t.ttft = append(t.ttft, s.First.Sub(s.Due).Seconds())
 	if s.Sent != results.NoOffset {
@@ -119,8 +117,10 @@ func (t *tally) group(name string, w window, quantiles []float64, streams bool) 
 		Prompt:     tokens(t.prompt, t.untoldPrompt, w),
 		Output:     tokens(t.output, t.untoldOut, w),
 	}
-	for _, o := range slices.Sorted(maps.Keys(t.outcomes)) {
-		g.Outcomes = append(g.Outcomes, Count{o, t.outcomes[o]})
+	for o, n := range t.outcomes {
+		if n > 0 {
+			g.Outcomes = append(g.Outcomes, Count{results.Outcome(o), n})
+		}
 	}
 	if !streams {
 		g.TTFT, g.SentTTFT, g.TPOT, g.LongestGap = notStreamed(), notStreamed(), notStreamed(), notStreamed()
@@ -169,7 +169,7 @@ func tokens(sum, untold int64, w window) Tokens {
 
 // distribution tells of spans in seconds, which it sorts in place.
 func distribution(seconds []float64, quantiles []float64) Distribution {
-	slices.Sort(seconds)
+	stats.Sort(seconds)
 	d := Distribution{N: int64(len(seconds)), Quantiles: []Quantile{}}
 	if len(seconds) == 0 {
 		none := unknown("s", "no samples")
@@ -210,11 +210,25 @@ func quantile(sorted []float64, q float64) Value {
 	return known(stats.Quantile(sorted, q), "s")
 }
 
-// groups makes the groups of tallies, sorted by name.
-func groups(tallies map[string]*tally, w window, quantiles []float64, streams bool) []Group {
+// A cutter tells of the tallies that a total is cut into.
+type cutter struct {
+	total     Group
+	taken     int64 // samples of the total
+	window    window
+	quantiles []float64
+	streams   bool
+}
+
+// groups makes the groups of tallies, sorted by name. One that has all samples is told of
+// as the total is.
+func (c cutter) groups(tallies map[string]*tally) []Group {
 	list := []Group{}
 	for name, t := range tallies {
-		list = append(list, t.group(name, w, quantiles, streams))
+		g := c.total
+		if g.Name = name; t.taken != c.taken {
+			g = t.group(name, c.window, c.quantiles, c.streams)
+		}
+		list = append(list, g)
 	}
 	slices.SortFunc(list, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
 	return list

@@ -118,8 +118,8 @@ func (t *words) apply(w *Waiting) {
 // word takes what the answers told of themselves, and holds it against the server's
 // counters before it stands before them.
 func (q *endpointQueue) word() {
-	for _, a := range q.r.tally.okDone {
-		if a.endpoint == q.p.instance && q.r.window.holds(a.done) {
+	for _, a := range q.r.tally.okDone[q.p.instance] {
+		if q.r.window.holds(a.done) {
 			q.words.add(wordOf(a, q.r.scale))
 		}
 	}
@@ -143,8 +143,8 @@ func (q *endpointQueue) againstCounters() *Check {
 		return nil
 	}
 	var own []float64
-	for _, a := range q.r.tally.okDone {
-		if at := a.done.Seconds(); a.endpoint != q.p.instance || at <= q.from || at > q.from+q.span {
+	for _, a := range q.r.tally.okDone[q.p.instance] {
+		if at := a.done.Seconds(); at <= q.from || at > q.from+q.span {
 			continue
 		}
 		if w := wordOf(a, q.r.scale); w.queue != results.Untold {
