@@ -16,6 +16,8 @@ STATSFLAGS ?=
 FUZZTIME ?= 50000x
 # Flags of findings-bench, such as FINDINGSFLAGS='-n 2 -faults slow-worker,none'.
 FINDINGSFLAGS ?=
+# Flags of report-bench, such as REPORTFLAGS='-cells 20 -dir /tmp/run'.
+REPORTFLAGS ?=
 # Where gpu-check leaves its evidence, and its flags, such as GPUCHECKFLAGS=-cpu.
 GPUCHECK ?= gpu-check.tar.gz
 GPUCHECKFLAGS ?=
@@ -31,7 +33,7 @@ export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench findings-bench fuzz test-real real capacity-real test-docker gpu-check gpu-check-binaries clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench findings-bench report-bench fuzz test-real real capacity-real test-docker gpu-check gpu-check-binaries clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -70,6 +72,9 @@ stats-bench: ## the search on systems of known capacity, into docs/statistics.md
 
 findings-bench: build ## faults in the simulated server: how often the first finding names them; 40 minutes
 	$(GO) run ./analysis/findings/bench -evabench $(OUT)/evabench $(FINDINGSFLAGS)
+
+report-bench: build ## a report of 200 cells and 20 million samples: its time and memory; REPORTFLAGS='-cells 20' for a look
+	$(GO) run ./report/bench -evabench $(OUT)/evabench $(REPORTFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)

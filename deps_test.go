@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"internal/nvml":      {},
 	"internal/mps":       {"internal/device"},
 	"internal/supervise": {},
+	"internal/published": {}, // the guide's tables, letter by letter
 	"analysis/stats":     {},
 	"sim/model":          {},
 
@@ -50,6 +51,7 @@ var imports = map[string][]string{
 
 	// level 3: kinds know their family; a family's list knows its kinds
 	"analysis/search":       {"results", "analysis", "analysis/boundary", "analysis/stats"},
+	"analysis/gate":         {"analysis", "internal/units", "results"},
 	"analysis/findings":     {"analysis", "analysis/stats", "internal/units", "results"},
 	"analysis/recommend":    {"analysis", "analysis/stats", "internal/units", "results"},
 	"analysis/search/bench": {"analysis", "analysis/search", "analysis/stats", "internal/queues", "results", "scenarios", "sim/parameters", "sim/virtual"}, // measures the search
@@ -76,9 +78,10 @@ var imports = map[string][]string{
 	"services/spawn":        {"services", "services/identity", "results", "internal/supervise"},
 	"services/launchers/*":  {"services", "services/identity", "services/spawn", "results", "internal/device", "internal/kind", "internal/supervise"},
 	"services/launchertest": {"services", "results"},
-	"report":                {"analysis", "internal/units"},
+	"report":                {"analysis", "internal/published", "internal/units"},
 
 	// level 4: what puts the parts together
+	"report/gated":            {"analysis", "analysis/gate", "internal/units"}, // a gate's outcome in lines and as JUnit XML
 	"report/formats":          {"report", "report/formats/*", "internal/units"},
 	"report/formats/*":        {"report", "internal/units"},
 	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind", "internal/units"},
@@ -95,6 +98,7 @@ var imports = map[string][]string{
 	"cmd/evabench":            {"**"},
 	"bench":                   {"internal/roofline", "loadgen/stub", "results"}, // measures the command from outside
 	"gpucheck":                {"analysis", "results"},                          // drives it on a card, from outside
+	"report/bench":            {"results", "internal/device"},                   // makes a large run, and measures the command from outside
 	"analysis/findings/bench": {"analysis"},                                     // drives it on simulated servers with faults, from outside
 }
 
