@@ -46,6 +46,8 @@ type Point struct {
 	Value analysis.Value `json:"value"`
 	End   analysis.Value `json:"end"`
 	Met   bool           `json:"met"`
+	// Beyond says that the figure lies beyond every limit, although it has no value.
+	Beyond bool `json:"beyond_every_limit,omitempty"`
 	// Why says why it does not meet the requirement where the value does not tell it, and
 	// Note what the value must be read with.
 	Why  string `json:"why,omitempty"`
@@ -309,11 +311,13 @@ func (c checker) worse(a, b Point) bool {
 	rank := func(p Point) int {
 		switch {
 		case p.Met:
-			return 2
-		case p.Value.Known() || p.Value.Inapplicable:
+			return 3
+		case p.Beyond:
 			return 0
+		case p.Value.Known() || p.Value.Inapplicable:
+			return 1
 		}
-		return 1
+		return 2
 	}
 	if ra, rb := rank(a), rank(b); ra != rb {
 		return ra < rb

@@ -98,7 +98,7 @@ func TestCheck(t *testing.T) {
 		{"an objective missed", "vision.slo", service(1), false, false, "errors <= 0 % is not met: 0.1000 %"},
 		{"no search", "vision.capacity>=1", service(0), false, false, "no capacity was searched for"},
 		// 60 of 1,000 failed: p95 is rank 950 of 940.
-		{"among failures", "vision.p95<=10s", service(60), false, false, "falls among arrivals that did not end ok: 60 of 1,000"},
+		{"among failures", "vision.p95<=10s", service(60), false, false, "falls among arrivals that did not end ok, 60 of 1,000"},
 		// 20 of 1,000 failed: p95 is rank 950 of 980, a share of 0.969, at most p99.
 		{"at most the next told", "vision.p95<=350ms", service(20), false, true, "at most: 20 of 1,000"},
 		{"at least its own", "vision.p95<=249ms", service(20), false, false, "at least: 20 of 1,000"},

@@ -130,12 +130,19 @@ func (c checker) quantile(v analysis.Service, d analysis.Distribution, p *Point)
 	if failed == 0 || c.r.Metric == MetricSession || !told.Known() {
 		return
 	}
+	rank := math.Ceil(c.r.Quantile*float64(v.Total.Due) - 1e-9)
+	if rank > float64(v.Total.OK) {
+		p.Beyond = true
+		p.Value = analysis.Value{Unit: c.r.Unit, Why: "over every limit: it falls among arrivals that did not end ok, " + missing(failed, v.Total.Due)}
+		p.End = p.Value
+		return
+	}
 	if exact, ok := c.clause(v); ok {
 		p.Value, p.Note = exact, missing(failed, v.Total.Due)+", which count as later than all"
 		p.End = analysis.Value{Unit: c.r.Unit, Why: "the interval is of ok answers alone"}
 		return
 	}
-	c.amongFailed(v, d, p, failed)
+	c.amongFailed(v, d, p, rank)
 }
 
 // clause gives the value of the scenario's own objective on the same percentile, which
@@ -151,17 +158,12 @@ func (c checker) clause(v analysis.Service) (analysis.Value, bool) {
 }
 
 // amongFailed puts the failed arrivals above all others. The quantile q of all is then
-// the k-th of the ok ones, k = ⌈q·due⌉, which lies at or below the least told percentile
-// that is no lower.
-func (c checker) amongFailed(v analysis.Service, d analysis.Distribution, p *Point, failed int64) {
-	note := missing(failed, v.Total.Due)
-	rank := math.Ceil(c.r.Quantile*float64(v.Total.Due) - 1e-9)
+// the one of rank ⌈q·due⌉ of the ok ones, which lies at or below the least told
+// percentile that is no lower.
+func (c checker) amongFailed(v analysis.Service, d analysis.Distribution, p *Point, rank float64) {
+	note := missing(v.Total.Due-v.Total.OK, v.Total.Due)
 	lower := *p.Value.Number
 	p.End = analysis.Value{Unit: c.r.Unit, Why: "the interval is of ok answers alone, and " + note}
-	if rank > float64(v.Total.OK) {
-		p.Value = analysis.Value{Unit: c.r.Unit, Why: "it falls among arrivals that did not end ok: " + note}
-		return
-	}
 	share := rank / float64(v.Total.OK)
 	upper := math.Inf(1)
 	reach := func(q, seconds float64) {

@@ -57,6 +57,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitNotMet      = 3
 	exitNoValid     = 4
 	exitInterrupted = 130
 )
@@ -91,6 +92,8 @@ func status(err error, stderr io.Writer) int {
 		return exitUsage
 	case errors.Is(err, errNoValid):
 		return exitNoValid
+	case errors.Is(err, errNotMet):
+		return exitNotMet
 	default:
 		return exitFailed
 	}
@@ -101,7 +104,7 @@ func status(err error, stderr io.Writer) int {
 func told(err error) string {
 	var lines []string
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if line != "" && !slices.Contains(lines, line) {
+		if line != "" && (line[0] == ' ' || !slices.Contains(lines, line)) { // what is indented belongs to the line above
 			lines = append(lines, line)
 		}
 	}

@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 			"empty":   empty,
 			"oneline": oneLine,
 			"window":  window,
+			"made":    made,
 		},
 	})
 }

@@ -27,6 +27,7 @@ var reportFiles = []reportFile{
 	{"summary.json", "json"},
 	{"report.md", "markdown"},
 	{"report.xlsx", "xlsx"},
+	{"report.html", "html"},
 }
 
 type reportFile struct{ file, format string }
@@ -39,27 +40,39 @@ type reportOptions struct {
 	format, out string
 	all         bool
 	width       int
+	published   bool
 }
 
 func newReport(s streams) *cobra.Command {
 	var o reportOptions
 	c := &cobra.Command{
-		Use:   "report DIR",
+		Use:   "report DIR | report --published",
 		Short: "Make the reports of a run directory again, from it alone",
-		Long: `Report reads a run directory, writes its summary.json, report.md and report.xlsx
-anew, and prints a short form of about a screen; with --all, the whole report.
+		Long: `Report reads a run directory, writes its summary.json, report.md, report.xlsx and
+report.html anew, and prints a short form of about a screen; with --all, the whole report.
 Of a run that searched for a capacity it also writes alerts.yaml, rules for
 Prometheus at the measured boundary.
 With --format it prints one format to standard output instead and writes
-nothing. The same directory gives the same bytes.`,
-		Example: "  evabench report runs/pro6000x1-20261121T020304Z\n  evabench report runs/… --all | less\n  evabench report runs/… --format markdown",
-		Args:    one("run directory"),
+nothing. The same directory gives the same bytes.
+
+With --published the rows of the EVA GPU MIG/MPS Optimization Guide stand beside
+the run's own, as printed and marked published; without a run directory, alone.`,
+		Example: "  evabench report runs/pro6000x1-20261121T020304Z\n  evabench report runs/… --all | less\n  evabench report runs/… --format markdown\n  evabench report --published",
+		Args: func(c *cobra.Command, args []string) error {
+			if o.published && len(args) == 0 {
+				return nil
+			}
+			return one("run directory")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(c.Flags().Changed("width")); err != nil {
 				return &usageError{err}
 			}
 			if !c.Flags().Changed("width") {
 				o.width = widthOf(s.out)
+			}
+			if len(args) == 0 {
+				return o.publishedAlone(s.out)
 			}
 			return o.report(args[0], s.out)
 		},
@@ -68,6 +81,7 @@ nothing. The same directory gives the same bytes.`,
 	c.Flags().StringVar(&o.out, "out", "", "with --format, write to `FILE`")
 	c.Flags().BoolVar(&o.all, "all", false, "print the whole report, not its short form")
 	c.Flags().IntVar(&o.width, "width", 0, fmt.Sprintf("print at most `N` columns, 0: no limit (default: the terminal's, else %d)", formats.DefaultWidth))
+	c.Flags().BoolVar(&o.published, "published", false, "with the published rows beside the run's own; without DIR, those alone")
 	return c
 }
 
@@ -83,6 +97,8 @@ func (o *reportOptions) check(width bool) error {
 		return fmt.Errorf("--all says nothing of --format %s, which is always whole", o.format)
 	case width && !text:
 		return fmt.Errorf("--width says nothing of --format %s", o.format)
+	case o.published && slices.Contains([]string{"alerts", "vllm"}, o.format):
+		return fmt.Errorf("--published says nothing of --format %s", o.format)
 	case o.width < 0:
 		return fmt.Errorf("--width %d: no less than 0", o.width)
 	}
@@ -97,6 +113,9 @@ func (o *reportOptions) report(dir string, stdout io.Writer) error {
 	summary, d, err := document(dir)
 	if err != nil {
 		return err
+	}
+	if o.published {
+		report.AddPublished(d)
 	}
 	write := func(w io.Writer) error { return formats.Write(o.format, w, d) }
 	if o.format == "terminal" {
@@ -113,7 +132,20 @@ func (o *reportOptions) text(w io.Writer, s *analysis.Summary, whole *report.Doc
 	if o.all {
 		return formats.Terminal(w, whole, o.width)
 	}
-	return formats.Terminal(w, report.Brief(s), o.width)
+	brief := report.Brief(s)
+	if o.published {
+		report.AddPublished(brief)
+	}
+	return formats.Terminal(w, brief, o.width)
+}
+
+// publishedAlone writes the published rows without a run.
+func (o *reportOptions) publishedAlone(stdout io.Writer) error {
+	format := o.format
+	if format == "" {
+		format = "terminal"
+	}
+	return writeDocument(report.Published(), format, o.out, o.width, stdout)
 }
 
 // widthOf gives the width of the terminal that w is.
@@ -157,6 +189,9 @@ func writeReportsAs(dir string, out io.Writer, o reportOptions) (valid int, err 
 	if err != nil {
 		return 0, err
 	}
+	if o.published {
+		report.AddPublished(d)
+	}
 	files := reportFiles
 	if len(d.Alerts.Groups) > 0 {
 		files = append(slices.Clone(files), reportFile{alertsFile, "alerts"})
@@ -170,7 +205,7 @@ func writeReportsAs(dir string, out io.Writer, o reportOptions) (valid int, err 
 	if err := o.text(out, summary, d); err != nil {
 		return 0, err
 	}
-	_, err = fmt.Fprintf(out, "\nIn %s:\n  report.md, report.xlsx: the full report; \"evabench report DIR --all\" prints it\n  summary.json: every number, exact; cells/: each request and each reading\n", dir)
+	_, err = fmt.Fprintf(out, "\nIn %s:\n  report.html, report.md, report.xlsx: the full report; \"evabench report DIR --all\" prints it\n  summary.json: every number, exact; cells/: each request and each reading\n", dir)
 	if err == nil && len(d.Alerts.Groups) > 0 {
 		_, err = fmt.Fprintf(out, "  %s: alert rules for Prometheus at the measured boundary\n", alertsFile)
 	}

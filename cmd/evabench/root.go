@@ -45,8 +45,9 @@ server back, and leaves one run directory with samples and reports.
 
 A scenario is a file or the name of a preset ("evabench scenario list").
 
-Exit status: 0 done, 1 failed, 2 usage or a faulty scenario, 4 no valid
-measurement, 130 interrupted (the server was put back).`,
+Exit status: 0 done, 1 failed, 2 usage or a faulty scenario, 3 a gate's
+requirement is not met, 4 no valid measurement, 130 interrupted (the server was
+put back).`,
 		SilenceErrors: true,
 		// "swep" is near enough to "sweep" to be told so.
 		SuggestionsMinimumDistance: 2,
@@ -65,6 +66,8 @@ measurement, 130 interrupted (the server was put back).`,
 		newGPU(s),
 		newSim(s),
 		newReport(s),
+		newCompare(s),
+		newGate(s),
 		newSelftest(s),
 		newSelftestServer(s),
 		newSupervisor(s),

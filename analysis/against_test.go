@@ -1,0 +1,247 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evabench/evabench/results"
+)
+
+// A drawnRun is a run with one figure of throughput and one of latency in each cell.
+type drawnRun struct {
+	seed  uint64
+	start float64       // marks the measurement
+	rates [][2]int64    // completed Vision requests by replicate and configuration
+	tails [][2]float64  // p95 in seconds
+	level results.Level // of Vision
+}
+
+func (d drawnRun) named(name string) NamedSummary {
+	s := &Summary{Schema: results.SchemaVersion}
+	s.Environment.Services = []results.Service{{Name: "vision", Role: results.RoleVision}}
+	s.Environment.Zone = 0.03
+	for r := range d.rates {
+		for i, config := range []string{"off-ts", "off-mps"} {
+			c := Cell{MIG: UseNone, MPS: UseNone}
+			c.Cell = results.Cell{
+				Folder: fmt.Sprintf("%03d-%s-r%d", 2*r+i, config, r+1), Replicate: r + 1, Seed: d.seed + uint64(r),
+				Nonce: fmt.Sprint(d.start), Status: results.CellDone,
+			}
+			c.Cell.Config.Name = config
+			v := Service{Name: "vision", Role: results.RoleVision, Level: d.level, Verdict: Verdict{Is: Valid}}
+			v.Total.Completed = d.rates[r][i]
+			v.Total.Latency.Quantiles = []Quantile{{Q: 0.95, Value: known(d.tails[r][i], "s")}}
+			c.Steps = []Step{{Name: "step", Window: 60, Loaded: 70, Services: []Service{v}}}
+			s.Cells = append(s.Cells, c)
+		}
+	}
+	return NamedSummary{name, s}
+}
+
+var plainLevel = results.Level{Service: "vision", Arrivals: "poisson", Value: 20, Unit: "req/s"}
+
+func drawRun(t *rapid.T, name string, seed uint64, start float64) drawnRun {
+	d := drawnRun{seed: seed, start: start, level: plainLevel}
+	n := rapid.IntRange(1, 5).Draw(t, name+" replicates")
+	for range n {
+		d.rates = append(d.rates, [2]int64{rapid.Int64Range(1, 5000).Draw(t, name), rapid.Int64Range(1, 5000).Draw(t, name)})
+		d.tails = append(d.tails, [2]float64{rapid.Float64Range(0.01, 10).Draw(t, name), rapid.Float64Range(0.01, 10).Draw(t, name)})
+	}
+	return d
+}
+
+func compareTwo(t rapid.TB, a, b NamedSummary) *Against {
+	t.Helper()
+	out, err := CompareRuns([]NamedSummary{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// A run against itself has every ratio 1, and shows no difference.
+func TestAgainstItself(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		run := drawRun(t, "run", 1, 1).named("run")
+		a := compareTwo(t, run, run)
+		if !a.Same || len(a.Differences) != 0 || len(a.Figures) != 4 {
+			t.Fatalf("the same measurement: %v, %d differences, %d figures", a.Same, len(a.Differences), len(a.Figures))
+		}
+		for _, f := range a.Figures {
+			if *f.Ratio.Number != 1 || f.Verdict != ContrastNone || f.Low.Known() {
+				t.Errorf("%s of %s is %v times itself: %s", f.Figure, f.Config, *f.Ratio.Number, f.Verdict)
+			}
+		}
+	})
+}
+
+// Turned round, every ratio and interval is turned over, and better is worse.
+func TestAgainstTurnsRound(t *testing.T) {
+	turned := map[string]string{ContrastBetter: ContrastWorse, ContrastWorse: ContrastBetter}
+	near := func(x, y Value) bool {
+		return x.Known() == y.Known() && (!x.Known() || math.Abs(math.Log(*x.Number**y.Number)) < 1e-9)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.Uint64Range(1, 2).Draw(t, "seed") // 1: paired where the replicates agree
+		a, b := drawRun(t, "a", 1, 1).named("a"), drawRun(t, "b", seed, 2).named("b")
+		there, back := compareTwo(t, a, b), compareTwo(t, b, a)
+		if len(there.Figures) != len(back.Figures) || len(there.Figures) == 0 {
+			t.Fatalf("%d and %d figures", len(there.Figures), len(back.Figures))
+		}
+		for i, f := range there.Figures {
+			g := back.Figures[i]
+			if !near(f.Ratio, g.Ratio) || !near(f.Low, g.High) || !near(f.High, g.Low) || f.Basis != g.Basis {
+				t.Errorf("%s: %+v and %+v", f.Figure, f, g)
+			}
+			want := f.Verdict
+			if w, ok := turned[want]; ok {
+				want = w
+			}
+			if g.Verdict != want {
+				t.Errorf("%s: %s, and turned round %s", f.Figure, f.Verdict, g.Verdict)
+			}
+			if f.Ratio.Known() && math.Abs(*f.Other.Number / *f.First.Number / *f.Ratio.Number - 1) > 1e-12 {
+				t.Errorf("%s: %v and %v, ratio %v", f.Figure, *f.First.Number, *f.Other.Number, *f.Ratio.Number)
+			}
+		}
+	})
+}
+
+// Pairs need the same seed, the same step and the same time under load in every replicate.
+func TestAgainstPairsTheSameArrivals(t *testing.T) {
+	made := func(seed uint64, start float64) drawnRun {
+		return drawnRun{
+			seed: seed, start: start, level: plainLevel,
+			rates: [][2]int64{{1000, 1100}, {1010, 1090}, {990, 1105}}, tails: [][2]float64{{0.1, 0.2}, {0.11, 0.21}, {0.1, 0.19}},
+		}
+	}
+	a := made(1, 1).named("a")
+	for _, c := range []struct {
+		name  string
+		other func() NamedSummary
+		want  string
+	}{
+		{"same seed", func() NamedSummary { return made(1, 2).named("b") }, BasisSameArrivals},
+		{"other seed", func() NamedSummary { return made(9, 2).named("b") }, BasisUnpaired},
+		{"other window", func() NamedSummary {
+			b := made(1, 2).named("b")
+			for i := range b.Summary.Cells {
+				b.Summary.Cells[i].Steps[0].Window = 120
+			}
+			return b
+		}, BasisUnpaired},
+		{"other warm-up", func() NamedSummary {
+			b := made(1, 2).named("b")
+			b.Summary.Cells[0].Steps[0].Loaded, b.Summary.Cells[1].Steps[0].Loaded = 80, 80
+			return b
+		}, BasisUnpaired},
+		{"other index", func() NamedSummary {
+			b := made(1, 2).named("b")
+			for i := range b.Summary.Cells {
+				b.Summary.Cells[i].Steps[0].Index = 1
+			}
+			return b
+		}, BasisUnpaired},
+		{"other replicates", func() NamedSummary {
+			b := made(1, 2).named("b")
+			b.Summary.Cells = b.Summary.Cells[:4]
+			return b
+		}, BasisUnpaired},
+	} {
+		for _, f := range compareTwo(t, a, c.other()).Figures {
+			if f.Basis != c.want {
+				t.Errorf("%s: %s of %s rests on %q, want %q", c.name, f.Figure, f.Config, f.Basis, c.want)
+			}
+		}
+	}
+}
+
+func TestAgainstRefuses(t *testing.T) {
+	made := func() NamedSummary {
+		return drawnRun{seed: 1, start: 2, level: plainLevel, rates: [][2]int64{{1000, 1100}}, tails: [][2]float64{{0.1, 0.2}}}.named("b")
+	}
+	for _, c := range []struct {
+		name   string
+		change func(s *Summary)
+		want   string
+	}{
+		{"schema", func(s *Summary) { s.Schema-- }, "other rules"},
+		{"service", func(s *Summary) { s.Environment.Services[0].Name = "eyes" }, "drive other services: vision (vision) against eyes (vision)"},
+		{"role", func(s *Summary) { s.Environment.Services[0].Role = results.RoleAgent }, "drive other services"},
+		{"unit", func(s *Summary) {
+			for i := range s.Cells {
+				s.Cells[i].Steps[0].Services[0].Level.Unit = "cameras"
+			}
+		}, "vision in req/s, b in cameras"},
+		{"levels", func(s *Summary) {
+			for i := range s.Cells {
+				s.Cells[i].Steps[0].Services[0].Level.Value = 21
+			}
+		}, "nothing to compare"},
+		{"configurations", func(s *Summary) {
+			for i := range s.Cells {
+				s.Cells[i].Cell.Config.Name += "-x"
+			}
+		}, "a has off-ts, off-mps, b has off-ts-x, off-mps-x"},
+	} {
+		b := made()
+		c.change(b.Summary)
+		a := made()
+		a.Name = "a"
+		if _, err := CompareRuns([]NamedSummary{a, b}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if _, err := CompareRuns([]NamedSummary{made()}); err == nil {
+		t.Error("one run is compared with nothing")
+	}
+}
+
+// What a run does not measure is in no figure, and is told.
+func TestAgainstLeavesOutWhatIsNotValid(t *testing.T) {
+	made := func(start float64) drawnRun {
+		return drawnRun{seed: 1, start: start, level: plainLevel, rates: [][2]int64{{1000, 1100}, {1000, 1100}}, tails: [][2]float64{{0.1, 0.2}, {0.1, 0.2}}}
+	}
+	a, b := made(1).named("a"), made(2).named("b")
+	b.Summary.Cells[0].Steps[0].Services[0].Verdict.Is = ClientLimited
+	for _, f := range compareTwo(t, a, b).Figures {
+		if want := 2 - map[string]int{"off-ts": 1}[f.Config]; f.OtherN != want {
+			t.Errorf("%s of %s has %d replicates, want %d", f.Figure, f.Config, f.OtherN, want)
+		}
+	}
+}
+
+// A capacity is compared as long as it is of the same objectives.
+func TestAgainstCapacities(t *testing.T) {
+	made := func(start, load float64) NamedSummary {
+		n := drawnRun{seed: 1, start: start, level: plainLevel, rates: [][2]int64{{1000, 1100}}, tails: [][2]float64{{0.1, 0.2}}}.named("x")
+		n.Summary.Environment.Search = &results.Search{Kind: "capacity", Raise: "vision"}
+		for i := range n.Summary.Cells {
+			n.Summary.Cells[i].Steps[0].Purpose = results.PurposeProbe
+			n.Summary.Cells[i].Capacity = &Capacity{
+				Unit: "req/s", State: CapacityFound, Estimate: known(load, "req/s"), Low: known(load*0.98, "req/s"), High: known(load*1.02, "req/s"),
+			}
+		}
+		return n
+	}
+	a := compareTwo(t, made(1, 20), made(2, 25))
+	if len(a.Figures) != 2 {
+		t.Fatalf("%d figures, want the capacity of each configuration", len(a.Figures))
+	}
+	for _, f := range a.Figures {
+		if f.Figure != "capacity" || f.Basis != BasisWithin || f.Verdict != ContrastBetter || math.Abs(*f.Ratio.Number-1.25) > 1e-12 || f.Step != "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	b := made(2, 25)
+	b.Summary.Environment.Services[0].SLO = []results.Clause{{Text: "p95 < 1 s"}}
+	for _, f := range compareTwo(t, made(1, 20), b).Figures {
+		if f.Ratio.Known() || !strings.Contains(f.Ratio.Why, "objectives differ") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
