@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -228,6 +229,26 @@ func TestSpikeSummary(t *testing.T) {
 	for _, w := range s.Warnings {
 		if strings.Contains(w.Where, "step 1") && w.Code == "not-ok" {
 			t.Errorf("warning %+v", w)
+		}
+	}
+}
+
+// The range reaches to the greatest, or to the upper quartile and three times the distance
+// of the quartiles if that is higher.
+func TestRangeOf(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, c := range []struct {
+		list []float64
+		want float64
+	}{
+		{[]float64{4, 1, nan, 3, 2}, 3 + 3*(3-1)}, // quartiles 1 and 3
+		{[]float64{1, 1, 1, 1, 5}, 5},
+		{[]float64{1, 1, 1, 1, inf}, inf},
+		{[]float64{1, inf, inf, inf}, inf},
+		{[]float64{nan}, inf},
+	} {
+		if got := rangeOf(c.list); got != c.want {
+			t.Errorf("%v: %g, want %g", c.list, got, c.want)
 		}
 	}
 }
