@@ -33,6 +33,11 @@ const (
 // that meets every clause of every service's SLO, without queues that grow.
 // Loads are in Unit along the ray.
 type Capacity struct {
+	// Ray and Mix are, of a search along several rays, the number of this one, from 1, and
+	// the loads that are raised by one factor: "vision 12 req/s : agent 2.5 users". Loads
+	// along the ray are factors of these.
+	Ray int    `json:"ray,omitempty"`
+	Mix string `json:"mix,omitempty"`
 	// Raised is the service whose load was raised with the others held, empty if all
 	// were raised by one factor.
 	Raised   string `json:"raised,omitempty"`
