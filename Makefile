@@ -33,7 +33,7 @@ export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench findings-bench report-bench fuzz test-real real capacity-real test-docker gpu-check gpu-check-binaries clean help
+.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench findings-bench report-bench fuzz test-real real test-page picture capacity-real test-docker gpu-check gpu-check-binaries clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
@@ -89,6 +89,7 @@ gpu-check-binaries:
 real: build gpu-check-binaries # what test-real needs: real servers, models for them, a Python with torch
 	scripts/install-llama-server.sh $(REAL)/llama-server
 	scripts/install-torchserve.sh $(REAL)/torchserve
+	scripts/install-chromium.sh $(REAL)/chromium
 	$(GO) run ./internal/tinygguf/cmd/tinygguf -size medium $(REAL)/models
 
 test-real: real ## tests against servers that we did not write; fetches them into .real/
@@ -98,7 +99,17 @@ test-real: real ## tests against servers that we did not write; fetches them int
 	EVABENCH_TORCHSERVE='$(abspath $(REAL))/torchserve/torchserve' \
 	EVABENCH_PYTHON='$(abspath $(REAL))/torchserve/python' \
 	EVABENCH_GPU_CHECK='$(abspath $(OUT))/gpu-check' \
+	EVABENCH_CHROMIUM='$(abspath $(REAL))/chromium/chromium' \
 	$(GO) test -tags real -count=1 -timeout 30m -skip '^TestDocker|^TestCapacityRepeats' $(TESTFLAGS) ./realtest/...
+
+test-page: ## the report's page in Chromium, which it fetches into .real/
+	scripts/install-chromium.sh $(REAL)/chromium
+	EVABENCH_CHROMIUM='$(abspath $(REAL))/chromium/chromium' \
+	$(GO) test -tags real -count=1 -timeout 5m -run '^TestPage' $(TESTFLAGS) ./realtest
+
+picture: build ## the README's picture of a report, docs/images/report.png, from a real sweep
+	scripts/install-chromium.sh $(REAL)/chromium
+	scripts/picture-report.sh $(OUT)/evabench $(REAL)/chromium/chromium docs/images/report.png
 
 capacity-real: real ## the capacity of a real llama-server, five times: a quarter of an hour
 	EVABENCH_BIN='$(abspath $(OUT))/evabench' \
