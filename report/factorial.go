@@ -187,16 +187,17 @@ func effectRanges(c analysis.Comparison, f analysis.Factorial, i int) Table {
 	return t
 }
 
-// intervalText writes the interval of an effect briefly.
+// intervalText writes the interval of an effect so briefly that six stand in a line:
+// "+6.1..+11.8".
 func intervalText(e analysis.Effect) string {
 	if !e.Low.Known() || !e.High.Known() {
 		return ""
 	}
-	return bracket(*e.Low.Number, *e.High.Number)
+	return bare(*e.Low.Number) + ".." + bare(*e.High.Number)
 }
 
 // bracket writes the interval of a relative change: "[+6.1, +11.8]".
-func bracket(low, high float64) string {
-	percent := func(v float64) string { return strings.TrimSuffix(units.Change(v), " %") }
-	return "[" + percent(low) + ", " + percent(high) + "]"
-}
+func bracket(low, high float64) string { return "[" + bare(low) + ", " + bare(high) + "]" }
+
+// bare writes a relative change in percent, without the sign of percent.
+func bare(change float64) string { return strings.TrimSuffix(units.Change(change), " %") }
