@@ -10,17 +10,23 @@ import (
 	"github.com/evabench/evabench/internal/units"
 )
 
-// choose gives the configuration for a goal; false where the run cannot judge it. What a
+// choose gives the configuration for a goal; false where the run cannot judge it: with less
+// than two configurations that tell the figure there is nothing to choose from. What a
 // race came to stands before what its cells tell otherwise.
 func (r run) choose(goal string) (analysis.Choice, bool) {
 	if r.Race != nil && len(r.Race.Runners) > 0 && goal == r.RaisedGoal() {
 		return r.raced(goal), true
 	}
 	f, met, ok := r.figure(goal)
-	if !ok {
+	if !ok || len(r.told(f)) < 2 {
 		return analysis.Choice{}, false
 	}
 	return r.pick(goal, f, met), true
+}
+
+// told are the configurations of which a figure is known.
+func (r run) told(f analysis.Criterion) []candidate {
+	return r.where(func(c candidate) bool { return f.Mean(c.name).Known() })
 }
 
 // figure gives what a goal is judged by, and which configurations may be chosen. Where the
@@ -76,16 +82,8 @@ func (c candidate) missed(step int) []string {
 // pick takes the simplest of those within the zone of the best.
 func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) analysis.Choice {
 	out := analysis.Choice{Goal: goal, Figure: f.Name}
-	var told, may []candidate
-	for _, c := range r.all {
-		if !f.Mean(c.name).Known() {
-			continue
-		}
-		told = append(told, c)
-		if met(c) {
-			may = append(may, c)
-		}
-	}
+	told := r.told(f)
+	may := slices.DeleteFunc(slices.Clone(told), func(c candidate) bool { return !met(c) })
 	none := len(may) == 0
 	if none {
 		may = told
@@ -108,7 +106,7 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 		slices.SortFunc(alike, byFigure(f))
 		out.Equivalent = names(alike)
 	}
-	out.Costs, out.Low, out.High = unknown("nothing else was measured"), unknown("nothing else was measured"), unknown("nothing else was measured")
+	out.Costs, out.Low, out.High = unknown(alone), unknown(alone), unknown(alone)
 	out.Because = []string{r.mean(f, chosen)}
 	if len(others) > 0 {
 		next := bestOf(f, others)
@@ -126,10 +124,17 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 	}
 	out.Sure = r.sure(f, best, others, alike, none)
 	if len(others) == 0 {
-		out.Sure = "nothing else was measured"
-		if len(told) > 1 {
-			out.Sure = "the only one that is known to have met every objective"
+		out.Sure = "the only one that is known to have met every objective"
+	}
+	var silent []string
+	for _, c := range r.all {
+		if v := f.Mean(c.name); !v.Known() {
+			silent = append(silent, c.name)
+			out.Because = append(out.Because, c.name+" is not judged: "+v.Why)
 		}
+	}
+	if len(silent) > 0 {
+		out.Sure += "; not judged: " + strings.Join(silent, ", ")
 	}
 	return out
 }
@@ -185,6 +190,9 @@ func (r run) within(f analysis.Criterion, c, best candidate) bool {
 func bestOf(f analysis.Criterion, list []candidate) candidate {
 	return slices.MinFunc(list, byFigure(f))
 }
+
+// alone is why there is no runner-up.
+const alone = "no other configuration may be chosen"
 
 // byFigure puts the better first, and of those that are alike the simpler.
 func byFigure(f analysis.Criterion) func(a, b candidate) int {

@@ -126,7 +126,10 @@ func (r run) sides(goal string, a, b side) outcome {
 	as, bs := measured(a), measured(b)
 	for i, list := range [][]candidate{as, bs} {
 		if len(list) == 0 {
-			return none("no configuration with %s was measured", []side{a, b}[i].name)
+			if s := []side{a, b}[i]; len(s.list) > 0 {
+				return none("with %s nothing was measured: %s", s.name, f.Mean(s.list[0].name).Why)
+			}
+			return none("no configuration with %s was run", []side{a, b}[i].name)
 		}
 	}
 	metOf := func(list []candidate) []candidate {

@@ -15,7 +15,7 @@ import (
 func drawn(t *rapid.T) []made {
 	var list []made
 	gpus := rapid.IntRange(1, 3).Draw(t, "gpus")
-	for i := range rapid.IntRange(1, 6).Draw(t, "configurations") {
+	for i := range rapid.IntRange(2, 6).Draw(t, "configurations") {
 		m := made{name: fmt.Sprintf("c%d", i), gpus: gpus, mig: rapid.Bool().Draw(t, "mig"), mps: rapid.Bool().Draw(t, "mps"), vision: []int{0}, workers: rapid.IntRange(1, 6).Draw(t, "workers")}
 		for d := range len(m.devices()) {
 			if d > 0 || len(m.devices()) == 1 {

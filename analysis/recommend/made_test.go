@@ -24,6 +24,7 @@ type made struct {
 	missed           bool    // an objective
 	tail             float64 // p99 of Vision, s; 0 if it cannot be told
 	fault            string  // every cell failed with it
+	late             bool    // the client was
 	outOfMemory      int64
 	placement        string
 	workersOfTheCell map[string]int
@@ -97,6 +98,9 @@ func (m made) cells() []analysis.Cell {
 		}
 		if len(m.vlm) > 0 {
 			step.Services = append(step.Services, service("mind", results.RoleAgent, m.vlm[r], false))
+		}
+		if m.late {
+			step.Services[0].Verdict.Is = analysis.ClientLimited
 		}
 		c.Steps = []analysis.Step{step}
 		list = append(list, c)

@@ -39,6 +39,9 @@ func (r run) notTested() []string {
 	if longest < hour {
 		list = append(list, fmt.Sprintf("windows of an hour or more: the longest was %s", units.Format(longest, units.Seconds)))
 	}
+	if len(r.all) < 2 {
+		list = append(list, "any other configuration")
+	}
 	list = append(list, "other mixes of payloads than the scenario's")
 	if !heavy {
 		list = append(list, "heavy payloads")

@@ -13,9 +13,9 @@ import (
 	"github.com/evabench/evabench/sim/virtual"
 )
 
-// measure runs every cell of a preset over three replicates on the simulated servers'
-// model, in virtual time, and recommends.
-func measure(t *testing.T, preset string, p parameters.Set, of func([]scenarios.Cell) []scenarios.Cell) *analysis.Summary {
+// measure runs a preset's cells of these configurations over three replicates on the
+// simulated servers' model, in virtual time, and recommends.
+func measure(t *testing.T, preset string, p parameters.Set, of func(results.Config) bool) *analysis.Summary {
 	t.Helper()
 	data, ok := scenarios.Preset(preset)
 	if !ok || strings.Count(string(data), "replicates: 1") != 1 {
@@ -25,9 +25,7 @@ func measure(t *testing.T, preset string, p parameters.Set, of func([]scenarios.
 	if err != nil {
 		t.Fatal(err)
 	}
-	if of != nil {
-		b.Cells = of(b.Cells)
-	}
+	b.Cells = slices.DeleteFunc(b.Cells, func(c scenarios.Cell) bool { return !of(c.Config) })
 	env := results.Environment{Schema: results.SchemaVersion, Scenario: preset, Simulated: preset, Zone: b.Scenario.Zone}
 	plan := results.StepPlan{Name: "preset", Warmup: 2 * time.Minute, Window: 6 * time.Minute}
 	for _, v := range b.Scenario.Services {
@@ -96,16 +94,16 @@ func environment(t *testing.T, s *analysis.Summary, name string) analysis.Operat
 	return analysis.OperatingEnvironment{}
 }
 
-// guides leaves the cells of the two corners that the guide measured on both of its
-// servers: neither MIG nor MPS, and both.
-func guides(cells []scenarios.Cell) []scenarios.Cell {
-	return slices.DeleteFunc(cells, func(c scenarios.Cell) bool { return (c.Config.Layout == "off") == (c.Config.Sharing == "mps") })
-}
+// guides says whether a configuration is one of the two corners that the guide measured on
+// both of its servers: neither MIG nor MPS, and both.
+func guides(c results.Config) bool { return (c.Layout == "off") == (c.Sharing == "ts") }
+
+func all(results.Config) bool { return true }
 
 // The guide's conclusions come out of what is measured on its servers' models: MIG first
 // on one GPU that both roles share, no MIG on three, MPS for many Vision workers.
 func TestGuidesConclusions(t *testing.T) {
-	s := measure(t, "pro6000x1", parameters.Default(), nil)
+	s := measure(t, "pro6000x1", parameters.Default(), all)
 	e := environment(t, s, SingleMixed)
 	if e != s.Recommendation.Environments[0] || e.Measured != analysis.Agrees {
 		t.Errorf("one GPU, both roles: the guide's rule %s, and the first environment is %s", e.Measured, s.Recommendation.Environments[0].Name)
@@ -115,11 +113,14 @@ func TestGuidesConclusions(t *testing.T) {
 	if mig, _ := chosen(t, s, analysis.GoalJoint); mig != analysis.UseAll && !strings.Contains(e.Because, "Better still, which the guide has not measured: MPS without MIG") {
 		t.Errorf("no MIG was chosen, and the rule does not say why: %s", e.Because)
 	}
-	if mig, _ := chosen(t, measure(t, "pro6000x1", parameters.Default(), guides), analysis.GoalJoint); mig != analysis.UseAll {
+	two := analysis.SummarizeSteps(s.Environment, slices.DeleteFunc(slices.Clone(s.Cells), func(c analysis.Cell) bool { return !guides(c.Cell.Config) }))
+	two.Complete()
+	Complete(two)
+	if mig, _ := chosen(t, two, analysis.GoalJoint); mig != analysis.UseAll {
 		t.Error("of the guide's two configurations on one GPU, that without MIG was chosen")
 	}
 
-	s = measure(t, "pro5000x3", parameters.Default(), nil)
+	s = measure(t, "pro5000x3", parameters.Default(), all)
 	if e := environment(t, s, MultiVLM); e.Measured != analysis.Agrees {
 		t.Errorf("three GPUs: the guide's rule %s", e.Measured)
 	}
@@ -132,7 +133,7 @@ func TestGuidesConclusions(t *testing.T) {
 		}
 	}
 
-	s = measure(t, "mps-vision", parameters.Default(), nil)
+	s = measure(t, "mps-vision", parameters.Default(), all)
 	if e := environment(t, s, ManyVision); e.Measured != analysis.Agrees {
 		t.Errorf("many workers: the guide's rule %s", e.Measured)
 	}
@@ -162,7 +163,7 @@ func TestConclusionsTurnRound(t *testing.T) {
 	if mig, mps := chosen(t, s, analysis.GoalJoint); mig != analysis.UseNone || mps != analysis.UseNone {
 		t.Errorf("one GPU: MIG on %s, MPS on %s was chosen", mig, mps)
 	}
-	s = measure(t, "mps-vision", full(), nil)
+	s = measure(t, "mps-vision", full(), all)
 	if e := environment(t, s, ManyVision); e.Measured != analysis.Disagrees {
 		t.Errorf("many workers: the guide's rule %s", e.Measured)
 	}
@@ -178,7 +179,7 @@ func TestConclusionsTurnRound(t *testing.T) {
 	for _, d := range p.Detectors {
 		d.Parallel, d.Work = 8, d.Work/8
 	}
-	s = measure(t, "pro5000x3", p, nil)
+	s = measure(t, "pro5000x3", p, all)
 	if e := environment(t, s, MultiVLM); e.Measured != analysis.Disagrees {
 		t.Errorf("three GPUs: the guide's rule %s", e.Measured)
 	}

@@ -120,6 +120,27 @@ func TestSure(t *testing.T) {
 	}
 }
 
+// A configuration whose steps measure the client is not judged, and named; if that leaves
+// one, there is nothing to choose from.
+func TestSpoiledStepsAreNotJudged(t *testing.T) {
+	list := square(10000, 20000, 15000, 12000)
+	list[1].late = true
+	c := choice(t, recommended(0.03, nil, list...), analysis.GoalJoint)
+	if c.Config != "c" || c.Sure != "shown; not judged: b" || !slices.ContainsFunc(c.Because, func(b string) bool {
+		return strings.HasPrefix(b, "b is not judged: not measured (b r1: eyes is client-limited")
+	}) {
+		t.Errorf("%+v, want c, and that b is not judged", c)
+	}
+	list[2].late, list[3].late = true, true
+	s := recommended(0.03, nil, list...)
+	if len(s.Recommendation.Choices) > 0 {
+		t.Errorf("of one configuration %+v was chosen", s.Recommendation.Choices[0])
+	}
+	if e := s.Recommendation.Environments[0]; e.Measured != analysis.NotShown || !strings.Contains(e.Because, "with MIG nothing was measured: not measured (b r1: eyes is client-limited") {
+		t.Errorf("%+v", e)
+	}
+}
+
 // What runs where, how many workers, and what memory told make the environment.
 func TestEnvironments(t *testing.T) {
 	eyes := func(m made) made { m.requests = three(1000); return m }
