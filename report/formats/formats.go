@@ -3,7 +3,6 @@
 package formats
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -49,16 +48,6 @@ func Write(name string, w io.Writer, d *report.Document) error {
 		return fmt.Errorf("write %s report: %w", name, err)
 	}
 	return nil
-}
-
-func writeJSON(w io.Writer, d *report.Document) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if d.Data != nil {
-		return e.Encode(d.Data)
-	}
-	return e.Encode(d.Summary)
 }
 
 // heading is a column's name with its unit, unless its cells tell their own.
