@@ -204,7 +204,7 @@ func againstTables(a *analysis.Against, run int) []Table {
 			tables = append(tables, Table{
 				ID: fmt.Sprintf("against-%d-%d", run, at), Title: title,
 				Columns: []Column{
-					words("Figure"), {Name: a.Runs[0].Label, Align: Right, Scaled: true}, {Name: a.Runs[run].Label, Align: Right, Scaled: true},
+					words("Figure"), words("Unit"), {Name: a.Runs[0].Label, Align: Right, Scaled: true}, {Name: a.Runs[run].Label, Align: Right, Scaled: true},
 					ratios("Change"), ratios("95 % from"), ratios("to"), words("Verdict"), words("Replicates"), numbers("Needs", "n"),
 				},
 				Notes: []string{"Less is better of latencies."},
@@ -221,8 +221,8 @@ func againstTables(a *analysis.Against, run int) []Table {
 
 // The columns of a table of figures that become a note where all rows have the same.
 const (
-	againstFrom       = 4 // its cells' notes
-	againstReplicates = 7
+	againstFrom       = 5 // its cells' notes
+	againstReplicates = 8
 )
 
 // noteCommon puts what all rows have in common below the table: on what their intervals
@@ -249,16 +249,12 @@ func (t *Table) noteCommon(first, other string) {
 // againstRow tells one figure; on what its interval rests stands in a note.
 func againstRow(f analysis.AgainstFigure) []Cell {
 	unit := againstUnit(f)
-	side := func(v analysis.Value) Cell {
-		v.Unit = unit
-		return scaled(v)
-	}
 	low := signed(lessOne(f.Low))
 	if f.Basis != "" {
 		low.Note = f.Basis
 	}
 	return []Cell{
-		Text(f.Figure), side(f.First), side(f.Other), signed(lessOne(f.Ratio)), low, signed(lessOne(f.High)),
+		Text(f.Figure), Text(unit), number(f.First, unit), number(f.Other, unit), signed(lessOne(f.Ratio)), low, signed(lessOne(f.High)),
 		Text(f.Verdict), Text(fmt.Sprintf("%d, %d", f.FirstN, f.OtherN)), number(f.Needs, "n"),
 	}
 }

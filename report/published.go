@@ -50,11 +50,8 @@ func publishedTitle(t published.Table) string {
 	return fmt.Sprintf("Published, section %s: %s, %s", t.ID, t.Title, t.Server)
 }
 
-// publishedRow marks a row, each with a text of its own: formats leave out what repeats
-// the row above.
-func publishedRow(section string, row int) Cell {
-	return Text(fmt.Sprintf("published %s, row %d", section, row+1))
-}
+// publishedMark marks a row, with the guide's section that it is from.
+func publishedMark(section string) Cell { return Text("published " + section) }
 
 // publishedComparison is the table of a step's comparison.
 func publishedComparison(t published.Table) Table {
@@ -63,7 +60,7 @@ func publishedComparison(t published.Table) Table {
 		Columns: []Column{words("Source"), words("MIG"), words("MPS"), texts("VLM responses"), texts("VLM latency"), texts("Vision (req/s)"), texts("Agent (req/min)")},
 	}
 	for i := range t.Rows {
-		row := []Cell{publishedRow(t.ID, i)}
+		row := []Cell{publishedMark(t.ID)}
 		for _, column := range []string{"MIG", "MPS", publishedResponses, publishedLatency, publishedVision, publishedAgent} {
 			row = append(row, publishedCell(t, i, column))
 		}
@@ -95,8 +92,8 @@ func publishedChange(t published.Table) Table {
 		}
 		out.Columns = append(out.Columns, column)
 	}
-	for i, cells := range t.Change.Rows {
-		row := []Cell{publishedRow(t.ID, i)}
+	for _, cells := range t.Change.Rows {
+		row := []Cell{publishedMark(t.ID)}
 		for _, text := range cells {
 			row = append(row, Text(text))
 		}
@@ -116,7 +113,7 @@ func publishedModels(t published.Table) Table {
 		out.Columns = append(out.Columns, column)
 	}
 	for i, r := range t.Rows {
-		row := []Cell{publishedRow(t.ID, i)}
+		row := []Cell{Text(fmt.Sprintf("published %s, row %d", t.ID, i+1))} // formats leave out what repeats the row above
 		for _, text := range r.Cells {
 			row = append(row, Text(text))
 		}
@@ -126,7 +123,7 @@ func publishedModels(t published.Table) Table {
 		out.Notes = append(out.Notes, "Published: "+t.Sentence)
 	}
 	if t.WindowNote != "" {
-		out.Notes = append(out.Notes, "Not published: the window, "+t.WindowNote+".")
+		out.Notes = append(out.Notes, "The window is not published; "+t.WindowNote+".")
 	}
 	return out
 }
@@ -136,8 +133,8 @@ func publishedPlacement(g published.Grid) Table {
 	for _, name := range g.Columns {
 		out.Columns = append(out.Columns, words(name))
 	}
-	for i, cells := range g.Rows {
-		row := []Cell{publishedRow("2.2", i)}
+	for _, cells := range g.Rows {
+		row := []Cell{publishedMark("2.2")}
 		for _, text := range cells {
 			row = append(row, Text(text))
 		}
@@ -174,8 +171,8 @@ func AddPublished(d *Document) {
 		}
 	}
 	at := slices.IndexFunc(d.Sections, func(s Section) bool { return s.Title == "Comparison" }) + 1
-	if at == 0 {
-		at = min(1, len(d.Sections))
+	if at == 0 { // a Brief, which ends with its notes
+		at = max(len(d.Sections)-1, 0)
 	}
 	d.Sections = slices.Insert(d.Sections, at, section)
 	d.clean()
@@ -202,7 +199,7 @@ func besideTable(c analysis.Comparison, all published.Tables) Table {
 			continue
 		}
 		for i := range p.Rows {
-			row := []Cell{publishedRow(p.ID, i), Text(cmp.Or(p.Server, "unknown"))}
+			row := []Cell{publishedMark(p.ID), Text(cmp.Or(p.Server, "unknown"))}
 			for _, column := range []string{"MIG", "MPS", publishedResponses, publishedLatency, publishedVision, publishedAgent} {
 				row = append(row, publishedCell(p, i, column))
 			}
