@@ -64,9 +64,13 @@ func QuantileInterval(inOrder, sorted []float64, q, seconds float64) Interval {
 		return none("need %s more: %d windows of 5 times the median", span(least-seconds), Windows)
 	}
 	small := min(q, 1-q)
-	phi := 1.0
+	phi, last := 1.0, math.NaN()
 	for i, f := range tails {
 		share := min(small*f, max(small, 0.5))
+		if share == last {
+			break // so are all that follow
+		}
+		last = share
 		x := Quantile(sorted, 1-share)
 		if q < 0.5 {
 			x = Quantile(sorted, share)

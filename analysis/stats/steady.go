@@ -73,7 +73,7 @@ func Steady(calls []Call, from, to float64) Drift {
 			took = append(took, c.Done-c.Due)
 		}
 	}
-	slices.Sort(took)
+	Sort(took)
 	parts := min(mostParts, len(took)/partCalls, int(min((to-from)/leastPart, mostParts)))
 	if median := Quantile(took, 0.5); median > 0 {
 		parts = min(parts, int(min((to-from)/(2*median), mostParts)))
@@ -102,10 +102,14 @@ func inFlight(calls []Call) []float64 {
 	for i, c := range calls {
 		done[i] = c.Done
 	}
-	slices.Sort(done)
+	Sort(done)
 	found := make([]float64, len(calls))
+	ended := 0 // how many were done before the call fell due; calls ascend in that
 	for i, c := range calls {
-		found[i] = float64(i - sort.SearchFloat64s(done, c.Due))
+		for ended < len(done) && done[ended] < c.Due {
+			ended++
+		}
+		found[i] = float64(i - ended)
 	}
 	return found
 }
@@ -173,26 +177,30 @@ func spreadOf(values []float64, n int) float64 {
 // in-flight counts of about one size.
 func atEqualLoad(calls []Call, found []float64, reckon func(Call) bool) []float64 {
 	var edges []float64
-	sorted := slices.Sorted(slices.Values(found))
+	sorted := slices.Clone(found)
+	Sort(sorted)
 	for k := 1; k < 16; k++ {
 		if e := sorted[k*len(sorted)/16]; len(edges) == 0 || e > edges[len(edges)-1] {
 			edges = append(edges, e)
 		}
 	}
-	class := func(i int) int {
-		return sort.Search(len(edges), func(k int) bool { return edges[k] > found[i] })
-	}
+	classes := make([]uint8, len(calls))
 	sums, counts := make([]float64, len(edges)+1), make([]float64, len(edges)+1)
 	for i, c := range calls {
+		k := 0
+		for k < len(edges) && edges[k] <= found[i] {
+			k++
+		}
+		classes[i] = uint8(k)
 		if reckon(c) {
-			sums[class(i)] += c.Done - c.Due
-			counts[class(i)]++
+			sums[k] += c.Done - c.Due
+			counts[k]++
 		}
 	}
 	ratios := make([]float64, len(calls))
 	for i, c := range calls {
 		ratios[i] = 1
-		if k := class(i); sums[k] > 0 {
+		if k := classes[i]; sums[k] > 0 {
 			ratios[i] = (c.Done - c.Due) / (sums[k] / counts[k])
 		}
 	}
