@@ -87,7 +87,7 @@ var imports = map[string][]string{
 	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind", "internal/units"},
 	"sim/parameters":          {"sim/model"},
 	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/mps", "internal/nvml", "internal/queues"},
-	"sim/fit":                 {"sim/virtual", "sim/parameters", "scenarios", "results"},
+	"sim/fit":                 {"sim/virtual", "sim/parameters", "scenarios", "results", "internal/published"},
 	"sim":                     {"sim/model", "sim/parameters", "runner", "scenarios", "loadgen", "collectors", "partition", "partition/backends/nvidia", "services", "results", "internal/device", "internal/kind", "internal/mps", "internal/mps/*", "internal/nvml"},
 	"internal/host":           {"results"},
 	"internal/roofline":       {"loadgen", "loadgen/arrivals", "loadgen/endpoints", "loadgen/endpoints/*", "loadgen/pace", "loadgen/routers", "loadgen/stub", "results", "internal/kind"},

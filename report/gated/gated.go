@@ -61,7 +61,7 @@ const (
 func (o Outcome) Text() string {
 	var b strings.Builder
 	if e := o.Summary.Environment; e.Simulated != "" {
-		fmt.Fprintf(&b, "SIMULATED: every number was made by the simulated server %s, none was measured on a GPU.\n", e.Simulated)
+		fmt.Fprintf(&b, "SIMULATED: every number was made by the simulated server %s, none was measured on a GPU.\n", printable(e.Simulated))
 	}
 	var lines []line
 	for _, r := range o.Results {

@@ -1,21 +1,18 @@
 package main
 
 import (
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	guide "github.com/evabench/evabench/internal/published"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/sim/parameters"
 	"github.com/evabench/evabench/sim/virtual"
 )
-
-//go:embed published.json
-var publishedData []byte
 
 // published is the tables of the EVA GPU MIG/MPS Optimization Guide.
 type published struct {
@@ -61,7 +58,7 @@ type row struct {
 // Each has a Bench of its own, so that rows can be run side by side.
 func rowsOf(window time.Duration, read func(preset string) ([]byte, bool)) ([]*row, error) {
 	var tables published
-	if err := json.Unmarshal(publishedData, &tables); err != nil {
+	if err := json.Unmarshal(guide.EVA, &tables); err != nil {
 		return nil, fmt.Errorf("read the published tables: %w", err)
 	}
 	var all []*row
