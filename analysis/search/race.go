@@ -52,8 +52,8 @@ type Entry struct {
 type racer struct {
 	config   string
 	screened *screening // nil until it was
-	blocks   map[int]block
-	tries    int // screenings that came to nothing
+	blocks   []block    // in their order
+	tries    int        // screenings that came to nothing
 	left     string
 	after    int
 	below    float64 // a load that it missed, 0 if unknown
@@ -70,9 +70,10 @@ type screening struct {
 
 // A block is what one configuration gave in one replicate.
 type block struct {
-	capacity float64
-	spread   float64 // standard error of its logarithm, within the deployment
-	estimate boundary.Estimate
+	replicate int
+	capacity  float64
+	spread    float64 // standard error of its logarithm, within the deployment
+	estimate  boundary.Estimate
 }
 
 // The constants of a race.
@@ -109,7 +110,7 @@ func NewRace(env results.Environment, cells []Entry) (*Race, error) {
 	}
 	for _, c := range cells {
 		if r.racer(c.Config) == nil {
-			r.racers = append(r.racers, &racer{config: c.Config, blocks: map[int]block{}})
+			r.racers = append(r.racers, &racer{config: c.Config})
 		}
 	}
 	if len(r.racers) < 2 {
@@ -311,11 +312,11 @@ func (r *Race) others(best *racer) []*racer {
 // differences gives log(a ÷ b) of the blocks before a replicate that both have.
 func (r *Race) differences(a, b *racer, before int) []float64 {
 	var list []float64
-	for k := 1; k < before; k++ {
-		x, okX := a.blocks[k]
-		y, okY := b.blocks[k]
-		if okX && okY {
-			list = append(list, math.Log(x.capacity/y.capacity))
+	for _, x := range a.blocks {
+		for _, y := range b.blocks {
+			if x.replicate == y.replicate && x.replicate < before {
+				list = append(list, math.Log(x.capacity/y.capacity))
+			}
 		}
 	}
 	return list

@@ -244,7 +244,7 @@ func (run *racing) learn() {
 	}
 	switch {
 	case c.state == analysis.CapacityFound && run.purpose == compares:
-		x.blocks[run.replicate] = block{c.estimate.Load, spread(c.estimate), c.estimate}
+		x.blocks = append(x.blocks, block{run.replicate, c.estimate.Load, spread(c.estimate), c.estimate})
 	case c.state == analysis.CapacityFound:
 		e := c.estimate
 		seconds := 0.0
@@ -253,7 +253,7 @@ func (run *racing) learn() {
 		}
 		x.screened = &screening{capacity: e.Load, slope: e.Slope, tau: e.Scatter * seconds, spread: spread(e)}
 		if run.replicate > 1 {
-			x.blocks[run.replicate] = block{e.Load, spread(e), e}
+			x.blocks = append(x.blocks, block{run.replicate, e.Load, spread(e), e})
 		}
 	case c.state == analysis.CapacityBeaten:
 		x.below = c.below
@@ -277,7 +277,7 @@ func (run *racing) sharp(load, spread float64) {
 	x := run.racer
 	x.screened = &screening{capacity: load, spread: spread}
 	if run.replicate > 1 {
-		x.blocks[run.replicate] = block{load, spread, boundary.Estimate{Load: load, Low: load, High: load}}
+		x.blocks = append(x.blocks, block{run.replicate, load, spread, boundary.Estimate{Load: load, Low: load, High: load}})
 	}
 }
 
