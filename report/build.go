@@ -55,6 +55,7 @@ func Build(s *analysis.Summary) *Document {
 	if first := recommendation(s); first.Title != "" {
 		d.Sections = slices.Insert(d.Sections, 0, first)
 	}
+	addCharts(d, s)
 	d.clean()
 	return d
 }
