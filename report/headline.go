@@ -64,14 +64,14 @@ func (h head) which() (string, Answer) {
 	a := Answer{Asks: "Which configuration?"}
 	if h.choice != nil {
 		a.Says = h.choice.Config
-		a.Notes = h.goals()
+		a.Notes = append(h.sharing(a.Says), h.goals()...)
 		a.Doubt = h.choice.Sure != analysis.Shown
 		return h.choice.Config, a
 	}
 	if r := h.Race; r != nil {
 		switch {
 		case r.State == analysis.RaceWon:
-			a.Says = r.Winner
+			a.Says, a.Notes = r.Winner, h.sharing(r.Winner)
 			return r.Winner, a
 		case r.State == analysis.RaceEquivalent && len(r.Equivalent) > 0:
 			a.Says = listed(r.Equivalent, headlineConfigs)
@@ -88,13 +88,25 @@ func (h head) which() (string, Answer) {
 		return "", a
 	case 1:
 		a.Says = names[0]
-		a.Notes = []string{"It is the only one that was measured."}
+		a.Notes = append(h.sharing(a.Says), "It is the only one that was measured.")
 		return names[0], a
 	default:
 		a.Says, a.Doubt = "None is shown to be best", true
 		a.Notes = []string{"Measured: " + listed(names, headlineConfigs) + "."}
 		return "", a
 	}
+}
+
+// sharing says of a configuration, whose name is the scenario's or a code, how it shares
+// out the GPUs.
+func (h head) sharing(config string) []string {
+	told := map[analysis.Use]string{analysis.UseAll: "on every device", analysis.UseSome: "on some devices", analysis.UseNone: "off"}
+	for _, c := range h.Cells {
+		if c.Cell.Config.Name == config && told[c.MIG] != "" && told[c.MPS] != "" {
+			return []string{fmt.Sprintf("MIG %s, MPS %s.", told[c.MIG], told[c.MPS])}
+		}
+	}
+	return nil
 }
 
 // goals tells what the configuration is for, and which are for the other goals.
@@ -224,11 +236,10 @@ func (h head) carried(a *Answer, config string) {
 	var did []string
 	for _, f := range []struct {
 		of   analysis.Aggregate
-		name string
-		unit string
-	}{{row.VLMResponses, "VLM responses", "1/h"}, {row.Vision, "Vision", "req/s"}} {
+		what string
+	}{{row.VLMResponses, "VLM responses/h"}, {row.Vision, "Vision req/s"}} {
 		if f.of.Mean.Known() {
-			did = append(did, fmt.Sprintf("%s %s %s", f.name, units.Measure(*f.of.Mean.Number), f.unit))
+			did = append(did, units.Measure(*f.of.Mean.Number)+" "+f.what)
 		}
 	}
 	a.Says = strings.Join(did, ", ")

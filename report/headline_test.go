@@ -1,0 +1,134 @@
+package report
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
+)
+
+// measuredAs is a finished cell of a configuration.
+func measuredAs(name string, capacity *analysis.Capacity) analysis.Cell {
+	c := analysis.Cell{MIG: analysis.UseNone, MPS: analysis.UseAll, Capacity: capacity}
+	c.Cell.Config.Name, c.Cell.Folder, c.Cell.Status = name, "000-"+name, results.CellDone
+	return c
+}
+
+func sustained(signed float64) *analysis.Capacity {
+	return &analysis.Capacity{
+		Raised: "vision", Unit: "req/s", State: analysis.CapacityFound, Binding: "vision: p99 < 50 ms",
+		Signed: known(signed, "req/s"), Estimate: known(signed+6, "req/s"), Low: known(signed+4, "req/s"), High: known(signed+8, "req/s"),
+		Loads: []analysis.CapacityLoad{{Service: "vision", Unit: "req/s", Signed: known(signed, "req/s")}, {Service: "agent", Unit: "users", Signed: known(4, "users")}},
+	}
+}
+
+// What the first lines say, and whether they say so without a doubt, of runs of which
+// ever more is known.
+func TestHeadline(t *testing.T) {
+	lost := sustained(0)
+	lost.Signed, lost.Estimate = analysis.Value{Why: "no confirmation"}, analysis.Value{Why: "drift"}
+	lost.State, lost.Why = analysis.CapacityDrift, "it moved"
+	choice := analysis.Choice{
+		Goal: analysis.GoalVision, Config: "off-mps", Figure: "capacity", Sure: analysis.Shown, RunnerUp: "off",
+		Costs: known(-0.12, "ratio"), Low: known(-0.15, "ratio"), High: known(-0.09, "ratio"),
+	}
+	doubtful := choice
+	doubtful.Sure = "no difference shown against off"
+	latency := analysis.Choice{Goal: analysis.GoalLatency, Config: "off", Sure: analysis.Shown}
+	row := func(unmet ...string) analysis.Row {
+		return analysis.Row{Config: "off-mps", VLMResponses: analysis.Aggregate{Mean: known(1032, "1/h")}, Vision: analysis.Aggregate{Mean: known(1.448, "1/s")}, Unmet: unmet, Objectives: 2}
+	}
+	for name, c := range map[string]struct {
+		s     analysis.Summary
+		want  []string // of each answer, in their order: "?" begins one in doubt
+		notes []string // that stand somewhere
+	}{
+		"nothing": {want: []string{"?None: no cell was finished", "?Not known", "?Nothing is shown"}},
+		"one": {
+			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90))}},
+			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "?There is nothing to compare it with"},
+			notes: []string{"MIG off, MPS on every device.", "Capacity 96 req/s, 95 % interval 94 to 98; fails first: vision: p99 < 50 ms.", "It is the only one that was measured."},
+		},
+		"the least of its replicates": {
+			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90)), measuredAs("off-mps", sustained(80)), measuredAs("off-mps", lost)}},
+			want:  []string{"off-mps", "?vision 80 req/s, agent 4 users", "?There is nothing to compare it with"},
+			notes: []string{"Allowed load, not confirmed by a step; the least of 2 replicates.", "1 replicate of it came to no load."},
+		},
+		"none allowed": {
+			s:    analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", lost)}},
+			want: []string{"off-mps", "?No load is allowed yet", "?There is nothing to compare it with"},
+		},
+		"several without a comparison": {
+			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90)), measuredAs("off", sustained(70))}},
+			want:  []string{"?None is shown to be best", "?Another for each configuration", "?Nothing is shown"},
+			notes: []string{"Measured: off-mps, off.", "000-off: vision 70 req/s, agent 4 users."},
+		},
+		"shown": {
+			s: analysis.Summary{
+				Cells:          []analysis.Cell{measuredAs("off", sustained(70)), measuredAs("off-mps", sustained(90))},
+				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{choice, latency}, NotTested: []string{"heavy payloads"}},
+				Missing:        []string{"002-off-r2"}, Warnings: make([]analysis.Warning, 3),
+			},
+			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "Shown", "?1 cell missing and 3 warnings"},
+			notes: []string{"For the most Vision requests.", "For the least tail latency: off.", "With off instead, the next: -12.0 % [-15.0 %, -9.0 %] of capacity.", "Not tested: heavy payloads."},
+		},
+		"not sure": {
+			s: analysis.Summary{
+				Cells:          []analysis.Cell{measuredAs("off-mps", nil)},
+				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{doubtful}},
+				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}, {Index: 1, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
+			},
+			want:  []string{"?off-mps", "1,032 VLM responses/h, 1.448 Vision req/s", "?Not sure"},
+			notes: []string{"At 4 users, the load that was asked for. What more it would carry was not searched.", "Every objective was met.", "No difference shown against off."},
+		},
+		"objectives missed at every load": {
+			s: analysis.Summary{
+				Cells:      []analysis.Cell{measuredAs("off-mps", nil)},
+				Comparison: []analysis.Comparison{{Index: 0, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
+			},
+			want:  []string{"off-mps", "?1,032 VLM responses/h, 1.448 Vision req/s", "?There is nothing to compare it with"},
+			notes: []string{"Objectives NOT met: agent: p90 < 35 s."},
+		},
+		"race won": {
+			s:    analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90))}, Race: &analysis.Race{State: analysis.RaceWon, Winner: "off-mps"}},
+			want: []string{"off-mps", "vision 90 req/s, agent 4 users", "Shown by the race"},
+		},
+		"race open": {
+			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90))}, Race: &analysis.Race{State: analysis.RaceOpen, Why: "the budget was spent"}},
+			want:  []string{"?Not decided", "?Another for each configuration", "?Nothing is shown"},
+			notes: []string{"The budget was spent."},
+		},
+	} {
+		var got, notes []string
+		for _, a := range headline(&c.s) {
+			text := a.Says
+			if a.Doubt {
+				text = "?" + text
+			}
+			got, notes = append(got, text), append(notes, a.Notes...)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		for _, want := range c.notes {
+			if !slices.Contains(notes, want) {
+				t.Errorf("%s: no note %q in %q", name, want, notes)
+			}
+		}
+	}
+}
+
+// Of a run in which only the client was measured, no more is said than that.
+func TestHeadlineWithoutAMeasurement(t *testing.T) {
+	a, b := measuredAs("off", nil), measuredAs("off-mps", nil)
+	spoiled := analysis.Step{Services: []analysis.Service{{Name: "vision", Verdict: analysis.Verdict{Is: analysis.ClientLimited}}}}
+	a.Steps, b.Steps = []analysis.Step{spoiled}, []analysis.Step{spoiled}
+	got := headline(&analysis.Summary{
+		Cells: []analysis.Cell{a, b}, Findings: &analysis.Findings{Top: []analysis.Finding{{Diagnosis: "the load generator could not keep up"}}},
+	})[2]
+	if !got.Doubt || !strings.Contains(got.Says, "no step measures the server") || !slices.Equal(got.Notes, []string{"The load generator could not keep up."}) {
+		t.Errorf("how sure: %+v", got)
+	}
+}
