@@ -206,6 +206,9 @@ func (f Criterion) Mean(config string) Value {
 	return known(math.Exp(logs/float64(len(readings))), f.Unit)
 }
 
+// Replicates is how many replicates of a configuration tell the figure.
+func (f Criterion) Replicates(config string) int { return len(f.measure.by[config]) }
+
 func sortedReadings(by map[int]reading) []reading {
 	var replicates []int
 	for r := range by {

@@ -111,7 +111,7 @@ type outcome struct {
 
 // sides sets the best configuration of one side against the best of the other, by the
 // figure of a goal. Where one side has configurations that met every objective at the
-// load and the other has none, that decides.
+// load and the other has none, that decides, if it was seen in two replicates of each.
 func (r run) sides(goal string, a, b side) outcome {
 	none := func(format string, args ...any) outcome {
 		return outcome{analysis.ContrastUnknown, fmt.Sprintf(format, args...)}
@@ -142,11 +142,15 @@ func (r run) sides(goal string, a, b side) outcome {
 	x, y := bestOf(f, as), bestOf(f, bs)
 	k := f.Contrast(x.name, y.name)
 	out := outcome{k.Verdict, fmt.Sprintf("%s (%s) against %s (%s), by %s: %s%s", a.name, x.name, b.name, y.name, f.Name, told1(k), r.parts(goal, f, x, y))}
+	again := func(c candidate) bool { return f.Replicates(c.name) >= 2 }
+	seen := func(met, missed []candidate) bool {
+		return slices.ContainsFunc(met, again) && !slices.ContainsFunc(missed, func(c candidate) bool { return !again(c) })
+	}
 	switch {
-	case len(aMet) > 0 && len(bMet) == 0:
+	case len(aMet) > 0 && len(bMet) == 0 && seen(aMet, bs):
 		out.verdict = analysis.ContrastBetter
 		out.text += fmt.Sprintf("; and at this load %s met every objective and no configuration with %s did", strings.Join(names(aMet), ", "), b.name)
-	case len(bMet) > 0 && len(aMet) == 0:
+	case len(bMet) > 0 && len(aMet) == 0 && seen(bMet, as):
 		out.verdict = analysis.ContrastWorse
 		out.text += fmt.Sprintf("; and at this load %s met every objective and no configuration with %s did", strings.Join(names(bMet), ", "), a.name)
 	}

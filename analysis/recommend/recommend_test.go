@@ -246,6 +246,21 @@ func TestObjectivesDecideARule(t *testing.T) {
 	}
 }
 
+// One replicate of a side decides nothing.
+func TestObjectivesOfOneReplicateDecideNothing(t *testing.T) {
+	for side := range 2 {
+		list := square(10000, 10000, 10000, 10000)
+		list[0].missed, list[2].missed = true, true
+		for i := side; i < 4; i += 2 {
+			list[i].requests, list[i].vlm = list[i].requests[:1], list[i].vlm[:1]
+		}
+		s := recommended(0.03, nil, list...)
+		if e := s.Recommendation.Environments[0]; e.Measured != analysis.NotShown {
+			t.Errorf("side %d: %+v", side, e)
+		}
+	}
+}
+
 // The least tail is the best for latency.
 func TestLatency(t *testing.T) {
 	list := square(10000, 10000, 10000, 10000)
