@@ -61,10 +61,15 @@ func (c searched) rayRow(name string) bool {
 // service.
 func (c searched) rows() [][]Cell {
 	a := c.capacity
+	folder := c.cell.Cell.Folder
 	begin := func(service, unit string, signed analysis.Value) []Cell {
-		return []Cell{Text(c.cell.Cell.Folder), Text(service), Text(unit), number(signed, "")}
+		return []Cell{Text(folder), Text(service), Text(unit), number(signed, "").keyed("allowed", service, folder)}
 	}
-	ray := []Cell{number(a.Estimate, ""), number(a.Low, ""), number(a.High, ""), Text(a.Binding), Text(c.state())}
+	raised := cmp.Or(a.Raised, "all")
+	ray := []Cell{
+		number(a.Estimate, "").keyed("capacity", raised, folder), number(a.Low, "").keyed("capacity low", raised, folder),
+		number(a.High, "").keyed("capacity high", raised, folder), Text(a.Binding), Text(c.state()),
+	}
 	var rows [][]Cell
 	if a.Raised == "" {
 		rows = append(rows, append(begin(allServices, "x target", a.Signed), ray...))
@@ -78,7 +83,7 @@ func (c searched) rows() [][]Cell {
 			none := missing(analysis.Value{Inapplicable: true}, "") // the state says why
 			estimate, state := none, "held beside "+a.Raised
 			if a.Raised == "" {
-				estimate, state = number(l.Estimate, ""), "see (all)"
+				estimate, state = number(l.Estimate, "").keyed("capacity", l.Service, folder), "see (all)"
 			}
 			row = append(row, estimate, none, none, Text(""), Text(state))
 		}

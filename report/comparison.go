@@ -47,8 +47,8 @@ func comparisonTable(c analysis.Comparison) Table {
 	for _, r := range c.Rows {
 		row := []Cell{
 			Text(r.Config), mark(r.MIG), mark(r.MPS),
-			aggregate(r.VLMResponses, "1/h", false), aggregate(r.VLMLatency, "s", true),
-			aggregate(r.Vision, "req/s", false), aggregate(r.Agent, "req/min", false),
+			keyFigure(c, r, aggregate(r.VLMResponses, "1/h", false), "VLM responses"), keyFigure(c, r, aggregate(r.VLMLatency, "s", true), "VLM latency"),
+			keyFigure(c, r, aggregate(r.Vision, "req/s", false), "Vision"), keyFigure(c, r, aggregate(r.Agent, "req/min", false), "Agent"),
 			answers(r), count(r.Replicates), objectivesOf(r), Text(cmp.Or(strings.Join(r.Verdicts, ", "), "valid")),
 		}
 		if r.Failed > 0 {
@@ -57,6 +57,11 @@ func comparisonTable(c analysis.Comparison) Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// keyFigure names a figure of the documents' table.
+func keyFigure(c analysis.Comparison, r analysis.Row, cell Cell, name string) Cell {
+	return cell.keyed(name, r.Config, stepName(c.Step, c.Index))
 }
 
 // objectivesOf tells whether a configuration met what the scenario asks.
@@ -123,6 +128,7 @@ func changeTable(c analysis.Comparison) Table {
 			if i != c.Base {
 				change = signed(changes[k])
 				change.Change = &Change{Column: len(row) - 1, Row: i, Base: c.Base}
+				change = change.keyed("change", m.name, r.Config, stepName(c.Step, c.Index))
 			}
 			row = append(row, change)
 		}

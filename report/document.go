@@ -95,13 +95,44 @@ type Cell struct {
 	// Note says what the text must not be read without: a spread, or why a
 	// value is unknown.
 	Note string
-	// Change, if set, says how Value comes about.
-	Change *Change
+	// Change, if set, says how Value comes about; so does Reckoned.
+	Change   *Change
+	Reckoned *Reckoned
+	// Key names a figure that people look for, such as "capacity vision 001-off-r1"; empty
+	// of others.
+	Key string
 }
 
 // A Change says that a value is, in a column of its table, the cell of a row ÷
 // that of the row Base - 1. All are indices.
 type Change struct{ Column, Row, Base int }
+
+// A Reckoned says that a value is Factor x the product of the cells Times ÷ that of the
+// cells Over, - Less.
+type Reckoned struct {
+	Factor, Less float64
+	Times, Over  []CellAt
+}
+
+// A CellAt is a cell of a table by its indices: of the one with the ID Table, or of its
+// own if that is empty.
+type CellAt struct {
+	Table       string
+	Row, Column int
+}
+
+// per says that a cell is count ÷ span in seconds x factor, both of the same row and given by their
+// columns.
+func (c Cell) per(factor float64, row, count, span int) Cell {
+	c.Reckoned = &Reckoned{Factor: factor, Times: []CellAt{{Row: row, Column: count}}, Over: []CellAt{{Row: row, Column: span}}}
+	return c
+}
+
+// keyed gives a cell the name of a key figure.
+func (c Cell) keyed(name ...string) Cell {
+	c.Key = strings.Join(name, " ")
+	return c
+}
 
 // NotApplicable is the text of a cell where there can be no number, which is
 // not to be taken for one that nobody measured.
@@ -242,19 +273,23 @@ func (d *Document) clean() {
 			s.Charts[j].clean()
 		}
 		for j := range s.Tables {
-			t := &s.Tables[j]
-			printable(&t.Title)
-			printableAll(t.Notes)
-			t.even()
-			for k := range t.Columns {
-				printable(&t.Columns[k].Name)
-			}
-			for _, row := range t.Rows {
-				for k := range row {
-					printable(&row[k].Text)
-					printable(&row[k].Note)
-				}
-			}
+			s.Tables[j].clean()
+		}
+	}
+}
+
+func (t *Table) clean() {
+	printable(&t.Title)
+	printableAll(t.Notes)
+	t.even()
+	for i := range t.Columns {
+		printable(&t.Columns[i].Name)
+	}
+	for _, row := range t.Rows {
+		for i := range row {
+			printable(&row[i].Text)
+			printable(&row[i].Note)
+			printable(&row[i].Key)
 		}
 	}
 }

@@ -97,12 +97,31 @@ func effectTable(c analysis.Comparison, f analysis.Factorial, i int) Table {
 	}
 	for _, m := range f.Metrics {
 		row := []Cell{Text(m.Name)}
-		for _, e := range effectsOf(m) {
-			row = append(row, signed(e.Value))
+		for k, e := range effectsOf(m) {
+			cell := signed(e.Value)
+			cell.Reckoned = effectCells(fmt.Sprintf("means-%d-%d", c.Index, i), len(t.Rows)+2)[k]
+			row = append(row, cell)
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// effectCells say which cells of a column of a table of corners each effect comes from,
+// where all corners have the same replicates.
+func effectCells(table string, column int) []*Reckoned {
+	const neither, mig, mps, both = 0, 1, 2, 3 // rows
+	at := func(rows ...int) (cells []CellAt) {
+		for _, row := range rows {
+			cells = append(cells, CellAt{table, row, column})
+		}
+		return cells
+	}
+	ratio := func(times, over []CellAt) *Reckoned { return &Reckoned{1, 1, times, over} }
+	return []*Reckoned{
+		ratio(at(mig), at(neither)), ratio(at(both), at(mps)), ratio(at(mps), at(neither)), ratio(at(both), at(mig)),
+		ratio(at(both), at(neither)), ratio(at(both, neither), at(mps, mig)),
+	}
 }
 
 // replicateNotes tell how far the effects of a 2x2 can be trusted.

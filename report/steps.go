@@ -103,10 +103,10 @@ func rates(list []place) Table {
 		numbers("Answers to its arrivals", "req/s"), numbers("Sessions ended", "n"), spans("Session time"), spans("Think time"), spans("Pause"),
 		numbers("Prompt", "tok/s"), numbers("Output", "tok/s"),
 	)}
-	for _, p := range list {
+	for i, p := range list {
 		g := p.service.Total
 		t.Rows = append(t.Rows, p.cells(
-			seconds(p.step.Window), count(g.Completed), number(g.Throughput, "req/s"), perMinute(g.Throughput),
+			seconds(p.step.Window), count(g.Completed), number(g.Throughput, "req/s").per(1, i, 4, 3), perMinute(g.Throughput).per(60, i, 4, 3),
 			number(g.Answered, "req/s"), count(p.service.Sessions.Ended), scaled(p.service.Sessions.Time.Mean), scaled(p.service.Sessions.Think), scaled(p.service.Sessions.Pause),
 			number(g.Prompt.PerSecond, "tok/s"), number(g.Output.PerSecond, "tok/s"),
 		))
