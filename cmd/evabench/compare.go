@@ -57,7 +57,7 @@ and says how many more replicates would decide it. What has nothing in common
 
 // comparisonFormats are those that take any document: the others are of one run.
 func comparisonFormats() []string {
-	return slices.DeleteFunc(formats.Names(), func(name string) bool { return slices.Contains([]string{"alerts", "vllm"}, name) })
+	return slices.DeleteFunc(formats.Names(), func(name string) bool { return slices.Contains(formats.OneRun(), name) })
 }
 
 func (o *compareOptions) check(width bool) error {

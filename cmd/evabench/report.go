@@ -97,7 +97,7 @@ func (o *reportOptions) check(width bool) error {
 		return fmt.Errorf("--all says nothing of --format %s, which is always whole", o.format)
 	case width && !text:
 		return fmt.Errorf("--width says nothing of --format %s", o.format)
-	case o.published && slices.Contains([]string{"alerts", "vllm"}, o.format):
+	case o.published && slices.Contains(formats.OneRun(), o.format):
 		return fmt.Errorf("--published says nothing of --format %s", o.format)
 	case o.width < 0:
 		return fmt.Errorf("--width %d: no less than 0", o.width)

@@ -12,7 +12,12 @@ import (
 )
 
 // Names lists the formats, sorted.
-func Names() []string { return []string{"alerts", "html", "json", "markdown", "terminal", "xlsx"} }
+func Names() []string {
+	return []string{"alerts", "csv", "html", "json", "markdown", "terminal", "vllm-bench", "xlsx"}
+}
+
+// OneRun lists those of them that tell of one run alone, and take no other Document.
+func OneRun() []string { return []string{"alerts", "csv", "vllm-bench"} }
 
 // Write writes d to w in the format of that name. An unknown name is an error
 // that lists the known ones.
@@ -22,7 +27,9 @@ func Names() []string { return []string{"alerts", "html", "json", "markdown", "t
 // numbers in the units of the columns' headings. "html" is one page, with charts, that
 // needs nothing else and no network. "terminal" is what [Terminal] writes at the
 // DefaultWidth: plain text without colours. "alerts" is the file of alert rules for
-// Prometheus, of d.Alerts, which must not be nil.
+// Prometheus, of d.Alerts, which must not be nil. "csv" is every figure of every service
+// in every step, in base units. "vllm-bench" has the keys of a result file of vllm bench
+// serve, an object a line for each agent service in each step. Both are of d.Summary.
 func Write(name string, w io.Writer, d *report.Document) error {
 	var err error
 	switch name {
@@ -31,6 +38,8 @@ func Write(name string, w io.Writer, d *report.Document) error {
 		if text, err = alerts(d.Alerts); err == nil {
 			_, err = io.WriteString(w, text)
 		}
+	case "csv":
+		err = writeCSV(w, d)
 	case "html":
 		err = html.Write(w, d)
 	case "json":
@@ -39,6 +48,8 @@ func Write(name string, w io.Writer, d *report.Document) error {
 		_, err = io.WriteString(w, markdown(d))
 	case "terminal":
 		return Terminal(w, d, DefaultWidth)
+	case "vllm-bench":
+		err = writeVLLM(w, d)
 	case "xlsx":
 		err = writeXLSX(w, d)
 	default:

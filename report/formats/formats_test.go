@@ -127,7 +127,7 @@ func TestNoFinishedCell(t *testing.T) {
 
 func TestUnknownFormat(t *testing.T) {
 	err := Write("pdf", &bytes.Buffer{}, report.Build(madeUp(t)))
-	if err == nil || !strings.Contains(err.Error(), "alerts, html, json, markdown, terminal, xlsx") {
+	if err == nil || !strings.Contains(err.Error(), "alerts, csv, html, json, markdown, terminal, vllm-bench, xlsx") {
 		t.Errorf("error %v", err)
 	}
 }
