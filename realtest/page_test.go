@@ -293,7 +293,7 @@ func (b *browser) print(t *testing.T) {
 }
 
 // TestPageHostile shows names that are made to break out, and very long ones: they run
-// nothing and do not make the page wider than the screen.
+// nothing, are not cut off, and do not make the page wider than the screen.
 func TestPageHostile(t *testing.T) {
 	b := startBrowser(t)
 	for _, name := range []string{
@@ -328,6 +328,9 @@ func TestPageHostile(t *testing.T) {
 			figure := fmt.Sprintf("document.querySelectorAll('figure.chart')[%d]", i)
 			b.script(figure + ".scrollIntoView()")
 			b.until(figure + ".dataset.drawn === 'true'")
+		}
+		if cut := valueIn[string](b, `Array.from(document.querySelectorAll("h1, h2, h3, p, summary, .headline dd, figcaption, .long, .legend"), (e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1 ? e.nodeName : "").join("")`); cut != "" {
+			t.Errorf("the name %.30q is cut off in %.100s", name, cut)
 		}
 		if wide := valueIn[int](b, `document.documentElement.scrollWidth`); wide > 1280 {
 			t.Errorf("with the name %.30q the page is %d wide", name, wide)
