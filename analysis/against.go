@@ -125,7 +125,7 @@ func CompareRuns(runs []NamedSummary) (*Against, error) {
 		a.Figures = append(a.Figures, p.figures()...)
 		a.Alone = append(a.Alone, p.alone(a.Runs[0].Label, a.Runs[i+1].Label)...)
 		if len(a.Figures) == before {
-			return nil, fmt.Errorf("%s and %s have nothing to compare: no configuration of both has a finished step with the same levels, or a capacity; %s has %s, %s has %s",
+			return nil, fmt.Errorf("%s and %s have nothing to compare: no configuration of both has a finished step with the same levels that measures the server, or a capacity; %s has %s, %s has %s",
 				runs[0].Name, r.Name, runs[0].Name, listed(configsOf(runs[0].Summary.Cells)), r.Name, listed(configsOf(r.Summary.Cells)))
 		}
 	}

@@ -37,6 +37,7 @@ var traits = []trait{
 	{"Memory", func(s *Summary) string { return units.Format(float64(s.Environment.Host.MemoryBytes), units.Bytes) }, ""},
 	{"GPUs", cardsOf, ""},
 	{"GPU UUIDs", func(s *Summary) string { return strings.Join(sortedSet(gpuUUIDs(s)), ", ") }, ""},
+	{"GPU driver", driversOf, ""},
 	{"Server versions", versionsOf, ""},
 	{"Models", modelsServed, otherWork},
 	{"Objectives", func(s *Summary) string { return cmp.Or(objectives(s), "none") }, "whether objectives are met cannot be compared"},
@@ -106,6 +107,16 @@ func gpuUUIDs(s *Summary) (all []string) {
 		}
 	}
 	return all
+}
+
+func driversOf(s *Summary) string {
+	var all []string
+	for _, c := range s.Cells {
+		if c.Layout.Driver != "" {
+			all = append(all, c.Layout.Driver)
+		}
+	}
+	return strings.Join(sortedSet(all), ", ")
 }
 
 // versionsOf tells what the servers say of themselves, by service.

@@ -174,11 +174,13 @@ type Warmed struct {
 // Layout is what layout.json holds: the devices of a cell, read back after the
 // layout was applied.
 type Layout struct {
-	Asked    string          `json:"asked"`
-	Applied  string          `json:"applied"` // canonical text of what was read back
-	Verified bool            `json:"verified"`
-	Plan     []string        `json:"plan"` // the steps that led here, as printed
-	Devices  []device.Device `json:"devices"`
+	Asked    string   `json:"asked"`
+	Applied  string   `json:"applied"` // canonical text of what was read back
+	Verified bool     `json:"verified"`
+	Plan     []string `json:"plan"` // the steps that led here, as printed
+	// Driver is the version of the GPUs' driver; empty if nothing told.
+	Driver  string          `json:"driver,omitempty"`
+	Devices []device.Device `json:"devices"`
 	// Observed is how the devices were seen to be shared once the services
 	// answered and before load came, in the order of Devices, and then once more
 	// after the load; empty if nothing could tell.

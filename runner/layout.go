@@ -76,7 +76,7 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 		return f(applied{
 			layout: results.Layout{
 				Asked: c.Layout, Applied: plan.Layout.String(), Verified: true,
-				Plan: plan.Steps(), Devices: devices,
+				Plan: plan.Steps(), Driver: state.System.Driver, Devices: devices,
 			},
 			devices: devices,
 			phases:  []phase{{"plan", start, planned}, {"apply", planned, time.Now()}},

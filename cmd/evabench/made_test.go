@@ -28,6 +28,7 @@ type madeRun struct {
 	lag    int
 	// version is evabench's, failed the folder of a cell that failed.
 	version, failed string
+	driver          string // of the GPU
 	agent           bool
 }
 
@@ -36,7 +37,7 @@ func made(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: made DIR [KEY=VALUE…]")
 	}
-	m := madeRun{seed: 1, draw: 1, replicates: 3, slower: 1, version: "1.0", agent: true}
+	m := madeRun{seed: 1, draw: 1, replicates: 3, slower: 1, version: "1.0", driver: "580.65.06", agent: true}
 	for _, arg := range args[1:] {
 		key, value, _ := strings.Cut(arg, "=")
 		n, err := strconv.ParseFloat(value, 64)
@@ -55,6 +56,8 @@ func made(ts *testscript.TestScript, neg bool, args []string) {
 			m.lag = int(n)
 		case "version":
 			m.version, err = value, nil
+		case "driver":
+			m.driver, err = value, nil
 		case "failed":
 			m.failed, err = value, nil
 		case "agent":
@@ -116,7 +119,7 @@ func (m madeRun) cell(w *results.Writer, folder string, replicate, config, index
 		return err
 	}
 	gpu := device.Device{UUID: "GPU-0", GPU: "GPU-0", Name: "gpu0", Model: "made-up card", MemoryBytes: 96 << 30, SMs: 188, Sharing: device.Sharing{Mode: c.sharing}}
-	if err := cell.Layout(results.Layout{Asked: "off", Applied: "off", Verified: true, Devices: []device.Device{gpu}}); err != nil {
+	if err := cell.Layout(results.Layout{Asked: "off", Applied: "off", Verified: true, Driver: m.driver, Devices: []device.Device{gpu}}); err != nil {
 		return err
 	}
 	// Deployments differ by a few per cent; the draw is the run's, the arrivals are not.
