@@ -29,6 +29,7 @@ require (
 	github.com/chromedp/chromedp v0.22.1 // the report's page in a real browser
 	github.com/prometheus/prometheus v0.55.1 // PromQL as Prometheus itself reads it, for the alert rules; later ones raise what we build with
 	github.com/rogpeppe/go-internal v1.14.1 // testscript: commands tried as users type them
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.2 // judges summary.json by its schema
 	go.uber.org/goleak v1.3.0 // goroutines that outlive a test
 	golang.org/x/net v0.59.0 // HTML as browsers parse it
 	pgregory.net/rapid v1.3.0 // properties, with shrinking
