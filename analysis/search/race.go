@@ -19,10 +19,11 @@ import (
 //   - From then on each replicate is a block: those that are left are probed about their
 //     own capacities for equally long, with the same draws of arrivals, each freshly
 //     deployed. What is compared is the ratio of two capacities of one block.
-//   - After each block one is left out that is worse than the best by more than the
+//   - After each block one is left out that is worse than the best by far more than the
 //     indifference zone, by an interval that holds however often one looks. The race ends
-//     when the ratios of all others are known to a third of the zone: then the best has
-//     won, or is equivalent to those within the zone.
+//     when the ratios of all others are known to within a third of the zone: those that
+//     lie more than the zone below the best are left out, and the best has won, or is
+//     equivalent to those that remain.
 //   - One more cell of each that is left, the winner or the equivalent ones, confirms the
 //     lower end of its interval, if a replicate is left.
 //
@@ -85,7 +86,12 @@ const (
 	leastBlocks     = 3
 	LeastReplicates = 1 + leastBlocks
 	// precision is to which share of the zone the ratio's standard error is brought.
-	precision = 1.0 / 3
+	precision = 0.3
+	// ahead is by how many zones a ratio that is so well known must lead, since one that
+	// truly is as good as within the zone is often measured to be just beyond it; and
+	// farAhead by how many one that is not.
+	ahead    = 1.1
+	farAhead = 2
 	// raceLevel is the level of the intervals by which a configuration is left out.
 	raceLevel = 0.05
 	// deployments is the standard deviation of a capacity's logarithm over deployments
@@ -260,13 +266,13 @@ func (r *Race) judge(replicate int) {
 		}
 		mean, low, _ := stats.Anytime(d, raceLevel/float64(len(others)))
 		switch se := r.standardError(best, x, d); {
-		case low > 0 && mean > r.zone:
+		case low > 0 && mean > farAhead*r.zone:
 			r.drop(x, replicate-1, fmt.Sprintf("its capacity is %.2g %% below that of %s, by %d blocks of both", -100*math.Expm1(-mean), best.config, len(d)))
 			continue
 		case len(d) < leastBlocks || se > precision*r.zone:
 			precise = false
 			close = append(close, x)
-		case mean > r.zone:
+		case mean > ahead*r.zone:
 			r.drop(x, replicate-1, fmt.Sprintf("its capacity is %.2g %% below that of %s, known to %.2g %% by %d blocks of both", -100*math.Expm1(-mean), best.config, 100*se, len(d)))
 		default:
 			close = append(close, x)

@@ -148,14 +148,14 @@ func (c *Capacity) shortly() {
 	}
 }
 
-// spread is the standard error of an estimate's logarithm.
+// spread is the standard error of an estimate's logarithm: that of the mean of its
+// probes' log shares over the slope. Few probes may scatter little by chance.
 func spread(e boundary.Estimate) float64 {
-	t := stats.TQuantile(0.975, math.Max(1, float64(e.Probes-2)))
-	if e.Low > 0 {
-		return math.Log(e.High/e.Low) / 2 / t
-	}
-	return math.Log(e.High/e.Load) / t
+	return math.Sqrt(math.Max(e.Scatter, usualScatter)/math.Max(1, float64(e.Probes))) / e.Slope
 }
+
+// usualScatter is the least relative variance of a probe's share that is believed of six.
+const usualScatter = 0.2
 
 // interval is the capacity over the blocks, with a 95 % interval of Student's t in which
 // what differs between deployments is; false with fewer than two.
