@@ -201,6 +201,9 @@ func (c searched) loads() string {
 // allowedEach lists the cells where no configuration is the one.
 func (h head) allowedEach(a *Answer, of []searched) {
 	a.Says, a.Doubt = "Another for each configuration", true
+	if !slices.ContainsFunc(of, func(c searched) bool { return c.capacity.Signed.Known() }) {
+		a.Says = "No load is allowed yet"
+	}
 	for i, c := range of {
 		if i == headlineLoads {
 			a.Notes = append(a.Notes, fmt.Sprintf("And %d more: see Capacity.", len(of)-i))

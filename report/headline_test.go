@@ -65,6 +65,11 @@ func TestHeadline(t *testing.T) {
 			want:  []string{"?None is shown to be best", "?Another for each configuration", "?Nothing is shown"},
 			notes: []string{"Measured: off-mps, off.", "000-off: vision 70 req/s, agent 4 users."},
 		},
+		"several of which none came to a load": {
+			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", lost), measuredAs("off", lost)}},
+			want:  []string{"?None is shown to be best", "?No load is allowed yet", "?Nothing is shown"},
+			notes: []string{"000-off: no load is allowed yet."},
+		},
 		"shown": {
 			s: analysis.Summary{
 				Cells:          []analysis.Cell{measuredAs("off", sustained(70)), measuredAs("off-mps", sustained(90))},

@@ -138,7 +138,7 @@
   const xText = (c, v) => (c.x.names ? c.x.names[v] || String(v) : amount(v, c.x.unit));
   function pointLines(c, s, i) {
     const unit = unitOf(c, s);
-    const between = s.low && s.low[i] !== null && s.high[i] !== null;
+    const between = s.low && (s.low[i] !== null || s.high[i] !== null); // an end may be unknown
     return [s.name, c.x.name + ": " + xText(c, s.x[i]), (s.right ? "" : c.y.name + ": ") + amount(s.y[i], unit) +
       (between ? " [" + amount(s.low[i], unit) + ", " + amount(s.high[i], unit) + "]" : ""), s.notes && s.notes[i]];
   }
@@ -155,7 +155,7 @@
     const shown = seen(c, state), right = c.series.find((s) => s.right);
     const many = c.series.some((s) => s.x.length > dense);
     const lists = (side) => c.series.filter((s) => !!s.right === side).flatMap((s) => [s.y, s.low, s.high]);
-    o.xAxis = axisOf(c.x, extent(c.series.map((s) => s.x)), limitsOf(c, "x"), l, { scale: true });
+    o.xAxis = axisOf(c.x, extent(c.series.map((s) => s.x)), limitsOf(c, "x"), l, c.kind === "course" ? { min: "dataMin", max: "dataMax" } : { scale: true });
     o.yAxis = [axisOf(c.y, extent(lists(false)), limitsOf(c, "y"), l, { nameGap: 46 })];
     if (right) o.yAxis.push(axisOf({ name: right.name, unit: right.unit }, extent(lists(true)), [], l, { nameGap: 46, splitLine: { show: false } }));
     o.series = [];
