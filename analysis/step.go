@@ -80,6 +80,12 @@ func newServiceTally() *serviceTally {
 	}
 }
 
+// reserve makes room for about n samples.
+func (t *serviceTally) reserve(n int) {
+	t.history = make([]stats.Call, 0, n)
+	t.total.latency, t.total.wait, t.total.served = make([]float64, 0, n), make([]float64, 0, n), make([]float64, 0, n)
+}
+
 func (t *serviceTally) add(s *results.Sample, w window) {
 	switch {
 	case w.holds(s.Due):
@@ -157,6 +163,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		tallies[level.Service] = newServiceTally()
 		tallies[level.Service].users = int64(level.Value)
 		tallies[level.Service].course = courseOf(s)
+		tallies[level.Service].reserve(int(min(step.rows, rowsAtOnce)) / len(s.Plan.Levels))
 	}
 	var strangers int64
 	failover, spike := failoversOf(s), spikeOf(s)

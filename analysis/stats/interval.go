@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"math"
+	"sync"
 )
 
 // An Interval holds a quantile of the long run with 95 % confidence. An end that
@@ -17,6 +18,9 @@ type Interval struct {
 
 // Windows is how many stretches of time an interval rests on.
 const Windows = 10
+
+// windowsT is how many standard errors of that many stretches hold 95 %.
+var windowsT = sync.OnceValue(func() float64 { return TQuantile(0.975, Windows-1) })
 
 // tails are the shares of larger values, in shares of that of the quantile, at which
 // the inflation is taken.
@@ -84,7 +88,7 @@ func QuantileInterval(inOrder, sorted []float64, q, seconds float64) Interval {
 			phi = max(phi, variance(shares)/Windows*float64(n)/(s*(1-s)))
 		}
 	}
-	h := TQuantile(0.975, Windows-1) * math.Sqrt(phi*q*(1-q)/float64(n))
+	h := windowsT() * math.Sqrt(phi*q*(1-q)/float64(n))
 	i := Interval{Quantile(sorted, q-h), Quantile(sorted, q+h), "", phi} // NaN beyond 0 and 1
 	if !(h < small) {
 		// h falls with the root of the time; a tenth more is for luck.

@@ -3,6 +3,7 @@ package stats
 import (
 	"math"
 	"slices"
+	"sync"
 )
 
 // Digits of a radix sort's passes: 6 of 11 bits.
@@ -11,6 +12,15 @@ const (
 	digits    = 1 << digitBits
 	passes    = (64 + digitBits - 1) / digitBits
 )
+
+// A room is what a sort needs beside the values. It is used again: a step's figures take
+// some fifty sorts.
+type room struct {
+	keys   []uint64
+	counts [passes][digits]uint32
+}
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
 
 // radixLeast is from how many values on the passes are faster than comparing.
 const radixLeast = 256
@@ -25,9 +35,14 @@ func Sort(values []float64) {
 		slices.Sort(values)
 		return
 	}
-	keys := make([]uint64, 2*len(values))
-	from, to := keys[:len(values)], keys[len(values):]
-	var counts [passes][digits]uint32
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	if cap(room.keys) < 2*len(values) {
+		room.keys = make([]uint64, 2*len(values))
+	}
+	from, to := room.keys[:len(values)], room.keys[len(values):2*len(values)]
+	counts := &room.counts
+	clear(counts[:])
 	for i, v := range values {
 		k := keyOf(v)
 		from[i] = k

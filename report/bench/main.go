@@ -44,10 +44,11 @@ func main() {
 
 // options are the flags.
 type options struct {
-	evabench, dir, floor string
-	procs                int
-	size                 size
-	talk                 io.Writer
+	evabench, dir string
+	floor, made   string // of what we ask ourselves, in programs of their own
+	procs         int
+	size          size
+	talk          io.Writer
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -57,6 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.evabench, "evabench", "bin/evabench", "the `PROGRAM` that is measured")
 	flags.StringVar(&o.dir, "dir", "", "make the run directory in `DIR` and keep it; what is there is used again (default: a temporary one)")
 	flags.StringVar(&o.floor, "floor", "", "only read the columns of run directory `DIR`")
+	flags.StringVar(&o.made, "make", "", "only make the run directory `DIR`")
 	flags.IntVar(&o.procs, "procs", 2, "processors that a program may use")
 	flags.IntVar(&o.size.cells, "cells", 200, "cells of the run")
 	flags.IntVar(&o.size.samples, "samples", 10_000, "samples of a service in a step")
@@ -65,6 +67,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if o.floor != "" {
 		return readColumns(o.floor, stdout)
+	}
+	if o.made != "" {
+		return makeRun(ctx, o.made, o.size)
 	}
 	if o.dir == "" {
 		dir, err := os.MkdirTemp("", "evabench-report-")
@@ -79,15 +84,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // measure makes the run directory if it is not there, and runs both programs.
 func (o options) measure(ctx context.Context, stdout io.Writer) error {
-	if _, err := os.Stat(filepath.Join(o.dir, "environment.json")); errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(o.talk, "bench: making %s\n", o.dir)
-		if err := makeRun(ctx, o.dir, o.size); err != nil {
-			return fmt.Errorf("make run: %w", err)
-		}
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(filepath.Join(o.dir, "environment.json")); errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(o.talk, "bench: making %s\n", o.dir)
+		if _, err := o.child(ctx, self, "-make", o.dir, "-cells", strconv.Itoa(o.size.cells), "-samples", strconv.Itoa(o.size.samples)); err != nil {
+			return err
+		}
 	}
 	floor, err := o.child(ctx, self, "-floor", o.dir)
 	if err != nil {
@@ -143,7 +148,8 @@ type use struct {
 	out       []byte
 }
 
-// child runs a program to its end.
+// child runs a program to its end. What we do ourselves is done so too: a program begins
+// with the largest memory that its parent had.
 func (o options) child(ctx context.Context, program string, args ...string) (use, error) {
 	c := exec.CommandContext(ctx, program, args...)
 	c.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(o.procs))
