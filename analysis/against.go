@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/results"
 )
 
@@ -384,23 +383,4 @@ func objectives(s *Summary) string {
 	}
 	slices.Sort(all)
 	return strings.Join(all, "; ")
-}
-
-// logsOf gives the logs of a configuration's readings, in the order of the replicates.
-func logsOf(m *measure, config string) (logs []float64, replicates []int) {
-	for replicate := range m.by[config] {
-		replicates = append(replicates, replicate)
-	}
-	slices.Sort(replicates)
-	for _, replicate := range replicates {
-		logs = append(logs, math.Log(m.by[config][replicate].value))
-	}
-	return logs, replicates
-}
-
-func meanOf(logs []float64, unit, config string, why []string) Value {
-	if len(logs) == 0 {
-		return unknown(unit, "no replicate has it"+because(why))
-	}
-	return known(math.Exp(stats.Mean(logs)), unit)
 }

@@ -14,7 +14,7 @@ func (p runPair) compare(config string, mine, theirs *measure, how pairing) Agai
 	b, other := logsOf(theirs, config)
 	f := AgainstFigure{
 		Config: config, Run: p.run, Figure: mine.name, Unit: mine.unit, Less: mine.less, FirstN: len(a), OtherN: len(b),
-		First: meanOf(a, mine.unit, config, mine.why[config]), Other: meanOf(b, mine.unit, config, theirs.why[config]),
+		First: meanOf(a, mine.unit, mine.why[config]), Other: meanOf(b, mine.unit, theirs.why[config]),
 		Verdict: ContrastUnknown,
 	}
 	if len(a) == 0 || len(b) == 0 {
@@ -135,4 +135,24 @@ func (f *AgainstFigure) noInterval(why string) {
 	none := unknown("ratio", why)
 	f.Low, f.High, f.P, f.Basis = none, none, none, ""
 	f.Needs = unknown("1", why)
+}
+
+// logsOf gives the logs of a configuration's readings, in the order of the replicates.
+func logsOf(m *measure, config string) (logs []float64, replicates []int) {
+	for replicate := range m.by[config] {
+		replicates = append(replicates, replicate)
+	}
+	slices.Sort(replicates)
+	for _, replicate := range replicates {
+		logs = append(logs, math.Log(m.by[config][replicate].value))
+	}
+	return logs, replicates
+}
+
+// meanOf is the geometric mean of what has such logs.
+func meanOf(logs []float64, unit string, why []string) Value {
+	if len(logs) == 0 {
+		return unknown(unit, "no replicate has it"+because(why))
+	}
+	return known(math.Exp(stats.Mean(logs)), unit)
 }

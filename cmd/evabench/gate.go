@@ -56,8 +56,8 @@ With --baseline, no figure may be shown to be worse than the same figure of that
 run by more than --max-regression: the favourable end of the ratio's 95 % interval
 lies beyond. What may be worse and is not shown to be is a warning.
 
-Exit status: 0 all are met, 3 one is not, 4 the run has no valid measurement,
-2 a requirement is wrong or the runs cannot be compared, 1 a fault.`,
+Exit status: 0 all are met, 3 one is not, 4 the run or the baseline has no valid
+measurement, 2 a requirement is wrong or the runs cannot be compared, 1 a fault.`,
 		Example: `  evabench gate runs/nightly --require 'vision.p95<=300ms' --require 'vision.capacity>=20'
   evabench gate runs/nightly --config recommended --require agent.slo --junit gate.xml
   evabench gate runs/nightly --baseline runs/last-release --max-regression 5%`,
@@ -99,10 +99,14 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 	if out.Results, err = o.results(summary, requirements); err != nil {
 		return err
 	}
-	if o.baseline != "" {
+	valid := summary.ValidSteps() > 0
+	if o.baseline != "" && valid { // else there is nothing to compare
 		base, _, err := document(o.baseline)
 		if err != nil {
 			return fmt.Errorf("baseline: %w", err)
+		}
+		if base.ValidSteps() == 0 {
+			return fmt.Errorf("baseline %s: %w", o.baseline, errNoValid)
 		}
 		out.Against, err = compared([]analysis.NamedSummary{{Name: o.baseline, Summary: base}, {Name: dir, Summary: summary}})
 		if err != nil {
@@ -118,7 +122,7 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 	if _, err := io.WriteString(stdout, out.Text()); err != nil {
 		return err
 	}
-	if summary.ValidSteps() == 0 {
+	if !valid {
 		return fmt.Errorf("%s: %w", dir, errNoValid)
 	}
 	if failed, _ := out.Failed(); failed > 0 {
