@@ -107,6 +107,7 @@ func (c *charting) loadChart(l loaded, chart Chart, of func(place) *Point) Chart
 	chart.Kind = series.sorted()
 	if l.by == "" {
 		chart.Kind = ChartBars
+		chart.Detail = chart.Detail || l.places[0].step.Purpose != "" // a search that never came to another load
 		if len(chart.X.Names) < 2 {
 			return Chart{} // nothing to compare
 		}

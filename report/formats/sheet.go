@@ -3,8 +3,8 @@ package formats
 import (
 	"fmt"
 	"strings"
-	"unicode/utf16"
 
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/report"
 	"github.com/xuri/excelize/v2"
 )
@@ -14,67 +14,9 @@ type book struct {
 	file     *excelize.File
 	document *report.Document
 	names    map[string]bool // of sheets, lower-case
-	title    int             // styles
-	banner   int
-	header   int
-	headerAt int            // of numbers: on their side
-	wrapped  int            // texts of more than one line
-	inset    int            // texts beside a column of numbers
-	right    int            // texts in one
-	headerIn int            // of texts beside numbers
-	formats  map[string]int // by number format
-}
-
-func (b *book) makeStyles() error {
-	var err error
-	if b.title, err = b.file.NewStyle(&excelize.Style{
-		Font: &excelize.Font{Bold: true, Size: 13}, Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"},
-	}); err != nil {
-		return err
-	}
-	if b.banner, err = b.file.NewStyle(&excelize.Style{
-		Font: &excelize.Font{Bold: true, Color: "FFFFFF"}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"B00020"}},
-		Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"},
-	}); err != nil {
-		return err
-	}
-	header := excelize.Style{
-		Font: &excelize.Font{Bold: true}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"DDE3EA"}},
-		Border:    []excelize.Border{{Type: "bottom", Color: "000000", Style: 1}},
-		Alignment: &excelize.Alignment{WrapText: true},
-	}
-	if b.header, err = b.file.NewStyle(&header); err != nil {
-		return err
-	}
-	header.Alignment = &excelize.Alignment{Horizontal: "right", WrapText: true}
-	if b.headerAt, err = b.file.NewStyle(&header); err != nil {
-		return err
-	}
-	header.Alignment = &excelize.Alignment{Horizontal: "left", Indent: 1, WrapText: true}
-	if b.headerIn, err = b.file.NewStyle(&header); err != nil {
-		return err
-	}
-	if b.inset, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top", WrapText: true}}); err != nil {
-		return err
-	}
-	if b.right, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{Horizontal: "right", Vertical: "top"}}); err != nil {
-		return err
-	}
-	b.wrapped, err = b.file.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}})
-	b.formats = map[string]int{}
-	return err
-}
-
-// format gives the style of a number format, made when it is first asked for.
-func (b *book) format(code string) (int, error) {
-	if style, ok := b.formats[code]; ok {
-		return style, nil
-	}
-	style, err := b.file.NewStyle(&excelize.Style{CustomNumFmt: &code, Alignment: &excelize.Alignment{Vertical: "top"}})
-	if err == nil {
-		b.formats[code] = style
-	}
-	return style, err
+	defined  map[string]bool // of key figures
+	data     chartData
+	bookStyles
 }
 
 // A line is a row of a sheet before it is written.
@@ -83,6 +25,8 @@ type line struct {
 	high  int // lines of text that it takes
 	// prose says that the first cell reaches over the whole width.
 	prose string
+	// size is that of the prose's letters over the usual; 0 is 1.
+	size float64
 }
 
 // add puts a cell at the end of a line, which is as high as its text then takes.
@@ -99,11 +43,11 @@ const (
 	proseThin = 60  // of them at least
 )
 
-// sheet writes tables below each other. The rows above the first table's
-// first row stay in view; with several tables, those above the first title.
-func (b *book) sheet(name string, notes []string, tables []report.Table) error {
-	name = b.sheetName(name)
-	if _, err := b.file.NewSheet(name); err != nil {
+// sheet writes a sheet. The rows above the first row of its only table stay in view; with
+// several tables, the title and the banner do.
+func (b *book) sheet(p sheetPlan) error {
+	name := b.sheetName(p.name)
+	if err := b.newSheet(name); err != nil {
 		return err
 	}
 	lines := []line{prose(b.document.Title, b.title)}
@@ -111,28 +55,75 @@ func (b *book) sheet(name string, notes []string, tables []report.Table) error {
 		lines = append(lines, prose(b.document.Banner, b.banner))
 	}
 	frozen := len(lines)
-	for _, note := range notes {
-		lines = append(lines, prose(note, b.wrapped))
+	if p.lookup {
+		lines = append(lines, prose(fmt.Sprintf("%s: %s, to look things up. Of this sheet only these lines are printed.", name, units.Plural(p.rows(), "row")), b.wrapped))
 	}
-	widths := sheetWidths(tables)
-	last := 0 // the line of the last heading
-	for _, t := range tables {
-		top, err := b.table(&lines, t, widths)
-		if err != nil {
-			return err
+	printed := len(lines)
+	lines = append(lines, b.answers(p.answers)...)
+	widths := sheetWidths(p.tables())
+	charts := len(lines) + 1
+	if len(p.charts) > 0 {
+		lines = append(lines, make([]line, 1+chartRows*((len(p.charts)+1)/2))...)
+	}
+	var tables []placed
+	for _, part := range p.parts {
+		if part.heading != "" && len(p.parts) > 1 {
+			lines = append(lines, line{}, prose(part.heading, b.part))
+			lines[len(lines)-1].size = 1.3
 		}
-		last = top
-		if len(tables) == 1 {
-			frozen = top
+		for _, note := range part.notes {
+			lines = append(lines, prose(note, b.wrapped))
+		}
+		for _, t := range part.tables {
+			tables = append(tables, placed{Table: t})
+			if err := b.table(name, &lines, tables, widths); err != nil {
+				return err
+			}
 		}
 	}
-	if len(tables) > 1 {
-		last = 0 // no heading is that of all rows
+	heading := 0 // that is repeated on each page
+	if len(tables) == 1 && len(p.parts) == 1 {
+		heading = tables[0].top - 1
+		frozen = heading
 	}
-	if err := b.printSetup(name, last); err != nil {
+	if p.name == chartSheet && (name != chartSheet || tables[0].top != b.dataTop()) {
+		return fmt.Errorf("its rows begin at %d of %q, and charts look for them at %d of %q", tables[0].top, name, b.dataTop(), chartSheet)
+	}
+	if err := b.filter(name, tables); err != nil { // it forgets how the sheet is printed
 		return err
 	}
-	return b.stream(name, lines, widths, frozen)
+	if err := b.printSetup(name, heading); err != nil {
+		return err
+	}
+	if p.lookup {
+		if err := b.printArea(name, printed); err != nil {
+			return err
+		}
+	}
+	for _, t := range tables {
+		if err := b.verdicts(name, t); err != nil {
+			return err
+		}
+	}
+	return b.stream(name, lines, widths, frozen, func() error { return b.charts(name, charts, p.charts) })
+}
+
+// answers are a document's headline: each question with its answer in large letters.
+func (b *book) answers(list []report.Answer) []line {
+	var lines []line
+	for _, a := range list {
+		style := b.says
+		if a.Doubt {
+			style = b.doubts
+		}
+		says := prose(a.Says, style)
+		says.size = 1.6
+		lines = append(lines, prose(a.Asks, b.asks), says)
+		if len(a.Notes) > 0 {
+			lines = append(lines, prose(strings.Join(a.Notes, " "), b.wrapped))
+		}
+	}
+	return lines
 }
 
 // prose is a line that reaches over the whole width.
@@ -141,7 +132,9 @@ func prose(text string, style int) line {
 	return line{prose: text, cells: []any{excelize.Cell{Value: text, StyleID: style}}}
 }
 
-func (b *book) stream(name string, lines []line, widths []int, frozen int) error {
+// stream writes the lines. What is drawn over them comes between the widths of columns,
+// which it needs, and the rows: what is put on a sheet after its rows is lost.
+func (b *book) stream(name string, lines []line, widths []int, frozen int, drawn func() error) error {
 	w, err := b.file.NewStreamWriter(name)
 	if err != nil {
 		return err
@@ -156,10 +149,14 @@ func (b *book) stream(name string, lines []line, widths []int, frozen int) error
 	if err := w.SetPanes(&excelize.Panes{Freeze: true, YSplit: frozen, TopLeftCell: corner, ActivePane: "bottomLeft"}); err != nil {
 		return err
 	}
+	if err := drawn(); err != nil {
+		return err
+	}
 	over, characters := proseColumns(widths)
 	for i, l := range lines {
+		size := max(l.size, 1)
 		if l.prose != "" {
-			l.high = len(wrapped(l.prose, characters))
+			l.high = len(wrapped(l.prose, int(float64(characters)/size)))
 			last, err := excelize.CoordinatesToCellName(over, i+1)
 			if err != nil {
 				return err
@@ -171,8 +168,8 @@ func (b *book) stream(name string, lines []line, widths []int, frozen int) error
 			}
 		}
 		var height excelize.RowOpts
-		if l.high > 1 {
-			height.Height = min(float64(15*l.high), excelize.MaxRowHeight)
+		if l.high > 1 || size > 1 {
+			height.Height = min(15*size*float64(l.high), excelize.MaxRowHeight)
 		}
 		if err := w.SetRow(fmt.Sprintf("A%d", i+1), l.cells, height); err != nil {
 			return err
@@ -197,9 +194,9 @@ func proseColumns(widths []int) (columns, characters int) {
 	return columns, characters
 }
 
-// table adds a table's lines and gives the number of the line of its heading,
-// counted from 1.
-func (b *book) table(lines *[]line, t report.Table, widths []int) (int, error) {
+// table adds the lines of the last of the tables, and notes where its rows begin.
+func (b *book) table(sheet string, lines *[]line, tables []placed, widths []int) error {
+	t := &tables[len(tables)-1]
 	var head line
 	for i, c := range t.Columns {
 		style := b.header
@@ -212,27 +209,35 @@ func (b *book) table(lines *[]line, t report.Table, widths []int) (int, error) {
 		text := fitting(sheetHeading(c))
 		head.add(excelize.Cell{Value: text, StyleID: style}, text, widths)
 	}
-	if hasNotes(t) {
+	if hasNotes(t.Table) {
 		head.add(excelize.Cell{Value: "Notes", StyleID: b.header}, "", widths)
 	}
 	*lines = append(*lines, line{}, prose(t.Title, b.title), head)
-	top := len(*lines)
-	formats := numberFormats(t)
+	t.top = len(*lines) + 1
+	formats := numberFormats(t.Table)
 	for _, row := range t.Rows {
 		var l line
 		for i, c := range row {
-			cell, err := b.cell(c, formats[i], top+1)
+			cell, err := b.cell(c, formats[i], tables)
 			if err != nil {
-				return 0, err
+				return err
 			}
 			text := ""
 			if c.Value == nil {
 				text = fitting(c.Text)
-				cell = excelize.Cell{Value: text, StyleID: b.textStyle(t, i)}
+				cell = excelize.Cell{Value: text, StyleID: b.textStyle(t.Table, i)}
+			} else if c.Key != "" {
+				at, err := excelize.CoordinatesToCellName(i+1, len(*lines)+1)
+				if err == nil {
+					err = b.name(c.Key, sheet, at)
+				}
+				if err != nil {
+					return err
+				}
 			}
 			l.add(cell, text, widths)
 		}
-		if text := fitting(rowNotes(t, row)); text != "" {
+		if text := fitting(rowNotes(t.Table, row)); text != "" {
 			l.add(excelize.Cell{Value: text, StyleID: b.wrapped}, text, widths)
 		}
 		*lines = append(*lines, l)
@@ -240,7 +245,7 @@ func (b *book) table(lines *[]line, t report.Table, widths []int) (int, error) {
 	for _, note := range t.Notes {
 		*lines = append(*lines, prose(note, b.wrapped))
 	}
-	return top, nil
+	return nil
 }
 
 // textStyle is how a text of a column stands: away from numbers beside it.
@@ -254,10 +259,10 @@ func (b *book) textStyle(t report.Table, column int) int {
 	return b.wrapped
 }
 
-// cell gives a cell of a table whose rows begin at the sheet's row top, in the
-// column's number format if that is not empty. A change becomes a formula, with
-// its value beside it for readers that do not reckon.
-func (b *book) cell(c report.Cell, format string, top int) (any, error) {
+// cell gives a cell of the last of the tables, in the column's number format if that is
+// not empty. What comes from other cells becomes a formula, with its value beside it for
+// readers that do not reckon.
+func (b *book) cell(c report.Cell, format string, tables []placed) (any, error) {
 	if c.Value == nil {
 		return c.Text, nil
 	}
@@ -268,19 +273,7 @@ func (b *book) cell(c report.Cell, format string, top int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	cell := excelize.Cell{Value: *c.Value, StyleID: style}
-	if c.Change != nil {
-		from, err := excelize.CoordinatesToCellName(c.Change.Column+1, top+c.Change.Base)
-		if err != nil {
-			return nil, err
-		}
-		to, err := excelize.CoordinatesToCellName(c.Change.Column+1, top+c.Change.Row)
-		if err != nil {
-			return nil, err
-		}
-		cell.Formula = to + "/" + from + "-1"
-	}
-	return cell, nil
+	return excelize.Cell{Value: *c.Value, StyleID: style, Formula: formula(c, tables)}, nil
 }
 
 func hasNotes(t report.Table) bool {
@@ -294,51 +287,19 @@ func hasNotes(t report.Table) bool {
 	return false
 }
 
-// fitting is a text as a cell can hold it. One that is too long is cut, and says
-// so: a spreadsheet would cut it in silence.
-func fitting(text string) string {
-	has := utf16Units(text)
-	if has <= excelize.TotalCellChars {
-		return text
-	}
-	told := fmt.Sprintf(" … CUT HERE: the text has %d characters, and a cell holds %d; the other formats have it whole", has, excelize.TotalCellChars)
-	left := excelize.TotalCellChars - utf16Units(told)
-	for i, r := range text {
-		if left -= utf16.RuneLen(r); left < 0 {
-			return text[:i] + told
-		}
-	}
-	return text
-}
-
-// utf16Units is how long a text is for a workbook.
-func utf16Units(text string) int { return len(utf16.Encode([]rune(text))) }
-
-// rowNotes joins the notes of a row's cells, each with the names of its columns.
-func rowNotes(t report.Table, row []report.Cell) string {
-	var notes []string
-	of := map[string]string{}
-	for i, c := range row {
-		switch names, seen := of[c.Note]; {
-		case c.Note == "":
-		case seen:
-			of[c.Note] = names + ", " + t.Columns[i].Name
-		default:
-			notes = append(notes, c.Note)
-			of[c.Note] = t.Columns[i].Name
-		}
-	}
-	for i, note := range notes {
-		notes[i] = of[note] + ": " + note
-	}
-	return strings.Join(notes, "; ")
-}
-
-// sheetName makes a name from a section's title or a table's ID, which are
-// ours, short and without the signs that a workbook forbids; one that is there
-// already, in any case of letters, gets a number.
+// sheetName makes a name from a section's title, which is without the signs that a
+// workbook forbids but may be long; one that is there already, in any case of letters,
+// gets a number.
 func (b *book) sheetName(text string) string {
-	text = strings.ReplaceAll(strings.ToUpper(text[:1])+text[1:], "-", " ")
+	text = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`:\/?*[]'`, r) {
+			return ' '
+		}
+		return r
+	}, text)
+	if r := []rune(text); len(r) > longestSheet {
+		text = strings.TrimSpace(string(r[:longestSheet]))
+	}
 	name := text
 	for n := 2; b.names[strings.ToLower(name)]; n++ {
 		name = fmt.Sprintf("%s %d", text, n)
@@ -346,3 +307,6 @@ func (b *book) sheetName(text string) string {
 	b.names[strings.ToLower(name)] = true
 	return name
 }
+
+// longestSheet leaves room in a sheet's name, of 31 characters, for a number.
+const longestSheet = 27

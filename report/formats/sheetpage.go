@@ -20,28 +20,47 @@ func sheetHeading(c report.Column) string {
 	return c.Name + " [" + c.Unit + "]"
 }
 
-// sheetWidths gives the widths of a sheet's columns in characters, so that the widest
-// of its tables fits a page if it can.
+// sheetWidths gives the widths of a sheet's columns in characters, which its tables
+// share. Numbers and single words are whole; what the page then has left goes, a
+// character at a time, to the column whose text takes the most lines.
+//
+// Note: a grid's widths give whole columns what they lack, the least first, which on
+// a page of many long texts leaves the last of them a word wide. The widest that each
+// table would have alone made a sheet of several tables three pages wide.
 func sheetWidths(tables []report.Table) []int {
-	var widths []int
+	var widths, natural []int
 	for _, t := range tables {
-		for i, w := range tableWidths(t) {
+		g := sheetGrid(t)
+		least, whole := g.least(), g.natural()
+		for i := range least {
 			if i == len(widths) {
-				widths = append(widths, 0)
+				widths, natural = append(widths, narrowest), append(natural, narrowest)
 			}
-			widths[i] = max(widths[i], w)
+			most := widest
+			if i == len(t.Columns) {
+				most = noteWide
+			}
+			widths[i] = max(widths[i], min(least[i], most))
+			natural[i] = max(natural[i], min(whole[i], most))
 		}
+	}
+	for over := pageWide - total(widths); over > 0; over-- {
+		thinnest := -1
+		for i := range widths {
+			if widths[i] < natural[i] && (thinnest < 0 || natural[i]*widths[thinnest] > natural[thinnest]*widths[i]) {
+				thinnest = i
+			}
+		}
+		if thinnest < 0 {
+			break
+		}
+		widths[thinnest]++
 	}
 	return widths
 }
 
-// tableWidths gives those of one table. Numbers and single words are whole; what the
-// page then has left goes, a character at a time, to the column whose text takes the
-// most lines.
-//
-// Note: a grid's widths give whole columns what they lack, the least first, which on
-// a page of many long texts leaves the last of them a word wide.
-func tableWidths(t report.Table) []int {
+// sheetGrid is a table as its sheet has it, with a column of its notes.
+func sheetGrid(t report.Table) grid {
 	g := grid{columns: t.Columns}
 	for _, c := range t.Columns {
 		g.head = append(g.head, sheetHeading(c))
@@ -60,32 +79,7 @@ func tableWidths(t report.Table) []int {
 		}
 		g.rows = append(g.rows, line)
 	}
-	widths, natural := g.least(), g.natural()
-	over := pageWide
-	for i := range widths {
-		most := widest
-		if i == len(t.Columns) {
-			most = noteWide
-		}
-		widths[i] = min(max(widths[i], narrowest), most)
-		over -= widths[i] + gap
-	}
-	for ; over > 0; over-- {
-		thinnest := -1
-		for i := range widths {
-			if widths[i] >= min(natural[i], widest) {
-				continue
-			}
-			if thinnest < 0 || natural[i]*widths[thinnest] > natural[thinnest]*widths[i] {
-				thinnest = i
-			}
-		}
-		if thinnest < 0 {
-			break
-		}
-		widths[thinnest]++
-	}
-	return widths
+	return g
 }
 
 // printSetup makes a sheet print one page wide on landscape A4, with the heading of
@@ -108,7 +102,7 @@ func (b *book) printSetup(name string, heading int) error {
 	}
 	if heading > 0 {
 		err := b.file.SetDefinedName(&excelize.DefinedName{
-			Name: "_xlnm.Print_Titles", RefersTo: fmt.Sprintf("'%s'!$%d:$%d", strings.ReplaceAll(name, "'", "''"), heading, heading), Scope: name,
+			Name: "_xlnm.Print_Titles", RefersTo: fmt.Sprintf("%s!$%d:$%d", quotedSheet(name), heading, heading), Scope: name,
 		})
 		if err != nil {
 			return err
@@ -116,6 +110,14 @@ func (b *book) printSetup(name string, heading int) error {
 	}
 	return b.file.SetHeaderFooter(name, &excelize.HeaderFooterOptions{
 		OddHeader: "&C" + headerText(b.document.Banner, 120), OddFooter: "&L" + headerText(b.document.Title, 50) + "&C&A&RPage &P of &N",
+	})
+}
+
+// printArea says that only the first lines of a sheet are printed.
+func (b *book) printArea(name string, lines int) error {
+	const columns = 8
+	return b.file.SetDefinedName(&excelize.DefinedName{
+		Name: "_xlnm.Print_Area", RefersTo: fmt.Sprintf("%s!$A$1:$%s$%d", quotedSheet(name), string(rune('A'+columns-1)), lines), Scope: name,
 	})
 }
 

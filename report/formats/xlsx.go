@@ -14,46 +14,36 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// writeXLSX writes a workbook: one sheet for each table, or for each section
-// whose tables belong together. Every sheet begins with the document's title
-// and its banner. A number is a number, in the unit of its column's heading; a
-// text is a text, whatever it begins with.
+// writeXLSX writes a workbook: see plan for its sheets. Every sheet begins with the
+// document's title and its banner. A number is a number, in the unit of its column's
+// heading; a text is a text, whatever it begins with. Charts are native, and drawn from
+// the cells of the sheet "Chart data".
 func writeXLSX(w io.Writer, d *report.Document) error {
 	f := excelize.NewFile()
 	defer f.Close()
-	b := &book{file: f, document: d, names: map[string]bool{}}
+	b := &book{file: f, document: d, names: map[string]bool{}, defined: map[string]bool{}, data: chartDataOf(d)}
 	if err := b.makeStyles(); err != nil {
 		return err
 	}
-	for _, s := range d.Sections {
-		if s.Together {
-			if err := b.sheet(s.Title, s.Notes, s.Tables); err != nil {
-				return err
-			}
-			continue
-		}
-		for i, t := range s.Tables {
-			notes := s.Notes
-			if i > 0 {
-				notes = nil
-			}
-			if len(t.Rows) == 0 && len(notes) == 0 {
-				continue
-			}
-			name := s.Title
-			if len(s.Tables) > 1 {
-				name = t.ID
-			}
-			if err := b.sheet(name, notes, []report.Table{t}); err != nil {
-				return err
-			}
+	for _, p := range append(plan(d), b.data.plan()...) {
+		if err := b.sheet(p); err != nil {
+			return fmt.Errorf("sheet %s: %w", p.name, err)
 		}
 	}
-	if err := f.DeleteSheet("Sheet1"); err != nil {
-		return err
-	}
-	f.SetActiveSheet(0)
 	return b.write(w)
+}
+
+// newSheet adds a sheet. The first takes the place of the one that a new file has, which
+// is the one that is shown.
+//
+// Note: to delete that at the end, and to choose the first, both of the library's calls
+// read all sheets that were streamed into memory again: a gigabyte for 200 cells.
+func (b *book) newSheet(name string) error {
+	if len(b.names) == 1 {
+		return b.file.SetSheetName("Sheet1", name)
+	}
+	_, err := b.file.NewSheet(name)
+	return err
 }
 
 // write finishes the workbook. Its properties carry the run's date and not

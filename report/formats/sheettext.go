@@ -1,0 +1,50 @@
+package formats
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/evabench/evabench/report"
+	"github.com/xuri/excelize/v2"
+)
+
+// fitting is a text as a cell can hold it. One that is too long is cut, and says
+// so: a spreadsheet would cut it in silence.
+func fitting(text string) string {
+	has := utf16Units(text)
+	if has <= excelize.TotalCellChars {
+		return text
+	}
+	told := fmt.Sprintf(" … CUT HERE: the text has %d characters, and a cell holds %d; the other formats have it whole", has, excelize.TotalCellChars)
+	left := excelize.TotalCellChars - utf16Units(told)
+	for i, r := range text {
+		if left -= utf16.RuneLen(r); left < 0 {
+			return text[:i] + told
+		}
+	}
+	return text
+}
+
+// utf16Units is how long a text is for a workbook.
+func utf16Units(text string) int { return len(utf16.Encode([]rune(text))) }
+
+// rowNotes joins the notes of a row's cells, each with the names of its columns.
+func rowNotes(t report.Table, row []report.Cell) string {
+	var notes []string
+	of := map[string]string{}
+	for i, c := range row {
+		switch names, seen := of[c.Note]; {
+		case c.Note == "":
+		case seen:
+			of[c.Note] = names + ", " + t.Columns[i].Name
+		default:
+			notes = append(notes, c.Note)
+			of[c.Note] = t.Columns[i].Name
+		}
+	}
+	for i, note := range notes {
+		notes[i] = of[note] + ": " + note
+	}
+	return strings.Join(notes, "; ")
+}
