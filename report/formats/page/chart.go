@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,7 +52,7 @@ type series struct {
 	Config string         `json:"config,omitempty"`
 	Right  bool           `json:"right,omitempty"`
 	Unit   string         `json:"unit,omitempty"`
-	X      []number       `json:"x"`
+	X      []number       `json:"x,omitempty"` // left out if it is that of the series before
 	Y      []number       `json:"y"`
 	Low    []number       `json:"low,omitempty"`
 	High   []number       `json:"high,omitempty"`
@@ -93,8 +94,12 @@ func chartOf(c report.Chart) (chart, error) {
 	for _, l := range c.Limits {
 		f.Limits = append(f.Limits, limit{l.Name, number(l.At), l.Of})
 	}
-	for _, s := range c.Series {
-		f.Series = append(f.Series, seriesOf(s))
+	for i, s := range c.Series {
+		made := seriesOf(s)
+		if i > 0 && slices.EqualFunc(s.Points, c.Series[i-1].Points, func(a, b report.Point) bool { return a.X == b.X }) {
+			made.X = nil
+		}
+		f.Series = append(f.Series, made)
 	}
 	if h := c.Heat; h != nil {
 		f.Heat = &heat{asNumbers(h.XBounds), asNumbers(h.YBounds), h.X, h.Y, h.Counts}

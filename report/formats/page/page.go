@@ -2,9 +2,10 @@
 // else: style, scripts, the charting library and every chart's figures are in
 // it, and a policy of its own forbids it to ask for anything.
 //
-// Every table is in the page as markup, so that it can be read, searched and
-// printed without scripts; charts are drawn, when they come into view, from
-// JSON that stands beside each.
+// Tables are in the page as markup, so that they can be read, searched and
+// printed without scripts; the rows of very long ones are compressed, and unpacked
+// when they are opened. Charts are drawn, when they come into view, from JSON that
+// stands beside each.
 package page
 
 import (
@@ -89,12 +90,17 @@ func viewOf(d *report.Document) (view, error) {
 	for _, s := range d.Sections {
 		p := part{ID: slug(s.Title, ids), Title: s.Title, Notes: s.Notes}
 		for _, t := range s.Tables {
-			switch {
-			case len(t.Rows) == 0:
-			case t.Detail:
-				p.Detail = append(p.Detail, tableOf(t))
-			default:
-				p.Tables = append(p.Tables, tableOf(t))
+			if len(t.Rows) == 0 {
+				continue
+			}
+			made, err := tableOf(t)
+			if err != nil {
+				return view{}, err
+			}
+			if t.Detail || made.Packed != "" {
+				p.Detail = append(p.Detail, made)
+			} else {
+				p.Tables = append(p.Tables, made)
 			}
 		}
 		for _, c := range s.Charts {

@@ -1,6 +1,11 @@
 package page
 
 import (
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -13,6 +18,8 @@ type table struct {
 	ID, Title string
 	Columns   []column
 	Rows      [][]cell
+	Packed    string // the rows of a table of more than packedRows, see [pack]
+	Size      string // how many rows there are, for people
 	Marks     []mark // notes of cells, each text once
 	Notes     []string
 }
@@ -42,11 +49,12 @@ type mark struct {
 // longText is how many bytes of a text a cell shows without scrolling.
 const longText = 400
 
-// Size is how many rows there are, for people.
-func (t table) Size() string { return units.Plural(len(t.Rows), "row") }
+// packedRows is how many rows a table may have as markup. A browser takes a second and
+// hundreds of megabytes for half a million cells, most of which nobody looks at.
+const packedRows = 300
 
-func tableOf(t report.Table) table {
-	out := table{ID: t.ID, Title: t.Title, Notes: t.Notes}
+func tableOf(t report.Table) (table, error) {
+	out := table{ID: t.ID, Title: t.Title, Notes: t.Notes, Size: units.Plural(len(t.Rows), "row")}
 	for _, c := range t.Columns {
 		out.Columns = append(out.Columns, column{heading(c), valueUnit(c), c.Align == report.Right})
 	}
@@ -72,7 +80,44 @@ func tableOf(t report.Table) table {
 		}
 		out.Rows = append(out.Rows, cells)
 	}
-	return out
+	if len(out.Rows) <= packedRows {
+		return out, nil
+	}
+	packed, err := pack(out.Rows)
+	if err != nil {
+		return table{}, fmt.Errorf("table %s: %w", t.ID, err)
+	}
+	out.Rows, out.Packed = nil, packed
+	return out, nil
+}
+
+// pack gives rows as JSON, compressed by gzip, in base64 of the alphabet for addresses,
+// which needs no escaping. A cell is its text alone, or a list: the text, the exact value
+// as [cell] has it or null without one, and the number of its note, 0 without one.
+func pack(rows [][]cell) (string, error) {
+	out := make([][]any, len(rows))
+	for i, row := range rows {
+		for _, c := range row {
+			switch {
+			case !c.Known && c.Mark == 0:
+				out[i] = append(out[i], c.Text)
+			case c.Known:
+				out[i] = append(out[i], []any{c.Text, c.Value, c.Mark})
+			default:
+				out[i] = append(out[i], []any{c.Text, nil, c.Mark})
+			}
+		}
+	}
+	var b strings.Builder
+	text := base64.NewEncoder(base64.URLEncoding, &b)
+	z := gzip.NewWriter(text)
+	if err := json.NewEncoder(z).Encode(out); err != nil {
+		return "", err
+	}
+	if err := errors.Join(z.Close(), text.Close()); err != nil {
+		return "", err
+	}
+	return b.String(), nil
 }
 
 // heading is a column's name with its unit, unless its cells tell their own.

@@ -1,6 +1,8 @@
 package page
 
 import (
+	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"math"
 	"net/url"
@@ -125,31 +127,105 @@ func TestEveryNumber(t *testing.T) {
 	}
 }
 
+// A shown cell is what a reader gets: the text, and the value if it has one.
+type shownCell struct {
+	text  string
+	known bool
+	value float64
+}
+
+// shownRows gives the rows of a table, unpacked if they are.
+func shownRows(t *testing.T, n *html.Node) [][]shownCell {
+	t.Helper()
+	var rows [][]shownCell
+	for _, row := range find(n, "tr")[1:] { // the first is the heading
+		var cells []shownCell
+		for _, c := range append(find(row, "th"), find(row, "td")...) {
+			v, known := valueOf(t, c)
+			cells = append(cells, shownCell{textOf(c), known, v})
+		}
+		rows = append(rows, cells)
+	}
+	packed, ok := attribute(n, "data-packed")
+	if !ok {
+		return rows
+	}
+	z, err := gzip.NewReader(base64.NewDecoder(base64.URLEncoding, strings.NewReader(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list [][]any
+	if err := json.NewDecoder(z).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range list {
+		var cells []shownCell
+		for _, c := range row {
+			parts, ok := c.([]any)
+			if !ok {
+				parts = []any{c, nil, 0.0}
+			}
+			cell := shownCell{text: parts[0].(string)}
+			if exact, ok := parts[1].(string); ok {
+				if exact == "" {
+					exact = strings.ReplaceAll(cell.text, ",", "")
+				}
+				cell.known = true
+				if cell.value, err = strconv.ParseFloat(exact, 64); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cells = append(cells, cell)
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
 // sameTable compares, and counts the cells.
 func sameTable(t *testing.T, n *html.Node, table report.Table) int {
 	t.Helper()
-	rows := find(n, "tr")[1:] // the first is the heading
+	rows := shownRows(t, n)
 	if len(rows) != len(table.Rows) {
 		t.Fatalf("table %s: %d rows, want %d", table.ID, len(rows), len(table.Rows))
 	}
 	seen := 0
 	for i, row := range table.Rows {
-		cells := append(find(rows[i], "th"), find(rows[i], "td")...)
-		if len(cells) != len(row) {
-			t.Fatalf("table %s row %d: %d cells, want %d", table.ID, i, len(cells), len(row))
+		if len(rows[i]) != len(row) {
+			t.Fatalf("table %s row %d: %d cells, want %d", table.ID, i, len(rows[i]), len(row))
 		}
 		for j, want := range row {
 			seen++
-			if got := textOf(cells[j]); got != strings.TrimSpace(want.Text) {
-				t.Errorf("table %s row %d column %d: text %q, want %q", table.ID, i, j, got, want.Text)
-			}
-			got, known := valueOf(t, cells[j])
-			if known != (want.Value != nil) || known && got != *want.Value {
-				t.Errorf("table %s row %d column %d: value %v (%v), want that of %+v", table.ID, i, j, got, known, want)
+			got := rows[i][j]
+			if got.text != strings.TrimSpace(want.Text) || got.known != (want.Value != nil) || got.known && got.value != *want.Value {
+				t.Errorf("table %s row %d column %d: %+v, want %+v", table.ID, i, j, got, want)
 			}
 		}
 	}
 	return seen
+}
+
+// A table of a row too many is packed, and has all its numbers.
+func TestLongTablesArePacked(t *testing.T) {
+	for _, c := range []struct {
+		rows   int
+		packed bool
+	}{{packedRows, false}, {packedRows + 1, true}} {
+		d := small()
+		table := &d.Sections[0].Tables[0]
+		for len(table.Rows) < c.rows {
+			v := 1 / float64(len(table.Rows))
+			table.Rows = append(table.Rows, []report.Cell{report.Text("</script>"), {Text: strconv.FormatFloat(v, 'f', 2, 64), Value: &v, Note: "of " + strconv.Itoa(len(table.Rows)%3)}, report.Text("x")})
+		}
+		page := parsed(t, written(t, d))
+		n := find(page, "table")[0]
+		if _, ok := attribute(n, "data-packed"); ok != c.packed {
+			t.Errorf("%d rows: packed %v, want %v", c.rows, ok, c.packed)
+		}
+		if got := sameTable(t, n, *table); got != 3*c.rows {
+			t.Errorf("%d cells were compared, want %d", got, 3*c.rows)
+		}
+	}
 }
 
 func sameChart(t *testing.T, page *html.Node, c report.Chart) {
@@ -166,6 +242,9 @@ func sameChart(t *testing.T, page *html.Node, c report.Chart) {
 			t.Fatalf("chart %s: %d series, want %d", c.ID, len(got.Series), len(c.Series))
 		}
 		for i, s := range c.Series {
+			if got.Series[i].X == nil && i > 0 {
+				got.Series[i].X = got.Series[i-1].X
+			}
 			for k, p := range s.Points {
 				y := float64(got.Series[i].Y[k])
 				if math.IsNaN(p.Y) {

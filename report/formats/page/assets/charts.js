@@ -312,6 +312,7 @@
     const plot = figure.querySelector(".plot");
     const c = JSON.parse(figure.querySelector("script").textContent);
     c.series = c.series || [];
+    c.series.forEach((s, i) => { s.x = s.x || (i ? c.series[i - 1].x : []); });
     const state = { c, hidden: new Set(), list: figure.querySelector(".legend"), title: figure.querySelector("h3").firstChild.textContent.trim(), index: [] };
     state.places = placesOf(c);
     states.set(figure, state);

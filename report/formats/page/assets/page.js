@@ -107,6 +107,8 @@
       heading.setAttribute("aria-sort", "none");
       button.addEventListener("click", () => sort(table, column, heading));
     });
+    // Rows have anchors, which in the markup would be a tenth of it.
+    if (table.dataset.id) Array.from(table.tBodies[0].rows).forEach((row, i) => { row.id = table.dataset.id + "." + i; });
     const rowOf = (e) => e.target.closest("tbody tr");
     table.addEventListener("click", (e) => {
       if (e.target.closest("th[scope=row]") && !e.target.closest("a")) mark(rowOf(e));
@@ -120,6 +122,43 @@
       e.preventDefault();
     });
   }
+  // unpack gives a very long table its rows: JSON, compressed by gzip, in base64.
+  const unpacked = new Map(); // a promise for each, since two may ask
+  function unpack(table) {
+    if (!unpacked.has(table)) unpacked.set(table, rowsOf(table));
+    return unpacked.get(table);
+  }
+  async function rowsOf(table) {
+    const bytes = Uint8Array.from(atob(table.dataset.packed.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+    const rows = JSON.parse(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text());
+    const right = Array.from(table.tHead.rows[0].cells, (c) => c.classList.contains("n"));
+    table.tBodies[0].append(...rows.map((row) => {
+      const tr = make("tr");
+      row.forEach((cell, i) => {
+        const [words, value, mark] = Array.isArray(cell) ? cell : [cell, null, 0];
+        const e = make(i ? "td" : "th", words.length > 400 ? undefined : words);
+        if (words.length > 400) {
+          const long = make("div", words);
+          long.className = "long";
+          long.tabIndex = 0;
+          e.append(long);
+        }
+        if (!i) e.scope = "row";
+        if (value !== null) e.dataset.v = value; else if (right[i]) e.className = "n";
+        if (mark) {
+          const link = make("a", mark), sup = make("sup");
+          link.href = "#" + table.dataset.id + ".note" + mark;
+          sup.append(link);
+          e.append(sup);
+        }
+        tr.append(e);
+      });
+      return tr;
+    }));
+    delete table.dataset.packed;
+    dress(table);
+  }
+
   window.evabench = { dress }; // charts have tables too
 
   // mark shows a row and puts its link into the address.
@@ -130,9 +169,12 @@
   }
 
   // A link into what is closed opens it.
-  function follow() {
-    let target;
-    try { target = document.getElementById(decodeURIComponent(location.hash.slice(1))); } catch { return; }
+  async function follow() {
+    let id;
+    try { id = decodeURIComponent(location.hash.slice(1)); } catch { return; }
+    const table = document.querySelector('table[data-id="' + CSS.escape(id.replace(/\.\d+$/, "")) + '"][data-packed]');
+    if (table) await unpack(table);
+    const target = document.getElementById(id);
     if (!target) return;
     for (let e = target; e; e = e.parentElement) if (e.nodeName === "DETAILS") e.open = true;
     target.scrollIntoView();
@@ -162,15 +204,22 @@
   // On paper everything is open, and back as it was after it.
   let closed = [];
   window.addEventListener("beforeprint", () => {
-    closed = all("details:not([open])");
+    closed = all("details:not([open])").filter((d) => !d.querySelector("table[data-packed]"));
     closed.forEach((d) => { d.open = true; });
   });
   window.addEventListener("afterprint", () => closed.forEach((d) => { d.open = false; }));
   const print = document.querySelector("[data-do=print]");
   print.hidden = false;
-  print.addEventListener("click", () => window.print());
+  print.addEventListener("click", async () => {
+    await Promise.all(all("table[data-packed]").map(unpack));
+    window.print();
+  });
 
-  all("main table").forEach(dress);
+  all("main table:not([data-packed])").forEach(dress);
+  all("details").forEach((d) => d.addEventListener("toggle", () => {
+    const table = d.open && d.querySelector("table[data-packed]");
+    if (table) unpack(table);
+  }));
   window.addEventListener("hashchange", follow);
   follow();
   root.dataset.ready = "true";
