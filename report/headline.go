@@ -242,7 +242,7 @@ func (h head) carried(a *Answer, config string) {
 		what string
 	}{{row.VLMResponses, "VLM responses/h"}, {row.Vision, "Vision req/s"}} {
 		if f.of.Mean.Known() {
-			did = append(did, units.Measure(*f.of.Mean.Number)+" "+f.what)
+			did = append(did, units.Number(*f.of.Mean.Number)+" "+f.what)
 		}
 	}
 	a.Says = strings.Join(did, ", ")
