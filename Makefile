@@ -23,6 +23,8 @@ GPUCHECK ?= gpu-check.tar.gz
 GPUCHECKFLAGS ?=
 # Where test-real keeps the software and the models that it needs.
 REAL ?= .real
+# The LibreOffice that test-real and test-workbook open workbooks with.
+SOFFICE ?= soffice
 
 # go-nvml's header has some thirty functions that are deprecated, and cgo warns of
 # each. The first two flags are cgo's own default.
@@ -100,7 +102,12 @@ test-real: real ## tests against servers that we did not write; fetches them int
 	EVABENCH_PYTHON='$(abspath $(REAL))/torchserve/python' \
 	EVABENCH_GPU_CHECK='$(abspath $(OUT))/gpu-check' \
 	EVABENCH_CHROMIUM='$(abspath $(REAL))/chromium/chromium' \
+	EVABENCH_SOFFICE='$(SOFFICE)' \
 	$(GO) test -tags real -count=1 -timeout 30m -skip '^TestDocker|^TestCapacityRepeats' $(TESTFLAGS) ./realtest/...
+
+test-workbook: ## the report's workbook in LibreOffice, which must be there: SOFFICE=/usr/bin/soffice
+	EVABENCH_SOFFICE='$(SOFFICE)' \
+	$(GO) test -tags real -count=1 -timeout 10m -run '^TestWorkbook' $(TESTFLAGS) ./realtest
 
 test-page: ## the report's page in Chromium, which it fetches into .real/
 	scripts/install-chromium.sh $(REAL)/chromium

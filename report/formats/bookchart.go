@@ -257,9 +257,9 @@ func (b *book) dress(made *excelize.Chart, c report.Chart) {
 	text := func(text string, size float64, bold bool) excelize.ChartTitle {
 		return excelize.ChartTitle{Paragraph: []excelize.RichTextRun{{Text: text, Font: &excelize.Font{Family: fontFamily, Size: size, Bold: bold, Color: "404040"}}}}
 	}
-	made.Title = text(c.Title, 12, true)
+	made.Title = text(clipped(c.Title, 120), 12, true)
 	made.Dimension = excelize.ChartDimension{Width: chartWide, Height: chartHigh}
-	made.Format = excelize.GraphicOptions{Positioning: "oneCell", Name: c.ID, AltText: c.Title + ". " + c.Asks}
+	made.Format = excelize.GraphicOptions{Positioning: "oneCell", Name: c.ID, AltText: clipped(c.Title, 120) + ". " + c.Asks}
 	made.Legend = excelize.ChartLegend{Position: "bottom"}
 	made.ShowBlanksAs = "gap"
 	if len(b.data.spans[c.ID]) == 1 {
@@ -268,8 +268,8 @@ func (b *book) dress(made *excelize.Chart, c report.Chart) {
 	same := false // of bars of one series
 	made.VaryColors = &same
 	ticks := excelize.Font{Family: fontFamily, Size: 9, Color: "404040"}
-	made.XAxis = excelize.ChartAxis{Title: text(axisName(c.X), 9, false), Font: ticks}
-	made.YAxis = excelize.ChartAxis{Title: text(axisName(c.Y), 9, false), Font: ticks, MajorGridLines: true}
+	made.XAxis = excelize.ChartAxis{Title: text(clipped(axisName(c.X), 80), 9, false), Font: ticks}
+	made.YAxis = excelize.ChartAxis{Title: text(clipped(axisName(c.Y), 80), 9, false), Font: ticks, MajorGridLines: true}
 	switch {
 	case c.Y.Unit == "ratio":
 		made.YAxis.NumFmt = excelize.ChartNumFmt{CustomNumFmt: "0%"}

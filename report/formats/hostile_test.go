@@ -153,7 +153,7 @@ func TestWorkbookTellsOfCutTexts(t *testing.T) {
 		s := madeUp(t)
 		s.Warnings[0].Text = c.text
 		f := opened(t, written(t, "xlsx", s))
-		rows, err := f.GetRows("Warnings")
+		rows, err := f.GetRows("Integrity")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,3 +48,11 @@ func rowNotes(t report.Table, row []report.Cell) string {
 	}
 	return strings.Join(notes, "; ")
 }
+
+// clipped is the begin of a text, where there is no room for more.
+func clipped(text string, most int) string {
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -82,7 +83,9 @@ func sortParts(w io.Writer, made []byte) error {
 			return err
 		}
 		to, err := out.Create(part.Name)
-		if err == nil {
+		if err == nil && part.Name == "[Content_Types].xml" {
+			err = sortTypes(to, from)
+		} else if err == nil {
 			_, err = io.Copy(to, from)
 		}
 		if err := cmp.Or(err, from.Close()); err != nil {
@@ -90,6 +93,26 @@ func sortParts(w io.Writer, made []byte) error {
 		}
 	}
 	return out.Close()
+}
+
+var defaultTypes = regexp.MustCompile(`(?:<Default [^>]*></Default>)+`)
+
+// sortTypes copies the list of the parts' types with its defaults sorted: excelize takes
+// those of pictures, which it adds with the first chart, from a map.
+func sortTypes(to io.Writer, from io.Reader) error {
+	text, err := io.ReadAll(from)
+	if err != nil {
+		return err
+	}
+	text = defaultTypes.ReplaceAllFunc(text, func(list []byte) []byte {
+		const end = "</Default>"
+		types := strings.SplitAfter(strings.TrimSuffix(string(list), end), end)
+		types[len(types)-1] += end
+		slices.Sort(types)
+		return []byte(strings.Join(types, ""))
+	})
+	_, err = to.Write(text)
+	return err
 }
 
 // numberFormats gives how a spreadsheet shows each column: one format for a
