@@ -21,7 +21,7 @@ import (
 //     deployed. What is compared is the ratio of two capacities of one block.
 //   - After each block one is left out that is worse than the best by far more than the
 //     indifference zone, by an interval that holds however often one looks. The race ends
-//     when the ratios of all others are known to within a third of the zone: those that
+//     when the ratios of all others are known to within a quarter of the zone: those that
 //     lie more than the zone below the best are left out, and the best has won, or is
 //     equivalent to those that remain.
 //   - One more cell of each that is left, the winner or the equivalent ones, confirms the
@@ -86,11 +86,11 @@ const (
 	leastBlocks     = 3
 	LeastReplicates = 1 + leastBlocks
 	// precision is to which share of the zone the ratio's standard error is brought.
-	precision = 0.3
+	precision = 0.25
 	// ahead is by how many zones a ratio that is so well known must lead, since one that
 	// truly is as good as within the zone is often measured to be just beyond it; and
 	// farAhead by how many one that is not.
-	ahead    = 1.1
+	ahead    = 1.15
 	farAhead = 2
 	// raceLevel is the level of the intervals by which a configuration is left out.
 	raceLevel = 0.05
