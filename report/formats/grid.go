@@ -116,7 +116,7 @@ func (g grid) widths(page int) []int {
 	}
 	for i := range widths {
 		two := widths[i]
-		for len(wrapped(g.head[i], two)) > 2 {
+		for two-widths[i] <= over && len(wrapped(g.head[i], two)) > 2 {
 			two++
 		}
 		if two-widths[i] <= over {
