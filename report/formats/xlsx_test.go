@@ -249,9 +249,11 @@ func TestWorkbookPrints(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sum += w
+			if w > 9.5 || w < 9 { // 9.14 is of columns that no table uses
+				sum += w
+			}
 		}
-		if sum > pageWide+60 { // columns that no table uses are 9 wide
+		if sum > pageWide+40 || sum < pageWide/2 {
 			t.Errorf("sheet %s is %.0f characters wide", sheet, sum)
 		}
 	}
