@@ -92,6 +92,7 @@ real: build gpu-check-binaries # what test-real needs: real servers, models for 
 	scripts/install-llama-server.sh $(REAL)/llama-server
 	scripts/install-torchserve.sh $(REAL)/torchserve
 	scripts/install-chromium.sh $(REAL)/chromium
+	scripts/install-hdrhistogram.sh $(REAL)/hdrhistogram
 	$(GO) run ./internal/tinygguf/cmd/tinygguf -size medium $(REAL)/models
 
 test-real: real ## tests against servers that we did not write; fetches them into .real/
@@ -103,6 +104,7 @@ test-real: real ## tests against servers that we did not write; fetches them int
 	EVABENCH_GPU_CHECK='$(abspath $(OUT))/gpu-check' \
 	EVABENCH_CHROMIUM='$(abspath $(REAL))/chromium/chromium' \
 	EVABENCH_SOFFICE='$(SOFFICE)' \
+	EVABENCH_HDRHISTOGRAM='$(abspath $(REAL))/hdrhistogram/HdrHistogram.jar' \
 	$(GO) test -tags real -count=1 -timeout 30m -skip '^TestDocker|^TestCapacityRepeats' $(TESTFLAGS) ./realtest/...
 
 test-workbook: ## the report's workbook in LibreOffice, which must be there: SOFFICE=/usr/bin/soffice

@@ -14,6 +14,7 @@
 //	EVABENCH_PYTHON        a python with torch, transformers and aiohttp
 //	EVABENCH_GPU_CHECK     the program of gpucheck/
 //	EVABENCH_CHROMIUM      a Chromium without a window, for the report's page
+//	EVABENCH_HDRHISTOGRAM  HdrHistogram's jar, for its reader of logs
 //	EVABENCH_DOCKER        folder of install-docker.sh (make test-docker alone)
 //
 // A variable that is not set is a failure, not a skip. Servers listen on
