@@ -110,6 +110,7 @@ func (o *reportOptions) report(dir string, stdout io.Writer) error {
 		_, err := writeReportsAs(dir, stdout, *o)
 		return err
 	}
+	defer boundMemory()()
 	summary, d, err := document(dir)
 	if err != nil {
 		return err
@@ -185,6 +186,7 @@ func writeReports(dir string, out io.Writer) (valid int, err error) {
 }
 
 func writeReportsAs(dir string, out io.Writer, o reportOptions) (valid int, err error) {
+	defer boundMemory()()
 	summary, d, err := document(dir)
 	if err != nil {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/results"
 )
 
@@ -30,6 +31,19 @@ func TestMadeRun(t *testing.T) {
 	// An Agent's session that begins late has one call instead of two.
 	if want := int64(n.cells * len(rates) * 2 * n.samples); rows > want || rows < want*9/10 {
 		t.Errorf("%d samples, want about %d", rows, want)
+	}
+	s, err := analysis.Summarize(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range s.Cells {
+		for _, step := range c.Steps {
+			for _, v := range step.Services {
+				if !v.Identity.Holds {
+					t.Errorf("%s, step %d, %s: %s", c.Cell.Folder, step.Index, v.Name, v.Identity.Why)
+				}
+			}
+		}
 	}
 	var out bytes.Buffer
 	if err := readColumns(dir, &out); err != nil || strings.TrimSpace(out.String()) == "0" || firstLine(out.Bytes()) == "" {
