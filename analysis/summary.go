@@ -69,6 +69,12 @@ type Summary struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
+// Confirms reports whether the step was run at a load that is to be signed.
+func (s Step) Confirms() bool { return s.Purpose == results.PurposeConfirm }
+
+// Spikes reports whether a service's load rose for a while within the step.
+func (s Step) Spikes() bool { return s.Purpose == results.PurposeSpike }
+
 // Looks reports whether the step was run to see what happens where objectives may be
 // missed, so that it says nothing against the server if they are: to find a capacity, what
 // a neighbour does, or what a spike does.

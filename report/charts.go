@@ -8,7 +8,6 @@ import (
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/units"
-	"github.com/evabench/evabench/results"
 )
 
 // The bounds of how many charts a Document has.
@@ -92,7 +91,7 @@ func (c *charting) id(text string) string {
 // with heavy payloads, nor those in which an instance ended or a load rose.
 func measuredLevels(s *analysis.Summary) []place {
 	return slices.DeleteFunc(measured(s), func(p place) bool {
-		return p.step.Heavy || p.step.Purpose == results.PurposeSpike
+		return p.step.Heavy || p.step.Spikes()
 	})
 }
 
@@ -168,4 +167,4 @@ func numberOf(v analysis.Value) *float64 {
 }
 
 // levelText writes a load.
-func levelText(l results.Level) string { return units.Number(l.Value) + " " + l.Unit }
+func levelText(of analysis.Service) string { return units.Number(of.Level.Value) + " " + of.Level.Unit }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/evabench/evabench/analysis"
-	"github.com/evabench/evabench/results"
 )
 
 // capacities draws what each cell sustains, with its interval, beside what it is allowed:
@@ -92,11 +91,11 @@ func (c *charting) activities() {
 	at := map[string]int{}
 	for _, cell := range c.summary.Cells {
 		for _, step := range cell.Steps {
-			if step.Activity == nil || step.Failover != nil || step.Purpose != "" && step.Purpose != results.PurposeConfirm || step.Heavy {
+			if step.Activity == nil || step.Failover != nil || step.Purpose != "" && !step.Confirms() || step.Heavy {
 				continue
 			}
 			name := stepName(step.Name, step.Index)
-			if step.Purpose == results.PurposeConfirm {
+			if step.Confirms() {
 				name = "at the load to be allowed"
 			}
 			if _, ok := at[name]; !ok {

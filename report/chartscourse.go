@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/evabench/evabench/internal/units"
-	"github.com/evabench/evabench/results"
 )
 
 // curves draws where the tail starts: the latency of configurations at the same load, of
@@ -14,26 +13,26 @@ import (
 func (c *charting) curves(list []place) {
 	type key struct {
 		service string
-		level   results.Level
+		load    string
 		step    string
 	}
 	var keys []key
 	of := map[key]*Chart{}
 	series := map[key]seriesList{}
 	for _, p := range list {
-		if p.step.Purpose != "" && p.step.Purpose != results.PurposeConfirm || len(p.service.Curve) == 0 {
+		if p.step.Purpose != "" && !p.step.Confirms() || len(p.service.Curve) == 0 {
 			continue
 		}
 		step := "at the load to be allowed"
 		if p.step.Purpose == "" {
 			step = stepName(p.step.Name, p.step.Index)
 		}
-		at := key{p.service.Name, p.service.Level, step}
+		at := key{p.service.Name, levelText(p.service), step}
 		if of[at] == nil {
 			keys = append(keys, at)
 			of[at] = &Chart{
 				ID:    fmt.Sprintf("curve-%s-%s", p.service.Name, step),
-				Title: fmt.Sprintf("Latency of %s towards the tail: %s (%s)", p.service.Name, step, levelText(p.service.Level)),
+				Title: fmt.Sprintf("Latency of %s towards the tail: %s (%s)", p.service.Name, step, levelText(p.service)),
 				Asks:  "Where does the tail start?", Kind: ChartLines,
 				X: Axis{Name: "1 / (1 - share of answers): 10 is p90, 100 is p99", Log: true}, Y: Axis{Name: "Latency", Unit: units.Seconds, Log: true},
 				Notes:  []string{"Exact. The last point of each is the slowest of all its n answers, at n."},
@@ -78,7 +77,7 @@ func (c *charting) courses() {
 	for _, p := range places(c.summary) {
 		switch k := p.service.Course; {
 		case k == nil || len(k.Due) == 0:
-		case p.step.Purpose == "" || p.step.Purpose == results.PurposeConfirm || p.step.Purpose == results.PurposeSpike:
+		case p.step.Purpose == "" || p.step.Confirms() || p.step.Spikes():
 			list = append(list, p)
 		default:
 			others = append(others, p)
