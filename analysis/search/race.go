@@ -87,6 +87,8 @@ const (
 	LeastReplicates = 1 + leastBlocks
 	// precision is to which share of the zone the ratio's standard error is brought.
 	precision = 0.25
+	// lastPrecision is with what one is content when no replicate is left.
+	lastPrecision = 0.45
 	// ahead is by how many zones a ratio that is so well known must lead, since one that
 	// truly is as good as within the zone is often measured to be just beyond it; and
 	// farAhead by how many one that is not.
@@ -254,7 +256,10 @@ func (r *Race) judge(replicate int) {
 	if best == nil {
 		return
 	}
-	precise := true
+	precise, enough := true, precision
+	if replicate > r.replicates() {
+		enough = lastPrecision
+	}
 	var close []*racer
 	others := r.others(best)
 	for _, x := range others {
@@ -269,7 +274,7 @@ func (r *Race) judge(replicate int) {
 		case low > 0 && mean > farAhead*r.zone:
 			r.drop(x, replicate-1, fmt.Sprintf("its capacity is %.2g %% below that of %s, by %d blocks of both", -100*math.Expm1(-mean), best.config, len(d)))
 			continue
-		case len(d) < leastBlocks || se > precision*r.zone:
+		case len(d) < leastBlocks || se > enough*r.zone:
 			precise = false
 			close = append(close, x)
 		case mean > ahead*r.zone:
