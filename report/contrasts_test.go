@@ -40,7 +40,7 @@ func TestContrastSentences(t *testing.T) {
 		{func(*analysis.Contrast) {}, "B sustains +8.9 % [+6.1, +11.8] more Poisson load than A (3 pairs)."},
 		{func(c *analysis.Contrast) {
 			c.Ratio, c.Low, c.High, c.Verdict = valueOf(0.9), valueOf(0.85), valueOf(0.95), analysis.ContrastWorse
-		}, "B sustains -10.0 % [-15.0, -5.0] less Poisson load than A (3 pairs)."},
+		}, "B sustains 10.0 % [5.0, 15.0] less Poisson load than A (3 pairs)."},
 		{func(c *analysis.Contrast) { c.Pairs, c.Basis = 1, analysis.BasisWithin }, "B sustains +8.9 % [+6.1, +11.8] more Poisson load than A (one deployment of each)."},
 		{func(c *analysis.Contrast) {
 			c.Ratio, c.Low, c.High, c.Verdict = valueOf(1.01), valueOf(0.99), valueOf(1.02), analysis.ContrastEquivalent
@@ -57,7 +57,7 @@ func TestContrastSentences(t *testing.T) {
 		}, "8 users: B has a +8.9 % [+6.1, +11.8] longer VLM latency than A (3 pairs)."},
 		{func(c *analysis.Contrast) {
 			c.Step, c.Figure, c.Ratio, c.Low, c.High, c.Verdict = 0, "Vision", valueOf(0.9), valueOf(0.85), valueOf(0.95), analysis.ContrastWorse
-		}, "8 users: B completes -10.0 % [-15.0, -5.0] fewer Vision requests than A (3 pairs)."},
+		}, "8 users: B completes 10.0 % [5.0, 15.0] fewer Vision requests than A (3 pairs)."},
 	} {
 		notes := contrasts(withContrasts(madeContrast(c.change))).Notes
 		if got := notes[len(notes)-1]; got != c.want {

@@ -73,15 +73,24 @@ func statement(s *analysis.Summary, c analysis.Contrast) string {
 	switch c.Verdict {
 	case analysis.ContrastEquivalent:
 		return fmt.Sprintf("%s and %s are equivalent in %s: %s lies within the indifference zone of %s (%s).",
-			c.Of, c.Against, c.Figure, amount, strings.TrimPrefix(units.Change(s.Zone()), "+"), from)
+			c.Of, c.Against, c.Figure, amount, unsigned(s.Zone()), from)
 	case analysis.ContrastNone:
 		return fmt.Sprintf("No difference in %s is shown between %s and %s: %s (%s)%s.", c.Figure, c.Of, c.Against, amount, from, moreMinutes(c))
 	}
 	verb, up, down, thing := deed(s, c)
-	if *c.Low.Number < 1 {
-		up = down
+	if *c.Low.Number < 1 { // the word says which way, so that the figures need not
+		up, amount = down, unsigned(1-*c.Ratio.Number)+" "+plainBracket(1-*c.High.Number, 1-*c.Low.Number)
 	}
 	return fmt.Sprintf("%s %s %s %s %s than %s (%s).", c.Of, verb, amount, up, thing, c.Against, from)
+}
+
+// unsigned writes a share of change, without its sign.
+func unsigned(share float64) string { return strings.TrimPrefix(units.Change(share), "+") }
+
+// plainBracket writes an interval whose signs a word tells; an end beyond no change keeps
+// its minus.
+func plainBracket(low, high float64) string {
+	return "[" + strings.TrimPrefix(bare(low), "+") + ", " + strings.TrimPrefix(bare(high), "+") + "]"
 }
 
 // deed gives the words for what a configuration does of a figure, and for having more of
