@@ -113,7 +113,7 @@ func (c cell) write(w *results.Writer) error {
 	}
 	devices := c.devices()
 	record := results.Cell{
-		Index: c.index, Replicate: c.replicate, Seed: uint64(c.index), Status: results.CellDone, Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Index: c.index, Replicate: c.replicate, Seed: uint64(c.replicate), Status: results.CellDone, Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Config: results.Config{Name: c.name, Layout: c.name, Sharing: "ts", Placement: "auto", Routing: "round-robin"},
 	}
 	for i, s := range made {
