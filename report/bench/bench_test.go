@@ -39,8 +39,8 @@ func TestMadeRun(t *testing.T) {
 	for _, c := range s.Cells {
 		for _, step := range c.Steps {
 			for _, v := range step.Services {
-				if !v.Identity.Holds {
-					t.Errorf("%s, step %d, %s: %s", c.Cell.Folder, step.Index, v.Name, v.Identity.Why)
+				if !v.Verdict.Measures() {
+					t.Errorf("%s, step %d, %s: %+v", c.Cell.Folder, step.Index, v.Name, v.Verdict)
 				}
 			}
 		}

@@ -24,6 +24,12 @@ const replicates = 10
 
 var rates = []float64{50, 75, 100, 125, 150}
 
+// The most that requests are sent late, and how long they wait in a server's queue.
+const (
+	lag    = 50 * time.Microsecond
+	queued = 50 * time.Millisecond
+)
+
 // made are the services: Vision's requests are of four detectors on two servers; an Agent's
 // session has two calls, whose answers are streams.
 var made = []service{
@@ -174,6 +180,7 @@ func (l *loads) step(index int) (results.Step, []results.Sample) {
 				*counts.Scheduled++
 			}
 		}
+		counts.Lag = results.Lateness{N: counts.Due, P50: lag / 2, P99: lag, Max: lag}
 		step.Services = append(step.Services, counts)
 		all = append(all, samples...)
 	}
@@ -220,7 +227,7 @@ func (l *loads) samples(s service, step results.Step, rate float64) []results.Sa
 func (l *loads) sample(s service, due results.Offset, median float64) results.Sample {
 	took := time.Duration(median * math.Exp(0.5*l.random.NormFloat64()) * 1e9)
 	class := s.classes[l.random.IntN(len(s.classes))]
-	sent := due.Add(time.Duration(l.random.Int64N(50_000)))
+	sent := due.Add(time.Duration(l.random.Int64N(int64(lag))))
 	done := sent.Add(took)
 	x := results.Sample{
 		Service: s.name, Class: class, Model: class, Endpoint: fmt.Sprintf("%s-%d", s.name, l.random.IntN(s.instances)), User: -1,
@@ -233,7 +240,7 @@ func (l *loads) sample(s service, due results.Offset, median float64) results.Sa
 		x.First, x.Chunks = sent.Add(took/4), 20+l.random.Int64N(40)
 		x.LongestGap = took / 10
 		x.PromptTokens, x.OutputTokens, x.CachedTokens = 1000+l.random.Int64N(500), x.Chunks, 0
-		x.ServerQueue, x.ServerWork = took/8, took/2
+		x.ServerQueue, x.ServerWork = min(queued, took/2), took/2
 	}
 	if l.random.IntN(1000) == 0 {
 		x.Outcome, x.Status, x.First, x.Final, x.Chunks, x.LongestGap = results.HTTP5xx, 500, results.NoOffset, results.NoOffset, 0, 0

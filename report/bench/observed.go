@@ -35,7 +35,7 @@ func (l *loads) observations(devices []device.Device) []results.Observation {
 				add(source, of, "vllm:request_success_total", "1", n)
 				add(source, of, "vllm:generation_tokens_total", "1", 40*n)
 				add(source, of, "vllm:prompt_tokens_total", "1", 1250*n)
-				add(source, of, "vllm:request_queue_time_seconds_sum", "s", 0.05*n)
+				add(source, of, "vllm:request_queue_time_seconds_sum", "s", queued.Seconds()*n)
 				add(source, of, "vllm:request_queue_time_seconds_count", "1", n)
 			} else {
 				add(source, of, "torchserve:pending_requests", "1", 3)
