@@ -114,7 +114,7 @@ func courseGridOf(s results.Step) (g courseGrid, ok bool) {
 		return courseGrid{base: s.Start, end: s.WindowEnd, span: uint64(warm), count: courseParts, warmup: courseParts}, true
 	}
 	g = courseGrid{base: s.WindowStart, end: s.WindowEnd, span: uint64(window)}
-	if least := max(1, all/courseParts); window < least {
+	if least := (all + courseParts - 1) / courseParts; window < least {
 		g.span, g.count = uint64(least), 1
 	} else {
 		g.count = max(1, int(math.Round(courseParts*float64(window)/float64(all))))
