@@ -123,7 +123,7 @@ func CompareRuns(runs []NamedSummary) (*Against, error) {
 		p := runPair{first: runs[0].Summary, other: r.Summary, run: i + 1, zone: a.Zone}
 		a.Figures = append(a.Figures, p.figures()...)
 		a.Alone = append(a.Alone, p.alone(a.Runs[0].Label, a.Runs[i+1].Label)...)
-		if len(a.Figures) == before {
+		if !slices.ContainsFunc(a.Figures[before:], func(f AgainstFigure) bool { return f.Other.Known() }) {
 			return nil, fmt.Errorf("%s and %s have nothing to compare: no configuration of both has a finished step with the same levels that measures the server, or a capacity; %s has %s, %s has %s",
 				runs[0].Name, r.Name, runs[0].Name, listed(configsOf(runs[0].Summary.Cells)), r.Name, listed(configsOf(r.Summary.Cells)))
 		}
@@ -215,11 +215,11 @@ func (p runPair) figures() []AgainstFigure {
 		for _, s := range sharedSteps(a, b) {
 			theirs := figuresAt(b, s.other)
 			for _, f := range figuresAt(a, s.first) {
-				at := slices.IndexFunc(theirs, func(m *measure) bool { return m.name == f.name })
-				if at < 0 {
-					continue
+				other := gone(f, b, s.other)
+				if at := slices.IndexFunc(theirs, func(m *measure) bool { return m.name == f.name }); at >= 0 {
+					other = theirs[at]
 				}
-				made := p.compare(config, f, theirs[at], pairedAt(a, b, s))
+				made := p.compare(config, f, other, pairedAt(a, b, s))
 				made.Step, made.Load = s.name, s.load
 				list = append(list, made)
 			}
@@ -229,6 +229,17 @@ func (p runPair) figures() []AgainstFigure {
 		}
 	}
 	return list
+}
+
+// gone is a figure of which no replicate of a step has a reading, with the reasons.
+func gone(f *measure, cells []Cell, index int) *measure {
+	m := &measure{name: f.name, unit: f.unit, less: f.less, why: map[string][]string{}}
+	for _, c := range cells {
+		if at := slices.IndexFunc(c.Steps, func(s Step) bool { return s.Index == index }); at >= 0 {
+			m.refuse(c, cmp.Or(unfit(c, c.Steps[at]), "it does not tell "+f.name))
+		}
+	}
+	return m
 }
 
 func cellsOf(cells []Cell, config string) []Cell {

@@ -11,7 +11,7 @@ import (
 
 func TestApart(t *testing.T) {
 	effect := func(x float64, low float64) analysis.Effect {
-		return analysis.Effect{Value: val(x, "ratio"), N: 3, Min: val(low, "ratio"), Max: val(x, "ratio")}
+		return analysis.Effect{Value: val(x, "ratio"), N: 3, Min: val(low, "ratio"), Max: val(x, "ratio"), Low: val(low, "ratio"), High: val(x, "ratio")}
 	}
 	raised := func(tail, loss analysis.Effect) func(*analysis.Summary) {
 		return func(s *analysis.Summary) {

@@ -138,7 +138,7 @@ func cases() []made {
 		}
 	}
 	effect := func(low, mean, high float64) analysis.Effect {
-		return analysis.Effect{Value: val(mean, "ratio"), N: 3, Min: val(low, "ratio"), Max: val(high, "ratio")}
+		return analysis.Effect{Value: val(mean, "ratio"), N: 3, Min: val(low, "ratio"), Max: val(high, "ratio"), Low: val(low, "ratio"), High: val(high, "ratio")}
 	}
 	measured := func(e analysis.Effect) func(*analysis.Summary) {
 		return func(s *analysis.Summary) {

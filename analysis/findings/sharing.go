@@ -70,10 +70,10 @@ func separate(f *analysis.Finding) outcome {
 		"the same load of the service with its neighbour standing still: as slow as before")
 }
 
-// sureAbove judges an effect by its range over replicates.
+// sureAbove judges an effect by its interval over replicates.
 func sureAbove(e analysis.Effect) string {
 	x, ok := of(e.Value)
-	low, ranged := of(e.Min)
+	low, ranged := of(e.Low)
 	switch {
 	case !ok:
 		return ""
@@ -90,8 +90,8 @@ func effectText(e analysis.Effect) string {
 		return units.Unknown
 	}
 	out := units.Change(*e.Value.Number)
-	if e.Min.Known() && e.Max.Known() {
-		out += fmt.Sprintf(" [%s, %s]", units.Change(*e.Min.Number), units.Change(*e.Max.Number))
+	if e.Low.Known() && e.High.Known() {
+		out += fmt.Sprintf(" [%s, %s]", units.Change(*e.Low.Number), units.Change(*e.High.Number))
 	}
 	return out
 }

@@ -57,15 +57,23 @@ func splitOf(p place, scale float64) split {
 			s.work = work
 		}
 		backlog, okBacklog := of(w.Backlog.Value)
+		// What waited by the queue's counters and not by its gauge, which is read between
+		// two steps of an engine, is in the wait already.
+		unseen := 0.0
+		if little, ok := of(w.ByLittle.Value); ok && !w.Depth.Inferred {
+			if depth, ok := of(w.Depth.Value); ok {
+				unseen = max(0, little-depth)
+			}
+		}
 		switch {
 		case told && okWait && okWork && w.Wait.Level == analysis.FromRequests:
 			s.outside = max(0, client-wait-work)
 		case okBacklog && flows:
-			s.outside = max(0, backlog/rate) // Little's law, of what the engine does not tell
+			s.outside = max(0, backlog-unseen) / rate // Little's law, of what the engine does not tell
 		}
 		if w.HTTP != nil && flows {
 			if f, ok := of(w.HTTP.Frontend.Value); ok {
-				s.inside = max(0, f/rate)
+				s.inside = max(0, f-unseen) / rate
 			}
 		}
 	}

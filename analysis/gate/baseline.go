@@ -47,7 +47,9 @@ func regression(f analysis.AgainstFigure, most float64, sure bool) Regression {
 	}
 	switch {
 	case !f.Ratio.Known() && !f.First.Known():
-		// The baseline does not have it either.
+		if f.Other.Known() {
+			r.Warn, r.Why = true, "nothing to compare with, the baseline does not have it: "+f.First.Why
+		}
 	case !f.Ratio.Known():
 		r.Warn, r.Why = true, f.Ratio.Why
 		if !f.Other.Known() {
@@ -62,21 +64,15 @@ func regression(f analysis.AgainstFigure, most float64, sure bool) Regression {
 		} else if sure {
 			r.Warn, r.Why = true, "not shown to be as good: "+f.Low.Why
 		}
+	case worse(*favourable.Number) && f.Basis == analysis.BasisWithin:
+		r.Warn, r.Why = true, fmt.Sprintf("worse by more than %s on one deployment of each; how deployments differ is not known: it takes two replicates or more", limit)
 	case worse(*favourable.Number):
 		r.Met, r.Why = false, fmt.Sprintf("shown to be worse by more than %s", limit)
 	case worse(*f.Ratio.Number), sure && worse(*unfavourable.Number):
-		r.Warn, r.Why = true, fmt.Sprintf("may be worse by more than %s, which is not shown%s", limit, more(f.Needs))
+		r.Warn, r.Why = true, fmt.Sprintf("may be worse by more than %s, which is not shown", limit)
 	}
 	if r.Warn && sure {
 		r.Warn, r.Met = false, false
 	}
 	return r
-}
-
-// more tells how many replicates would decide it, if that is known.
-func more(needs analysis.Value) string {
-	if !needs.Known() {
-		return ""
-	}
-	return fmt.Sprintf(": %s more of each would decide it", units.Plural(int(*needs.Number), "replicate"))
 }

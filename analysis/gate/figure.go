@@ -23,6 +23,9 @@ func (c checker) judge(v analysis.Service, p Point) Point {
 	if !v.Verdict.Measures() {
 		return c.unknown(p, fmt.Sprintf("the step does not measure the server: %s, %s", v.Verdict.Is, v.Verdict.Why))
 	}
+	if v.Verdict.Is == analysis.Saturated && c.r.Metric != MetricThroughput && c.r.Metric != MetricTokens && c.r.Metric != MetricErrors {
+		return c.unknown(p, "the backlog grew, so that a longer window would give another figure: "+v.Verdict.Why)
+	}
 	if c.r.Metric == MetricSLO {
 		return c.objectives(v, p)
 	}
@@ -112,11 +115,14 @@ func (c checker) holds(value float64) bool {
 // refuses most would be the fastest.
 func (c checker) quantile(v analysis.Service, d analysis.Distribution, p *Point) {
 	failed := v.Total.Due - v.Total.OK
+	if failed > 0 && (c.r.Quantile == 0 || c.r.Metric == MetricSession) {
+		p.Beyond = true
+		p.Value = analysis.Value{Unit: c.r.Unit, Why: "over every limit: " + missing(failed, v.Total.Due) + ", which count as later than any"}
+		p.End = p.Value
+		return
+	}
 	if c.r.Quantile == 0 {
 		p.Value = d.Mean
-		if failed > 0 {
-			p.Note = fmt.Sprintf("of answers that were ok: %s", missing(failed, v.Total.Due))
-		}
 		return
 	}
 	told, ok := at(d, c.r.Quantile)

@@ -108,6 +108,9 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 		if base.ValidSteps() == 0 {
 			return fmt.Errorf("baseline %s: %w", o.baseline, errNoValid)
 		}
+		if (base.Environment.Simulated == "") != (summary.Environment.Simulated == "") {
+			return &usageError{fmt.Errorf("of the baseline %s and %s one was simulated and one was measured: they cannot be compared", o.baseline, dir)}
+		}
 		out.Against, err = compared([]analysis.NamedSummary{{Name: o.baseline, Summary: base}, {Name: dir, Summary: summary}})
 		if err != nil {
 			return err

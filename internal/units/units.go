@@ -120,6 +120,9 @@ func Plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
+	if strings.HasSuffix(one, "s") {
+		one += "e"
+	}
 	return Number(float64(n)) + " " + one + "s"
 }
 

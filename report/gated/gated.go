@@ -83,10 +83,13 @@ func (o Outcome) Text() string {
 		fmt.Fprintf(&b, "%-7s  %s%s  %s\n", l.state, printable(l.asks), strings.Repeat(" ", min(wide, 40)-min(len([]rune(l.asks)), min(wide, 40))), printable(l.says))
 	}
 	if o.Against != nil {
-		fmt.Fprintf(&b, "%-7s  %s of the baseline %s: not worse by more than %s\n", stateMet, units.Plural(same, "figure"), printable(o.Against.Runs[0].Name), units.Format(o.Most, units.Ratio))
+		fmt.Fprintf(&b, "%-7s  %s of the baseline %s: not shown to be worse by more than %s\n", stateMet, units.Plural(same, "figure"), printable(o.Against.Runs[0].Name), units.Format(o.Most, units.Ratio))
+		if o.Against.Same {
+			fmt.Fprintf(&b, "%-7s  the baseline is the same measurement: nothing was compared\n", "note")
+		}
 		for _, d := range o.Against.Differences {
 			if d.Means != "" {
-				fmt.Fprintf(&b, "%-7s  %s differs from the baseline's (%s): %s\n", "note", d.What, printable(strings.Join(d.Values, " against ")), d.Means)
+				fmt.Fprintf(&b, "%-7s  %s differs from the baseline's (%s): %s\n", "note", printable(d.What), printable(strings.Join(d.Values, " against ")), d.Means)
 			}
 		}
 	}
