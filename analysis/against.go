@@ -340,8 +340,8 @@ func pairedAt(a, b []Cell, s sharedStep) pairing {
 
 // capacity compares what searches found; false if either run has none.
 func (p runPair) capacity(config string, a, b []Cell) (AgainstFigure, bool) {
-	mine, has := capacitiesOf(a)
-	theirs, had := capacitiesOf(b)
+	mine, has := capacitiesOf(a, p.first.raced())
+	theirs, had := capacitiesOf(b, p.other.raced())
 	if !has || !had {
 		return AgainstFigure{}, false
 	}

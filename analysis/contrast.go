@@ -70,6 +70,9 @@ type Contrast struct {
 // DefaultZone is the indifference zone of a run that recorded none.
 const DefaultZone = 0.03
 
+// raced reports whether configurations that could not win were left out.
+func (s *Summary) raced() bool { return s.Environment.Search != nil && s.Environment.Search.Race }
+
 // contrast fills in what is compared in pairs, of a summary whose cells have the
 // capacities that searches found: each figure of each step of levels, and capacity.
 //
@@ -82,7 +85,7 @@ const DefaultZone = 0.03
 // Only the steps of finished cells in which every service measures the server enter.
 func (s *Summary) contrast() {
 	s.Contrasts = nil
-	m := matcher{zone: s.Zone(), minutes: minutesOf(s.Cells), race: s.Environment.Search != nil && s.Environment.Search.Race}
+	m := matcher{zone: s.Zone(), minutes: minutesOf(s.Cells), race: s.raced()}
 	for _, c := range s.Comparison {
 		var configs []string
 		for _, r := range c.Rows {
@@ -95,7 +98,7 @@ func (s *Summary) contrast() {
 			s.Contrasts = append(s.Contrasts, m.all(f, configs, configs[c.Base])...)
 		}
 	}
-	if f, ok := capacitiesOf(s.Cells); ok {
+	if f, ok := capacitiesOf(s.Cells, s.raced()); ok {
 		configs := configsOf(s.Cells)
 		s.Contrasts = append(s.Contrasts, m.all(f, configs, baseOf(s.Cells))...)
 	}

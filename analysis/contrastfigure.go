@@ -175,7 +175,9 @@ func loadOf(s Step) string {
 }
 
 // capacitiesOf gives the capacities that searches found; false if none was run.
-func capacitiesOf(cells []Cell) (*measure, bool) {
+// Of a race, cells that screened, or confirmed what the replicates before had told, are
+// left out.
+func capacitiesOf(cells []Cell, race bool) (*measure, bool) {
 	m := &measure{name: "capacity", step: -1, by: map[string]map[int]reading{}, why: map[string][]string{}}
 	searched := false
 	for _, c := range cells {
@@ -190,6 +192,10 @@ func capacitiesOf(cells []Cell) (*measure, bool) {
 			m.refuse(c, "the cell ended as "+cmp.Or(c.Cell.Status, "not finished"))
 		case found.State != CapacityFound || !found.Estimate.Known():
 			m.refuse(c, "the search ended: "+found.State)
+		case race && c.Cell.Replicate == 1:
+			m.refuse(c, "it screened, and is no block of the race")
+		case race && (len(found.Confirmations) > 0 || len(c.Steps) == 0):
+			m.refuse(c, "it confirms what the replicates before told")
 		default:
 			r := reading{value: *found.Estimate.Number, deviation: math.NaN()}
 			if low, high := found.Low, found.High; low.Known() && high.Known() && *low.Number > 0 {

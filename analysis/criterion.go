@@ -40,10 +40,10 @@ func (s *Summary) Zone() float64 {
 // be told in every cell.
 func (s *Summary) Criterion(goal string, step int) (Criterion, bool) {
 	f := Criterion{matcher: matcher{
-		zone: s.Zone(), minutes: minutesOf(s.Cells), race: s.Environment.Search != nil && s.Environment.Search.Race,
+		zone: s.Zone(), minutes: minutesOf(s.Cells), race: s.raced(),
 	}}
 	if step < 0 {
-		m, searched := capacitiesOf(s.Cells)
+		m, searched := capacitiesOf(s.Cells, s.raced())
 		if !searched || len(m.by) == 0 || goal != s.RaisedGoal() {
 			return f, false
 		}

@@ -6,8 +6,8 @@ type Race struct {
 	// Zone is the indifference zone, as a share.
 	Zone    float64  `json:"zone"`
 	Runners []Runner `json:"runners"` // in the order in which they were first run
-	// Winner is the configuration that is better than each of the others by more than
-	// the zone; empty if there is none.
+	// Winner is the configuration that was measured to be better by more than the zone than
+	// each of the others that were judged; empty if there is none.
 	Winner string `json:"winner,omitempty"`
 	// Equivalent are those within the zone of the best, the best first; empty with a
 	// Winner.
@@ -32,6 +32,8 @@ type Runner struct {
 	// after whose cell it was.
 	Left  string `json:"left_out,omitempty"`
 	After int    `json:"left_after_replicate,omitempty"`
+	// Failed says that it was left out because its cells told nothing: it was not judged.
+	Failed bool `json:"failed,omitempty"`
 	// Ratio is its capacity ÷ the best one's over the blocks that both ran, with its
 	// 95 % interval, which holds however often was looked; unknown of the best and
 	// where there are none.

@@ -50,7 +50,7 @@ func Build(s *analysis.Summary) *Document {
 		})
 	}
 	if len(list) > 0 {
-		d.Sections = slices.Concat([]Section{capacities(list), capacityTable(list), checklist(list, d.Alerts), found(list)}, d.Sections)
+		d.Sections = slices.Concat([]Section{capacities(list), capacityTable(list, s.Race != nil), checklist(list, d.Alerts), found(list)}, d.Sections)
 	}
 	if first := recommendation(s); first.Title != "" {
 		d.Sections = slices.Insert(d.Sections, 0, first)

@@ -92,9 +92,23 @@ func (c searched) rows() [][]Cell {
 	return rows
 }
 
+// confirmedOf gives those that were to be confirmed: all, or of a race those that were.
+func confirmedOf(race bool, list []searched) []searched {
+	if !race {
+		return list
+	}
+	var some []searched
+	for _, c := range list {
+		if len(c.capacity.Confirmations) > 0 {
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
 // capacityTable is the documents' own table of what each service is allowed, where
 // a load is.
-func capacityTable(list []searched) Section {
+func capacityTable(list []searched, race bool) Section {
 	t := Table{
 		ID: "capacity-table", Title: "What each service may be given",
 		Columns: []Column{
@@ -104,7 +118,7 @@ func capacityTable(list []searched) Section {
 		Notes: []string{"Headroom: what the allowed load lies above the target that the scenario sets the service; capacity and saturation are told against the allowed load."},
 	}
 	var without []string
-	for _, c := range list {
+	for _, c := range confirmedOf(race, list) {
 		if !c.capacity.Signed.Known() {
 			without = append(without, c.cell.Cell.Folder)
 			continue

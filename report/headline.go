@@ -152,6 +152,9 @@ func (h head) load(config string) Answer {
 
 // allowed tells the load of the cell to which the least is allowed.
 func (h head) allowed(a *Answer, of []searched) {
+	if some := confirmedOf(h.Race != nil, of); len(some) > 0 {
+		of = some
+	}
 	least, without := of[0], 0
 	for _, c := range of {
 		switch {

@@ -207,6 +207,9 @@ func (c checker) config(config string) ([]Point, error) {
 			list = append(list, c.unknown(at, why))
 			continue
 		}
+		if c.r.Metric == MetricSigned && c.onlyOthersSign(config, cell) {
+			continue
+		}
 		points, err := c.cell(cell, at)
 		if err != nil {
 			return nil, err
@@ -220,6 +223,17 @@ func (c checker) config(config string) ([]Point, error) {
 		}
 	}
 	return list, nil
+}
+
+// onlyOthersSign reports whether a race's cell was not to confirm a load, and another of the
+// configuration was.
+func (c checker) onlyOthersSign(config string, cell analysis.Cell) bool {
+	if c.s.Race == nil || cell.Capacity == nil || len(cell.Capacity.Confirmations) > 0 {
+		return false
+	}
+	return slices.ContainsFunc(c.s.Cells, func(o analysis.Cell) bool {
+		return configOf(o.Cell.Config.Name, o.Cell.Folder) == config && o.Capacity != nil && len(o.Capacity.Confirmations) > 0
+	})
 }
 
 // cell judges one replicate.

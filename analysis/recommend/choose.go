@@ -122,7 +122,7 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 			out.Because = append(out.Because, fmt.Sprintf("%s (%s) missed %s", c.name, units.Format(*f.Mean(c.name).Number, unitOf(f)), some(missed)))
 		}
 	}
-	out.Sure = r.sure(f, best, others, alike, none)
+	out.Sure = r.sure(f, best, chosen, others, alike, none)
 	if len(others) == 0 {
 		out.Sure = "the only one that is known to have met every objective"
 	}
@@ -140,19 +140,19 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 }
 
 // sure says whether what was chosen is shown to be right.
-func (r run) sure(f analysis.Criterion, best candidate, others, alike []candidate, none bool) string {
+func (r run) sure(f analysis.Criterion, best, chosen candidate, others, alike []candidate, none bool) string {
 	var why []string
 	if none {
 		why = append(why, "no configuration is known to have met every objective; it is the best without regard to them")
 	}
 	var open, unjudged []string
 	for _, c := range others {
+		from := best // what was chosen lies within the zone of the best, which must be better
 		if slices.ContainsFunc(alike, func(o candidate) bool { return o.name == c.name }) {
-			continue
+			from = chosen
 		}
-		// What was chosen lies within the zone of the best, which must be better.
-		switch k := f.Contrast(best.name, c.name); k.Verdict {
-		case analysis.ContrastBetter, analysis.ContrastEquivalent:
+		switch k := f.Contrast(from.name, c.name); k.Verdict {
+		case analysis.ContrastBetter, analysis.ContrastEquivalent, analysis.ContrastWorse:
 		case analysis.ContrastUnknown:
 			unjudged = append(unjudged, c.name)
 		default:

@@ -31,6 +31,18 @@ func (r run) raced(goal string) analysis.Choice {
 	default:
 		out.Sure = "the race ended before it could be said: " + race.Why
 	}
+	if race.State != analysis.RaceOpen && race.Why != "" {
+		out.Sure = race.Why
+	}
+	var silent []string
+	for _, x := range race.Runners {
+		if x.Failed {
+			silent = append(silent, x.Config)
+		}
+	}
+	if len(silent) > 0 {
+		out.Sure += "; not judged: " + strings.Join(silent, ", ")
+	}
 	none := "no other configuration has a ratio to it"
 	out.Costs, out.Low, out.High = unknown(none), unknown(none), unknown(none)
 	next := analysis.Runner{}

@@ -56,8 +56,12 @@ type Capacity struct {
 	// short ends probing after the planned number of probes, however wide the interval.
 	// slope, if it is above 0, is known from before: then probes lie close from the first
 	// on. Both are a race's.
-	short bool
-	slope float64
+	// known is a look at an earlier deployment, for rate and sessions while no look tells of
+	// this one, and deployments how many the estimate is of; 0 of this one alone.
+	short       bool
+	slope       float64
+	known       look
+	deployments int
 }
 
 // New makes the search of what a run is to record: its Search, and its services with
@@ -138,6 +142,9 @@ func (c *Capacity) settle() time.Duration {
 			return max(c.plans.settle, seconds(settleSessions*s).Round(100*time.Millisecond))
 		}
 	}
+	if s := c.known.session; s > 0 {
+		return max(c.plans.settle, seconds(settleSessions*s).Round(100*time.Millisecond))
+	}
 	return c.plans.settle
 }
 
@@ -150,6 +157,9 @@ func (c *Capacity) rateAt(load float64) float64 {
 		if l := c.looks[i]; l.rate > 0 {
 			return l.rate / l.load * load
 		}
+	}
+	if l := c.known; l.rate > 0 {
+		return l.rate / l.load * load
 	}
 	if c.ray.raised >= 0 && c.ray.unit() == "req/s" {
 		return load

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -36,6 +37,7 @@ type Race struct {
 	cells   []Entry
 	racers  []*racer // in the order in which they are first run
 	running *racing  // nil between cells
+	judged  int      // up to the beginning of this replicate
 	decided bool
 	state   string
 	why     string
@@ -54,7 +56,9 @@ type racer struct {
 	config   string
 	screened *screening // nil until it was
 	blocks   []block    // in their order
-	tries    int        // screenings that came to nothing
+	told     int        // the last replicate of which a cell told something
+	why      string     // of the last one that did not
+	failed   bool       // it was left out for that
 	left     string
 	after    int
 	below    float64 // a load that it missed, 0 if unknown
@@ -67,6 +71,7 @@ type screening struct {
 	capacity, slope, tau float64 // tau is the relative variance of a probe of 1 s
 	spread               float64 // standard error of the capacity's logarithm
 	capped               bool    // met at the largest load that may be asked for
+	look                 look    // the last: its rate and sessions
 }
 
 // A block is what one configuration gave in one replicate.
@@ -102,7 +107,8 @@ const (
 	priorBlocks = 4
 	// clearlyWorse is how many standard errors below the best a screening must lie.
 	clearlyWorse = 3
-	// mostTries is how often a configuration is screened whose cells fail.
+	// mostTries is how many replicates in a row may tell nothing of a configuration, of
+	// others something.
 	mostTries = 2
 )
 
@@ -245,9 +251,11 @@ func (r *Race) drop(x *racer, after int, why string) { x.left, x.after = why, af
 // judge decides what can be decided before a replicate begins: of all replicates before
 // it, which are complete then.
 func (r *Race) judge(replicate int) {
-	if r.decided || replicate < 2 {
+	if r.decided || replicate < 2 || replicate <= r.judged {
 		return
 	}
+	r.judged = replicate
+	r.leaveSilent(replicate)
 	r.afterScreening(replicate - 1)
 	if r.decided {
 		return
@@ -283,11 +291,33 @@ func (r *Race) judge(replicate int) {
 			close = append(close, x)
 		}
 	}
+	why := ""
+	if enough > precision {
+		why = fmt.Sprintf("no replicate was left, so that ratios are known to %.2g zones only", enough)
+	}
 	switch {
 	case len(close) == 0:
-		r.decide(best, analysis.RaceWon, "")
+		r.decide(best, analysis.RaceWon, why)
+	case precise && best.screened.capped:
+		r.decide(best, analysis.RaceEquivalent, join("they meet the largest load that may be asked for, and what more they carry was not asked", why))
 	case precise:
-		r.decide(best, analysis.RaceEquivalent, "")
+		r.decide(best, analysis.RaceEquivalent, why)
+	}
+}
+
+// leaveSilent leaves out those of which some replicates in a row told nothing while
+// others were measured. It rests on what cells told alone: of one that never came to its
+// first step a race hears nothing while it runs, and a record is found of it afterwards.
+func (r *Race) leaveSilent(replicate int) {
+	last := 0
+	for _, x := range r.racers {
+		last = max(last, min(x.told, replicate-1))
+	}
+	for _, x := range r.still() {
+		if n := last - x.told; n >= mostTries {
+			x.failed = true
+			r.drop(x, replicate-1, fmt.Sprintf("it was tried %d times, and %s", n, cmp.Or(x.why, "its cell did not end as it should")))
+		}
 	}
 }
 

@@ -31,6 +31,9 @@ func (r *Race) Race() analysis.Race {
 	if !r.decided {
 		best = r.incumbent()
 		out.State, out.Why = analysis.RaceOpen, "the cells ended before the ratios were known well enough"
+		if len(r.still()) == 0 {
+			out.Why = "every configuration was left out, each for its own reason"
+		}
 	}
 	var equivalent []*racer
 	for _, x := range r.racers {
@@ -55,7 +58,7 @@ func (r *Race) Race() analysis.Race {
 func (r *Race) runner(x, best *racer, last int) analysis.Runner {
 	unit := "ratio"
 	out := analysis.Runner{
-		Config: x.config, Left: x.left, After: x.after, Blocks: len(x.blocks),
+		Config: x.config, Left: x.left, After: x.after, Failed: x.failed, Blocks: len(x.blocks),
 		Spent: value(x.spent, "s"), Below: value(zeroIsUnknown(x.below), r.unit()), Capacity: value(math.NaN(), r.unit()),
 		Ratio: value(math.NaN(), unit), Low: value(math.NaN(), unit), High: value(math.NaN(), unit),
 	}

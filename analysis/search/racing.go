@@ -80,6 +80,9 @@ func (r *Race) begin(e Entry) (*racing, error) {
 	case r.decided:
 		run.purpose = signs
 		search.Heavy = r.env.Search.Heavy
+		if known.slope == 0 { // no line tells its capacity: a search of its own
+			search.From = run.racer.capacity()
+		}
 	case known != nil && known.slope > 0:
 		run.purpose = compares
 	default:
@@ -87,7 +90,7 @@ func (r *Race) begin(e Entry) (*racing, error) {
 		search.Tolerance = math.Max(search.Tolerance, screenTolerance)
 		if best := r.incumbent(); best != nil && best != run.racer {
 			run.against = best
-			search.From = best.capacity() * math.Exp(-best.screened.spread)
+			search.From = best.capacity() * math.Exp(-best.screened.spread-r.zone)
 		}
 	}
 	c, err := New(env)
@@ -95,13 +98,18 @@ func (r *Race) begin(e Entry) (*racing, error) {
 		return nil, err
 	}
 	run.capacity = c
+	if known != nil {
+		c.known = known.look
+	}
 	switch run.purpose {
 	case screens:
 		run.from, c.short = c.next, true
 	case compares:
 		c.compare(run.racer.capacity(), known.slope, r.blockWindow())
 	case signs:
-		run.sign()
+		if known.slope > 0 {
+			run.sign()
+		}
 	}
 	return run, nil
 }
@@ -129,7 +137,7 @@ func (c *Capacity) compare(center, slope, window float64) {
 	c.stage, c.center, c.slope, c.short = probing, center, slope, true
 	c.plans.aim(c.tolerance(), c.settle())
 	c.plans.probes = blockProbes
-	usual := c.plans.probe(center, 0).Seconds()
+	usual := c.plans.probe(c.rateAt(center), 0).Seconds()
 	c.plans.requests, c.search.Window = 0, seconds(math.Min(math.Max(window, usual/mostBlock), mostBlock*usual))
 	c.plans.search.Window = c.search.Window
 	c.next = c.ray.settle(center, c.search.Most)
@@ -182,7 +190,6 @@ func (x *racer) interval() (boundary.Estimate, bool) {
 // as a search does, from what the screening told.
 func (run *racing) sign() {
 	c, x := run.capacity, run.racer
-	x.signed = true
 	e, ok := x.interval()
 	if !ok {
 		c.begin(x.capacity())
@@ -191,13 +198,19 @@ func (run *racing) sign() {
 	c.center, c.found = e.Load, true
 	c.estimate = e
 	c.plans.aim(c.tolerance(), c.settle())
-	c.finish(fmt.Sprintf("estimate and interval are of %d deployments before", len(x.blocks)))
+	c.deployments = len(x.blocks)
+	c.finish("")
 	run.done = c.stage == ended
 }
 
 // take goes on from what a step gave.
 func (run *racing) take(s analysis.Step) {
 	c := run.capacity
+	if run.purpose == signs && c.stage == confirming && s.Purpose != results.PurposeConfirm {
+		c.end(analysis.CapacityInvalid, "the steps are not those that the race asks for")
+		run.done = true
+		return
+	}
 	c.take(s)
 	switch {
 	case c.stage == ended:
@@ -236,22 +249,25 @@ func (run *racing) beaten() bool {
 func (run *racing) learn() {
 	r, x, c := run.race, run.racer, run.capacity
 	if run.purpose == signs {
+		x.signed = run.done // one that broke off is tried again while replicates are left
 		return
 	}
 	if !run.done {
-		r.fail(x, run.replicate, "its cell did not end as it should")
+		x.why = "its cell did not end as it should"
 		return
 	}
 	switch {
 	case c.state == analysis.CapacityFound && run.purpose == compares:
 		x.blocks = append(x.blocks, block{run.replicate, c.estimate.Load, spread(c.estimate), c.estimate})
+		x.told = run.replicate
 	case c.state == analysis.CapacityFound:
 		e := c.estimate
 		seconds := 0.0
 		for _, p := range c.probes {
 			seconds += p.Seconds / float64(len(c.probes))
 		}
-		x.screened = &screening{capacity: e.Load, slope: e.Slope, tau: e.Scatter * seconds, spread: spread(e)}
+		x.screened = &screening{capacity: e.Load, slope: e.Slope, tau: e.Scatter * seconds, spread: spread(e), look: c.looks[len(c.looks)-1]}
+		x.told = run.replicate
 		if run.replicate > 1 {
 			x.blocks = append(x.blocks, block{run.replicate, e.Load, spread(e), e})
 		}
@@ -267,7 +283,7 @@ func (run *racing) learn() {
 		run.sharp(c.above, 0)
 		x.screened.capped = true
 	default:
-		r.fail(x, run.replicate, c.state+": "+c.why)
+		x.why = c.state + ": " + c.why
 	}
 }
 
@@ -275,19 +291,9 @@ func (run *racing) learn() {
 // in each block.
 func (run *racing) sharp(load, spread float64) {
 	x := run.racer
-	x.screened = &screening{capacity: load, spread: spread}
+	x.screened = &screening{capacity: load, spread: spread, look: run.capacity.looks[len(run.capacity.looks)-1]}
+	x.told = run.replicate
 	if run.replicate > 1 {
 		x.blocks = append(x.blocks, block{run.replicate, load, spread, boundary.Estimate{Load: load, Low: load, High: load}})
-	}
-}
-
-// fail counts a cell that told nothing.
-func (r *Race) fail(x *racer, replicate int, why string) {
-	if x.screened != nil {
-		return // one block less
-	}
-	x.tries++
-	if x.tries >= mostTries {
-		r.drop(x, replicate, fmt.Sprintf("it was tried %d times, and %s", x.tries, why))
 	}
 }

@@ -112,8 +112,12 @@ func (c *Capacity) sentence(out analysis.Capacity) string {
 	} else {
 		text = fmt.Sprintf("%s: no load was confirmed for %s (%s)", name, slo, out.Why)
 	}
-	return text + fmt.Sprintf("; %s capacity is %s %s [%s, %s] with 95 %% confidence on this deployment (%d probes, %d requests); %s binds.",
-		its, figure(*out.Estimate.Number), unit, figure(*out.Low.Number), figure(*out.High.Number), out.Probes, out.Requests, out.Binding)
+	where := "on this deployment"
+	if c.deployments > 0 {
+		where = fmt.Sprintf("over %d deployments before it", c.deployments)
+	}
+	return text + fmt.Sprintf("; %s capacity is %s %s [%s, %s] with 95 %% confidence %s (%d probes, %d requests); %s binds.",
+		its, figure(*out.Estimate.Number), unit, figure(*out.Low.Number), figure(*out.High.Number), where, out.Probes, out.Requests, out.Binding)
 }
 
 // figure writes a load with four digits, and all of those before its point.
