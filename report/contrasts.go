@@ -29,13 +29,13 @@ func contrastNotes(s *analysis.Summary, zone float64) []string {
 	notes := []string{
 		"A pair is one replicate of two configurations: two fresh deployments that met the same arrivals. Difference = geometric mean of the pairs' ratios - 1, with the 95 % interval of that mean.",
 		fmt.Sprintf("Equivalent: the interval lies within the indifference zone of %s. Better, worse: it lies on one side of 0 %%. No difference shown: it holds 0 %% and reaches beyond the zone, which is not the same as no difference.", share),
-		"Each configuration is set against the base and against the best. The ratios of VLM responses are those of Agent req/min. P: probability by Student's t with a flat prior. Needs: about how many more minutes of the server would decide it, if ratio and spread stay what they are. Of a race, whose replicates end when enough is known, P(better) and Needs say a little too much.",
+		"Each configuration is set against the base and against the best. The ratios of VLM responses are those of Agent req/min. P: probability by Student's t with a flat prior. Needs: about how many more minutes of the server would decide it, if ratio and spread stay what they are.",
 	}
 	if slices.ContainsFunc(s.Contrasts, func(c analysis.Contrast) bool { return c.Basis == analysis.BasisWithin }) {
 		notes = append(notes, "One deployment of each: the interval is from those of the two figures. What differs between deployments is not in it; replicates tell that.")
 	}
 	if s.Environment.Search != nil && s.Environment.Search.Race {
-		notes = append(notes, "A race ends when enough is known: its intervals and p hold however often was looked.")
+		notes = append(notes, "A race ends when enough is known: its intervals and p hold however often was looked. P(better) and Needs are as if the number of pairs had been fixed, and say a little too much.")
 	}
 	return append(notes, sentences(s)...)
 }
