@@ -114,7 +114,6 @@ type heat struct {
 	race    analysis.Race
 	decided float64 // load-minutes until then
 	minutes float64 // in all
-	winner  int     // index of the true best
 }
 
 // mostReplicates is how many a race may run.
