@@ -271,7 +271,7 @@ func TestContrastsAtACommonLoad(t *testing.T) {
 
 // searchedCells make a replicate's capacity of each configuration.
 func searchedCells(capacities map[string][]Capacity) []Cell {
-	ones := []int64{1, 1, 1, 1}
+	ones := []int64{1, 1, 1, 1, 1, 1}
 	cells := pairsOf(map[string][]int64{"base": ones[:len(capacities["base"])], "a": ones[:len(capacities["a"])]})
 	for i := range cells {
 		c := &cells[i]
@@ -322,12 +322,18 @@ func TestContrastOfCapacities(t *testing.T) {
 	}
 }
 
-// A race looks after each block, and its intervals are those that may be looked at.
+// A race looks after each block, and its intervals are those that may be looked at. What
+// screened, and what confirmed, is no block.
 func TestContrastsOfARace(t *testing.T) {
 	blocks := func(n int, race bool) Contrast {
-		base := []Capacity{foundAt(100, 0.03), foundAt(101, 0.03), foundAt(99, 0.03), foundAt(100, 0.03)}
-		a := []Capacity{foundAt(120, 0.03), foundAt(124, 0.03), foundAt(117, 0.03), foundAt(121, 0.03)}
-		cells := searchedCells(map[string][]Capacity{"base": base[:n], "a": a[:n]})
+		base := []Capacity{foundAt(100, 0.03), foundAt(101, 0.03), foundAt(99, 0.03), foundAt(100, 0.03)}[:n]
+		a := []Capacity{foundAt(120, 0.03), foundAt(124, 0.03), foundAt(117, 0.03), foundAt(121, 0.03)}[:n]
+		if race {
+			confirmed := foundAt(500, 0.03)
+			confirmed.Confirmations = []Confirmation{{Met: true}}
+			base, a = slices.Concat([]Capacity{foundAt(50, 0.03)}, base, []Capacity{confirmed}), slices.Concat([]Capacity{foundAt(150, 0.03)}, a, []Capacity{confirmed})
+		}
+		cells := searchedCells(map[string][]Capacity{"base": base, "a": a})
 		s := Summary{Cells: cells, Comparison: compareCells(cells), Environment: results.Environment{Search: &results.Search{Race: race}}}
 		s.contrast()
 		return contrastOf(t, s, "capacity", "a", "base")
@@ -339,7 +345,7 @@ func TestContrastsOfARace(t *testing.T) {
 	if *four.Low.Number >= *fixed.Low.Number || *four.High.Number <= *fixed.High.Number || *four.P.Number <= *fixed.P.Number {
 		t.Errorf("four blocks: %v to %v, p %v; without a race %v to %v, p %v", *four.Low.Number, *four.High.Number, *four.P.Number, *fixed.Low.Number, *fixed.High.Number, *fixed.P.Number)
 	}
-	if four.Verdict != ContrastBetter {
+	if four.Verdict != ContrastBetter || four.Pairs != 4 || *four.Ratio.Number != *fixed.Ratio.Number {
 		t.Errorf("four blocks: %+v", four)
 	}
 }
