@@ -84,8 +84,6 @@ type block struct {
 
 // The constants of a race.
 const (
-	// DefaultZone is the indifference zone where nobody says another.
-	DefaultZone = 0.03
 	// leastBlocks is after how many blocks an end may be called, LeastReplicates how many
 	// replicates that takes.
 	leastBlocks     = 3
@@ -120,7 +118,7 @@ func NewRace(env results.Environment, cells []Entry) (*Race, error) {
 	}
 	r := &Race{env: env, zone: env.Zone, cells: cells}
 	if r.zone == 0 {
-		r.zone = DefaultZone
+		r.zone = analysis.DefaultZone
 	}
 	for _, c := range cells {
 		if r.racer(c.Config) == nil {
