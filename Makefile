@@ -12,10 +12,12 @@ FITFLAGS ?=
 BENCHFLAGS ?=
 # Flags of stats-bench, such as STATSFLAGS='-n 50 -systems slow,mmpp'.
 STATSFLAGS ?=
-# How many inputs each fuzz target tries, as for go test -fuzztime.
-FUZZTIME ?= 50000x
+# How long each fuzz target is tried: 10s, 10m, or a number of inputs such as 50000x.
+FUZZTIME ?= 10s
 # Flags of findings-bench, such as FINDINGSFLAGS='-n 2 -faults slow-worker,none'.
 FINDINGSFLAGS ?=
+# Flags of torture, such as TORTUREFLAGS='-many -classes kill' or -n=3.
+TORTUREFLAGS ?=
 # Flags of report-bench, such as REPORTFLAGS='-cells 20 -dir /tmp/run'.
 REPORTFLAGS ?=
 # Where gpu-check leaves its evidence, and its flags, such as GPUCHECKFLAGS=-cpu.
@@ -35,13 +37,33 @@ export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 NOCHECKPTR := -gcflags=github.com/parquet-go/parquet-go/...=-d=checkptr=0
 
 .DEFAULT_GOAL := build
-.PHONY: build test vet gofmt staticcheck lint demo fit long bench stats-bench findings-bench report-bench fuzz test-real real test-page picture capacity-real test-docker gpu-check gpu-check-binaries clean help
+.PHONY: build test race vuln licences vet gofmt staticcheck lint demo fit long bench stats-bench findings-bench report-bench torture fuzz test-real real test-page picture picture-sweep capacity-real test-docker gpu-check gpu-check-binaries reference release image clean help
 
 build: ## build bin/evabench
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(OUT)/evabench ./cmd/evabench
 
-test: vet gofmt ## all Go tests with the race detector; needs no root, no GPU
-	CGO_ENABLED=1 $(GO) test -race $(NOCHECKPTR) -timeout 15m $(TESTFLAGS) ./...
+reference: ## docs/reference/scenario.md, from the structs that decode scenarios
+	$(GO) run ./internal/reference -write docs/reference/scenario.md
+
+release: ## bin/release: archives for linux/amd64 with and without NVML and linux/arm64 without, checksums
+	GO='$(GO)' scripts/release.sh '$(VERSION)' '$(OUT)/release'
+
+image: ## a container image of the build with NVML, evabench:VERSION; needs Docker
+	docker build --build-arg 'VERSION=$(VERSION)' -t 'evabench:$(VERSION)' .
+
+# What the race detector sees in make race only. Four packages reckon on one goroutine, in
+# virtual time or in figures: it makes minutes of their seconds, and has nothing to look at.
+# The command's own tests take a quarter of an hour with it; what meets in it are packages
+# that are tested with it.
+UNWATCHED := analysis analysis/recommend analysis/search/bench analysis/stats cmd/evabench
+
+test: vet gofmt ## all Go tests, most with the race detector; needs no root, no GPU
+	CGO_ENABLED=1 $(GO) test -race $(NOCHECKPTR) -timeout 15m $(TESTFLAGS) \
+		$$($(GO) list ./... | grep -vE '/($(subst $() ,|,$(UNWATCHED)))$$')
+	$(GO) test -timeout 15m $(TESTFLAGS) $(addprefix ./,$(UNWATCHED))
+
+race: ## the whole suite with the race detector: half an hour
+	CGO_ENABLED=1 $(GO) test -race $(NOCHECKPTR) -timeout 60m $(TESTFLAGS) ./...
 
 vet:
 	$(GO) vet ./...
@@ -54,6 +76,13 @@ staticcheck: ## staticcheck, at the version that go.mod names
 	$(GO) tool staticcheck ./...
 	$(GO) tool staticcheck -tags real ./realtest/...
 
+vuln: ## known vulnerabilities in what is called; EVABENCH_VULNDB=file:///FOLDER without a network
+	GO='$(GO)' scripts/vuln.sh
+
+licences: ## docs/licences.md, and bin/THIRD-PARTY.txt with the texts that go with a binary
+	@mkdir -p $(OUT)
+	$(GO) run ./internal/licences -write docs/licences.md -texts $(OUT)/THIRD-PARTY.txt
+
 lint: vet gofmt staticcheck ## vet, gofmt and staticcheck
 
 demo: build ## the main job on a simulated server: a sweep into runs/
@@ -62,9 +91,12 @@ demo: build ## the main job on a simulated server: a sweep into runs/
 fit: ## the simulated servers against published tables; FITFLAGS=-rounds=4 fits anew
 	$(GO) run ./sim/fit $(FITFLAGS)
 
-long: ## 10,000,000 virtual requests; a fault and a kill -9 at every call of a sweep
+long: build ## 10,000,000 virtual requests; make race; a fault and a kill -9 at every call of a sweep; torture in full, half an hour of load among it; fuzzing for 10 minutes a target: a night
 	$(GO) test ./loadgen -count=1 -timeout 30m -run TestIdentityOverManyRequests -requests 10000000 $(TESTFLAGS)
 	$(GO) test ./partition/backends/nvidia -count=1 -timeout 60m -v -run 'FaultEvery|KillEvery' -long $(TESTFLAGS)
+	$(GO) run ./torture -evabench $(OUT)/evabench -many $(TORTUREFLAGS)
+	GO='$(GO)' scripts/fuzz.sh 10m $(TESTFLAGS)
+	$(MAKE) race
 
 bench: ## evabench beside other load generators; BENCHFLAGS='-quick' for a look
 	bench/run.sh $(BENCHFLAGS)
@@ -78,7 +110,10 @@ findings-bench: build ## faults in the simulated server: how often the first fin
 report-bench: build ## a report of 200 cells and 20 million samples: its time and memory; REPORTFLAGS='-cells 20' for a look
 	$(GO) run ./report/bench -evabench $(OUT)/evabench $(REPORTFLAGS)
 
-fuzz: ## every fuzz target for FUZZTIME (50000x, inputs)
+torture: build ## bad servers, disks, clocks and ends against the real command, by class; within 10 minutes
+	$(GO) run ./torture -evabench $(OUT)/evabench $(TORTUREFLAGS)
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
 
 gpu-check: build gpu-check-binaries ## the reference detectors on one NVIDIA GPU, 8 minutes, no setting changed
@@ -119,6 +154,9 @@ test-page: ## the report's page in Chromium, which it fetches into .real/
 picture: build ## the README's picture of a report, docs/images/report.png, from a real sweep
 	scripts/install-chromium.sh $(REAL)/chromium
 	scripts/picture-report.sh $(OUT)/evabench $(REAL)/chromium/chromium docs/images/report.png
+
+picture-sweep: build ## the README's picture of a running sweep, docs/images/sweep.svg; needs tmux
+	scripts/picture-sweep.sh $(OUT)/evabench docs/images/sweep.svg
 
 capacity-real: real ## the capacity of a real llama-server, five times: a quarter of an hour
 	EVABENCH_BIN='$(abspath $(OUT))/evabench' \

@@ -21,32 +21,43 @@ const module = "github.com/evabench/evabench/"
 // below an "internal" folder of a package count with that package's line.
 var imports = map[string][]string{
 	// level 0: leaves
-	"internal/units":     {},
-	"internal/device":    {},
-	"internal/kind":      {},
-	"internal/nvml":      {},
-	"internal/mps":       {"internal/device"},
-	"internal/supervise": {},
-	"internal/published": {}, // the guide's tables, letter by letter
-	"analysis/stats":     {},
-	"sim/model":          {},
+	"internal/units":      {},
+	"internal/device":     {},
+	"internal/kind":       {},
+	"internal/nvml":       {},
+	"internal/mps":        {"internal/device"},
+	"internal/environ":    {},
+	"internal/supervise":  {"internal/environ"},
+	"internal/disk":       {},
+	"internal/clocks":     {},
+	"internal/trust":      {},
+	"internal/published":  {}, // the guide's tables, letter by letter
+	"internal/listening":  {},
+	"internal/reference":  {}, // reads sources, imports none
+	"internal/screenshot": {},
+	"internal/glossary":   {},
+	"analysis/stats":      {},
+	"sim/model":           {},
 
-	"internal/nvml/nvmltest": {"internal/nvml"},
-	"internal/mps/*":         {"internal/mps", "internal/device"},
+	"internal/nvml/nvmltest":   {"internal/nvml"},
+	"internal/trust/trusttest": {"internal/trust"},
+	"internal/disk/disktest":   {"internal/disk"},
+	"internal/mps/*":           {"internal/mps", "internal/device"},
 
 	// level 1: the facts, and the two that change a server
-	"results":      {"internal/device", "internal/kind", "internal/units"},
+	"results":      {"internal/device", "internal/disk", "internal/kind", "internal/units"},
 	"partition":    {"internal/device"},
 	"services":     {"internal/device", "results"},
 	"loadgen/pace": {"results"}, // the loop: it knows moments and sockets, not requests
 
+	"internal/hostile":  {"results"}, // servers that answer anything, for tests
 	"internal/queues":   {"results"}, // plain queues in virtual time, of known truth
 	"analysis/boundary": {"analysis/stats"},
 
 	// level 2: what drives, reads, describes and judges
-	"loadgen":    {"results", "internal/kind", "loadgen/pace"},
-	"collectors": {"results", "internal/kind"},
-	"scenarios":  {"results", "internal/kind"},
+	"loadgen":    {"results", "internal/kind", "internal/trust", "loadgen/pace"},
+	"collectors": {"results", "internal/kind", "internal/trust"},
+	"scenarios":  {"results", "internal/kind", "internal/trust"},
 	"analysis":   {"results", "internal/device", "internal/units", "analysis/stats"},
 
 	// level 3: kinds know their family; a family's list knows its kinds
@@ -63,20 +74,20 @@ var imports = map[string][]string{
 	"loadgen/workloads":     {"loadgen", "loadgen/workloads/*", "internal/kind"},
 	"loadgen/workloads/*":   {"loadgen", "loadgen/images", "results", "internal/kind"},
 	"loadgen/endpoints":     {"loadgen", "loadgen/endpoints/*", "internal/kind"},
-	"loadgen/endpoints/*":   {"loadgen", "loadgen/pace", "results", "internal/kind"},
+	"loadgen/endpoints/*":   {"loadgen", "loadgen/pace", "results", "internal/kind", "internal/trust"},
 	"loadgen/endpointtest":  {"loadgen", "loadgen/pace", "results", "internal/kind"},
 	"collectors/sources":    {"collectors", "collectors/sources/*", "internal/kind"},
-	"collectors/sources/*":  {"collectors", "results", "internal/kind"},
+	"collectors/sources/*":  {"collectors", "results", "internal/kind", "internal/trust"},
 	"collectors/sourcetest": {"collectors", "results", "internal/kind"},
 	"partition/backends":    {"partition", "partition/backends/*", "internal/kind"},
-	"partition/backends/*":  {"partition", "internal/device", "internal/kind", "internal/mps", "internal/nvml"},
+	"partition/backends/*":  {"partition", "internal/device", "internal/environ", "internal/kind", "internal/mps", "internal/nvml"},
 	"partition/migparted":   {"partition"},
 	"partition/export":      {"partition", "partition/migparted", "internal/device"},
 	"partition/backendtest": {"partition", "internal/device"},
 	"services/launchers":    {"services", "services/launchers/*", "internal/kind"},
-	"services/identity":     {},
-	"services/spawn":        {"services", "services/identity", "results", "internal/supervise"},
-	"services/launchers/*":  {"services", "services/identity", "services/spawn", "results", "internal/device", "internal/kind", "internal/supervise"},
+	"services/identity":     {"internal/trust"},
+	"services/spawn":        {"services", "services/identity", "results", "internal/supervise", "internal/trust"},
+	"services/launchers/*":  {"services", "services/identity", "services/spawn", "results", "internal/device", "internal/kind", "internal/supervise", "internal/trust"},
 	"services/launchertest": {"services", "results"},
 	"report":                {"analysis", "internal/published", "internal/units"},
 
@@ -84,13 +95,18 @@ var imports = map[string][]string{
 	"report/gated":            {"analysis", "analysis/gate", "internal/units"}, // a gate's outcome in lines and as JUnit XML
 	"report/formats":          {"report", "report/formats/*", "internal/units"},
 	"report/formats/*":        {"report", "internal/units"},
-	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "scenarios", "results", "internal/device", "internal/kind", "internal/units"},
+	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "scenarios", "results", "internal/clocks", "internal/device", "internal/disk", "internal/kind", "internal/units"},
+	"progress":                {"analysis", "runner", "results", "internal/units"},
+	"progress/*":              {"progress", "results"}, // ways to show it
 	"sim/parameters":          {"sim/model"},
 	"sim/virtual":             {"sim/model", "sim/parameters", "scenarios", "services", "partition", "partition/backends/nvidia", "runner", "loadgen", "loadgen/routers", "loadgen/workloads", "loadgen/workloads/agent", "results", "internal/device", "internal/kind", "internal/mps", "internal/nvml", "internal/queues"},
 	"sim/fit":                 {"sim/virtual", "sim/parameters", "scenarios", "results", "internal/published"},
-	"sim":                     {"sim/model", "sim/parameters", "runner", "scenarios", "loadgen", "collectors", "partition", "partition/backends/nvidia", "services", "results", "internal/device", "internal/kind", "internal/mps", "internal/mps/*", "internal/nvml"},
+	"sim":                     {"sim/model", "sim/parameters", "runner", "scenarios", "loadgen", "collectors", "partition", "partition/backends/nvidia", "services", "results", "internal/device", "internal/environ", "internal/kind", "internal/mps", "internal/mps/*", "internal/nvml"},
 	"internal/host":           {"results"},
-	"internal/roofline":       {"loadgen", "loadgen/arrivals", "loadgen/endpoints", "loadgen/endpoints/*", "loadgen/pace", "loadgen/routers", "loadgen/stub", "results", "internal/kind"},
+	"internal/doctor":         {"internal/listening", "internal/mps", "internal/units", "partition", "results"},
+	"internal/propose":        {"internal/listening", "internal/units", "partition"},
+	"internal/roofline":       {"loadgen", "loadgen/arrivals", "loadgen/endpoints", "loadgen/endpoints/*", "loadgen/pace", "loadgen/routers", "loadgen/stub", "results", "internal/environ", "internal/kind"},
+	"internal/licences":       {}, // lists the modules that all is built from
 	"internal/tinygguf":       {},
 	"internal/tinygguf/cmd/*": {"internal/tinygguf"},
 
@@ -99,6 +115,7 @@ var imports = map[string][]string{
 	"bench":                   {"internal/roofline", "loadgen/stub", "results"}, // measures the command from outside
 	"gpucheck":                {"analysis", "results"},                          // drives it on a card, from outside
 	"report/bench":            {"results", "internal/device"},                   // makes a large run, and measures the command from outside
+	"torture":                 {"internal/hostile", "loadgen/stub", "results"},  // puts it through what goes wrong, from outside
 	"analysis/findings/bench": {"analysis"},                                     // drives it on simulated servers with faults, from outside
 }
 

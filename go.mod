@@ -17,6 +17,7 @@ require (
 	github.com/prometheus/procfs v0.15.1 // what the host and our process use
 	github.com/spf13/cobra v1.10.2 // the verbs, help and completions of the command
 	github.com/spf13/pflag v1.0.9 // cobra's own flags
+	github.com/vbauerster/mpb/v8 v8.11.3 // bars on a terminal, lines above them; later ones need the later runewidth
 	github.com/xuri/excelize/v2 v2.11.0 // the workbook
 	golang.org/x/sync v0.23.0 // errgroup; a weighted semaphore
 	golang.org/x/sys v0.48.0 // the kernel's timer, for pacing
@@ -37,6 +38,8 @@ require (
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
+	github.com/VividCortex/ewma v1.2.0 // indirect
+	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
 	github.com/andybalholm/brotli v1.1.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
@@ -67,11 +70,15 @@ require (
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/image v0.46.0 // indirect
 	golang.org/x/mod v0.41.0 // indirect
+	golang.org/x/telemetry v0.0.0-20260924152758-ed294f943157 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
+	golang.org/x/vuln v1.8.0 // indirect
 	google.golang.org/protobuf v1.36.8 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 )
 
-// staticcheck, for make staticcheck.
-tool honnef.co/go/tools/cmd/staticcheck
+tool (
+	golang.org/x/vuln/cmd/govulncheck // for make vuln
+	honnef.co/go/tools/cmd/staticcheck // for make staticcheck
+)

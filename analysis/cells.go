@@ -1,11 +1,11 @@
 package analysis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -39,32 +39,18 @@ func (c crew) work(rows int64, do func()) {
 }
 
 // each does something for 0 … n-1, begun in this order, as many at once as there are
-// hands, and begins no more once one has failed. It gives the fault of the first that
-// did: those before it have all been begun.
-func (c crew) each(n int, do func(int) error) error {
+// hands.
+func (c crew) each(n int, do func(int)) {
 	var all sync.WaitGroup
-	var failed atomic.Bool
-	faults := make([]error, n)
 	places := make(chan struct{}, cap(c.hands))
 	for i := range n {
 		places <- struct{}{}
-		if failed.Load() {
-			break
-		}
 		all.Go(func() {
 			defer func() { <-places }()
-			if faults[i] = do(i); faults[i] != nil {
-				failed.Store(true)
-			}
+			do(i)
 		})
 	}
 	all.Wait()
-	for _, err := range faults {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // A toldCell is what a cell's facts gave.
@@ -75,38 +61,35 @@ type toldCell struct {
 
 // summarizeCells summarizes the cells of a run, in their order. At any time there are no
 // more cells' readings and steps' samples in memory than a crew works on.
-func summarizeCells(f facts) ([]toldCell, error) {
+func summarizeCells(f facts) []toldCell {
 	list := make([]toldCell, len(f.cells))
 	workers := newCrew()
-	err := workers.each(len(list), func(i int) (err error) {
-		if list[i], err = workers.cell(f.environment, f.cells[i]); err != nil {
-			return fmt.Errorf("summarize cell %s: %w", f.cells[i].cell.Folder, err)
-		}
-		return nil
-	})
-	return list, err
+	workers.each(len(list), func(i int) { list[i] = workers.cell(f.environment, f.cells[i]) })
+	return list
 }
 
 // cell summarizes one cell, its steps at once.
-func (c crew) cell(env results.Environment, facts cellFacts) (told toldCell, err error) {
+func (c crew) cell(env results.Environment, facts cellFacts) (told toldCell) {
+	var fault error
+	defer func() {
+		if fault != nil {
+			told = toldCell{
+				cell:     Cell{Cell: facts.cell, Layout: facts.layout, Steps: []Step{}},
+				warnings: []Warning{warning(facts.cell.Folder, Damaged, fault.Error()+"; the cell's steps are left out")},
+			}
+		}
+	}()
+	defer recovered(&fault)
+	var steps []Step
 	var read pages
 	var devices *deviceReadings
 	c.work(0, func() {
 		var err error
 		if read, devices, err = readPages(facts); err != nil {
-			told.warnings = append(told.warnings, warning(facts.cell.Folder, "unreadable", err.Error()+"; what servers told of the cell is unknown"))
+			told.warnings = append(told.warnings, warning(facts.cell.Folder, Damaged, err.Error()+"; what servers told of the cell is unknown"))
 		}
 	})
-	steps := make([]Step, len(facts.steps))
-	err = c.each(len(steps), func(i int) (err error) {
-		c.work(facts.steps[i].rows, func() {
-			steps[i], err = summarizeStep(env, facts.cell, facts.steps[i], neighboursOf(facts.steps, i), read)
-		})
-		return err
-	})
-	if err != nil {
-		return toldCell{}, err
-	}
+	facts.steps, told.warnings, steps = c.steps(env, facts, read, told.warnings)
 	c.work(0, func() {
 		told.cell = cellOf(env, facts, steps, read, devices)
 		if facts.finished {
@@ -119,7 +102,37 @@ func (c crew) cell(env results.Environment, facts cellFacts) (told toldCell, err
 			told.warnings = append(told.warnings, Warning{stepName(told.cell, step.step.Index), w})
 		}
 	}
-	return told, nil
+	return told
+}
+
+// steps summarizes the steps of a cell at once. Those that cannot be are left out, of their facts
+// too, and told.
+func (c crew) steps(env results.Environment, facts cellFacts, read pages, told []Warning) (kept []stepFacts, warnings []Warning, steps []Step) {
+	all, faults := make([]Step, len(facts.steps)), make([]error, len(facts.steps))
+	kept, steps = make([]stepFacts, 0, len(all)), make([]Step, 0, len(all))
+	c.each(len(all), func(i int) {
+		c.work(facts.steps[i].rows, func() {
+			defer recovered(&faults[i])
+			all[i], faults[i] = summarizeStep(env, facts.cell, facts.steps[i], neighboursOf(facts.steps, i), read)
+		})
+	})
+	for i, step := range facts.steps {
+		if faults[i] != nil {
+			where := cmp.Or(step.path, stepName(Cell{Cell: facts.cell}, step.step.Index))
+			told = append(told, warning(where, Damaged, faults[i].Error()+"; the step is left out"))
+			continue
+		}
+		kept, steps = append(kept, step), append(steps, all[i])
+	}
+	return kept, told, steps
+}
+
+// recovered turns a panic over a record that makes no sense into a fault: it must not cost
+// what the others tell.
+func recovered(err *error) {
+	if fault := recover(); fault != nil {
+		*err = fmt.Errorf("panic: %v; please report this", fault)
+	}
 }
 
 // cellOf adds to a cell's steps what was read of its devices.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -33,44 +34,23 @@ func TestCrewBoundsWhatIsAtWork(t *testing.T) {
 			workers := crew{make(chan struct{}, 3), semaphore.NewWeighted(rowsAtOnce)}
 			var now, most atomic.Int64
 			start := time.Now()
-			err := workers.each(9, func(int) error {
+			workers.each(9, func(int) {
 				workers.work(c.rows, func() {
 					n := now.Add(1)
 					most.Store(max(most.Load(), n))
 					time.Sleep(time.Second)
 					now.Add(-1)
 				})
-				return nil
 			})
-			if took := time.Since(start); err != nil || most.Load() != c.most || took != c.took {
-				t.Errorf("%d rows: %d at once in %v (%v), want %d in %v", c.rows, most.Load(), took, err, c.most, c.took)
+			if took := time.Since(start); most.Load() != c.most || took != c.took {
+				t.Errorf("%d rows: %d at once in %v, want %d in %v", c.rows, most.Load(), took, c.most, c.took)
 			}
 		})
 	}
 }
 
-// Whichever fails first by the clock, the fault that is told is the first in order, and
-// what had not begun does not.
-func TestCrewTellsTheFirstFault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		workers := crew{make(chan struct{}, 3), semaphore.NewWeighted(rowsAtOnce)}
-		var begun atomic.Int64
-		err := workers.each(9, func(i int) error {
-			begun.Add(1)
-			time.Sleep(time.Duration(10-i) * time.Second)
-			if i == 0 {
-				return nil
-			}
-			return fmt.Errorf("task %d", i)
-		})
-		if err == nil || err.Error() != "task 1" || begun.Load() != 3 {
-			t.Errorf("%v after %d tasks had begun, want task 1 after 3", err, begun.Load())
-		}
-	})
-}
-
-// However many cells are worked on at once, the Summary has them in their order, and a
-// fault is that of the first cell that has one.
+// However many cells are worked on at once, the Summary has them in their order, with what
+// is told of each.
 func TestCellsStayInOrder(t *testing.T) {
 	f := madeRun()
 	one := f.cells[0]
@@ -93,14 +73,52 @@ func TestCellsStayInOrder(t *testing.T) {
 			t.Fatalf("cell %d is %s, warnings of %v", i, c.Cell.Folder, marks)
 		}
 	}
-	damaged := errors.New("damaged")
-	for i := 7; i < 20; i += 3 {
-		f.cells[i].steps = slices.Clone(f.cells[i].steps)
-		f.cells[i].steps[0].samples = func(yield func(results.Sample, error) bool) {
-			yield(results.Sample{}, fmt.Errorf("%w: %d", damaged, i))
+}
+
+// A step that cannot be read, that does not fit its plan, or that makes us panic is left out
+// and told with the place of its file; every other step is as it was, and so are the tables.
+func TestDamagedStepIsLeftOut(t *testing.T) {
+	for name, spoil := range map[string]func(*stepFacts){
+		"unreadable": func(s *stepFacts) {
+			whole := s.samples
+			s.samples = func(yield func(results.Sample, error) bool) {
+				n := 0
+				for sample := range whole {
+					if n++; n == 7 {
+						yield(results.Sample{}, errors.New("told: page 3 is damaged"))
+						return
+					}
+					if !yield(sample, nil) {
+						return
+					}
+				}
+			}
+		},
+		"strangers": func(s *stepFacts) {
+			s.samples = func(yield func(results.Sample, error) bool) { yield(results.Sample{Service: "told: nobody"}, nil) }
+		},
+		"no count": func(s *stepFacts) { s.step.Services = nil },
+		"panic": func(s *stepFacts) {
+			s.samples = func(func(results.Sample, error) bool) { panic("told: our own mistake") }
+		},
+	} {
+		f := madeRun()
+		f.cells[0].steps = append(slices.Clone(f.cells[0].steps), f.cells[0].steps[0])
+		f.cells[0].steps[1].step.Index = 1
+		want := summarized(t, f)
+		spoil(&f.cells[0].steps[1])
+		f.cells[0].steps[1].path = "cells/a/steps/01/samples.parquet"
+		got := summarized(t, f)
+		if n := len(got.Cells[0].Steps); n != 1 || got.Cells[0].Steps[0].Index != 0 || len(want.Cells[0].Steps) != 2 {
+			t.Errorf("%s: %d steps, want the one that is whole", name, n)
+			continue
 		}
-	}
-	if _, err := summarize(f); !errors.Is(err, damaged) || err.Error() != "summarize cell 007-off-r8: read samples of step 0: damaged: 7" {
-		t.Errorf("%v, want the fault of cell 7", err)
+		if got, want := asJSON(t, &Summary{Cells: got.Cells[1:]}), asJSON(t, &Summary{Cells: want.Cells[1:]}); got != want {
+			t.Errorf("%s: the other cell differs", name)
+		}
+		told := slices.DeleteFunc(slices.Clone(got.Warnings), func(w Warning) bool { return w.Code != Damaged })
+		if len(told) != 1 || told[0].Where != "cells/a/steps/01/samples.parquet" || !strings.Contains(told[0].Text, "left out") || name != "no count" && name != "strangers" && !strings.Contains(told[0].Text, "told: ") {
+			t.Errorf("%s: warnings %+v", name, told)
+		}
 	}
 }

@@ -89,6 +89,9 @@ const (
 // limits lists in words what of our own is part of the numbers.
 func (r serviceReader) limits(s Service) []string {
 	var list []string
+	for _, h := range r.step.Halts {
+		list = append(list, haltText(h, r.step))
+	}
 	if n := s.Integrity.ClientFaults; n > 0 {
 		list = append(list, fmt.Sprintf("%d requests failed for want of something on our own machine", n))
 	}
@@ -100,6 +103,17 @@ func (r serviceReader) limits(s Service) []string {
 			units.Format(*c.Busy.Number, units.Ratio), BusyLimit*100))
 	}
 	return list
+}
+
+// haltText says when the load generator did not run, from the step's start on. One within
+// the warm-up counts too: all that fell due meanwhile was sent at once, and the server had to
+// get over it.
+func haltText(h results.Halt, step results.Step) string {
+	what := "evabench was stopped, or had no processor,"
+	if h.What == results.HaltSuspended {
+		what = "the machine of evabench slept, or was paused,"
+	}
+	return fmt.Sprintf("%s for %.3g s, %.3g s after the step's start", what, h.For.Seconds(), max(0, h.From.Sub(step.Start).Seconds()))
 }
 
 // lagLimit is in seconds, infinite where no answer was ok.

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"fmt"
 	"iter"
 
 	"github.com/evabench/evabench/results"
@@ -9,24 +10,40 @@ import (
 // Summarize makes the Summary of a run directory. It reads every sample and
 // observation once, on as many processors as there are (GOMAXPROCS), and keeps in memory
 // no more than the readings of as many cells, and the spans of as many steps, or of fewer
-// where those have more than a million samples. It fails
-// when a sample cannot be read or a record does not fit the others; what merely
-// makes a number worth less is a Warning, also that observations cannot be
-// read.
+// where those have more than a million samples. A step of which a sample cannot be
+// read, or a record does not fit the others, is left out, and told by a Warning of code
+// [Damaged] with the file's path; so are observations that cannot be read.
+// An error is our own mistake.
 func Summarize(run *results.Run) (*Summary, error) {
 	f := facts{environment: run.Environment, missing: run.Missing}
 	for _, p := range run.Problems {
-		f.warnings = append(f.warnings, Warning{p.Path, results.Warning{Code: "unreadable", Text: p.Text, Count: 1}})
+		code := "unreadable"
+		if p.Damaged {
+			code = Damaged
+		}
+		f.warnings = append(f.warnings, Warning{p.Path, results.Warning{Code: code, Text: p.Text, Count: 1}})
+	}
+	if n := len(run.Aside); n > 0 {
+		f.warnings = append(f.warnings, warning("aside", CellsAside, asideText(n)))
 	}
 	for _, c := range run.Cells {
 		cell := cellFacts{cell: c.Cell, layout: c.Layout, finished: c.Finished, observations: c.Observations()}
 		for _, s := range c.Steps {
-			cell.steps = append(cell.steps, stepFacts{s.Step, s.Samples(), s.Rows})
+			if s.Step.Broken != "" {
+				f.warnings = append(f.warnings, Warning{fmt.Sprintf("%s step %d", c.Cell.Folder, s.Step.Index), results.Warning{
+					Code: StepBroken, Count: 1, Text: fmt.Sprintf("the step was broken off (%s): the %d arrivals until then are in %s, and in no figure", s.Step.Broken, s.Rows, s.Path())}})
+				continue
+			}
+			cell.steps = append(cell.steps, stepFacts{s.Step, s.Samples(), s.Rows, s.Path()})
 		}
 		f.cells = append(f.cells, cell)
 	}
 	return summarize(f)
 }
+
+// StepBroken is the code of the warning that a step was not driven to its end, and is left
+// out.
+const StepBroken = "step-broken"
 
 // facts are what a run directory gives, in the shape that the summary needs.
 type facts struct {
@@ -47,7 +64,8 @@ type cellFacts struct {
 type stepFacts struct {
 	step    results.Step
 	samples iter.Seq2[results.Sample, error]
-	rows    int64 // samples; 0 if that is not known
+	rows    int64  // samples; 0 if that is not known
+	path    string // of the samples; empty if they lie in no file
 }
 
 // Judge tells what a step gave as soon as it was run, from what was recorded of its

@@ -27,7 +27,7 @@ func TestSummarizeReadsRunDirectories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.environment.ScenarioSHA256 = run.Environment.ScenarioSHA256
+	f.environment.ScenarioSHA256, f.environment.Measurement = run.Environment.ScenarioSHA256, results.MeasurementVersion
 	if got, want := asJSON(t, got), asJSON(t, summarized(t, f)); got != want {
 		for i := range got {
 			if i >= len(want) || got[i] != want[i] {

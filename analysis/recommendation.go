@@ -59,5 +59,9 @@ type Choice struct {
 	Sure string `json:"sure"`
 }
 
-// Shown is the Choice.Sure of a choice that is.
-const Shown = "shown"
+// What a Choice.Sure says of a choice that is: Shown by an interval, or Alone in having met
+// every objective, so that nothing else may be chosen.
+const (
+	Shown = "shown"
+	Alone = "the only one that is known to have met every objective"
+)

@@ -9,16 +9,13 @@ import (
 )
 
 // summarize is Summarize of facts that need not lie on a disk.
-func summarize(f facts) (*Summary, error) {
-	s := &Summary{
+func summarize(f facts) (s *Summary, err error) {
+	defer recovered(&err)
+	s = &Summary{
 		Schema: results.SchemaVersion, Environment: f.environment,
 		Cells: []Cell{}, Missing: f.missing, Warnings: f.warnings,
 	}
-	cells, err := summarizeCells(f)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range cells {
+	for _, c := range summarizeCells(f) {
 		s.Cells, s.Warnings = append(s.Cells, c.cell), append(s.Warnings, c.warnings...)
 	}
 	for _, name := range f.missing {
@@ -64,6 +61,20 @@ func warning(where, code, text string) Warning {
 
 // CellMissing is the code of the warning that a planned cell was not finished.
 const CellMissing = "cell-missing"
+
+// Damaged is the code of the warning that a part of a run directory was whole once and is
+// not: it is left out.
+const Damaged = "damaged"
+
+// CellsAside is the code of the warning that cells broke off and were run again.
+const CellsAside = "cells-aside"
+
+func asideText(n int) string {
+	if n == 1 {
+		return "one cell broke off before the run was resumed; it was run again, and what it had recorded is in this folder and in no figure"
+	}
+	return fmt.Sprintf("%d cells broke off before the run was resumed; they were run again, and what they had recorded is in this folder and in no figure", n)
+}
 
 func stepName(c Cell, index int) string { return fmt.Sprintf("%s step %d", c.Cell.Folder, index) }
 

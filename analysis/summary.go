@@ -99,12 +99,38 @@ func (s *Summary) ValidSteps() int {
 			if step.Failover != nil || step.Purpose == results.PurposeSpike {
 				continue
 			}
-			if !slices.ContainsFunc(step.Services, func(v Service) bool { return !v.Verdict.Measures() }) && len(step.Services) > 0 {
+			if step.Measures() {
 				n++
 			}
 		}
 	}
 	return n
+}
+
+// InvalidSteps are those of finished cells that ValidSteps does not count, though they were
+// run to measure: the folder of the cell and the index of the step.
+func (s *Summary) InvalidSteps() []StepPlace {
+	var list []StepPlace
+	for _, c := range s.Cells {
+		for _, step := range c.Steps {
+			if c.Cell.Status == results.CellDone && step.Failover == nil && step.Purpose != results.PurposeSpike && !step.Measures() {
+				list = append(list, StepPlace{c.Cell.Folder, step.Index})
+			}
+		}
+	}
+	return list
+}
+
+// A StepPlace says which step is meant.
+type StepPlace struct {
+	Cell string // its folder
+	Step int    // its index
+}
+
+// Measures reports whether a step tells of the server: whether every service's verdict does,
+// and there is one.
+func (s Step) Measures() bool {
+	return len(s.Services) > 0 && !slices.ContainsFunc(s.Services, func(v Service) bool { return !v.Verdict.Measures() })
 }
 
 // A Warning is a warning and where it belongs: "cell 001…, step 0, vision".

@@ -25,7 +25,7 @@ type Verdict struct {
 // which is a finding about the server too.
 func (v Verdict) Measures() bool { return v.Is == Valid || v.Is == Saturated }
 
-// verdict judges a step's service: no request failed for want of something of
+// verdict judges a step's service: evabench ran all the time, no request failed for want of something of
 // our own, our own lateness is at most 1 ms or 5 % of the median latency,
 // whichever is more, at its p99, and our thread that sends and reads was busy
 // for at most BusyLimit of the window. Each that does not hold is told. Only what

@@ -18,14 +18,21 @@ type Driven struct{ run atomic.Pointer[run] }
 // must be short. Look calls nothing and reports false before load begins and once
 // the window is over.
 func (d *Driven) Look(f func(now results.Offset, unfinished map[string]int64)) bool {
-	return d.within(func(r *run) bool {
-		unfinished := make(map[string]int64, len(r.services))
-		for _, s := range r.services {
-			unfinished[s.load.Service] += s.unfinished()
-		}
-		f(r.loop.Now(), unfinished)
-		return true
-	})
+	return d.within(func(r *run) bool { return !r.windowIsOver && r.look(f) })
+}
+
+// LookOn is Look beyond the window too, until the last answer is in.
+func (d *Driven) LookOn(f func(now results.Offset, unfinished map[string]int64)) bool {
+	return d.within(func(r *run) bool { return r.look(f) })
+}
+
+func (r *run) look(f func(now results.Offset, unfinished map[string]int64)) bool {
+	unfinished := make(map[string]int64, len(r.services))
+	for _, s := range r.services {
+		unfinished[s.load.Service] += s.unfinished()
+	}
+	f(r.loop.Now(), unfinished)
+	return true
 }
 
 // End ends the step's window now, for the reason that results.Step.Stopped then
@@ -33,17 +40,17 @@ func (d *Driven) Look(f func(now results.Offset, unfinished map[string]int64)) b
 // any window's end. In the warm-up it leaves an empty window. It reports whether it
 // did: the window may be over already, or load not have begun.
 func (d *Driven) End(why string) bool {
-	return d.within(func(r *run) bool { return r.endEarly(why) })
+	return d.within(func(r *run) bool { return !r.windowIsOver && r.endEarly(why) })
 }
 
-// within calls f on the loop if the window goes on, and gives what f does.
+// within calls f on the loop while it runs, and gives what f does.
 func (d *Driven) within(f func(*run) bool) bool {
 	r := d.run.Load()
 	if r == nil {
 		return false
 	}
 	done := make(chan bool, 1)
-	if !r.loop.Post(func() { done <- !r.windowIsOver && f(r) }) {
+	if !r.loop.Post(func() { done <- f(r) }) {
 		return false
 	}
 	return <-done

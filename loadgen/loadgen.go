@@ -54,6 +54,13 @@ type Endpoint interface {
 	Close()
 }
 
+// Warned is an Endpoint with something to say that does not stop a run: of how its
+// requests travel.
+type Warned interface {
+	// Warnings has a Code, a Text and a Count of 1 each.
+	Warnings() []results.Warning
+}
+
 // A Line is one step's connections to an instance. It is used on its loop.
 type Line interface {
 	// Send sends the request at once, over a connection that is idle or new, and

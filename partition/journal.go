@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/google/renameio/v2"
 )
 
 // A Journal holds the host's lock, remembers on disk the state that GPUs had
@@ -78,10 +77,17 @@ func OpenJournal(dir string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	return &Journal{dir: dir, lock: lock}, nil
+	j := &Journal{dir: dir, lock: lock}
+	if err := os.RemoveAll(j.unfinished()); err != nil { // of one that was killed meanwhile
+		return nil, errors.Join(fmt.Errorf("open journal: %w", err), j.Close())
+	}
+	return j, nil
 }
 
 func (j *Journal) path() string { return filepath.Join(j.dir, "journal.json") }
+
+// unfinished is the journal while it is written, by whoever has the lock.
+func (j *Journal) unfinished() string { return filepath.Join(j.dir, ".unfinished-journal.json") }
 
 // Pending gives what a run that did not end left to be restored, and whether there
 // is something.
@@ -211,8 +217,20 @@ func (j *Journal) write(e entry) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(j.path(), append(data, '\n'), 0o600); err != nil {
+	// Under one name: what a kill leaves of it is overwritten, or removed with the lock.
+	f, err := os.OpenFile(j.unfinished(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
 		return err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(j.unfinished(), j.path())
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(j.unfinished()))
 	}
 	return j.syncDir()
 }

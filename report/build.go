@@ -202,6 +202,9 @@ func environment(s *analysis.Summary) Section {
 	add("Started", e.Started.UTC().Format(time.RFC3339))
 	add("evabench", e.Evabench)
 	add("Command", strings.Join(e.Command, " "))
+	for i, session := range e.Sessions {
+		add(fmt.Sprintf("Session %d", i+1), session.String())
+	}
 	if e.Simulated != "" {
 		add("Simulated server", e.Simulated)
 		add("Simulated server rests on", e.SimulatedAbout)

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,7 +67,7 @@ func (h head) which() (string, Answer) {
 	if h.choice != nil {
 		a.Says = h.choice.Config
 		a.Notes = append(h.sharing(a.Says), h.goals()...)
-		a.Doubt = h.choice.Sure != analysis.Shown
+		a.Doubt = !settled(*h.choice)
 		return h.choice.Config, a
 	}
 	if r := h.Race; r != nil {
@@ -109,14 +111,18 @@ func (h head) sharing(config string) []string {
 	return nil
 }
 
-// goals tells what the configuration is for, and which are for the other goals.
+// goals tells what the configuration is for, and which are for the other goals. One that is
+// but the best by chance for a goal is not named among those that it is for.
 func (h head) goals() []string {
 	var same, others []string
-	for _, c := range h.Recommendation.Choices {
-		if c.Config == h.choice.Config {
+	for i, c := range h.Recommendation.Choices {
+		switch shown := settled(c); {
+		case c.Config == h.choice.Config && (shown || i == 0):
 			same = append(same, goals[c.Goal])
-		} else {
+		case shown:
 			others = append(others, fmt.Sprintf("For %s: %s.", goals[c.Goal], c.Config))
+		default:
+			others = append(others, fmt.Sprintf("For %s none is shown to be best.", goals[c.Goal]))
 		}
 	}
 	notes := []string{"For " + and(same) + "."}
@@ -248,19 +254,30 @@ func (h head) carried(a *Answer, config string) {
 			did = append(did, units.Number(*f.of.Mean.Number)+" "+f.what)
 		}
 	}
-	a.Says = strings.Join(did, ", ")
-	if len(did) == 0 {
-		a.Says, a.Doubt = "Not known", true
+	step := stepName(at.Step, at.Index)
+	gave := "What it gave there is not known"
+	if len(did) > 0 {
+		gave = "There it gave " + and(did)
 	}
-	a.Notes = []string{"At " + stepName(at.Step, at.Index) + ", the load that was asked for. What more it would carry was not searched."}
 	switch {
 	case len(row.Unmet) > 0:
-		a.Doubt = true
-		a.Notes = append(a.Notes, fmt.Sprintf("Objectives NOT met: %s.", listed(row.Unmet, headlineLoads)))
+		a.Says, a.Doubt = "Failed at "+step, true
+		a.Notes = []string{gave + ".", fmt.Sprintf("Objectives NOT met: %s.", listed(row.Unmet, headlineLoads))}
 	case row.Objectives > 0:
-		a.Notes = append(a.Notes, "Every objective was met.")
+		a.Says = "Passed at " + step + "; the maximum was not searched"
+		a.Notes = []string{gave + ", and met every objective."}
 	default:
-		a.Notes = append(a.Notes, "No objective was set.")
+		a.Says, a.Doubt = "Not known: no objective was set", true
+		a.Notes = []string{fmt.Sprintf("It was run at %s. %s.", step, gave)}
+	}
+	var missed []string
+	for _, r := range at.Rows {
+		if r.Config != config && len(r.Unmet) > 0 {
+			missed = append(missed, r.Config)
+		}
+	}
+	if len(missed) > 0 {
+		a.Notes = append(a.Notes, fmt.Sprintf("Objectives were missed at that load by %s.", listed(missed, headlineConfigs)))
 	}
 }
 
@@ -269,13 +286,20 @@ func (h head) sure(config string) Answer {
 	a := Answer{Asks: "How sure?"}
 	switch {
 	case h.choice != nil:
-		a.Says = "Shown"
-		if h.choice.Sure != analysis.Shown {
+		a.Says = "The ranking is clear"
+		switch {
+		case !settled(*h.choice):
 			a.Says, a.Doubt = "Not sure", true
 			a.Notes = sentencesOf(h.choice.Sure)
+		case h.choice.Sure == analysis.Alone && h.Environment.Simulated != "":
+			a.Says, a.Doubt = "It alone met every objective, in simulation; on a real GPU it is untested", true
+		case h.choice.Sure == analysis.Alone:
+			a.Says = "It alone is known to have met every objective"
+		case h.Environment.Simulated != "":
+			a.Says, a.Doubt = "The ranking is clear in simulation; on a real GPU it is untested", true
 		}
-		if h.choice.RunnerUp != "" && h.choice.Costs.Known() {
-			a.Notes = append(a.Notes, fmt.Sprintf("With %s instead, the next: %s of %s.", h.choice.RunnerUp, changeText(h.choice.Costs, h.choice.Low, h.choice.High), h.choice.Figure))
+		if k := h.choice; k.RunnerUp != "" && k.Costs.Known() {
+			a.Notes = append(a.Notes, fmt.Sprintf("The next is %s: %s %s.", k.RunnerUp, k.Figure, otherwise(k.Costs, k.Low, k.High)))
 		}
 	case h.Race != nil && h.Race.State != analysis.RaceOpen:
 		a.Says = "Shown by the race"
@@ -300,15 +324,43 @@ func (h head) against() Answer {
 	if n := len(h.Missing); n > 0 {
 		told = append(told, units.Plural(n, "cell")+" missing")
 	}
+	if list := h.invalid(); len(list) > 0 && h.ValidSteps() > 0 {
+		told = append(told, units.Plural(len(list), "step")+" not valid")
+		a.Notes = append(a.Notes, fmt.Sprintf("Not valid, and in no figure: %s.", listed(list, headlineLoads)))
+	}
 	if n := len(h.Warnings); n > 0 {
 		told = append(told, units.Plural(n, "warning"))
-		a.Notes = []string{"See Warnings before you rely on a number."}
+		a.Notes = append(a.Notes, fmt.Sprintf("Warnings of %s: %s. See Warnings before you rely on a number.", units.Plural(len(h.kinds()), "kind"), listed(h.kinds(), headlineLoads)))
 	}
-	a.Says = strings.Join(told, " and ")
+	a.Says = and(told)
 	if r := h.Recommendation; r != nil && len(r.NotTested) > 0 {
 		a.Notes = append(a.Notes, "Not tested: "+strings.Join(r.NotTested[:min(len(r.NotTested), headlineLoads)], "; ")+".")
 	}
 	return a
+}
+
+// kinds lists the codes of the warnings, with how many there are of each, the most
+// frequent first.
+func (h head) kinds() []string {
+	count := map[string]int{}
+	for _, w := range h.Warnings {
+		count[w.Code]++
+	}
+	codes := slices.Sorted(maps.Keys(count))
+	slices.SortStableFunc(codes, func(a, b string) int { return cmp.Compare(count[b], count[a]) })
+	for i, code := range codes {
+		codes[i] = fmt.Sprintf("%s (%d)", code, count[code])
+	}
+	return codes
+}
+
+// invalid names the steps that were run to measure and cannot be judged.
+func (h head) invalid() []string {
+	var list []string
+	for _, p := range h.InvalidSteps() {
+		list = append(list, fmt.Sprintf("%s step %d", p.Cell, p.Step))
+	}
+	return list
 }
 
 // steps counts those that were run to measure.
@@ -322,31 +374,4 @@ func (h head) steps() int {
 		}
 	}
 	return n
-}
-
-// listed joins a few, and says how many more there are.
-func listed(list []string, most int) string {
-	if len(list) <= most {
-		return strings.Join(list, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
-}
-
-func and(list []string) string {
-	if len(list) < 2 {
-		return strings.Join(list, "")
-	}
-	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
-}
-
-// sentencesOf makes a sentence of a text; none of an empty one.
-func sentencesOf(text string) []string {
-	if text == "" {
-		return nil
-	}
-	text = titled(text)
-	if !strings.HasSuffix(text, ".") {
-		text += "."
-	}
-	return []string{text}
 }

@@ -76,8 +76,8 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{choice, latency}, NotTested: []string{"heavy payloads"}},
 				Missing:        []string{"002-off-r2"}, Warnings: make([]analysis.Warning, 3),
 			},
-			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "Shown", "?1 cell missing and 3 warnings"},
-			notes: []string{"For the most Vision requests.", "For the least tail latency: off.", "With off instead, the next: -12.0 % [-15.0 %, -9.0 %] of capacity.", "Not tested: heavy payloads."},
+			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "The ranking is clear", "?1 cell missing and 3 warnings"},
+			notes: []string{"For the most Vision requests.", "For the least tail latency: off.", "The next is off: capacity 12.0 % less (95 % interval: 15.0 % less to 9.0 % less).", "Not tested: heavy payloads."},
 		},
 		"not sure": {
 			s: analysis.Summary{
@@ -85,16 +85,46 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{doubtful}},
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}, {Index: 1, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
 			},
-			want:  []string{"?off-mps", "1,032 VLM responses/h, 1.448 Vision req/s", "?Not sure"},
-			notes: []string{"At 4 users, the load that was asked for. What more it would carry was not searched.", "Every objective was met.", "No difference shown against off."},
+			want:  []string{"?off-mps", "Passed at 4 users; the maximum was not searched", "?Not sure"},
+			notes: []string{"There it gave 1,032 VLM responses/h and 1.448 Vision req/s, and met every objective.", "No difference shown against off."},
 		},
 		"objectives missed at every load": {
 			s: analysis.Summary{
 				Cells:      []analysis.Cell{measuredAs("off-mps", nil)},
 				Comparison: []analysis.Comparison{{Index: 0, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
 			},
-			want:  []string{"off-mps", "?1,032 VLM responses/h, 1.448 Vision req/s", "?There is nothing to compare it with"},
+			want:  []string{"off-mps", "?Failed at 8 users", "?There is nothing to compare it with"},
 			notes: []string{"Objectives NOT met: agent: p90 < 35 s."},
+		},
+		"on a simulated server, another missed an objective, a goal without a winner": {
+			s: analysis.Summary{
+				Environment:    results.Environment{Simulated: "pro6000x1"},
+				Cells:          []analysis.Cell{measuredAs("off-mps", nil)},
+				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{choice, {Goal: analysis.GoalLatency, Config: "off-mps", Sure: "no difference shown against off"}}},
+				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{{Config: "off", Unmet: []string{"agent: p90 < 35 s"}}, row()}}},
+				Warnings:       []analysis.Warning{{Warning: results.Warning{Code: "b"}}, {Warning: results.Warning{Code: "b"}}, {Warning: results.Warning{Code: "c"}}},
+			},
+			want: []string{"off-mps", "Passed at 4 users; the maximum was not searched", "?The ranking is clear in simulation; on a real GPU it is untested", "?3 warnings"},
+			notes: []string{
+				"For the most Vision requests.", "For the least tail latency none is shown to be best.", "Objectives were missed at that load by off.",
+				"Warnings of 2 kinds: b (2), c (1). See Warnings before you rely on a number.",
+			},
+		},
+		"the only one that met its objectives": {
+			s: analysis.Summary{
+				Cells:          []analysis.Cell{measuredAs("off-mps", nil)},
+				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{{Goal: analysis.GoalVision, Config: "off-mps", Sure: analysis.Alone}}},
+				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}},
+			},
+			want: []string{"off-mps", "Passed at 4 users; the maximum was not searched", "It alone is known to have met every objective"},
+		},
+		"no objective": {
+			s: analysis.Summary{
+				Cells:      []analysis.Cell{measuredAs("off-mps", nil)},
+				Comparison: []analysis.Comparison{{Index: 0, Step: "8 users", Rows: []analysis.Row{{Config: "off-mps", Vision: analysis.Aggregate{Mean: known(1.448, "1/s")}}}}},
+			},
+			want:  []string{"off-mps", "?Not known: no objective was set", "?There is nothing to compare it with"},
+			notes: []string{"It was run at 8 users. There it gave 1.448 Vision req/s."},
 		},
 		"race won": {
 			s:    analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90))}, Race: &analysis.Race{State: analysis.RaceWon, Winner: "off-mps"}},

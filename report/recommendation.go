@@ -45,6 +45,9 @@ func recommendation(s *analysis.Summary) Section {
 // choiceSentence is a choice for who reads one line of it. It begins with a small letter.
 func choiceSentence(c analysis.Choice, zone float64) string {
 	text := fmt.Sprintf("for %s: %s", goals[c.Goal], c.Config)
+	if !settled(c) {
+		text = fmt.Sprintf("for %s none is shown to be best; by what was measured %s", goals[c.Goal], c.Config)
+	}
 	if len(c.Equivalent) > 1 {
 		text += fmt.Sprintf(", the simplest of %d within %s of the best", len(c.Equivalent), units.Format(zone, units.Ratio))
 	}
@@ -52,7 +55,7 @@ func choiceSentence(c analysis.Choice, zone float64) string {
 		text += fmt.Sprintf("; next %s, %s", c.RunnerUp, changeText(c.Costs, c.Low, c.High))
 	}
 	if c.Sure == analysis.Shown {
-		return text + ". Shown."
+		return text + ". The difference is clear."
 	}
 	return text + ". " + titled(c.Sure) + "."
 }

@@ -40,3 +40,6 @@ func checkFolder(name string) error {
 	}
 	return nil
 }
+
+// stepName is the name of a step's folder.
+func stepName(index int) string { return fmt.Sprintf("%02d", index) }

@@ -2,9 +2,7 @@ package results
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 )
 
@@ -20,29 +18,10 @@ func (w *Writer) Journal(change any) error {
 	if err == nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		err = w.appendFile(filepath.Join(w.dir, journalFile), append(line, '\n'))
+		err = w.disk.Append(filepath.Join(w.dir, journalFile), append(line, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write the run's journal: %w", err)
 	}
 	return nil
-}
-
-// appendFile adds to a file, which it makes if need be, and syncs it.
-func (w *Writer) appendFile(path string, data []byte) error {
-	if err := w.ask("append to " + path); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }

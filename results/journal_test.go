@@ -4,8 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/evabench/evabench/internal/disk"
 )
 
 // Each change is a line of its own, in order, and the run can be read as
@@ -36,12 +37,12 @@ func TestJournal(t *testing.T) {
 func TestJournalRefuses(t *testing.T) {
 	full := errors.New("no space")
 	dir := filepath.Join(t.TempDir(), "run")
-	w, err := create(dir, Environment{Scenario: "s"}, []byte("name: s\n"), func(change string) error {
-		if strings.HasPrefix(change, "append") {
+	w, err := create(dir, Environment{Scenario: "s"}, []byte("name: s\n"), disk.Faulty(func(op disk.Op) error {
+		if op.Kind == disk.Open {
 			return full
 		}
 		return nil
-	})
+	}))
 	must(t, err)
 	if err := w.Journal("x"); !errors.Is(err, full) {
 		t.Errorf("Journal() = %v, want %v", err, full)

@@ -10,8 +10,9 @@ import (
 // its own version only. Version 2 came with the last chunk of content, chunk
 // gaps, and what the load generator tells of the load that it sent and of
 // itself. Version 3 came with the server's own word on each request, version 4 with
-// races, steps of interference and spikes, and costs.
-const SchemaVersion = 4
+// races, steps of interference and spikes, and costs. Version 5 came with sessions, the
+// state before the run, and cells that are set aside.
+const SchemaVersion = 5
 
 // Environment is what a run was made with and on. It stands in
 // environment.json and is written before the first change.
@@ -22,6 +23,12 @@ type Environment struct {
 	// ScenarioSHA256 is the hash of scenario.yaml in the run directory.
 	ScenarioSHA256 string    `json:"scenario_sha256"`
 	Started        time.Time `json:"started"` // UTC
+	// Measurement is the version of how cells were measured; set when it is written.
+	Measurement int `json:"measurement,omitempty"`
+	// Sessions are the commands that measured, in their order; the first began the run.
+	Sessions []Session `json:"sessions,omitempty"`
+	// Flags are what the first session's flags said.
+	Flags Flags `json:"flags,omitzero"`
 	// Simulated names the simulated server; empty on a real one. Every page
 	// and sheet made from a simulated run says so.
 	Simulated string `json:"simulated,omitempty"`

@@ -2,7 +2,6 @@ package results
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"pgregory.net/rapid"
+
+	"github.com/evabench/evabench/internal/disk"
 )
 
 // all reads a sequence to its end and fails on a fault.
@@ -89,8 +90,8 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // writeRun writes a run of two planned cells, of which it finishes one.
-func writeRun(dir string, before func(string) error) error {
-	w, err := create(dir, Environment{Evabench: "test", Scenario: "s"}, []byte("name: s\n"), before)
+func writeRun(dir string, d *disk.Disk) error {
+	w, err := create(dir, Environment{Evabench: "test", Scenario: "s"}, []byte("name: s\n"), d)
 	if err != nil {
 		return err
 	}
@@ -167,66 +168,6 @@ func TestSameInputSameBytes(t *testing.T) {
 	// scenario, environment; layout, cell, observations; 2 x (step, samples, latency).
 	if files != 11 {
 		t.Errorf("got %d files, want 11", files)
-	}
-}
-
-// Whatever write a run breaks off at, what has its final name is whole and can
-// be read, and nothing that was acknowledged is lost.
-func TestCrashAtAnyWrite(t *testing.T) {
-	crash := errors.New("crash")
-	for at := 0; ; at++ {
-		dir := filepath.Join(t.TempDir(), "run")
-		var done []string
-		err := writeRun(dir, func(change string) error {
-			if len(done) == at {
-				return crash
-			}
-			done = append(done, change)
-			return nil
-		})
-		if err == nil {
-			if at < 20 {
-				t.Fatalf("only %d writes were seen", at)
-			}
-			return
-		}
-		if !errors.Is(err, crash) {
-			t.Fatal(err)
-		}
-		run, err := Read(dir)
-		environment := slices.ContainsFunc(done, func(s string) bool { return strings.HasSuffix(s, environmentFile) })
-		if (err == nil) != environment {
-			t.Fatalf("after %q: %v", done, err)
-		}
-		if err != nil {
-			continue
-		}
-		steps := 0
-		for _, c := range run.Cells {
-			if c.Finished {
-				t.Errorf("after %q: the cell is finished", done)
-			}
-			for _, s := range c.Steps {
-				steps++
-				if got := len(all(t, s.Samples())); got != 5 {
-					t.Errorf("after %q: step %d has %d samples", done, s.Step.Index, got)
-				}
-			}
-		}
-		renamed := 0
-		for _, change := range done {
-			if strings.HasPrefix(change, "rename to ") && strings.Contains(change, stepsFolder) {
-				renamed++
-			}
-		}
-		if steps != renamed {
-			t.Errorf("after %q: got %d steps, want %d", done, steps, renamed)
-		}
-		for _, p := range run.Problems {
-			if !strings.Contains(p.Path, unfinished) {
-				t.Errorf("after %q: problem %+v", done, p)
-			}
-		}
 	}
 }
 
@@ -318,25 +259,4 @@ func TestFolder(t *testing.T) {
 			t.Errorf("Folder(%q) = %q, want %q", name, got, want)
 		}
 	}
-}
-
-func FuzzDecodeStep(f *testing.F) {
-	step, _ := oneStep(0)
-	text, err := encode(stepRecord{SchemaVersion, 5, step})
-	must(f, err)
-	f.Add(text)
-	f.Add([]byte(`{"schema":3,"samples":0}{}`))
-	f.Add([]byte(`{"schema":4}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		var once, twice stepRecord
-		if decode(text, &once) != nil {
-			return
-		}
-		again, err := encode(once)
-		must(t, err)
-		must(t, decode(again, &twice))
-		if !reflect.DeepEqual(once, twice) {
-			t.Errorf("got %+v, want %+v", twice, once)
-		}
-	})
 }

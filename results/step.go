@@ -115,6 +115,12 @@ type Step struct {
 	End         Offset `json:"end_ns"`
 	// Stopped is why the window was ended early, at WindowEnd; empty if it was not.
 	Stopped string `json:"stopped,omitempty"`
+	// Broken is why the step was not driven to its end: the run was interrupted, or an
+	// instance ended. Nothing is to be concluded from it; what was sent until then, and
+	// what became of it, is kept. End may be before WindowEnd.
+	Broken string `json:"broken,omitempty"`
+	// Halts are the stretches of the step in which evabench did not run.
+	Halts []Halt `json:"halts,omitempty"`
 	// Services holds what the load generator counted by itself, apart from
 	// the samples, one entry per Level in the same order.
 	Services []Integrity `json:"services"`
@@ -128,6 +134,21 @@ type Step struct {
 	// 0; one that cannot tell is missing. nil means that no instance can tell.
 	OutOfMemory map[string]int64 `json:"out_of_memory,omitzero"`
 }
+
+// A Halt is a stretch, somewhere From ≤ moments ≤ To, in which the load generator did not
+// run for a while, so that what it sent and read then was late.
+type Halt struct {
+	From Offset        `json:"from_ns"`
+	To   Offset        `json:"to_ns"`
+	For  time.Duration `json:"for_ns"`
+	What string        `json:"what"` // HaltStopped or HaltSuspended
+}
+
+// What can halt a load generator.
+const (
+	HaltStopped   = "stopped"   // its process did not run
+	HaltSuspended = "suspended" // the machine did not run
+)
 
 // Integrity is what the load generator says of its own work on one service in
 // one step, so that analysis can judge whether the step measures the server

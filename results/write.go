@@ -7,12 +7,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
-	"github.com/parquet-go/parquet-go"
+	"github.com/evabench/evabench/internal/disk"
 )
 
 // The names within a run directory.
@@ -29,7 +31,7 @@ const (
 	samplesFile      = "samples.parquet"
 	latencyFile      = "latency.hlog"
 	// unfinished begins the name of what is being written.
-	unfinished = ".unfinished-"
+	unfinished = disk.Unfinished
 )
 
 // ErrSchema is the fault of a file whose schema this program does not read.
@@ -40,22 +42,26 @@ var ErrSchema = errors.New("schema")
 type Writer struct {
 	dir   string
 	began bool
+	env   Environment // as it was written last
 	mu    sync.Mutex
-	// before is asked before each change of the disk and may refuse it. It is
-	// nil but in tests of what a crash leaves.
-	before func(change string) error
+	disk  *disk.Disk // nil is the real one
 }
 
 // Create makes the run directory dir, which must be absent or empty, with the
 // scenario as it was given and the environment, whose Schema and
 // ScenarioSHA256 are set here. Only the owner may read it.
 func Create(dir string, env Environment, scenario []byte) (*Writer, error) {
-	return create(dir, env, scenario, nil)
+	return CreateOn(nil, dir, env, scenario)
 }
 
-func create(dir string, env Environment, scenario []byte, before func(string) error) (*Writer, error) {
-	w := &Writer{dir: dir, before: before}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// CreateOn is [Create] on a disk whose operations can be made to fail.
+func CreateOn(d *disk.Disk, dir string, env Environment, scenario []byte) (*Writer, error) {
+	return create(dir, env, scenario, d)
+}
+
+func create(dir string, env Environment, scenario []byte, d *disk.Disk) (*Writer, error) {
+	w := &Writer{dir: dir, disk: d}
+	if err := w.disk.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("create run directory: %w", err)
 	}
 	there, err := os.ReadDir(dir)
@@ -67,15 +73,12 @@ func create(dir string, env Environment, scenario []byte, before func(string) er
 	}
 	sum := sha256.Sum256(scenario)
 	env.ScenarioSHA256 = hex.EncodeToString(sum[:])
-	err = w.mkdir(filepath.Join(dir, cellsFolder))
+	err = w.disk.Mkdir(filepath.Join(dir, cellsFolder))
 	if err == nil {
-		err = w.writeFile(filepath.Join(dir, scenarioFile), scenario)
+		err = w.disk.WriteFile(filepath.Join(dir, scenarioFile), scenario)
 	}
 	if err == nil {
 		err = w.writeEnvironment(env)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(filepath.Clean(dir)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create run directory: %w", err)
@@ -108,12 +111,14 @@ func (w *Writer) Planned(env Environment) error {
 }
 
 func (w *Writer) writeEnvironment(env Environment) error {
-	env.Schema = SchemaVersion
+	env.Schema, env.Measurement = SchemaVersion, MeasurementVersion
+	env.Sessions = slices.Clone(env.Sessions) // End changes the last of our own
 	for _, folder := range env.Planned {
 		if err := checkFolder(folder); err != nil {
 			return err
 		}
 	}
+	w.env = env
 	return w.writeJSON(filepath.Join(w.dir, environmentFile), env)
 }
 
@@ -131,7 +136,7 @@ func (w *Writer) Cell(folder string) (*CellWriter, error) {
 		return nil, fmt.Errorf("begin cell: %s is already there", dir)
 	}
 	for _, path := range []string{dir, filepath.Join(dir, logsFolder), filepath.Join(dir, stepsFolder)} {
-		if err := w.mkdir(path); err != nil {
+		if err := w.disk.Mkdir(path); err != nil {
 			return nil, fmt.Errorf("begin cell %s: %w", folder, err)
 		}
 	}
@@ -143,15 +148,9 @@ type CellWriter struct {
 	run         *Writer
 	dir, folder string
 
-	mu           sync.Mutex
-	closed       bool
-	observations *observationWriter
-}
-
-type observationWriter struct {
-	file *os.File
-	rows *parquet.GenericWriter[observationRow]
-	n    int64
+	mu     sync.Mutex
+	closed bool
+	pieces pieces
 }
 
 // LogDir is the folder for the logs of the cell's services.
@@ -159,7 +158,7 @@ func (c *CellWriter) LogDir() string { return filepath.Join(c.dir, logsFolder) }
 
 // Layout writes layout.json, in the place of an earlier one.
 func (c *CellWriter) Layout(l Layout) error {
-	err := c.run.writeJSON(filepath.Join(c.dir, layoutFile), layoutRecord{SchemaVersion, l})
+	err := c.run.writeJSON(filepath.Join(c.dir, layoutFile), layoutRecord{SchemaVersion, c.folder, l})
 	if err != nil {
 		return fmt.Errorf("write layout of cell %s: %w", c.folder, err)
 	}
@@ -167,8 +166,9 @@ func (c *CellWriter) Layout(l Layout) error {
 }
 
 // Step writes one step, which must be new. It sorts samples by service, Seq
-// and Attempt in place; the caller must not change them meanwhile. When it
-// returns nil the step is on the disk whole; else it is not there.
+// and Attempt in place; the caller must not change them meanwhile. What the disk
+// refuses is tried once more, and told by a warning of the step. When Step returns
+// nil the step is on the disk whole; else it is whole or not there.
 func (c *CellWriter) Step(step Step, samples []Sample) error {
 	if err := c.writeStep(step, samples); err != nil {
 		return fmt.Errorf("write step %d of cell %s: %w", step.Index, c.folder, err)
@@ -185,8 +185,7 @@ func (c *CellWriter) writeStep(step Step, samples []Sample) error {
 	if step.Index < 0 {
 		return errors.New("the index is negative")
 	}
-	steps := filepath.Join(c.dir, stepsFolder)
-	final := filepath.Join(steps, fmt.Sprintf("%02d", step.Index))
+	final := filepath.Join(c.dir, stepsFolder, stepName(step.Index))
 	if _, err := os.Lstat(final); err == nil {
 		return errors.New("it is already there")
 	}
@@ -203,25 +202,46 @@ func (c *CellWriter) writeStep(step Step, samples []Sample) error {
 	if err != nil {
 		return err
 	}
-	temp := filepath.Join(steps, unfinished+filepath.Base(final))
-	if err := os.RemoveAll(temp); err != nil {
+	record := stepRecord{SchemaVersion, c.folder, int64(len(samples)), crc32.Checksum(rows.Bytes(), castagnoli), step}
+	err = c.writeFiles(final, record, rows.Bytes(), latencies)
+	fault, ok := errors.AsType[*disk.Error](err)
+	if !ok {
 		return err
 	}
-	if err := c.run.mkdir(temp); err != nil {
+	if _, err := os.Lstat(final); err == nil {
+		return fault // it is there, and maybe not for long
+	}
+	record.Warnings = append(slices.Clone(step.Warnings), Warning{
+		Code: "disk-fault", Text: "the step was written at the second try; the first: " + fault.Error(), Count: 1,
+	})
+	return c.writeFiles(final, record, rows.Bytes(), latencies)
+}
+
+// writeFiles writes a step's folder under another name, and gives it its own. What
+// cannot have that is removed, as far as the disk allows.
+func (c *CellWriter) writeFiles(final string, record stepRecord, rows, latencies []byte) (err error) {
+	temp := filepath.Join(filepath.Dir(final), unfinished+filepath.Base(final))
+	if err := c.run.disk.RemoveAll(temp); err != nil {
 		return err
 	}
-	record := stepRecord{SchemaVersion, int64(len(samples)), step}
-	err = c.run.writeJSON(filepath.Join(temp, stepFile), record)
-	if err == nil {
-		err = c.run.writeFile(filepath.Join(temp, samplesFile), rows.Bytes())
+	defer func() {
+		if err != nil {
+			c.run.disk.RemoveAll(temp) // it takes room; the first fault is what is told
+		}
+	}()
+	if err := c.run.disk.Mkdir(temp); err != nil {
+		return err
 	}
-	if err == nil {
-		err = c.run.writeFile(filepath.Join(temp, latencyFile), latencies)
+	if err := c.run.writeJSON(filepath.Join(temp, stepFile), record); err != nil {
+		return err
 	}
-	if err == nil {
-		err = c.run.rename(temp, final)
+	if err := c.run.disk.WriteFile(filepath.Join(temp, samplesFile), rows); err != nil {
+		return err
 	}
-	return err
+	if err := c.run.disk.WriteFile(filepath.Join(temp, latencyFile), latencies); err != nil {
+		return err
+	}
+	return c.run.disk.Rename(temp, final)
 }
 
 // compareSamples orders by service, Seq and Attempt; the rest only makes the
@@ -233,39 +253,8 @@ func compareSamples(a, b Sample) int {
 	)
 }
 
-// Observations adds a batch. The batches have their final name when the cell
-// is closed; a cell that was never closed has none.
-func (c *CellWriter) Observations(batch []Observation) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.addObservations(batch); err != nil {
-		return fmt.Errorf("write observations of cell %s: %w", c.folder, err)
-	}
-	return nil
-}
-
-func (c *CellWriter) addObservations(batch []Observation) error {
-	if c.closed {
-		return errors.New("the cell is closed")
-	}
-	if c.observations == nil {
-		path := filepath.Join(c.dir, unfinished+observationsFile)
-		if err := c.run.ask("create " + path); err != nil {
-			return err
-		}
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		c.observations = &observationWriter{file: file, rows: newRows[observationRow](file)}
-	}
-	n, err := writeRows(c.observations.rows, batch, rowOfObservation)
-	c.observations.n += n
-	return err
-}
-
 // Close ends the cell: its observations get their final name, and cell.json
-// is written last. Folder is set here. After Close the cell takes nothing
+// is written last. Folder is set here, and warnings of the disk are added. After Close the cell takes nothing
 // more, also if Close failed.
 func (c *CellWriter) Close(cell Cell) error {
 	c.mu.Lock()
@@ -277,40 +266,51 @@ func (c *CellWriter) Close(cell Cell) error {
 }
 
 func (c *CellWriter) finish(cell Cell) error {
-	err := c.addObservations(nil) // an empty file, if there were none
+	if c.closed {
+		return errors.New("the cell is closed")
+	}
 	c.closed = true
+	n, crc, err := c.joinPieces()
 	if err != nil {
 		return err
 	}
-	o := c.observations
-	err = o.rows.Close()
-	if err == nil {
-		err = o.file.Sync()
-	}
-	if err = errors.Join(err, o.file.Close()); err != nil {
+	steps, err := os.ReadDir(filepath.Join(c.dir, stepsFolder))
+	if err != nil {
 		return err
 	}
-	if err := c.run.rename(o.file.Name(), filepath.Join(c.dir, observationsFile)); err != nil {
-		return err
-	}
+	steps = slices.DeleteFunc(steps, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), unfinished) })
+	_, laid := os.Lstat(filepath.Join(c.dir, layoutFile))
 	cell.Folder = c.folder
-	return c.run.writeJSON(filepath.Join(c.dir, cellFile), cellRecord{SchemaVersion, o.n, cell})
+	cell.Warnings = slices.Concat(cell.Warnings, c.pieces.warnings)
+	if err := c.run.writeJSON(filepath.Join(c.dir, cellFile), cellRecord{SchemaVersion, n, crc, len(steps), laid == nil, cell}); err != nil {
+		return err
+	}
+	return c.run.disk.RemoveAll(filepath.Join(c.dir, piecesFolder))
 }
+
+// castagnoli is the polynomial of the checksums, the one that processors have an instruction for.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // The forms of the JSON files that carry more than their contents.
 type (
 	stepRecord struct {
-		Schema  int   `json:"schema"`
-		Samples int64 `json:"samples"` // rows of samples.parquet
+		Schema     int    `json:"schema"`
+		Cell       string `json:"cell"`           // its folder: steps of two cells may be alike
+		Samples    int64  `json:"samples"`        // rows of samples.parquet
+		SamplesCRC uint32 `json:"samples_crc32c"` // of its bytes
 		Step
 	}
 	cellRecord struct {
-		Schema       int   `json:"schema"`
-		Observations int64 `json:"observations"` // rows of observations.parquet
+		Schema          int    `json:"schema"`
+		Observations    int64  `json:"observations"`        // rows of observations.parquet
+		ObservationsCRC uint32 `json:"observations_crc32c"` // of its bytes
+		Steps           int    `json:"steps"`               // folders of steps
+		HasLayout       bool   `json:"has_layout"`          // whether there is a layout.json
 		Cell
 	}
 	layoutRecord struct {
-		Schema int `json:"schema"`
+		Schema int    `json:"schema"`
+		Cell   string `json:"cell"` // its folder
 		Layout
 	}
 )

@@ -23,6 +23,7 @@ type buffer struct {
 
 	mu           sync.Mutex // guards the rest
 	observations []results.Observation
+	given        int              // how many of them fresh has given
 	awaited      map[readKey]bool // collectors that did not read since awaitReads
 	allRead      chan struct{}    // closed when awaited is empty
 	jobs         []readKey
@@ -140,10 +141,13 @@ func moveTo(to, from results.Origin, list []results.Observation) {
 	}
 }
 
-func (b *buffer) takeObservations() []results.Observation {
+// fresh gives a copy of the observations since it was called last, with the moments of
+// another origin.
+func (b *buffer) fresh(to results.Origin) []results.Observation {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	taken := b.observations
-	b.observations = nil
-	return taken
+	late := slices.Clone(b.observations[b.given:])
+	b.given = len(b.observations)
+	b.mu.Unlock()
+	moveTo(to, b.origin, late)
+	return late
 }

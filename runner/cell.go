@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/services"
@@ -30,6 +31,7 @@ func (b *Bench) refuse(ctx context.Context, c scenarios.Cell, why error) error {
 // record writes a cell as f leaves it.
 func (b *Bench) record(ctx context.Context, c scenarios.Cell, l applied, f func(*cellRun) error) error {
 	b.tell("cell %s: begins", c.Folder)
+	b.follow(CellBegins{c, l.devices})
 	w, err := b.Writer.Cell(c.Folder)
 	if err != nil {
 		return err
@@ -43,6 +45,8 @@ func (b *Bench) record(ctx context.Context, c scenarios.Cell, l applied, f func(
 	switch {
 	case ctx.Err() != nil:
 		record.Status, record.Fault = results.CellInterrupted, context.Cause(ctx).Error()
+	case notKept(fault): // not the configuration's fault: when the run goes on it is measured again
+		record.Status, record.Fault = results.CellInterrupted, fault.Error()
 	case fault != nil:
 		record.Status, record.Fault = results.CellFailed, fault.Error()
 	}
@@ -52,7 +56,9 @@ func (b *Bench) record(ctx context.Context, c scenarios.Cell, l applied, f func(
 	for _, p := range r.phases {
 		record.Phases = append(record.Phases, results.Phase{Name: p.name, Start: r.origin.At(p.start), End: r.origin.At(p.end)})
 	}
-	return errors.Join(fault, w.Close(record))
+	err = JoinOnce(fault, caught("close the cell", func() error { return w.Close(record) }))
+	b.follow(CellEnds{record})
+	return err
 }
 
 // cellRun is the state of one cell while it runs.
@@ -65,6 +71,8 @@ type cellRun struct {
 	record  *results.Cell
 	phases  []phase
 	origin  results.Origin
+	index   int         // of the step that runs
+	clocks  *clockWatch // nil where nothing watches
 }
 
 // setOrigin makes the cell's Offset 0.
@@ -75,10 +83,16 @@ func (r *cellRun) setOrigin(t time.Time) {
 
 // during records how long f took as a phase.
 func (r *cellRun) during(name string, f func() error) error {
+	r.begins(name)
 	start := time.Now()
 	err := f()
 	r.phases = append(r.phases, phase{name, start, time.Now()})
 	return err
+}
+
+// begins tells who follows what is done next.
+func (r *cellRun) begins(phase string) {
+	r.bench.follow(PhaseBegins{Cell: r.cell.Folder, Phase: phase})
 }
 
 // run launches the services, runs the steps and stops the services again.
@@ -104,7 +118,8 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 		}
 		measured = true
 		r.setOrigin(time.Now())
-		return r.steps(ctx, up, sink)
+		r.begins("steps")
+		return r.watchClocks(ctx, func() error { return r.steps(ctx, up, sink) })
 	})
 	if !measured || ctx.Err() != nil {
 		return err
@@ -133,14 +148,18 @@ func (r *cellRun) prepare(ctx context.Context, up []running) error {
 	return nil
 }
 
-// warn records what an instance's launcher warns of.
-func (r *cellRun) warn(s services.Service) {
-	w, ok := s.(services.Warned)
-	if !ok {
-		return
+// warn records what an instance's launcher and its endpoint warn of.
+func (r *cellRun) warn(s services.Service, e loadgen.Endpoint) {
+	if w, ok := s.(services.Warned); ok {
+		for _, warning := range w.Warnings() {
+			r.warning(warning)
+		}
 	}
-	for _, warning := range w.Warnings() {
-		r.warning(warning)
+	if w, ok := e.(loadgen.Warned); ok {
+		for _, warning := range w.Warnings() {
+			warning.Subject = s.Info().Name
+			r.warning(warning)
+		}
 	}
 }
 

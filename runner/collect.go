@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -17,8 +16,8 @@ import (
 // between them.
 //
 // The cell's Offset 0 is not known until the first step. So the collectors have an Origin
-// of their own, and what they observed is moved to the cell's when all is over: what was
-// before the first step has negative Offsets.
+// of their own, and what they observed is moved to the cell's when it is written, after
+// each step and when all is over: what was before the first step has negative Offsets.
 func (r *cellRun) collecting(ctx context.Context, up []running, f func(*buffer) error) error {
 	jobs, err := r.jobs(up)
 	if err != nil {
@@ -38,9 +37,7 @@ func (r *cellRun) collecting(ctx context.Context, up []running, f func(*buffer) 
 	if r.record.Started.IsZero() { // no step began
 		r.setOrigin(time.Now())
 	}
-	observations := sink.takeObservations()
-	moveTo(r.origin, origin, observations)
-	return errors.Join(err, r.writer.Observations(observations))
+	return JoinOnce(err, caught("write what was read", func() error { return r.writer.Observations(sink.fresh(r.origin)) }))
 }
 
 // jobs gives the collectors of a cell: the services' pages, and what the

@@ -53,6 +53,7 @@ type launching struct {
 // fault is returned; the other launches are cancelled then.
 func (r *cellRun) launch(ctx context.Context, instances []placedInstance) ([]running, error) {
 	l := &launching{cell: r, instances: instances, lines: make(chan string), up: make([]*running, len(instances))}
+	r.begins("launch")
 	start := time.Now()
 	starting, ctx := errgroup.WithContext(ctx)
 	starting.SetLimit(sideBySide)
@@ -68,7 +69,7 @@ func (r *cellRun) launch(ctx context.Context, instances []placedInstance) ([]run
 	for _, u := range l.up {
 		if u != nil {
 			up = append(up, *u)
-			r.warn(u.service)
+			r.warn(u.service, u.endpoint)
 		}
 	}
 	if len(up) < len(instances) {

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -82,7 +81,7 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 			phases:  []phase{{"plan", start, planned}, {"apply", planned, time.Now()}},
 		})
 	})
-	return errors.Join(err, errors.Join(told.faults...))
+	return JoinOnce(append([]error{err}, told.faults...)...)
 }
 
 // A tellingBackend tells of progress, and copies the trace of changes into the
@@ -101,6 +100,7 @@ func (t *tellingBackend) Apply(ctx context.Context, p partition.Plan) ([]device.
 		return t.Backend.Apply(ctx, p)
 	}
 	t.bench.tell("%s: applying %s", t.layout, units.Plural(len(p.Steps()), "step"))
+	t.bench.follow(PhaseBegins{Layout: t.layout, Phase: "apply"})
 	devices, err := t.Backend.Apply(ctx, p)
 	if err == nil {
 		t.bench.tell("%s: applied and read back, %s", t.layout, units.Plural(len(devices), "device"))
@@ -111,6 +111,9 @@ func (t *tellingBackend) Apply(ctx context.Context, p partition.Plan) ([]device.
 // Restore puts the server back.
 func (t *tellingBackend) Restore(ctx context.Context, s partition.State) error {
 	start := time.Now()
+	if !t.plan.Empty() {
+		t.bench.follow(PhaseBegins{Layout: t.layout, Phase: "restore"})
+	}
 	err := t.Backend.Restore(ctx, s)
 	if err == nil && !t.plan.Empty() {
 		t.bench.tell("%s: put back and verified in %.1f s", t.layout, time.Since(start).Seconds())

@@ -223,9 +223,26 @@ func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer
 		case u.service.Err() != nil:
 			return a, u.endedEarly()
 		case patience.gone(a, time.Since(start)) || !pause(ctx, 200*time.Millisecond):
-			return a, u.notReady(fmt.Sprintf("%s: %s", a.Outcome, a.Detail))
+			return a, u.notReady(fmt.Sprintf("%s: %s%s", a.Outcome, a.Detail, tryNext(a.Outcome)))
 		}
 	}
+}
+
+// tryNext is what to do where the last answer was no right one.
+func tryNext(o results.Outcome) string {
+	switch o {
+	case results.HTTP4xx:
+		return "; compare model names, path and key with what the server knows"
+	case results.HTTP5xx, results.Shed:
+		return "; it answers and does not serve yet: wait until its models are loaded and its workers run, as its log tells, and begin again"
+	case results.Connect:
+		return "; is the server running, and the URL right?"
+	case results.Timeout:
+		return "; is the model loaded, and services.S.timeout long enough for an answer?"
+	case results.WrongAnswer, results.Malformed:
+		return "; is it the server and the model that the scenario means?"
+	}
+	return ""
 }
 
 // ask sends one request, bounded by limit.

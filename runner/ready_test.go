@@ -100,6 +100,6 @@ func TestPatienceEnds(t *testing.T) {
 	check("never up", time.Hour, &world{}, "vision-0 at http://vision-0 on gpu0 (GPU-0) is not ready: still loading"+log)
 	unready := &world{answer: func(int64) loadgen.Answer { return loadgen.Answer{Outcome: results.HTTP5xx, Detail: "no worker"} }}
 	// Six seconds until it is up: four are left for right answers.
-	check("never right", 6*time.Second, unready, "vision-0 at http://vision-0 on gpu0 (GPU-0) is not ready: http_5xx: no worker"+log)
+	check("never right", 6*time.Second, unready, "vision-0 at http://vision-0 on gpu0 (GPU-0) is not ready: http_5xx: no worker; it answers and does not serve yet: wait until its models are loaded and its workers run, as its log tells, and begin again"+log)
 	check("dead", time.Hour, &world{died: errors.New("exit status 3")}, "vision-0 on gpu0 (GPU-0) ended before it was ready: exit status 3")
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/internal/clocks"
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
@@ -60,12 +61,18 @@ type Bench struct {
 	// load generator's own.
 	NewLoop func(results.Origin) (pace.Loop, error)
 	Writer  Writer
+	// Clocks reads the machine's clocks, so that a step in which evabench or the machine
+	// stood still is told from others; nil watches nothing, as in virtual time.
+	Clocks func() clocks.Reading
 	// Describe puts a step's plan in words for a line of progress; nil means
 	// its levels, warm-up and window.
 	Describe func(results.StepPlan) string
 	// Tell is called with one line of progress at a time, from one goroutine;
 	// nil tells nobody.
 	Tell func(line string)
+	// Follow is called with each Fact as it happens, never twice at the same time, and
+	// must return soon: the run waits for it, the load does not. nil: nobody follows.
+	Follow func(Fact)
 }
 
 // A Writer keeps the facts of cells. It is safe for concurrent use.
@@ -142,7 +149,8 @@ var ErrNoCell = errors.New("no cell was measured")
 // of which no cell fits the devices' memory is not applied. A cell that fails,
 // one that does not fit too, is recorded with its fault, and the next one goes on; Run then
 // returns an error that joins the faults, with [ErrNoCell] if none was left, and
-// [ErrNotRestored] if the server is not as it was.
+// [ErrNotRestored] if the server is not as it was. A disk that takes nothing more ends the
+// run in order: what is whole stays, everything is put back, and the fault is told once.
 // When ctx ends, the cell that runs is recorded as interrupted, its finished
 // steps are kept, everything is put back, and ctx's cause is returned.
 func (b *Bench) Run(ctx context.Context) (err error) {
@@ -150,9 +158,9 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		return err
 	}
 	var faults []error
-	done := 0
+	done, lost := 0, false // what is measured cannot be kept
 	for _, group := range groups(b.Cells) {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || lost {
 			break
 		}
 		group = b.unskipped(group)
@@ -164,7 +172,9 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 				if i > 0 && b.skipped(cell) {
 					continue
 				}
-				faults = append(faults, fmt.Errorf("cell %s: %w", cell.Folder, b.refuse(ctx, cell, misfits[i])))
+				refused := b.refuse(ctx, cell, misfits[i])
+				faults = append(faults, fmt.Errorf("cell %s: %w", cell.Folder, refused))
+				lost = lost || notKept(refused)
 				b.tell("cell %s: %v", cell.Folder, misfits[i])
 			}
 			continue
@@ -172,7 +182,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		err := b.withLayout(ctx, b.Before, group[0].Config, func(l applied) error {
 			defer func() { faults = append(faults, b.releaseServices(ctx)...) }()
 			for i, cell := range group {
-				if ctx.Err() != nil {
+				if ctx.Err() != nil || lost {
 					return nil
 				}
 				if i > 0 {
@@ -184,6 +194,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 				if err := b.cell(ctx, cell, l); err != nil {
 					faults = append(faults, fmt.Errorf("cell %s: %w", cell.Folder, err))
 					b.tell("cell %s: %v", cell.Folder, err)
+					lost = lost || notKept(err)
 					continue
 				}
 				done++
@@ -192,6 +203,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		})
 		if err != nil {
 			faults = append(faults, err)
+			lost = lost || notKept(err)
 			if errors.Is(err, ErrNotRestored) {
 				break // the server is not as we think: change nothing more
 			}
@@ -199,12 +211,12 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 	}
 	faults = append(faults, b.restoreServices(ctx)...)
 	if cause := context.Cause(ctx); cause != nil {
-		return errors.Join(append([]error{cause}, faults...)...)
+		return JoinOnce(append([]error{cause}, faults...)...)
 	}
 	if done == 0 {
 		faults = append(faults, ErrNoCell)
 	}
-	return errors.Join(faults...)
+	return JoinOnce(faults...)
 }
 
 // unskipped drops the cells before the first that is not skipped.
@@ -223,6 +235,7 @@ func (b *Bench) skipped(c scenarios.Cell) bool {
 	why := b.Skip(c)
 	if why != "" {
 		b.tell("cell %s: left out: %s", c.Folder, why)
+		b.follow(CellLeftOut{c, why})
 	}
 	return why != ""
 }

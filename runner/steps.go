@@ -2,12 +2,10 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/evabench/evabench/loadgen"
@@ -20,26 +18,18 @@ import (
 // bytes a sample, and twice that while it is written, so some 6 GB.
 const maxArrivals = 10e6
 
-// steps runs what the chooser asks for. Each step is written by another
-// goroutine while the next one begins.
+// steps runs what the chooser asks for. Each step, and what was observed until its end, is
+// written by another goroutine while the next one begins.
 func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err error) {
 	r.chooser = r.bench.NewChooser(r.cell)
-	var writing sync.WaitGroup
-	var written []error
-	var mu sync.Mutex
-	defer func() {
-		writing.Wait()
-		err = errors.Join(append([]error{err}, written...)...)
-	}()
+	keeping := newKeeper()
+	defer func() { err = JoinOnce(err, keeping.end()) }()
 	var last *results.StepResult
 	from := 0          // its observations
 	var ended *failing // what ended in the last step
 	for index := 0; ; index++ {
-		mu.Lock()
-		failed := len(written) > 0
-		mu.Unlock()
-		if failed {
-			return nil // the fault is among written: what is measured cannot be kept
+		if keeping.failed() {
+			return nil // the keeper tells why: what is measured cannot be kept
 		}
 		// What the servers count is read before the first request and after the
 		// last, so that a step lies between two readings of idle servers.
@@ -47,6 +37,8 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		sink.awaitReads(ctx, idleReads)
 		if last != nil {
 			last.Observations = sink.since(from, r.origin)
+			observed := sink.fresh(r.origin)
+			keeping.keep(func() error { return r.writer.Observations(observed) })
 		}
 		from = mark
 		plan, more, err := r.choose(ctx, last)
@@ -65,20 +57,25 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		}
 		step, f, err := r.step(ctx, plan, index, up, sink)
 		if err != nil {
+			r.keepBroken(keeping, step, sink, err)
 			return err
 		}
 		ended = f
 		samples := sink.takeSamples()
 		// Both only read the pieces: the writer gets a copy for its own.
 		last = &results.StepResult{Step: step, Samples: each(samples), Instances: r.record.Instances}
-		writing.Go(func() {
-			if err := r.writer.Step(step, slices.Concat(samples...)); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				written = append(written, fmt.Errorf("write step %d: %w", step.Index, err))
-			}
-		})
+		keeping.keep(func() error { return r.writer.Step(step, slices.Concat(samples...)) })
 	}
+}
+
+// keepBroken keeps what there is of a step that was not driven to its end, if it began.
+func (r *cellRun) keepBroken(keeping *keeper, step results.Step, sink *buffer, why error) {
+	samples := sink.takeSamples()
+	if len(step.Services) == 0 {
+		return
+	}
+	step.Broken = why.Error()
+	keeping.keep(func() error { return r.writer.Step(step, slices.Concat(samples...)) })
 }
 
 // revive brings back what ended in a step, and warms it: else the next step's stretch
@@ -123,18 +120,25 @@ func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up
 	if err != nil {
 		return results.Step{}, nil, fmt.Errorf("step %d: %w", index, err)
 	}
+	if err := r.bench.room(arrivalsOf(plan, loads)); err != nil {
+		return results.Step{}, nil, fmt.Errorf("step %d: %w", index, err)
+	}
 	describe := r.bench.Describe
 	if describe == nil {
 		describe = Describe
 	}
 	r.bench.tell("cell %s: step %d, %s", r.cell.Folder, index, describe(plan))
+	r.index = index
+	r.bench.follow(StepBegins{Cell: r.cell.Folder, Index: index, Plan: plan, Instances: r.record.Instances})
 	before := exhausted(up)
 	step, err := r.drive(ctx, loadgen.Step{
 		Plan: plan, Loads: loads, NewLoop: r.bench.NewLoop,
 		Seed: r.cell.Seed + uint64(index)*0x9e3779b97f4a7c15, Nonce: r.record.Nonce,
 	}, f, sink)
+	step.Index, step.OutOfMemory = index, exhaustedSince(before, exhausted(up))
+	r.halts(&step)
 	if err != nil {
-		return results.Step{}, nil, fmt.Errorf("step %d: %w", index, err)
+		return step, nil, fmt.Errorf("step %d: %w", index, err)
 	}
 	if step.Stopped != "" {
 		r.bench.tell("cell %s: step %d, ended early: %s", r.cell.Folder, index, step.Stopped)
@@ -142,7 +146,7 @@ func (r *cellRun) step(ctx context.Context, plan results.StepPlan, index int, up
 	for _, e := range step.Events {
 		r.bench.tell("cell %s: step %d, %s %s", r.cell.Folder, index, e.Instance, e.Kind)
 	}
-	step.Index, step.OutOfMemory = index, exhaustedSince(before, exhausted(up))
+	r.bench.follow(StepEnds{Cell: r.cell.Folder, Step: step})
 	return step, f, nil
 }
 
@@ -250,6 +254,17 @@ func (r *cellRun) loads(plan results.StepPlan, up []running, f *failing) ([]load
 	return loads, nil
 }
 
+// arrivalsOf is how many arrivals a step may have, as far as that is known before: those of
+// closed loops and of later calls are not counted.
+func arrivalsOf(plan results.StepPlan, loads []loadgen.Load) (n float64) {
+	for _, l := range loads {
+		if l.Arrivals != nil {
+			n += l.Arrivals.Rate() * (plan.Warmup + plan.Window).Seconds() * float64(1+l.Retry.Attempts)
+		}
+	}
+	return n
+}
+
 // CheckStep tells whether a step's samples can be held in memory, and whether its
 // arrivals can be made. of gives the services by name. A closed loop's arrivals
 // are not known before, nor how many calls a session has: one is counted.
@@ -271,6 +286,19 @@ func CheckStep(plan results.StepPlan, of map[string]scenarios.Service) error {
 		}
 	}
 	return nil
+}
+
+// CountArrivals is how many arrivals a step may have, retries included. Those of a closed
+// loop are not counted, nor are calls after a session's first, nor what [CheckStep] refuses.
+func CountArrivals(plan results.StepPlan, of map[string]scenarios.Service) (n float64) {
+	for _, level := range plan.Levels {
+		var load loadgen.Load
+		service := of[level.Service]
+		if setArrivals(&load, plan, level, service.Load) == nil && load.Arrivals != nil {
+			n += load.Arrivals.Rate() * (plan.Warmup + plan.Window).Seconds() * float64(1+service.Retry.Attempts)
+		}
+	}
+	return n
 }
 
 // setArrivals makes a load's arrivals from its level.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/evabench/evabench/loadgen"
@@ -81,27 +80,29 @@ func (w *watch) ask(p results.Progress) (why string) {
 	return w.watcher.Watch(p)
 }
 
-// watching drives a step with the cell's chooser looking at it, if it does look.
+// watching drives a step with who follows the run and the cell's chooser looking at it,
+// if they do.
 func (r *cellRun) watching(ctx context.Context, step loadgen.Step, sink *buffer) (results.Step, error) {
+	step.Driven = new(loadgen.Driven)
+	var lookers []looker
+	var starts []chan<- results.Offset
+	if r.bench.Follow != nil {
+		f := &following{
+			bench: r.bench, sink: sink, step: step.Driven,
+			fact: StepRuns{Cell: r.cell.Folder, Index: r.index}, begun: make(chan results.Offset, 1),
+			origin: r.origin, observed: sink.observed(),
+		}
+		lookers, starts = append(lookers, f), append(starts, f.begun)
+	}
 	watcher, ok := r.chooser.(Watcher)
 	if !ok {
-		return loadgen.Drive(ctx, r.origin, step, sink)
+		return r.beside(ctx, step, sink, lookers, starts)
 	}
 	w := &watch{
 		watcher: watcher, every: cmp.Or(r.bench.LookEvery, DefaultLookEvery), sink: sink,
-		step: new(loadgen.Driven), begun: make(chan results.Offset, 1),
+		step: step.Driven, begun: make(chan results.Offset, 1),
 	}
-	begun := step.Begun
-	step.Driven, step.Begun = w.step, func(start results.Offset) {
-		begun(start)
-		w.begun <- start
-	}
-	looking, stop := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() { w.run(looking) })
-	driven, err := loadgen.Drive(ctx, r.origin, step, sink)
-	stop()
-	watching.Wait()
+	driven, err := r.beside(ctx, step, sink, append(lookers, w), append(starts, w.begun))
 	if err == nil {
 		err = w.fault
 	}

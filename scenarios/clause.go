@@ -110,6 +110,9 @@ func ParseClause(text string) (results.Clause, error) {
 	if is.metric == "errors" && c.Limit > 1 {
 		return fault(m[8], "a share of errors is at most 100 %", "")
 	}
+	if c.Op == "<" && c.Limit == 0 && !is.quantile {
+		return fault(m[6], "nothing is less than 0: no load can meet it", "write "+word+" <= 0 for none at all")
+	}
 	if is.quantile && c.Limit <= 0 {
 		return fault(m[8], "a limit on time is above 0", "")
 	}

@@ -53,6 +53,7 @@ func TestParseClauseRefuses(t *testing.T) {
 		{"p95 = 300 ms", 5, "latency takes < or <=, not ="},
 		{"p0 < 300 ms", 1, "p0 is no percentile between 0 and 100"},
 		{"p95 < 0 ms", 7, "a limit on time is above 0"},
+		{"errors < 0 %", 8, "nothing is less than 0: no load can meet it"},
 		{"owl: latenzy < 3 s", 6, `unknown metric "latenzy"`},
 		{"errors < 1e9 %", 11, ""},
 	} {

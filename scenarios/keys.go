@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/evabench/evabench/internal/trust"
 )
 
 // The structs below are the table of keys. The decoder and the schema are both
@@ -119,8 +121,9 @@ type rawSteps struct {
 }
 
 type rawCollect struct {
-	Every at[time.Duration] `yaml:"every" doc:"time between two readings, at least 100ms; default 500ms"`
-	DCGM  at[string]        `yaml:"dcgm" doc:"URL of dcgm-exporter's page of the server's GPUs, such as http://127.0.0.1:9400/metrics"`
+	Every  at[time.Duration] `yaml:"every" doc:"time between two readings, at least 100ms; default 500ms"`
+	Access at[trust.Access]  `yaml:"dcgm_access" doc:"how dcgm's page is reached: tls, api_key_env or api_key_file, api_key_header"`
+	DCGM   at[string]        `yaml:"dcgm" doc:"URL of dcgm-exporter's page of the server's GPUs, such as http://127.0.0.1:9400/metrics"`
 }
 
 type rawMatrix struct {

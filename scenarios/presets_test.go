@@ -170,8 +170,8 @@ func TestSchemaKnowsWhatReadKnows(t *testing.T) {
 	}
 	walk(root, "", "")
 	// scenario, server, service, model, search, failover, spike, compare, load, rate, retry, steps,
-	// collect, matrix, two points.
-	if compared != 16 {
-		t.Errorf("%d maps were compared, want 16", compared)
+	// collect, its access and tls, matrix, two points.
+	if compared != 18 {
+		t.Errorf("%d maps were compared, want 18", compared)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 )
 
@@ -151,6 +152,24 @@ func (b *builder) times() {
 		b.fault(every.N, fmt.Sprintf("collect.every is at least %v, not %v", minEvery, b.s.CollectEvery), "faster reading would disturb what it reads")
 	}
 	b.dcgm(b.raw.Collect.V.DCGM)
+	b.dcgmAccess(b.raw.Collect.V)
+}
+
+// dcgmAccess checks how dcgm-exporter's page is reached, as far as that is seen
+// without its files.
+func (b *builder) dcgmAccess(told rawCollect) {
+	b.s.DCGMAccess = told.Access.V
+	switch a := told.Access; {
+	case !a.OK:
+	case b.s.DCGM == "":
+		b.fault(a.N, "collect.dcgm_access is there and collect.dcgm is not", "add the page: dcgm: https://127.0.0.1:9400/metrics")
+	case a.V.TLS != (trust.TLS{}) && !strings.HasPrefix(b.s.DCGM, "https:"):
+		b.fault(a.N, "collect.dcgm_access.tls is for an https URL, and collect.dcgm is none", "")
+	default:
+		if err := a.V.Check(); err != nil {
+			b.fault(a.N, "collect.dcgm_access: "+strings.ReplaceAll(err.Error(), "\n", "; "), "")
+		}
+	}
 }
 
 // dcgm checks where dcgm-exporter's page is; its lines are joined to the named GPUs.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 )
 
@@ -29,6 +30,7 @@ type Scenario struct {
 	Warmup, Window time.Duration // of every step: Warmup ≥ 0, Window > 0
 	CollectEvery   time.Duration // between two readings of a collector, at least 100 ms
 	DCGM           string        // URL of dcgm-exporter's page; empty for none
+	DCGMAccess     trust.Access  // how that page is reached
 
 	// Search looks for capacity in every cell; nil runs the ladder of levels.
 	Search *Search

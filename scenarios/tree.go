@@ -184,7 +184,8 @@ func (r *reader) documents(data []byte) (docs []*ast.DocumentNode, fault *Fault)
 		if tab, ok := r.tab(at); ok {
 			return nil, r.source.fault(tab, "a tab stands where YAML wants spaces", "indent with spaces")
 		}
-		return nil, r.source.fault(at, strings.ReplaceAll(e.Message, "\n", " "), "")
+		return nil, r.source.fault(at, "this is no YAML: "+strings.ReplaceAll(e.Message, "\n", " "),
+			"look at this line and those above it: keys of one map begin in the same column, a key ends with a colon and a space, and each quote and bracket is closed")
 	}
 	return nil, r.source.fault(place{}, "this is not YAML that can be read", err.Error())
 }

@@ -19,6 +19,13 @@ type Changing interface {
 	Changes() []string
 }
 
+// Starting is a Launcher that starts programs which the scenario names.
+type Starting interface {
+	// Starts tells what is started, a line each, as a person would type it;
+	// templates stand as they are, and secrets by the names of their variables.
+	Starts() []string
+}
+
 // Releasing is an [Adapting] Launcher whose servers can be told to let the devices
 // go: a driver changes no MIG instance that a process holds.
 type Releasing interface {

@@ -86,6 +86,9 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 	b.Describe = func(p results.StepPlan) string {
 		return fmt.Sprintf("%s of server time (%s on the clock)", runner.Describe(a.planToServer(p)), round(p.Warmup+p.Window))
 	}
+	if follow := b.Follow; follow != nil {
+		b.Follow = a.follow(follow, plans)
+	}
 	b.Writer = writer{a, b.Writer, plans}
 	return &b
 }

@@ -33,6 +33,7 @@ type kept struct {
 	samples      []results.Sample
 	observations []results.Observation
 	cell         results.Cell
+	followed     followed
 }
 
 func (k *kept) Cell(string) (runner.CellWriter, error) { return k, nil }

@@ -32,6 +32,14 @@ func (w writer) Journal(change any) error {
 	return nil
 }
 
+// Room asks for a step's arrivals, which are as many in both times.
+func (w writer) Room(arrivals float64) error {
+	if r, ok := w.inner.(runner.Roomy); ok {
+		return r.Room(arrivals)
+	}
+	return nil
+}
+
 type cellWriter struct {
 	runner.CellWriter
 	acceleration Acceleration
@@ -102,6 +110,12 @@ func (a Acceleration) step(s results.Step, plan results.StepPlan) results.Step {
 		s.Services[i] = a.integrity(s.Services[i])
 	}
 	s.Warnings = a.warnings(s.Warnings)
+	s.Halts = slices.Clone(s.Halts)
+	for i := range s.Halts {
+		h := &s.Halts[i]
+		h.From, h.To, h.For = a.offset(h.From), a.offset(h.To), a.toServer(h.For)
+	}
+	s.Broken = a.text(s.Broken)
 	s.Events = slices.Clone(s.Events)
 	for i := range s.Events {
 		s.Events[i].At = a.offset(s.Events[i].At)

@@ -106,7 +106,7 @@ func measuredBy(t *testing.T, k float64, around func(*planned) runner.Chooser) (
 				Name: "c", Layout: "off", Sharing: "ts", Placement: "auto", Routing: "any",
 			}}},
 			Before:  partition.State{GPUs: []partition.GPU{{UUID: "GPU-0", Name: "card"}}},
-			Backend: d, Writer: out, Allow: partition.Permissions(),
+			Backend: d, Writer: out, Allow: partition.Permissions(), Follow: out.followed.follow,
 			NewLoop:   func(o results.Origin) (pace.Loop, error) { return pace.NewTimed(o), nil },
 			NewRouter: func(string) (loadgen.Router, error) { return d, nil },
 			NewChooser: func(scenarios.Cell) runner.Chooser {

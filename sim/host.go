@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evabench/evabench/internal/environ"
 	"github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/partition"
 )
@@ -34,16 +35,33 @@ type Host struct {
 	exe, dir string
 	stderr   io.Writer
 
+	// kept is the folder of the one server's GPUs where these are to outlive it; empty
+	// if they are not.
+	kept string
+
 	mu       sync.Mutex
 	machines map[string]*Machine
 }
 
 // NewHost makes a Host; nothing is started or written yet. The servers run as
 // `exe sim SERVER --state dir/SERVER --child --scale K --dcgm-interval 1s`, with the token in [TokenEnv],
-// and talk to stderr. With --child, the command must give its standard input
+// and talk to stderr; after [Host.Keep] with --keep-daemons, which is [Options].KeepDaemons. With --child, the command must give its standard input
 // as [Options].Parent.
 func NewHost(exe, dir string, stderr io.Writer) *Host {
 	return &Host{exe: exe, dir: dir, stderr: stderr, machines: make(map[string]*Machine)}
+}
+
+// Keep makes the folder dir itself keep the GPUs of the one server that is opened, as
+// [OpenGPUs] does: they stay as they are left, and so do their MPS daemons, whatever
+// becomes of the server and of us. It is called before the first Open.
+func (h *Host) Keep(dir string) { h.kept = dir }
+
+// folder is where a server's GPUs are kept.
+func (h *Host) folder(server string) string {
+	if h.kept != "" {
+		return h.kept
+	}
+	return filepath.Join(h.dir, server)
 }
 
 // A Machine is a simulated server that runs as a child process.
@@ -113,12 +131,15 @@ func checkServer(server string, scale float64) error {
 }
 
 func (h *Host) start(server string, scale float64) (*Machine, error) {
-	dir := filepath.Join(h.dir, server)
+	dir := h.folder(server)
 	token := rand.Text()
 	m := &Machine{Server: server, Scale: scale, dir: dir, done: make(chan struct{})}
 	m.command = exec.Command(h.exe, "sim", server, "--state", dir, "--child",
 		"--scale", strconv.FormatFloat(scale, 'g', -1, 64), "--dcgm-interval", hostDCGMInterval.String())
-	m.command.Env = append(os.Environ(), TokenEnv+"="+token)
+	if h.kept != "" {
+		m.command.Args = append(m.command.Args, "--keep-daemons")
+	}
+	m.command.Env = append(environ.Own(), TokenEnv+"="+token)
 	m.command.Stderr = h.stderr
 	// A group of its own: Ctrl-C is for the parent, which restores first.
 	m.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -213,7 +234,12 @@ func (h *Host) Close(ctx context.Context) error {
 	defer h.mu.Unlock()
 	var errs []error
 	for _, m := range h.machines {
-		errs = append(errs, m.close(ctx), EndDaemons(m.dir)) // a server that was killed ended none
+		errs = append(errs, m.close(ctx))
+		if h.kept == "" {
+			errs = append(errs, EndDaemons(m.dir)) // a server that was killed ended none
+		} else if dir, err := filepath.Abs(m.dir); err == nil {
+			os.Remove(mpsFolder(dir)) // fails while it holds a daemon's
+		}
 	}
 	clear(h.machines)
 	return errors.Join(errs...)

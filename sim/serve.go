@@ -33,7 +33,7 @@ const processName = "evabench-sim"
 type Options struct {
 	// Dir keeps the server's state: cards.json, MPS daemons ([OpenGPUs]). It is
 	// made if it is missing; cards that are there are used as they are. MPS daemons
-	// of it end with the server.
+	// of it end with the server, but for KeepDaemons.
 	Dir string
 	// Control is the control interface's address, on loopback. Empty means
 	// any port.
@@ -55,6 +55,8 @@ type Options struct {
 	// Parent, if not nil, is read until it ends; then the server ends. The
 	// reading itself may outlive Serve until Parent ends.
 	Parent io.Reader
+	// KeepDaemons leaves MPS daemons as they are when the server ends.
+	KeepDaemons bool
 	// Instances starts one Vision instance with every model on the first GPU
 	// and one Agent instance on the last, as they are.
 	Instances bool
@@ -135,6 +137,9 @@ func Serve(ctx context.Context, name string, o Options) (err error) {
 	defer func() {
 		control.close()
 		err = errors.Join(err, s.stopAll())
+		if !o.KeepDaemons {
+			err = errors.Join(err, EndDaemons(s.dir))
+		}
 	}()
 	ready := Ready{Server: name, About: info.About, Scale: s.driver.scale, Control: control.url, DCGM: s.dcgm.url, Cards: cardsPath(s.dir), PID: os.Getpid()}
 	if err := s.begin(ready, o); err != nil {
@@ -335,7 +340,7 @@ func (s *server) stopAll() (err error) {
 	for name := range s.corpses {
 		err = errors.Join(err, s.stop(name))
 	}
-	return errors.Join(err, EndDaemons(s.dir))
+	return err
 }
 
 func (s *server) launchDefaults() (list []results.Instance, err error) {

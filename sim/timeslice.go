@@ -54,7 +54,7 @@ func (f fileTimeSlices) SetTimeSlice(_ context.Context, gpu, slice string) error
 	set[gpu] = slice
 	data, err := json.MarshalIndent(set, "", " ")
 	if err == nil {
-		err = renameio.WriteFile(f.path, append(data, '\n'), 0o644)
+		err = renameio.WriteFile(f.path, append(data, '\n'), 0o644, renameio.WithTempDir(filepath.Dir(f.path)))
 	}
 	if err != nil {
 		return fmt.Errorf("write simulated time slices: %w", err)

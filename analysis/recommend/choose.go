@@ -124,7 +124,7 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 	}
 	out.Sure = r.sure(f, best, chosen, others, alike, none)
 	if len(others) == 0 {
-		out.Sure = "the only one that is known to have met every objective"
+		out.Sure = analysis.Alone
 	}
 	var silent []string
 	for _, c := range r.all {

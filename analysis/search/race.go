@@ -20,11 +20,11 @@ import (
 //   - From then on each replicate is a block: those that are left are probed about their
 //     own capacities for equally long, with the same draws of arrivals, each freshly
 //     deployed. What is compared is the ratio of two capacities of one block.
-//   - After each block one is left out that is worse than the best by far more than the
-//     indifference zone, by an interval that holds however often one looks. The race ends
-//     when the ratios of all others are known to within a quarter of the zone: those that
-//     lie more than the zone below the best are left out, and the best has won, or is
-//     equivalent to those that remain.
+//   - After each block, from the third on, the ratio of the best to each other one is tested:
+//     a lead that is well within the indifference zone against one that is well beyond it
+//     (sideOf). Those beyond are left out. Before that only one goes that is worse by far
+//     more than the zone, by an interval that holds however often one looks. The race ends
+//     when every ratio is settled: the best has won, or is equivalent to those that remain.
 //   - One more cell of each that is left, the winner or the equivalent ones, confirms the
 //     lower end of its interval, if a replicate is left.
 //
@@ -43,6 +43,8 @@ type Race struct {
 	why     string
 	best    *racer // when it is decided
 	spent   float64
+	// brokeOff says that cells were still to be run when the run ended.
+	brokeOff bool
 }
 
 // An Entry is a cell of a race.
@@ -88,14 +90,20 @@ const (
 	// replicates that takes.
 	leastBlocks     = 3
 	LeastReplicates = 1 + leastBlocks
-	// precision is to which share of the zone the ratio's standard error is brought.
+	// sameLead and clearLead are leads, in zones, between which a race need not tell: of 2 % and
+	// 5 % for the usual zone of 3 %. The ratio is tested for the one against the other.
+	sameLead  = 2.0 / 3
+	clearLead = 5.0 / 3
+	// keepsWrongly is how often at most one that leads by clearLead may have another kept
+	// beside it, leavesOutWrongly how often one of two that are alike may be left out.
+	keepsWrongly     = 0.03
+	leavesOutWrongly = 0.05
+	// precision is the standard error of a ratio, in zones, from which on it counts as it
+	// stands: on the side of the middle between the two on which it lies.
 	precision = 0.25
 	// lastPrecision is with what one is content when no replicate is left.
 	lastPrecision = 0.45
-	// ahead is by how many zones a ratio that is so well known must lead, since one that
-	// truly is as good as within the zone is often measured to be just beyond it; and
-	// farAhead by how many one that is not.
-	ahead    = 1.15
+	// farAhead is by how many zones a ratio must lead that is left out by an interval alone.
 	farAhead = 2
 	// raceLevel is the level of the intervals by which a configuration is left out.
 	raceLevel = 0.05
@@ -103,8 +111,9 @@ const (
 	// that is assumed until blocks tell, with the weight of so many blocks.
 	deployments = 0.01
 	priorBlocks = 4
-	// clearlyWorse is how many standard errors below the best a screening must lie.
-	clearlyWorse = 3
+	// clearlyWorse is how many standard errors below what still counts as the best's equal
+	// a screening must lie. A screening's standard error comes from six probes.
+	clearlyWorse = 4
 	// mostTries is how many replicates in a row may tell nothing of a configuration, of
 	// others something.
 	mostTries = 2
@@ -276,16 +285,18 @@ func (r *Race) judge(replicate int) {
 			continue
 		}
 		mean, low, _ := stats.Anytime(d, raceLevel/float64(len(others)))
-		switch se := r.standardError(best, x, d); {
+		se := r.standardError(best, x, d)
+		side := 0
+		if len(d) >= leastBlocks {
+			side = sideOf(mean/r.zone, se/r.zone, enough, len(others))
+		}
+		switch {
 		case low > 0 && mean > farAhead*r.zone:
 			r.drop(x, replicate-1, fmt.Sprintf("its capacity is %.2g %% below that of %s, by %d blocks of both", -100*math.Expm1(-mean), best.config, len(d)))
-			continue
-		case len(d) < leastBlocks || se > enough*r.zone:
-			precise = false
-			close = append(close, x)
-		case mean > ahead*r.zone:
+		case side > 0:
 			r.drop(x, replicate-1, fmt.Sprintf("its capacity is %.2g %% below that of %s, known to %.2g %% by %d blocks of both", -100*math.Expm1(-mean), best.config, 100*se, len(d)))
 		default:
+			precise = precise && side < 0
 			close = append(close, x)
 		}
 	}
@@ -335,7 +346,7 @@ func (r *Race) afterScreening(replicate int) {
 		}
 		lead := math.Log(best.screened.capacity / x.screened.capacity)
 		se := math.Sqrt(best.screened.spread*best.screened.spread + x.screened.spread*x.screened.spread + 2*deployments*deployments)
-		if lead > clearlyWorse*se && lead > r.zone {
+		if lead > sameLead*r.zone+clearlyWorse*se {
 			r.drop(x, replicate, fmt.Sprintf("its capacity of about %s is %.2g %% below that of %s", figure(x.screened.capacity), -100*math.Expm1(-lead), best.config))
 		}
 	}
@@ -346,40 +357,4 @@ func (r *Race) afterScreening(replicate int) {
 
 func (r *Race) others(best *racer) []*racer {
 	return slices.DeleteFunc(r.still(), func(x *racer) bool { return x == best })
-}
-
-// differences gives log(a ÷ b) of the blocks before a replicate that both have.
-func (r *Race) differences(a, b *racer, before int) []float64 {
-	var list []float64
-	for _, x := range a.blocks {
-		for _, y := range b.blocks {
-			if x.replicate == y.replicate && x.replicate < before {
-				list = append(list, math.Log(x.capacity/y.capacity))
-			}
-		}
-	}
-	return list
-}
-
-// standardError is that of the mean of a few differences, whose variance is shrunk
-// towards what the probes' scatter and an assumed spread of deployments make one expect,
-// with the weight of priorBlocks differences (Smyth, "Linear models and empirical Bayes
-// methods", 2004): that of three alone is by chance often far too small.
-func (r *Race) standardError(a, b *racer, d []float64) float64 {
-	n := float64(len(d))
-	mean, sum, expected := 0.0, 0.0, 0.0
-	for _, x := range d {
-		mean += x / n
-	}
-	for _, x := range d {
-		sum += (x - mean) * (x - mean)
-	}
-	for _, x := range []*racer{a, b} {
-		for _, k := range x.blocks {
-			expected += k.spread * k.spread / float64(len(x.blocks))
-		}
-		expected += deployments * deployments
-	}
-	variance := (sum + priorBlocks*expected) / (n - 1 + priorBlocks)
-	return math.Sqrt(variance / n)
 }

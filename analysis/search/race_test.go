@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -210,6 +211,54 @@ func TestRaceRefuses(t *testing.T) {
 	} {
 		if _, err := NewRace(m.env, entries); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// Wald's bounds: of two that are alike as good as never more are left out, and of two that
+// differ clearly never more are kept, than the race allows; and both are known far sooner
+// than by waiting for the precision that settles what lies between.
+func TestSideOf(t *testing.T) {
+	const heats, scatter = 4000, 0.75 // of a block's ratio, in zones
+	random := rand.New(rand.NewPCG(7, 7))
+	for _, others := range []int{1, 3} {
+		for _, c := range []struct {
+			lead, allowed float64
+			wrong         int
+		}{
+			{sameLead, leavesOutWrongly, 1},
+			{clearLead, keepsWrongly / float64(others), -1},
+		} {
+			wrong, blocks := 0, 0
+			for range heats {
+				sum := 0.0
+				for n := 1.0; ; n++ {
+					sum += c.lead + scatter*random.NormFloat64()
+					blocks++
+					if side := sideOf(sum/n, scatter/math.Sqrt(n), 0, others); side != 0 {
+						if side == c.wrong {
+							wrong++
+						}
+						break
+					}
+				}
+			}
+			// Three standard errors of a share beside what is allowed.
+			if most := c.allowed + 3*math.Sqrt(c.allowed*(1-c.allowed)/heats); float64(wrong)/heats > most {
+				t.Errorf("lead of %.2g zones, %d others: %d of %d wrong, allowed %.3g", c.lead, others, wrong, heats, c.allowed)
+			}
+			if mean, fixed := float64(blocks)/heats, math.Pow(scatter/precision, 2); mean > fixed {
+				t.Errorf("lead of %.2g zones, %d others: %.1f blocks on average, a fixed number takes %.1f", c.lead, others, mean, fixed)
+			}
+		}
+	}
+	// What lies between is settled by where it lies, once it is known well enough.
+	for lead, want := range map[float64]int{(sameLead+clearLead)/2 + 0.01: 1, (sameLead+clearLead)/2 - 0.01: -1} {
+		if got := sideOf(lead, precision, precision, 1); got != want {
+			t.Errorf("sideOf(%v) = %d, want %d", lead, got, want)
+		}
+		if got := sideOf(lead, precision*1.01, precision, 1); got != 0 {
+			t.Errorf("sideOf(%v), less well known, = %d, want 0", lead, got)
 		}
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"strconv"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
 )
 
-// completeRace goes through a raced run once more, cell by cell as it was planned.
+// completeRace goes through a raced run once more, cell by cell as it was planned, up to
+// where it broke off if it did.
 func completeRace(s *analysis.Summary) error {
 	entries := make([]Entry, 0, len(s.Environment.Planned))
 	for _, folder := range s.Environment.Planned {
@@ -23,24 +25,35 @@ func completeRace(s *analysis.Summary) error {
 	if err != nil {
 		return err
 	}
+	at := func(e Entry) int {
+		return slices.IndexFunc(s.Cells, func(c analysis.Cell) bool { return c.Cell.Folder == e.Folder })
+	}
+	last := 0 // of those that were run
+	for k, e := range entries {
+		if at(e) >= 0 {
+			last = k
+		}
+	}
 	skipped := map[string]bool{}
-	for _, e := range entries {
-		i := slices.IndexFunc(s.Cells, func(c analysis.Cell) bool { return c.Cell.Folder == e.Folder })
+	for k, e := range entries {
+		i := at(e)
+		if k > last && r.Skip(e.Folder) == "" {
+			r.brokeOff = true // it is the next to be run
+			break
+		}
 		if why := r.Skip(e.Folder); why != "" && i < 0 {
 			skipped[e.Folder] = true
 			continue
 		} else if i < 0 || why != "" {
 			continue // it was not run, or run though it was not to be
 		}
-		c, err := r.Chooser(e.Folder)
+		run, err := r.replay(e.Folder, s.Cells[i].Steps)
 		if err != nil {
 			return err
 		}
-		for _, step := range s.Cells[i].Steps {
-			c.run.take(step)
-		}
-		capacity := c.run.capacity.Capacity()
+		capacity := run.capacity.Capacity()
 		s.Cells[i].Capacity = &capacity
+		r.brokeOff = k == last && s.Cells[i].Cell.Status == results.CellInterrupted
 	}
 	race := r.Race()
 	s.Race = &race

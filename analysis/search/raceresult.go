@@ -25,12 +25,17 @@ func (r *Race) verdict() string {
 func (r *Race) Race() analysis.Race {
 	r.settle()
 	last := r.replicates() + 1
-	r.judge(last)
+	if !r.brokeOff { // else what a last replicate may decide by has to wait for it
+		r.judge(last)
+	}
 	out := analysis.Race{Zone: r.zone, State: r.state, Why: r.why, Spent: value(r.spent, "s")}
 	best := r.best
 	if !r.decided {
 		best = r.incumbent()
 		out.State, out.Why = analysis.RaceOpen, "the cells ended before the ratios were known well enough"
+		if r.brokeOff {
+			out.Why = "the run broke off before the ratios were known well enough"
+		}
 		if len(r.still()) == 0 {
 			out.Why = "every configuration was left out, each for its own reason"
 		}

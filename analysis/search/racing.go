@@ -64,7 +64,7 @@ const (
 	blockProbes = 6
 	// blockError is the standard error of a block's capacity that is aimed at, as a share
 	// of the zone.
-	blockError = 0.4
+	blockError = 0.55
 	// mostBlock is how many times as long as a screening's a block's probes may be.
 	mostBlock = 8
 )
@@ -83,7 +83,9 @@ func (r *Race) begin(e Entry) (*racing, error) {
 		if known.slope == 0 { // no line tells its capacity: a search of its own
 			search.From = run.racer.capacity()
 		}
-	case known != nil && known.slope > 0:
+	// One of which the replicate before told nothing is screened again: that finds where its
+	// capacity is, which a block about a wrong one does not.
+	case known != nil && known.slope > 0 && run.racer.told >= e.Replicate-1:
 		run.purpose = compares
 	default:
 		run.purpose = screens
@@ -268,7 +270,7 @@ func (run *racing) learn() {
 		}
 		x.screened = &screening{capacity: e.Load, slope: e.Slope, tau: e.Scatter * seconds, spread: spread(e), look: c.looks[len(c.looks)-1]}
 		x.told = run.replicate
-		if run.replicate > 1 {
+		if run.replicate > 1 && len(x.blocks) == 0 {
 			x.blocks = append(x.blocks, block{run.replicate, e.Load, spread(e), e})
 		}
 	case c.state == analysis.CapacityBeaten:

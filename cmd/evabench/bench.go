@@ -129,6 +129,7 @@ type bench struct {
 	cells      []scenarios.Cell
 	impossible []results.Impossible
 	commands   []string          // what launchers do to servers that are not theirs, a line each
+	going      *goingOn          // the run that is gone on with; nil for a new one
 	unreached  []results.Warning // servers that may be the same in every cell, or are not put back
 }
 
@@ -140,6 +141,9 @@ type openOptions struct {
 	// the bench is opened to change the server: the locks are taken and what a
 	// crash left is undone. Without, the bench only looks.
 	keeping keeping
+	// simDir keeps the simulated GPUs, their lock and journal; empty is a folder that
+	// ends with the bench.
+	simDir string
 	// text lets the scenario's text be checked alone where no GPU can be asked.
 	text bool
 }
@@ -161,6 +165,9 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	}
 	dir := scratchPath()
 	b := &bench{dir: dir, host: sim.NewHost(exe, dir, s.err)}
+	if o.simDir != "" {
+		b.host.Keep(o.simDir)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close(ctx))
@@ -174,7 +181,7 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	if b.simulated, err = simulationOf(first); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: %w", file, err)}
 	}
-	if err := o.sim.check(b.simulated); err != nil {
+	if err := errors.Join(o.sim.check(b.simulated), checkSimDir(o.simDir, first)); err != nil {
 		return nil, &usageError{err}
 	}
 	if b.simulated.server != "" {
@@ -184,6 +191,11 @@ func openData(ctx context.Context, file string, data []byte, o openOptions, s st
 	}
 	if b.backend, err = b.kinds.backends.Build(first.Server.Backend); err != nil {
 		return nil, &usageError{fmt.Errorf("%s: backend: %w", file, err)}
+	}
+	if o.keeping.dir != "" {
+		if err := b.endOrphans(ctx, first, s.err); err != nil {
+			return nil, err
+		}
 	}
 	state, possible := &b.state, b.possible
 	switch err := b.inspect(ctx, first.Server, o, s); {
@@ -234,6 +246,9 @@ func (b *bench) inspect(ctx context.Context, on scenarios.Server, o openOptions,
 	keep := o.keeping
 	if on.Backend.Name == simKind { // and not where only services are simulated
 		keep = keeping{dir: b.dir, scratch: true}
+		if o.simDir != "" {
+			keep = keeping{dir: o.simDir, sim: b.simulated.server}
+		}
 	}
 	if b.journal, err = openJournal(ctx, b.backend, keep, false, s); err != nil {
 		return err
@@ -322,8 +337,8 @@ func (b *bench) extent() string {
 	for _, s := range steps {
 		span += s.Warmup + s.Window
 	}
-	total := span * time.Duration(len(b.cells))
-	many := fmt.Sprintf("%s of %s", units.Plural(len(b.cells), "cell"), units.Plural(len(steps), "step"))
+	total := span * time.Duration(len(b.left()))
+	many := fmt.Sprintf("%s of %s", units.Plural(len(b.left()), "cell"), units.Plural(len(steps), "step"))
 	if b.simulated.scale <= sim.MinScale {
 		return fmt.Sprintf("%s, %s of load in all", many, total)
 	}
@@ -339,7 +354,7 @@ func (b *bench) extent() string {
 
 func (b *bench) printImpossible(w io.Writer) {
 	for _, i := range b.impossible {
-		fmt.Fprintf(w, "left out: %s: %s\n", i.Config.Name, i.Reason)
+		fmt.Fprintln(w, fold(fmt.Sprintf("left out: %s: %s", i.Config.Name, i.Reason)))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -73,12 +74,11 @@ func (o *compareOptions) check(width bool) error {
 }
 
 func (o *compareOptions) compare(dirs []string, stdout io.Writer) error {
-	a, err := against(dirs)
+	a, damaged, err := against(dirs)
 	if err != nil {
 		return err
 	}
-	d := report.Against(a)
-	return writeDocument(d, o.format, o.out, o.width, stdout)
+	return errors.Join(writeDocument(report.Against(a), o.format, o.out, o.width, stdout), damaged)
 }
 
 // writeDocument writes a document that is no single run's.
@@ -94,17 +94,19 @@ func writeDocument(d *report.Document, format, out string, width int, stdout io.
 }
 
 // against reads run directories and sets them side by side. Runs that cannot be compared
-// are a fault of usage.
-func against(dirs []string) (*analysis.Against, error) {
+// are a fault of usage; damaged tells what was left out of them.
+func against(dirs []string) (_ *analysis.Against, damaged error, _ error) {
 	var runs []analysis.NamedSummary
 	for _, dir := range dirs {
 		summary, _, err := document(dir)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		runs = append(runs, analysis.NamedSummary{Name: dir, Summary: summary})
+		damaged = errors.Join(damaged, damagedIn(dir, summary))
 	}
-	return compared(runs)
+	a, err := compared(runs)
+	return a, damaged, err
 }
 
 func compared(runs []analysis.NamedSummary) (*analysis.Against, error) {

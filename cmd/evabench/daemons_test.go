@@ -69,7 +69,7 @@ func TestScratchEndsDaemons(t *testing.T) {
 		t.Fatalf("%d and %d daemons, want one each", daemons(t, ofHeld), daemons(t, ofKilled))
 	}
 	killed.owner.Close() // as the end of a process does
-	removeLeftOver()
+	removeLeftOver(false)
 	if there(killed.dir) || daemons(t, ofHeld) != 1 {
 		t.Errorf("the killed one's folder is there: %v; %d daemons of the other, want 1", there(killed.dir), daemons(t, ofHeld))
 	}

@@ -22,7 +22,7 @@ func (b *bench) dcgmJob(devices []device.Device, host results.Subject) ([]collec
 		}
 		all = append(all, of)
 	}
-	source, url := dcgm.New(all), b.scenario.DCGM
+	source, url := dcgm.New(all, b.scenario.DCGMAccess), b.scenario.DCGM
 	if b.simulated.server != "" {
 		machine, err := b.host.Open(b.simulated.server, b.simulated.scale)
 		if err != nil {

@@ -95,6 +95,7 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	damaged := damagedIn(dir, summary)
 	out := gated.Outcome{Summary: summary, Most: most}
 	if out.Results, err = o.results(summary, requirements); err != nil {
 		return err
@@ -105,6 +106,7 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("baseline: %w", err)
 		}
+		damaged = errors.Join(damaged, damagedIn(o.baseline, base))
 		if base.ValidSteps() == 0 {
 			return fmt.Errorf("baseline %s: %w", o.baseline, errNoValid)
 		}
@@ -126,12 +128,12 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 		return err
 	}
 	if !valid {
-		return fmt.Errorf("%s: %w", dir, errNoValid)
+		return errors.Join(fmt.Errorf("%s: %w", dir, errNoValid), damaged)
 	}
 	if failed, _ := out.Failed(); failed > 0 {
-		return errNotMet
+		return errors.Join(errNotMet, damaged)
 	}
-	return nil
+	return damaged
 }
 
 // requirements reads all, and tells the faults of all.

@@ -206,14 +206,14 @@ func printUsers(w io.Writer, g partition.GPU, daemons []partition.Daemon) {
 		if p.UsedBytes != nil {
 			used = units.Format(float64(*p.UsedBytes), units.Bytes)
 		}
-		fmt.Fprintf(w, "  process %d (%s), %s, %s on %s\n", p.PID, cmp.Or(p.Name, units.Unknown), cmp.Or(p.Kind, units.Unknown), used, p.Device)
+		fmt.Fprintf(w, "  process %d (%s), %s, %s on %s\n", p.PID, cmp.Or(plainLine(p.Name), units.Unknown), cmp.Or(p.Kind, units.Unknown), used, p.Device)
 	}
 	for _, h := range g.Holders {
 		if h.PID == 0 {
-			fmt.Fprintf(w, "  open by %s\n", h.Name)
+			fmt.Fprintf(w, "  open by %s\n", plainLine(h.Name))
 			continue
 		}
-		fmt.Fprintf(w, "  open by process %d (%s) of uid %d\n", h.PID, cmp.Or(h.Name, units.Unknown), h.UID)
+		fmt.Fprintf(w, "  open by process %d (%s) of uid %d\n", h.PID, cmp.Or(plainLine(h.Name), units.Unknown), h.UID)
 	}
 	for _, d := range daemons {
 		if d.Device == g.UUID || slices.ContainsFunc(g.Instances, func(i partition.Instance) bool {
@@ -234,7 +234,7 @@ func daemonText(d partition.Daemon) string {
 	if d.Clients != nil {
 		clients = units.Plural(len(d.Clients), "client")
 	}
-	return fmt.Sprintf("MPS daemon %d (%s), %s, pipe folder %s,", d.PID, whose, clients, cmp.Or(d.Pipe, units.Unknown))
+	return fmt.Sprintf("MPS daemon %d (%s), %s, pipe folder %s,", d.PID, whose, clients, cmp.Or(plainLine(d.Pipe), units.Unknown))
 }
 
 func printRefusals(w io.Writer, refused []string) {
@@ -242,7 +242,7 @@ func printRefusals(w io.Writer, refused []string) {
 		fmt.Fprintln(w, "  nothing stands in the way of a change")
 	}
 	for _, r := range refused {
-		fmt.Fprintln(w, fold("  a change would be refused: "+r))
+		fmt.Fprintln(w, fold("  a change would be refused: "+plainLine(r)))
 	}
 }
 

@@ -75,6 +75,9 @@ func (o *restoreOptions) restore(ctx context.Context, named bool, s streams) (er
 		fmt.Fprintf(s.out, "%sforgotten, and left as they are now; before %q they were: %s\n", mark, left.Command, before(left.State))
 		return nil
 	}
+	if !left.Kept {
+		endProcesses(s.err) // they would hold the GPUs
+	}
 	for pending { // a change that broke off, and then what it went on top of
 		o.mpsUser = o.served(left.State)
 		if err := o.undo(ctx, journal.Journal, left, s); err != nil {
@@ -106,10 +109,22 @@ func (o *restoreOptions) undo(ctx context.Context, j *partition.Journal, left pa
 		fmt.Fprintln(s.out, g.mark()+line)
 	}
 	if fault != nil {
-		return fmt.Errorf("%w; the journal in %s is kept, so that %q can be tried again", fault, o.keeping().dir, o.keeping().restore())
+		return o.kept(fault)
 	}
 	fmt.Fprintf(s.out, "%sput back and verified: %s\n", g.mark(), before(left.State))
 	return nil
+}
+
+// containerLabel is on every container that evabench starts; see services/launchers/docker.
+const containerLabel = "evabench.owner"
+
+// kept is the fault of GPUs that were not put back, with what is to be done.
+func (o *restoreOptions) kept(fault error) error {
+	fault = fmt.Errorf("%w; the journal in %s is kept, so that %q can be tried again", fault, o.keeping().dir, o.keeping().restore())
+	if o.sim != "" {
+		return fault
+	}
+	return fmt.Errorf("%w; restore ends no containers: if a killed run left some, \"docker ps --all --filter label=%s\" lists them and \"docker rm --force NAME\" ends one", fault, containerLabel)
 }
 
 // served is the user of evabench's own MPS daemons in a state of real GPUs, which

@@ -106,12 +106,12 @@ type heldJournal struct {
 func (k keeping) open(ctx context.Context) (*heldJournal, error) {
 	j, err := partition.OpenJournal(k.dir)
 	if err != nil {
-		return nil, err
+		return nil, noRight(err)
 	}
 	held := &heldJournal{Journal: j}
 	if k.hostLock != "" {
 		if held.unlock, err = partition.LockHost(k.hostLock); err != nil {
-			return nil, joined(err, j.Close())
+			return nil, joined(noRight(err), j.Close())
 		}
 	}
 	if half, ok := ctx.Value(halfChangedKey{}).(*halfChanged); ok && !k.scratch {
@@ -119,6 +119,14 @@ func (k keeping) open(ctx context.Context) (*heldJournal, error) {
 		held.half = half
 	}
 	return held, nil
+}
+
+// noRight adds to the fault of one who may not lock and journal what to do.
+func noRight(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w; nothing was changed; changes of GPUs take root: run the same with sudo (evabench run, report, compare and gate need no root)", err)
 }
 
 // Close gives the locks back.
@@ -156,6 +164,7 @@ func openJournal(ctx context.Context, backend partition.Backend, k keeping, over
 				left.Command, left.Begun.Local().Format(time.DateTime), k.dir, k.restore(), k.restore()+" --forget")
 		}
 		fmt.Fprintln(s.err, "evabench: "+markOf(k.sim)+"an earlier run did not put the GPUs back; doing it now")
+		endProcesses(s.err)
 		if err := putBack(ctx, backend, j.Journal, left.State); err != nil {
 			return nil, fmt.Errorf("an earlier run left them changed: %w; its state is in %s, and %q tries again", err, k.dir, k.restore())
 		}

@@ -28,13 +28,14 @@ func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	half := new(halfChanged)
-	catch(cancel, half)
-	os.Exit(status(run(context.WithValue(ctx, halfChangedKey{}, half), os.Args[1:], os.Stdin, os.Stdout, os.Stderr), os.Stderr))
+	people := &talk{file: os.Stderr}
+	catch(cancel, half, people)
+	os.Exit(status(run(context.WithValue(ctx, halfChangedKey{}, half), os.Args[1:], os.Stdin, os.Stdout, people), people))
 }
 
 // catch makes the first signal stop the command in order; a second one ends it
 // at once. Signals that whoever started us ignores (nohup) stay ignored.
-func catch(cancel context.CancelCauseFunc, half *halfChanged) {
+func catch(cancel context.CancelCauseFunc, half *halfChanged, people io.Writer) {
 	// A reader of our output that goes away must not end us with a server
 	// half changed: a write fails instead.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
@@ -48,7 +49,7 @@ func catch(cancel context.CancelCauseFunc, half *halfChanged) {
 		s := <-signals
 		cancel(errInterrupted) // before any talk: the terminal may be stopped
 		signal.Stop(signals)
-		fmt.Fprintf(os.Stderr, "evabench: %s: stopping and putting the server back; a second signal leaves it as it is%s\n", s, thenRun(half))
+		fmt.Fprintf(people, "evabench: %s: stopping and putting the server back; a second signal leaves it as it is%s\n", s, thenRun(half))
 	}()
 }
 
@@ -81,7 +82,7 @@ func status(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(stderr, "evabench: "+told(err))
+	fmt.Fprintln(stderr, "evabench: "+plain(told(err)))
 	var usage *usageError
 	switch {
 	case errors.Is(err, runner.ErrNotRestored):

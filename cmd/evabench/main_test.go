@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"github.com/evabench/evabench/internal/mps/mpsfake"
 	"github.com/evabench/evabench/results"
@@ -31,7 +32,22 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"evabench": main, "worker": worker})
+	testscript.Main(unleaking{m, goleak.Find}, map[string]func(){"evabench": main, "worker": worker})
+}
+
+// unleaking runs the tests, and fails if a goroutine outlives them.
+type unleaking struct {
+	*testing.M
+	find func(...goleak.Option) error
+}
+
+func (m unleaking) Run() int {
+	status := m.M.Run()
+	if err := m.find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return status
 }
 
 // TestScripts tries the command as users type it. The command "status" of a

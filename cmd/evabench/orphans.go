@@ -7,13 +7,29 @@ import (
 
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/runner"
+	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/services"
 )
+
+// endOrphans ends what an earlier run left, also of a scenario's launchers. It comes
+// before the GPUs are put back: what is left would hold them.
+func (b *bench) endOrphans(ctx context.Context, scenario *scenarios.Scenario, talk io.Writer) error {
+	var all []runner.Service
+	for _, s := range scenario.Services {
+		l, err := b.kinds.launchers.Build(s.Launcher)
+		if err != nil {
+			return &usageError{fmt.Errorf("service %s: launcher: %w", s.Name, err)}
+		}
+		all = append(all, runner.Service{Service: s, Launcher: l})
+	}
+	return endOrphans(ctx, all, talk)
+}
 
 // endOrphans ends what an earlier run left that was killed with its supervisors:
 // processes, and what the scenario's launchers know of. Each is told.
 func endOrphans(ctx context.Context, all []runner.Service, talk io.Writer) error {
-	left := supervise.EndOrphans()
+	endProcesses(talk)
+	var left []string
 	var fault error
 	for _, s := range all {
 		c, ok := s.Launcher.(services.Cleaning)
@@ -26,8 +42,15 @@ func endOrphans(ctx context.Context, all []runner.Service, talk io.Writer) error
 			fault = fmt.Errorf("service %s: %w", s.Name, err)
 		}
 	}
-	for _, what := range left {
+	tellEnded(talk, left)
+	return fault
+}
+
+// endProcesses ends the processes of supervisors that were killed, and tells of each.
+func endProcesses(talk io.Writer) { tellEnded(talk, supervise.EndOrphans()) }
+
+func tellEnded(talk io.Writer, all []string) {
+	for _, what := range all {
 		fmt.Fprintf(talk, "evabench: an earlier run was killed and left %s; it was ended\n", what)
 	}
-	return fault
 }

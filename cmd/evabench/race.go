@@ -22,11 +22,19 @@ func (b *bench) choosing() (func(scenarios.Cell) runner.Chooser, func(scenarios.
 				panic(err) // it could be made above
 			}
 			return c
-		}, nil, nil
+		}, b.skipped(), nil
 	}
 	race, err := search.NewRace(b.searchEnvironment(), b.entries())
 	if err != nil {
 		return nil, nil, err
+	}
+	skip := func(c scenarios.Cell) string { return race.Skip(c.Folder) }
+	if b.going != nil {
+		replays, err := b.going.newReplays()
+		if err != nil {
+			return nil, nil, err
+		}
+		skip = replays.skip(race, b.going.measured)
 	}
 	return func(c scenarios.Cell) runner.Chooser {
 		one, err := race.Chooser(c.Folder)
@@ -34,7 +42,7 @@ func (b *bench) choosing() (func(scenarios.Cell) runner.Chooser, func(scenarios.
 			panic(err) // the cell is one of the entries
 		}
 		return one
-	}, func(c scenarios.Cell) string { return race.Skip(c.Folder) }, nil
+	}, skip, nil
 }
 
 // races says whether configurations that cannot win are left out.

@@ -34,9 +34,12 @@ func (b *bench) checkReach() error {
 	return errors.Join(faults...)
 }
 
-// printCommands prints what launchers do to servers that are not theirs, and
-// reports whether they do anything.
+// printCommands prints what launchers run, and reports whether they do anything to
+// servers that are not theirs.
 func (b *bench) printCommands(w io.Writer) bool {
+	for _, line := range b.starts() {
+		fmt.Fprintln(w, line)
+	}
 	for _, line := range b.commands {
 		fmt.Fprintln(w, line)
 	}
@@ -45,6 +48,22 @@ func (b *bench) printCommands(w io.Writer) bool {
 
 func (b *bench) printUnreached(w io.Writer) {
 	for _, warning := range b.unreached {
-		fmt.Fprintf(w, "WARNING: service %s: %s\n", warning.Subject, warning.Text)
+		fmt.Fprintln(w, fold(fmt.Sprintf("WARNING: service %s: %s", warning.Subject, warning.Text)))
 	}
+}
+
+// starts tells the programs that launchers start, a line each.
+func (b *bench) starts() (lines []string) {
+	for _, s := range b.scenario.Services {
+		l, err := b.kinds.launchers.Build(s.Launcher)
+		if err != nil {
+			continue // it was built when the scenario was read
+		}
+		if c, ok := l.(services.Starting); ok {
+			for _, line := range c.Starts() {
+				lines = append(lines, fmt.Sprintf("service %s: %s", s.Name, line))
+			}
+		}
+	}
+	return lines
 }

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -54,6 +52,9 @@ Of a run that searched for a capacity it also writes alerts.yaml, rules for
 Prometheus at the measured boundary.
 With --format it prints one format to standard output instead and writes
 nothing. The same directory gives the same bytes.
+
+Parts that are damaged are left out; the reports are made of what is whole, each
+part is named with its file, and the exit status is 1.
 
 With --published the rows of the EVA GPU MIG/MPS Optimization Guide stand beside
 the run's own, as printed and marked published; without a run directory, alone.`,
@@ -123,9 +124,11 @@ func (o *reportOptions) report(dir string, stdout io.Writer) error {
 		write = func(w io.Writer) error { return o.text(w, summary, d) }
 	}
 	if o.out == "" {
-		return write(stdout)
+		err = write(stdout)
+	} else {
+		err = writeFile(o.out, write)
 	}
-	return writeFile(o.out, write)
+	return errors.Join(err, damagedIn(dir, summary))
 }
 
 // text writes what a terminal shows: the short form, or all.
@@ -159,12 +162,18 @@ func widthOf(w io.Writer) int {
 	return formats.DefaultWidth
 }
 
-// document reads a run directory and makes its document.
-func document(dir string) (*analysis.Summary, *report.Document, error) {
+// document reads a run directory and makes its document. What is damaged there is left out
+// and told, in the document and by [damagedIn].
+func document(dir string) (_ *analysis.Summary, _ *report.Document, err error) {
 	run, err := results.Read(dir)
 	if err != nil {
 		return nil, nil, err
 	}
+	defer func() {
+		if fault := recover(); fault != nil { // records that make no sense found a mistake of ours
+			err = fmt.Errorf("summarize %s: panic: %v; please report this", dir, fault)
+		}
+	}()
 	summary, err := analysis.Summarize(run)
 	if err != nil {
 		return nil, nil, fmt.Errorf("summarize %s: %w", dir, err)
@@ -198,31 +207,16 @@ func writeReportsAs(dir string, out io.Writer, o reportOptions) (valid int, err 
 	if len(d.Alerts.Groups) > 0 {
 		files = append(slices.Clone(files), reportFile{alertsFile, "alerts"})
 	}
-	for _, f := range files {
-		err := writeFile(filepath.Join(dir, f.file), func(w io.Writer) error { return formats.Write(f.format, w, d) })
-		if err != nil {
-			return 0, fmt.Errorf("write %s: %w", f.file, err)
-		}
-	}
+	lost := writeFiles(dir, files, d)
 	if err := o.text(out, summary, d); err != nil {
-		return 0, err
+		return 0, errors.Join(lost, err)
+	}
+	if lost != nil {
+		return summary.ValidSteps(), errors.Join(lost, damagedIn(dir, summary))
 	}
 	_, err = fmt.Fprintf(out, "\nIn %s:\n  report.html, report.md, report.xlsx: the full report; \"evabench report DIR --all\" prints it\n  summary.json: every number, exact; cells/: each request and each reading\n", dir)
 	if err == nil && len(d.Alerts.Groups) > 0 {
 		_, err = fmt.Fprintf(out, "  %s: alert rules for Prometheus at the measured boundary\n", alertsFile)
 	}
-	return summary.ValidSteps(), err
-}
-
-// writeFile writes a file whole or not at all.
-func writeFile(path string, write func(io.Writer) error) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Unwrap(err))
-	}
-	defer f.Cleanup() // does nothing once the file is in place
-	if err := write(f); err != nil {
-		return err
-	}
-	return f.CloseAtomicallyReplace()
+	return summary.ValidSteps(), errors.Join(err, damagedIn(dir, summary))
 }

@@ -68,10 +68,14 @@ put back).`,
 		newReport(s),
 		newCompare(s),
 		newGate(s),
+		newInit(s),
+		newDoctor(s),
+		newExplain(s),
 		newSelftest(s),
 		newSelftestServer(s),
 		newSupervisor(s),
 	)
+	addCompletions(root)
 	return root
 }
 

@@ -15,28 +15,29 @@ import (
 // runOptions describe services that run already.
 type runOptions struct {
 	sweepOptions
-	name           string
-	agentURLs      []string
-	agentModel     string
-	agentUsers     int
-	agentThink     time.Duration
-	agentMaxTokens int
-	agentInspect   int
-	agentScrape    string
-	agentAPIKeyEnv string
-	visionURLs     []string
-	visionModels   []string
-	visionRate     float64
-	visionUsers    int
-	visionScrape   string
-	imageFolder    string
-	imageWidth     int
-	imageHeight    int
-	imageKilobytes int
-	warmup, window time.Duration
-	collect        time.Duration
-	timeout        time.Duration
-	seed           uint64
+	name            string
+	agentURLs       []string
+	agentModel      string
+	agentUsers      int
+	agentThink      time.Duration
+	agentMaxTokens  int
+	agentInspect    int
+	agentScrape     string
+	agentAPIKeyEnv  string
+	agentAPIKeyFile string
+	visionURLs      []string
+	visionModels    []string
+	visionRate      float64
+	visionUsers     int
+	visionScrape    string
+	imageFolder     string
+	imageWidth      int
+	imageHeight     int
+	imageKilobytes  int
+	warmup, window  time.Duration
+	collect         time.Duration
+	timeout         time.Duration
+	seed            uint64
 }
 
 func newRun(s streams) *cobra.Command {
@@ -79,6 +80,7 @@ in the run directory and can be used with sweep.`,
 	f.IntVar(&o.agentInspect, "agent-inspect", 2, "image calls in a session")
 	f.StringVar(&o.agentScrape, "agent-scrape", "vllm", "`KIND` of the Agent server's metrics page, or none")
 	f.StringVar(&o.agentAPIKeyEnv, "agent-api-key-env", "", "`VARIABLE` that holds the Agent server's API key")
+	f.StringVar(&o.agentAPIKeyFile, "agent-api-key-file", "", "`FILE` that holds the Agent server's API key")
 	f.StringSliceVar(&o.visionURLs, "vision-url", nil, "base `URL` of each Vision server (TorchServe)")
 	f.StringSliceVar(&o.visionModels, "vision-model", nil, "`MODEL` names, in equal shares")
 	f.Float64Var(&o.visionRate, "vision-rate", 0, "Vision requests a second, Poisson")
@@ -143,8 +145,13 @@ func (o *runOptions) scenario() ([]byte, error) {
 }
 
 func (o *runOptions) agent() (yaml.MapSlice, error) {
+	for _, u := range o.agentURLs {
+		if base, had := strings.CutSuffix(strings.TrimSuffix(u, "/"), "/v1"); had {
+			return nil, fmt.Errorf("--agent-url %s: leave /v1 out, requests go to URL/v1/chat/completions: --agent-url %s", u, base)
+		}
+	}
 	if o.agentModel == "" {
-		return nil, errors.New("--agent-url needs --agent-model, the name that the server knows")
+		return nil, fmt.Errorf("--agent-url needs --agent-model, the name that the server knows; curl %s/v1/models lists its names", strings.TrimSuffix(o.agentURLs[0], "/"))
 	}
 	instances, err := instances("--agent-url", o.agentURLs, "")
 	if err != nil {
@@ -153,6 +160,9 @@ func (o *runOptions) agent() (yaml.MapSlice, error) {
 	endpoint := yaml.MapSlice{{Key: "kind", Value: "openai-chat"}, {Key: "stream", Value: true}}
 	if o.agentAPIKeyEnv != "" {
 		endpoint = append(endpoint, yaml.MapItem{Key: "api_key_env", Value: o.agentAPIKeyEnv})
+	}
+	if o.agentAPIKeyFile != "" {
+		endpoint = append(endpoint, yaml.MapItem{Key: "api_key_file", Value: o.agentAPIKeyFile})
 	}
 	a := yaml.MapSlice{
 		{Key: "role", Value: "agent"},
@@ -179,7 +189,7 @@ func (o *runOptions) agent() (yaml.MapSlice, error) {
 func (o *runOptions) vision() (yaml.MapSlice, error) {
 	switch {
 	case len(o.visionModels) == 0:
-		return nil, errors.New("--vision-url needs --vision-model, the names that the server knows")
+		return nil, errors.New("--vision-url needs --vision-model, the names that the server knows; TorchServe's management page lists them: curl http://HOST:8081/models")
 	case (o.visionRate > 0) == (o.visionUsers > 0):
 		return nil, errors.New("give either --vision-rate or --vision-users, above 0")
 	}
@@ -237,7 +247,7 @@ func instances(flag string, urls []string, scrape string) ([]yaml.MapSlice, erro
 		if parsed, err := url.Parse(u); err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
 			return nil, fmt.Errorf("%s %q is no URL; say http://HOST:PORT", flag, u)
 		} else if parsed.User != nil {
-			return nil, fmt.Errorf("%s: the URL holds a user name or password, which would stand in the results; see --agent-api-key-env", flag)
+			return nil, fmt.Errorf("%s: the URL holds a user name or password, which would stand in the results; see --agent-api-key-env and --agent-api-key-file", flag)
 		}
 		in := yaml.MapSlice{{Key: "url", Value: u}}
 		if ok {

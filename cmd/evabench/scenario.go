@@ -21,9 +21,10 @@ func newScenario(s streams) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	list := &cobra.Command{
-		Use:   "list",
-		Short: "List the presets",
-		Args:  usageArgs(cobra.NoArgs),
+		Use:     "list",
+		Short:   "List the presets",
+		Example: "  evabench scenario list",
+		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			for _, p := range scenarios.Presets() {
 				fmt.Fprintf(s.out, "%-20s %s\n", p.Name, p.About)
@@ -46,9 +47,10 @@ func newScenario(s streams) *cobra.Command {
 		},
 	}
 	schema := &cobra.Command{
-		Use:   "schema",
-		Short: "Print the JSON Schema of scenarios, for editors",
-		Args:  usageArgs(cobra.NoArgs),
+		Use:     "schema",
+		Example: "  evabench scenario schema > evabench.schema.json",
+		Short:   "Print the JSON Schema of scenarios, for editors",
+		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			data, err := scenarios.Schema()
 			if err != nil {

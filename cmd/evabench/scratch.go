@@ -18,7 +18,7 @@ import (
 const ownerFile = "owner"
 
 // beginsWithin is the age from which a folder without its name is none that is
-// just being made, which takes milliseconds.
+// just being made, which takes milliseconds, where who makes one cannot be kept out.
 const beginsWithin = time.Hour
 
 // A scratch is a temporary folder for a simulated server's state. The lock ends
@@ -36,7 +36,9 @@ func scratchPath() string {
 // newScratch makes the scratch folder of a path, and removes those that killed
 // processes left behind.
 func newScratch(path string) (*scratch, error) {
-	removeLeftOver()
+	unlock, alone := lockTemp()
+	defer unlock()
+	removeLeftOver(alone)
 	// It gets its name when it is locked: before, it would look left over.
 	dir, err := os.MkdirTemp("", ".evabench-sim-*")
 	if err != nil {
@@ -57,9 +59,28 @@ func newScratch(path string) (*scratch, error) {
 	return s, nil
 }
 
+// lockWithin is how long another may make its scratch folder, which takes milliseconds.
+const lockWithin = 200 * time.Millisecond
+
+// lockTemp locks the folder of temporary files while a scratch folder is made in it, and
+// reports whether it could: somebody else may keep that lock.
+func lockTemp() (unlock func(), alone bool) {
+	f, err := os.Open(os.TempDir())
+	if err != nil {
+		return func() {}, false // told when the folder is made
+	}
+	for until := time.Now().Add(lockWithin); ; time.Sleep(time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil || time.Now().After(until) {
+			return func() { f.Close() }, err == nil
+		}
+	}
+}
+
 // removeLeftOver removes the scratch folders that nobody holds, and those that
-// were left before they had a name. What cannot be looked at is another's.
-func removeLeftOver() {
+// were left before they had a name: alone says that nobody is making one. What cannot be
+// looked at is another's.
+func removeLeftOver(alone bool) {
 	named, _ := filepath.Glob(filepath.Join(os.TempDir(), "evabench-sim-*")) // the patterns are good
 	for _, dir := range named {
 		removeUnheld(dir)
@@ -67,7 +88,7 @@ func removeLeftOver() {
 	unnamed, _ := filepath.Glob(filepath.Join(os.TempDir(), ".evabench-sim-*"))
 	for _, dir := range unnamed {
 		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < beginsWithin {
+		if err != nil || !info.IsDir() || !alone && time.Since(info.ModTime()) < beginsWithin {
 			continue
 		}
 		if err := os.Remove(dir); err != nil { // without a lock it is empty

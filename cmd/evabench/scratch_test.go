@@ -65,7 +65,7 @@ func TestScratchLeavesWhatIsNoLock(t *testing.T) {
 		}
 		kept = append(kept, dir)
 	}
-	removeLeftOver()
+	removeLeftOver(false)
 	for _, dir := range kept {
 		if !there(dir) {
 			t.Errorf("%s is gone", dir)
@@ -103,11 +103,43 @@ func TestScratchRemovesWhatNeverBegan(t *testing.T) {
 	}
 	grow(t, held, old)
 	want[held] = true
-	removeLeftOver()
+	removeLeftOver(false)
 	for dir, want := range want {
 		if there(dir) != want {
 			t.Errorf("%s is there: %v, want %v", dir, !want, want)
 		}
+	}
+}
+
+// Nobody makes one meanwhile where its lock is ours: then a young one is of a killed
+// process. Somebody else may keep the lock, and is not waited for.
+func TestScratchKeepsOthersFromBeginning(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	young := makeFolder(t, ".evabench-sim-young", 0)
+	unlock, alone := lockTemp()
+	if _, second := lockTemp(); !alone || second {
+		t.Errorf("alone: %v, and a second one %v", alone, second)
+	}
+	s, err := newScratch(scratchPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !there(young) {
+		t.Error("a folder that another may be making is gone")
+	}
+	if err := s.remove(); err != nil {
+		t.Error(err)
+	}
+	unlock()
+	if s, err = newScratch(scratchPath()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.remove()
+	if there(young) {
+		t.Error("what a killed process was making is there")
+	}
+	if _, alone := lockTemp(); !alone {
+		t.Error("the lock is kept")
 	}
 }
 

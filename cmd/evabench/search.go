@@ -58,7 +58,7 @@ func (b *bench) searchExtent() string {
 	if b.races() {
 		return b.raceExtent()
 	}
-	text := fmt.Sprintf("%s, each a %s that raises %s from %g", units.Plural(len(b.cells), "cell"), how, what, s.From)
+	text := fmt.Sprintf("%s, each a %s that raises %s from %g", units.Plural(len(b.left()), "cell"), how, what, s.From)
 	if s.Budget == 0 {
 		if s.Kind == scenarios.SearchLadder {
 			return text + "; what it costs is known at its end, and search.budget bounds it"
@@ -68,9 +68,9 @@ func (b *bench) searchExtent() string {
 			return text // the fault is told where the chooser is made
 		}
 		return text + fmt.Sprintf("; about %s each if the capacity is near twice that, %s in all (quoted again in each cell's report; search.budget bounds it)",
-			loadTime(quote), loadTime(quote*time.Duration(len(b.cells))))
+			loadTime(quote), loadTime(quote*time.Duration(len(b.left()))))
 	}
-	all := s.Budget * time.Duration(len(b.cells))
+	all := s.Budget * time.Duration(len(b.left()))
 	text += fmt.Sprintf(", in at most %s; %s in all", loadTime(s.Budget), loadTime(all))
 	if b.simulated.scale > sim.MinScale {
 		text += fmt.Sprintf(" of server time, %s on the clock", sim.Accelerate(b.simulated.scale).OnClock(all).Round(time.Second))

@@ -37,7 +37,8 @@ itself takes is K times as long to the server.
 
 Servers:
 ` + serverList(),
-		Args: one("server"),
+		Example: "  evabench sim pro6000x1 --scale 10 --instances",
+		Args:    one("server"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(args[0]); err != nil {
 				return &usageError{err}
@@ -53,6 +54,7 @@ Servers:
 	f.DurationVar(&o.DCGMInterval, "dcgm-interval", sim.DCGMInterval, "let the dcgm-exporter page collect every `DURATION` of server time")
 	f.Float64Var(&o.Scale, "scale", sim.MinScale, "let `K` seconds of server time pass in one of the clock, 1 to 1000")
 	f.BoolVar(&o.child, "child", false, "end when standard input ends")
+	f.BoolVar(&o.KeepDaemons, "keep-daemons", false, "leave the MPS daemons of --state as they are at the end, as they would outlive a real server's programs")
 	return c
 }
 

@@ -42,6 +42,14 @@ func (o *simOptions) check(on simulation) error {
 	return nil
 }
 
+// checkSimDir refuses a folder for simulated GPUs where there are none.
+func checkSimDir(dir string, s *scenarios.Scenario) error {
+	if dir != "" && s.Server.Backend.Name != simKind {
+		return errors.New("--sim-dir: the GPUs are not simulated; say which server with --sim")
+	}
+	return nil
+}
+
 // rewrite puts a scenario on the simulated server that the flags ask for.
 func (o *simOptions) rewrite(s *scenarios.Scenario) {
 	if o.server == "" && o.scale == 0 {

@@ -1,19 +1,18 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
+	"github.com/evabench/evabench/internal/clocks"
 	"github.com/evabench/evabench/internal/host"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
@@ -28,42 +27,66 @@ type sweepOptions struct {
 	sim      simOptions
 	out      string
 	stateDir string
+	simDir   string // of simulated GPUs that outlive the command; empty for none
 	yes      bool
 	dryRun   bool
 	mode     string // of sweep: grid or race; empty leaves it to the scenario
 	// noSelftest leaves the client's roofline unmeasured.
 	noSelftest bool
+	progress   progressOptions
+	// resume is the run directory to go on with; empty for a new run.
+	resume string
+	// acceptBinary lets another binary go on than measured so far.
+	acceptBinary bool
 }
 
 func (o *sweepOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.out, "out", "", "write the run directory to `DIR` (default runs/SCENARIO-TIME)")
 	f.StringVar(&o.stateDir, "state-dir", defaultStateDir, "keep a lock and the journal in `DIR`; unused where no real GPU can be changed")
+	f.StringVar(&o.simDir, "sim-dir", "", "keep the simulated GPUs with their lock and journal in `DIR`, where gpu finds them (default: they end with the command)")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before the server is changed")
 	f.BoolVar(&o.noSelftest, "no-selftest", false, "do not measure what the load generator can do on this machine (3 s, once a day)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print exactly what would be changed on the server, and do nothing")
+	o.progress.flags(c)
 }
 
 // open says how a bench is opened for a sweep.
 func (o *sweepOptions) open() openOptions {
 	if o.dryRun {
-		return openOptions{sim: o.sim, mode: o.mode}
+		return openOptions{sim: o.sim, mode: o.mode, simDir: o.simDir}
 	}
-	return openOptions{sim: o.sim, mode: o.mode, keeping: keeping{dir: o.stateDir, hostLock: hostLockFile}}
+	return openOptions{sim: o.sim, mode: o.mode, simDir: o.simDir, keeping: keeping{dir: o.stateDir, hostLock: hostLockFile}}
 }
 
 func newSweep(s streams) *cobra.Command {
 	var o sweepOptions
 	c := &cobra.Command{
-		Use:   "sweep SCENARIO",
+		Use:   "sweep SCENARIO | sweep --resume DIR",
 		Short: "Run a scenario through all its configurations and report",
 		Long: `Sweep applies each configuration of a scenario in turn, drives its load, and puts
-the server back. It prints the plan and asks before it changes a real server.`,
+the server back. It prints the plan and asks before it changes a real server.
+
+With --resume it goes on with a run that broke off: cells that were measured are kept
+as they are, the one that broke off is set aside and measured again, the others follow.
+It refuses if the scenario, the server or the way of measuring is another by now.`,
 		Example: `  evabench sweep pro6000x1 --yes
   evabench sweep mine.yaml --dry-run
-  evabench sweep mine.yaml --sim pro6000x1 --sim-scale 60`,
-		Args: one("scenario"),
+  evabench sweep mine.yaml --sim pro6000x1 --sim-scale 60
+  evabench sweep --resume runs/mine-20261121T020304Z`,
+		Args: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("resume") {
+				return nil // told with the flags
+			}
+			return one("scenario")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) (err error) {
+			if err := o.checkResume(c.Flags(), args); err != nil {
+				return &usageError{err}
+			}
+			if o.resume != "" {
+				return o.goOn(c.Context(), c.Flags(), s)
+			}
 			b, err := open(c.Context(), args[0], o.open(), s)
 			if err != nil {
 				return err
@@ -74,12 +97,17 @@ the server back. It prints the plan and asks before it changes a real server.`,
 	}
 	o.flags(c)
 	o.sim.flags(c)
+	c.Flags().StringVar(&o.resume, "resume", "", "go on with the run in `DIR`, which broke off")
+	c.Flags().BoolVar(&o.acceptBinary, "accept-binary", false, "with --resume: go on though the run was begun by another build of evabench")
 	c.Flags().StringVar(&o.mode, "mode", "", "of a search for capacity, stands for the scenario's search.mode: `MODE` grid measures every\nconfiguration, race leaves out those that cannot win")
 	return c
 }
 
 // sweep runs an opened scenario and reports it.
-func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
+func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) (err error) {
+	if err := b.checkGoing(o); err != nil {
+		return err
+	}
 	plans, err := b.plans()
 	if err != nil {
 		return err
@@ -96,59 +124,90 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) error {
 	if err := memory.refusal(); err != nil {
 		return err
 	}
+	telling, err := o.progress.prepare(s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, telling.close()) }()
+	if o.progress.events == "-" {
+		s.out = s.err
+	}
 	r, err := b.runner(s)
 	if err != nil {
 		return err
 	}
-	if err := endOrphans(ctx, r.Services, s.err); err != nil {
+	if b.nothingLeft(r) {
+		return b.going.reportAgain(s)
+	}
+	var plan bytes.Buffer
+	changes := b.printPlans(&plan, plans)
+	memory.print(&plan)
+	// What asks servers may be a program that the scenario names: it waits until that was
+	// shown and agreed to. Where there is nothing to agree to, a server that is missing is
+	// all that there is to tell.
+	asks := func() error { return probe(ctx, r.Services) }
+	if !changes {
+		if err := asks(); err != nil {
+			return err
+		}
+	}
+	if _, err := plan.WriteTo(s.err); err != nil {
 		return err
 	}
-	if err := probe(ctx, r.Services); err != nil {
+	if err := b.room(o, s.err); err != nil {
 		return err
-	}
-	changes := b.printPlans(s.err, plans)
-	memory.print(s.err)
-	dir := o.out
-	if dir == "" {
-		dir = "runs/" + results.Folder(b.scenario.Name, time.Now())
 	}
 	if changes && !o.yes && (b.simulated.server == "" || len(b.commands) > 0) {
 		if err := consent(ctx, s, "Change this server as above, and put it back afterwards?"); err != nil {
 			return err
 		}
 	}
-	env := b.environment()
-	if !o.noSelftest {
-		if env.SelfTest, err = selftestForRun(ctx, s); err != nil {
+	if changes {
+		if err := asks(); err != nil {
 			return err
 		}
 	}
-	w, err := results.Create(dir, env, b.scenario.Source)
+	w, unlock, err := b.begin(ctx, o, s)
 	if err != nil {
-		return fmt.Errorf("%w; choose another folder with --out", err)
+		return err
 	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	r.Writer = runner.To(w)
+	fmt.Fprintf(s.err, "evabench: %s; into %s\n", b.extent(), w.Dir())
+	telling.begin(r, b.toTell(w.Dir()))
 	if b.simulated.scale > sim.MinScale {
 		r = sim.Accelerate(b.simulated.scale).Bench(*r)
 	}
-	fmt.Fprintf(s.err, "evabench: %s; into %s\n", b.extent(), dir)
 	measured := r.Run(ctx)
-	if errors.Is(measured, runner.ErrNoCell) {
-		return fmt.Errorf("%w (what was recorded is in %s)", measured, dir)
+	telling.end(measured, ctx.Err() != nil)
+	measured = errors.Join(measured, endSession(ctx, w, measured))
+	tellResume(ctx, w.Dir(), measured, s.err)
+	if errors.Is(measured, runner.ErrNoCell) && b.going == nil {
+		return fmt.Errorf("%w (what was recorded is in %s)", measured, w.Dir())
 	}
 	// A report of what is whole is worth having also after a fault.
+	err = reported(w.Dir(), s)
+	measured = errors.Join(measured, b.going.failures())
+	if measured != nil && errors.Is(err, errNoValid) {
+		err = nil // the fault tells why
+	}
+	return runner.JoinOnce(measured, err)
+}
+
+// reported writes a run directory's reports.
+func reported(dir string, s streams) error {
 	valid, err := writeReports(dir, s.out)
-	if err == nil && valid == 0 && measured == nil {
+	if err == nil && valid == 0 {
 		err = fmt.Errorf("%w: no step of %s can be judged", errNoValid, dir)
 	}
-	return errors.Join(measured, err)
+	return err
 }
 
 // plans gives the plan of each layout of the matrix from the present state, in
 // order of running.
 func (b *bench) plans() ([]layoutPlan, error) {
 	var all []layoutPlan
-	for _, c := range b.cells {
+	for _, c := range b.left() {
 		if slices.ContainsFunc(all, func(p layoutPlan) bool {
 			return p.config.Layout == c.Config.Layout && p.config.Sharing == c.Config.Sharing
 		}) {
@@ -174,7 +233,10 @@ func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 	if b.simulated.server != "" {
 		where = fmt.Sprintf("SIMULATED server %s at scale %v", b.simulated.server, b.simulated.scale)
 	}
-	fmt.Fprintf(w, "plan for %s: %s; every layout is put back before the next\n", where, b.extent())
+	if b.going != nil {
+		b.going.print(w, b)
+	}
+	fmt.Fprintln(w, fold(fmt.Sprintf("plan for %s: %s; every layout is put back before the next", where, b.extent())))
 	if b.simulated.faults != "" {
 		fmt.Fprintf(w, "FAULTS INJECTED: %s\n", b.simulated.faults)
 	}
@@ -189,38 +251,11 @@ func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 		}
 		changes = true
 		for _, step := range p.plan.Steps() {
-			fmt.Fprintln(w, "  "+step)
+			fmt.Fprintln(w, fold("  "+step))
 		}
 		fmt.Fprintln(w, "  afterwards: put everything back as it was, and verify it")
 	}
 	return changes
-}
-
-// consent asks whether the server may be changed.
-func consent(ctx context.Context, s streams, question string) error {
-	if f, ok := s.in.(*os.File); !ok || !isTerminal(f) {
-		return &usageError{errors.New("the server would be changed, and there is no terminal to ask at; say --yes, or look with --dry-run")}
-	}
-	fmt.Fprint(s.err, question+" [y/N] ")
-	answered := make(chan string, 1)
-	go func() { // it may never be answered: the process ends then
-		answer, _ := bufio.NewReader(s.in).ReadString('\n') // an end without a line is no
-		answered <- strings.ToLower(strings.TrimSpace(answer))
-	}()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case a := <-answered:
-		if a != "y" && a != "yes" {
-			return errors.New("not agreed; nothing was changed")
-		}
-		return nil
-	}
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }
 
 // environment describes the run before it begins.
@@ -324,11 +359,9 @@ func (b *bench) runner(s streams) (*runner.Bench, error) {
 		Backend:    b.backend,
 		NewChooser: newChooser, Skip: skip,
 		NewRouter:    b.router,
+		Clocks:       clocks.Read,
 		Devices:      b.deviceJobs,
 		CollectEvery: b.scenario.CollectEvery,
-		Tell: func(line string) {
-			fmt.Fprintf(s.err, "%s %s\n", time.Now().Format("15:04:05"), line)
-		},
 	}
 	if b.journal != nil {
 		r.Journal = b.journal.Journal

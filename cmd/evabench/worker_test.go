@@ -31,6 +31,7 @@ import (
 //	worker crash                fails at once
 //	worker oom                  fails for want of device memory
 //	worker load                 never listens
+//	worker cold PORT            answers that no worker serves its model yet
 //	worker linger               the child
 //
 // With a socket both hold a connection to it for as long as they live.
@@ -53,6 +54,10 @@ func work(args []string) error {
 		return die(args[1], args[2])
 	case "tell":
 		return tell(args[1])
+	case "cold":
+		return http.ListenAndServe("127.0.0.1:"+args[1], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "Model \"detector\" has no worker to serve inference request.", http.StatusServiceUnavailable)
+		}))
 	case "load":
 		fmt.Println("reading weights, which takes forever")
 		select {}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // askLimit ends a control program that hangs: its answers take milliseconds, but
@@ -138,15 +139,11 @@ func fault(ctx context.Context, began time.Time, doing, said string, err error) 
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// scratch gives a file without a name.
+// scratch gives a file in memory, without a name: a kill leaves nothing of it.
 func scratch() (*os.File, error) {
-	f, err := os.CreateTemp("", "mps-start")
+	fd, err := unix.MemfdCreate("mps-start", unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, err
+		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	_, err = f.Seek(0, io.SeekStart)
-	return f, err
+	return os.NewFile(uintptr(fd), "mps-start"), nil
 }

@@ -87,10 +87,13 @@ func (e *ClientsError) Error() string {
 	return fmt.Sprintf("%s has clients, processes %s: end them first", e.Daemon, strings.Trim(fmt.Sprint(e.PIDs), "[]"))
 }
 
+// homeBytes is how much of a device's hash names its folder.
+const homeBytes = 6
+
 // home is the folder of a device's daemon: short, since socket paths are.
 func (d *Daemons) home(uuid string) string {
 	sum := sha256.Sum256([]byte(uuid))
-	return filepath.Join(d.options.Dir, hex.EncodeToString(sum[:6]))
+	return filepath.Join(d.options.Dir, hex.EncodeToString(sum[:homeBytes]))
 }
 
 func (d *Daemons) pipe(uuid string) string { return filepath.Join(d.home(uuid), "pipe") }

@@ -1,11 +1,14 @@
 package mps
 
 import (
+	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -128,4 +131,29 @@ func (d *Daemons) clear(uuid string) error {
 	}
 	d.setWarnings(uuid, nil)
 	return nil
+}
+
+// Tidy removes the folders of our daemons that ended without being stopped, as by kill
+// -9, with the sockets in them. It is for who alone starts daemons here: one that is
+// being started may have folders and not run yet. What cannot be removed stays, until a
+// daemon of that device is started.
+func (d *Daemons) Tidy(ctx context.Context) {
+	entries, err := os.ReadDir(d.options.Dir)
+	if err != nil {
+		return // it has none
+	}
+	all, err := d.list(ctx)
+	if err != nil || slices.ContainsFunc(all, func(f Found) bool { return f.Unknown != "" && f.Pipe == "" }) {
+		return // whose folders are in use is not known
+	}
+	for _, e := range entries {
+		home := filepath.Join(d.options.Dir, e.Name())
+		made, err := hex.DecodeString(e.Name())
+		if err != nil || len(made) != homeBytes || !e.IsDir() {
+			continue // not ours
+		}
+		if !slices.ContainsFunc(all, func(f Found) bool { return f.Elsewhere == "" && f.Pipe == filepath.Join(home, "pipe") }) {
+			os.RemoveAll(home)
+		}
+	}
 }

@@ -59,7 +59,7 @@ type fakeFile struct {
 // CreateFake writes a file of cards as a server has them after a boot: MIG off,
 // nothing running. The models are names of [CardNames], one per GPU in the
 // order of their indices. It refuses a path that exists.
-func CreateFake(path string, models []string) error {
+func CreateFake(path string, models []string) (err error) {
 	file := fakeFile{Version: fakeVersion, About: "Simulated GPUs of evabench. Memory of a whole GPU is nominal."}
 	for i, model := range models {
 		c, err := findCard(model)
@@ -71,6 +71,11 @@ func CreateFake(path string, models []string) error {
 	if len(file.Cards) == 0 {
 		return errors.New("create simulated GPUs: no model is named")
 	}
+	lock := flock.New(path + ".lock")
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("create simulated GPUs: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	if _, err := os.Stat(path); err == nil {
 		return fmt.Errorf("create simulated GPUs: %s exists", path)
 	}
@@ -198,7 +203,7 @@ func parseFake(data []byte, alive func(pid int) bool) (file fakeFile, err error)
 	return file, nil
 }
 
-// writeFake replaces the file in one step.
+// writeFake replaces the file in one step. The caller has its lock.
 //
 // Note: renameio.WriteFile, which also syncs, made most of a simulated layout
 // change. These cards need not outlive the machine, only our processes.
@@ -212,7 +217,8 @@ func writeFake(path string, file fakeFile) (err error) {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	// One name: whoever writes has the lock, and overwrites what a kill left.
+	tmp, err := os.OpenFile(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}

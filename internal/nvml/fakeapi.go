@@ -3,6 +3,7 @@ package nvml
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -70,14 +71,18 @@ func (f *Fake) Processes(uuid string) (processes []Process, err error) {
 	return processes, err
 }
 
-// Profiles lists the profiles of the card's table, none in display mode.
+// Profiles lists the profiles of the card's table, none in display mode or through an old
+// driver.
 func (f *Fake) Profiles(gpu string) (profiles []Profile, err error) {
 	err = f.read(func(cards []*fakeCard) error {
 		c, err := findGPU(cards, gpu)
 		if err != nil {
 			return err
 		}
-		if !c.State.DisplayMode {
+		switch {
+		case c.State.OldDriver && !c.Mode.Current:
+			return fmt.Errorf("list the places of the MIG profiles of %s, which this driver does not tell with MIG off; drivers after 535 tell them: %w", gpu, ErrFunctionNotFound)
+		case !c.State.DisplayMode:
 			profiles = c.profiles
 		}
 		return nil

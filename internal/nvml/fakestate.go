@@ -10,7 +10,10 @@ type FakeState struct {
 	// DisplayMode is a board that drives displays, as RTX PRO workstation cards
 	// do until NVIDIA's DisplayModeSelector has been run: it has no profiles and
 	// MIG cannot be switched on.
-	DisplayMode    bool           `json:"display_mode,omitempty"`
+	DisplayMode bool `json:"display_mode,omitempty"`
+	// OldDriver: the driver does not tell the card's profiles, as those before 535 with
+	// MIG off.
+	OldDriver      bool           `json:"old_driver,omitempty"`
 	Virtualization Virtualization `json:"virtualization,omitempty"`
 	ComputeMode    ComputeMode    `json:"compute_mode,omitempty"`
 	// Held: something that no list of processes shows holds the GPU, so that

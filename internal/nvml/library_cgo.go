@@ -40,8 +40,14 @@ func open(lib gonvml.Interface) (*Library, error) {
 	case gonvml.ERROR_DRIVER_NOT_LOADED:
 		return nil, fmt.Errorf("%w: libnvidia-ml.so.1 is there, but %w; load it (modprobe nvidia), or give this container the GPUs",
 			ErrNoDriver, Return(ret))
+	case gonvml.ERROR_LIB_RM_VERSION_MISMATCH:
+		return nil, fmt.Errorf("start NVML: %w; the driver was updated and the old one still runs (cat /proc/driver/nvidia/version): reboot, or load the new one when nothing uses the GPUs", Return(ret))
+	case gonvml.ERROR_FUNCTION_NOT_FOUND:
+		return nil, fmt.Errorf("start NVML: %w; install a driver from 535 on", Return(ret))
+	case gonvml.ERROR_NO_PERMISSION:
+		return nil, fmt.Errorf("start NVML: %w; run this as a user who may read /dev/nvidiactl, or as root", Return(ret))
 	default:
-		return nil, fmt.Errorf("start NVML: %w", Return(ret))
+		return nil, fmt.Errorf("start NVML: %w; nvidia-smi asks the same library: mend what it tells", Return(ret))
 	}
 }
 

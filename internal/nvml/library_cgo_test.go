@@ -26,7 +26,10 @@ func TestOpen(t *testing.T) {
 	}{
 		{gonvml.ERROR_LIBRARY_NOT_FOUND, "libnvidia-ml.so.1 was not found; install", true, ErrLibraryNotFound},
 		{gonvml.ERROR_DRIVER_NOT_LOADED, "the NVIDIA driver is not loaded; load it", true, ErrDriverNotLoaded},
-		{gonvml.ERROR_LIB_RM_VERSION_MISMATCH, "start NVML: NVML return 18", false, 18},
+		{gonvml.ERROR_LIB_RM_VERSION_MISMATCH, "are of different versions; the driver was updated and the old one still runs", false, ErrVersionMismatch},
+		{gonvml.ERROR_FUNCTION_NOT_FOUND, "the driver is too old for this call; install a driver from 535 on", false, ErrFunctionNotFound},
+		{gonvml.ERROR_NO_PERMISSION, "no permission; run this as", false, ErrNoPermission},
+		{gonvml.ERROR_UNKNOWN, "unknown error; nvidia-smi asks the same library", false, ErrUnknown},
 	} {
 		_, err := open(&mock.Interface{InitFunc: func() gonvml.Return { return tt.ret }})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {

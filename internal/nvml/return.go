@@ -21,6 +21,7 @@ const (
 	ErrFunctionNotFound      Return = 13
 	ErrGPUIsLost             Return = 15
 	ErrResetRequired         Return = 16
+	ErrVersionMismatch       Return = 18
 	ErrInUse                 Return = 19
 	ErrInsufficientResources Return = 23
 	ErrUnknown               Return = 999
@@ -65,6 +66,8 @@ func (r Return) Error() string {
 		return "the driver is too old for this call"
 	case ErrGPUIsLost:
 		return "the GPU is lost"
+	case ErrVersionMismatch:
+		return "the library and the driver that runs are of different versions"
 	case ErrResetRequired:
 		return "a reset is required"
 	case ErrUnknown:

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 
+	"github.com/evabench/evabench/internal/environ"
 	"github.com/evabench/evabench/loadgen/stub"
 )
 
@@ -74,7 +75,7 @@ type Server struct {
 // input ends then, and with ctx.
 func StartServer(ctx context.Context, command []string, cpu *int, o stub.Options) (*Server, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr, cmd.Env = os.Stderr, environ.Own()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // TestMain makes the test program each of the processes that the tests need.
@@ -30,7 +32,7 @@ func TestMain(m *testing.M) {
 			syscall.Exit(0)
 		}
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // role is what the program does as another process; nil if it is the test.

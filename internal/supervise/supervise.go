@@ -29,6 +29,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/evabench/evabench/internal/environ"
 )
 
 // Command is the first argument with which our executable is the supervisor: it
@@ -138,7 +140,7 @@ func Start(ctx context.Context, o Order) (*Process, error) {
 	}
 	o.Mark = rand.Text()
 	// Args[0] is ours: the executable may be one of several names.
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], Command}}
+	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], Command}, Env: environ.Own()}
 	// A session of its own: the terminal's Ctrl-C is for us, not for it.
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	var talk bytes.Buffer // exec writes it until Wait returns

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -65,6 +66,13 @@ func (b *book) sheet(p sheetPlan) error {
 	if len(p.charts) > 0 {
 		lines = append(lines, make([]line, 1+chartRows*((len(p.charts)+1)/2))...)
 	}
+	drawn := func() error { return b.charts(name, charts, p.charts) }
+	if first := len(lines) + 2; len(p.answers) > 0 && len(p.charts) > 0 {
+		// The answers and their charts fill a page: no table's heading ends it.
+		drawn = func() error {
+			return errors.Join(b.charts(name, charts, p.charts), b.file.InsertPageBreak(name, fmt.Sprintf("A%d", first)))
+		}
+	}
 	var tables []placed
 	for _, part := range p.parts {
 		if part.heading != "" && len(p.parts) > 1 {
@@ -105,7 +113,7 @@ func (b *book) sheet(p sheetPlan) error {
 			return err
 		}
 	}
-	return b.stream(name, lines, widths, frozen, func() error { return b.charts(name, charts, p.charts) })
+	return b.stream(name, lines, widths, frozen, drawn)
 }
 
 // answers are a document's headline: each question with its answer in large letters.

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/evabench/evabench/internal/trust"
 )
 
 // A Question is what a page of the server must say. Page, Has and Equals may be
@@ -59,12 +61,19 @@ func (q Question) Expand(text func(where, template string) (string, error)) (Que
 	return q, errors.Join(err, err2, err3)
 }
 
-// Ask asks all questions of the server at a base URL, and tells every answer that
-// is not the expected one: nil is the right server.
-func Ask(ctx context.Context, base string, all []Question) error {
+// A Server is one that is asked: its base URL, and how its pages are reached. A
+// key goes to the base's host alone, whatever host a page is on.
+type Server struct {
+	Base   string
+	Access trust.Access
+}
+
+// Ask asks all questions of a server, and tells every answer that is not the
+// expected one: nil is the right server.
+func Ask(ctx context.Context, of Server, all []Question) error {
 	var faults []error
 	for _, q := range all {
-		if err := q.ask(ctx, base); err != nil {
+		if err := q.ask(ctx, of); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -74,12 +83,12 @@ func Ask(ctx context.Context, base string, all []Question) error {
 // maxAnswer bounds what is read of a page.
 const maxAnswer = 4 << 20
 
-func (q Question) ask(ctx context.Context, base string) error {
+func (q Question) ask(ctx context.Context, of Server) error {
 	page := q.Page
 	if strings.HasPrefix(page, "/") {
-		page = strings.TrimRight(base, "/") + page
+		page = strings.TrimRight(of.Base, "/") + page
 	}
-	body, err := get(ctx, page)
+	body, err := of.get(ctx, page)
 	if err != nil {
 		return fmt.Errorf("identity: ask %s: %w", page, err)
 	}
@@ -103,23 +112,42 @@ func (q Question) ask(ctx context.Context, base string) error {
 	return nil
 }
 
-// Client asks the very server of a URL: it obeys no proxy and follows no redirect,
-// which may lead to another one. It keeps no connection. The request's context
-// bounds its time.
-func Client() *http.Client {
-	return &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
+// Send sends a request without a body to a page, whose answer's body the caller
+// closes. It asks the very server of the URL: it obeys no proxy and follows no
+// redirect, which may lead to another one. It keeps no connection, and the context
+// bounds its time. The answer's status and Location, and the error, are one printable
+// line without the key; the body, and an error of reading it, go through the credentials
+// before they are told.
+func (of Server) Send(ctx context.Context, method, page string) (a *http.Response, by trust.Credentials, err error) {
+	base, err := url.Parse(of.Base)
+	if err != nil {
+		return nil, by, err
+	}
+	if by, err = of.Access.For(base); err != nil {
+		return nil, by, err
+	}
+	q, err := http.NewRequestWithContext(ctx, method, page, nil)
+	if err != nil {
+		return nil, by, err
+	}
+	by.Sign(q)
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: by.TLS},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	if a, err = client.Do(q); err != nil {
+		return nil, by, by.Fault(err)
+	}
+	a.Status = by.Line(a.Status)
+	if to := a.Header.Get("Location"); to != "" {
+		a.Header.Set("Location", by.Line(to))
+	}
+	return a, by, nil
 }
 
 // get reads a page that answers 2xx.
-func get(ctx context.Context, page string) ([]byte, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
-	if err != nil {
-		return nil, err
-	}
-	a, err := Client().Do(q)
+func (of Server) get(ctx context.Context, page string) ([]byte, error) {
+	a, by, err := of.Send(ctx, http.MethodGet, page)
 	if fault, ok := errors.AsType[*url.Error](err); ok {
 		return nil, fault.Err // it says the URL again
 	}
@@ -128,9 +156,10 @@ func get(ctx context.Context, page string) ([]byte, error) {
 	}
 	defer a.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(a.Body, maxAnswer+1))
+	body = []byte(by.Hide(string(body)))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", by.Fault(err))
 	case a.StatusCode >= 300 && a.StatusCode <= 399 && a.Header.Get("Location") != "":
 		return nil, fmt.Errorf("it answers %s and points to %s, which is not followed; give that page if it is this server's", a.Status, brief(a.Header.Get("Location")))
 	case a.StatusCode < 200 || a.StatusCode > 299:

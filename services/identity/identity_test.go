@@ -60,7 +60,7 @@ func TestAsk(t *testing.T) {
 		if err := q.Check(); err != nil {
 			t.Errorf("%+v: Check() = %v", q, err)
 		}
-		err := Ask(t.Context(), base, []Question{q})
+		err := Ask(t.Context(), Server{Base: base}, []Question{q})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%+v: got %v, want %q", q, err, want)
 		}
@@ -86,7 +86,7 @@ func TestAsk(t *testing.T) {
 	check(Question{Page: "/moved", Has: "qwen3-vl-8b"}, `/moved: it answers 302 Found and points to "/v1/models", which is not followed`)
 	check(Question{Page: "http://127.0.0.1:1/x", Has: "x"}, "refused")
 
-	err := Ask(t.Context(), base, []Question{{Page: "/v1/models", Has: "a-1"}, {Page: "/v1/models", Has: "qwen"}, {Page: "/none", Has: "a-2"}})
+	err := Ask(t.Context(), Server{Base: base}, []Question{{Page: "/v1/models", Has: "a-1"}, {Page: "/v1/models", Has: "qwen"}, {Page: "/none", Has: "a-2"}})
 	if err == nil || strings.Count(err.Error(), "identity:") != 2 {
 		t.Errorf("two of three are wrong: %v", err)
 	}

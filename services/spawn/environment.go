@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/evabench/evabench/internal/trust"
 )
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -33,12 +35,43 @@ func checkEnv(c Config) (faults []error) {
 // Secret reports whether a variable's name is such as secrets have.
 func Secret(name string) bool {
 	name = strings.ToUpper(name)
-	for _, end := range []string{"TOKEN", "SECRET", "PASSWORD", "API_KEY", "ACCESS_KEY"} {
+	for _, end := range []string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS", "API_KEY", "ACCESS_KEY", "SECRET_KEY", "PRIVATE_KEY"} {
 		if name == end || strings.HasSuffix(name, "_"+end) {
 			return true
 		}
 	}
 	return false
+}
+
+// WithoutSecrets is an environment, as "NAME=value", without what looks like a
+// secret by its name, or was read for a key of the scenario, and is not among those
+// kept: for a program that needs most of ours, which cannot be listed.
+func WithoutSecrets(environ, keep []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return (Secret(name) || trust.IsKey(name)) && !slices.Contains(keep, name)
+	})
+}
+
+// secretFlag is an argument that names a secret: --api-key, --hf-token=….
+var secretFlag = regexp.MustCompile(`^--?(api[-_]?key|token|(hf|api|auth|access|bearer)[-_]token|(client[-_])?secret|password)(=.*)?$`)
+
+// CheckArgv refuses secrets among arguments, which stand in the results and in the
+// list of processes. What a template gives stands in the scenario as well.
+func CheckArgv(argv []string) (faults []error) {
+	for i, text := range argv {
+		flag, value, told := strings.Cut(text, "=")
+		if !secretFlag.MatchString(strings.ToLower(text)) {
+			continue
+		}
+		if !told && i+1 < len(argv) && !strings.HasPrefix(argv[i+1], "-") {
+			value = argv[i+1]
+		}
+		if value != "" {
+			faults = append(faults, fmt.Errorf("argv: %s tells a secret, which would stand in the results and in the list of processes; set a variable of evabench's environment and say pass_env: [VARIABLE] (vLLM takes VLLM_API_KEY, llama-server LLAMA_API_KEY, Hugging Face HF_TOKEN)", flag))
+		}
+	}
+	return faults
 }
 
 // CheckPassed asks that every variable of pass_env is set.

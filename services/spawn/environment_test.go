@@ -2,6 +2,8 @@ package spawn
 
 import (
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/evabench/evabench/internal/device"
@@ -49,10 +51,53 @@ func TestHidden(t *testing.T) {
 
 func TestSecretNames(t *testing.T) {
 	for name, want := range map[string]bool{
+		"DB_PASSWD": true, "AWS_SECRET_KEY": true, "TLS_PRIVATE_KEY": true, "GOOGLE_CREDENTIALS": true, "SORT_KEY": false,
 		"HF_TOKEN": true, "hf_token": true, "API_KEY": true, "TOKENIZERS_PARALLELISM": false, "VLLM_LOGGING_LEVEL": false,
 	} {
 		if Secret(name) != want {
 			t.Errorf("Secret(%q) is not %v", name, want)
 		}
+	}
+}
+
+// Secrets are refused as arguments; what only sounds like one is not.
+func TestCheckArgv(t *testing.T) {
+	for text, want := range map[string]int{
+		"vllm serve qwen --api-key sk-1":                    1,
+		"vllm serve qwen --api-key=sk-1 --hf-token hf_1":    2,
+		"python -m sglang --api_key sk-1":                   1,
+		"llama-server -API-KEY {params.key}":                1,
+		"llama-server --api-key-file /run/key --port 8":     0,
+		"vllm serve --max-num-batched-tokens 8 --eos-token": 0,
+		"vllm serve --api-key --port 8":                     0, // it has none
+		"server --token":                                    0,
+	} {
+		argv := strings.Fields(text)
+		got := CheckArgv(argv)
+		if len(got) != want || slices.ContainsFunc(got, func(err error) bool { return strings.Contains(err.Error(), "sk-1") }) {
+			t.Errorf("%s: %v, want %d faults and no secret in them", text, got, want)
+		}
+	}
+}
+
+// What a scenario names as a key's variable is a secret, whatever its name.
+func TestWithoutNamedKeys(t *testing.T) {
+	t.Setenv("EVABENCH_TEST_VLLM", "sk-sesame")
+	settings := Defaults
+	settings.Pages.APIKeyEnv = "EVABENCH_TEST_VLLM"
+	_ = Read(settings).Check() // of what else is missing there
+	all := []string{"PATH=/bin", "EVABENCH_TEST_VLLM=sk-sesame"}
+	if got := WithoutSecrets(all, nil); !slices.Equal(got, all[:1]) {
+		t.Errorf("got %v, want %v", got, all[:1])
+	}
+	if got := WithoutSecrets(all, []string{"EVABENCH_TEST_VLLM"}); !slices.Equal(got, all) {
+		t.Errorf("passed: got %v, want %v", got, all)
+	}
+}
+
+func TestWithoutSecrets(t *testing.T) {
+	got := WithoutSecrets([]string{"PATH=/bin", "HF_TOKEN=a", "MY_API_KEY=b", "DOCKER_HOST=c"}, []string{"HF_TOKEN"})
+	if want := []string{"PATH=/bin", "HF_TOKEN=a", "DOCKER_HOST=c"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
-	"github.com/evabench/evabench/services/identity"
 )
 
 // Fault is the request that makes a server fault by itself on its device, as a
@@ -56,12 +56,8 @@ func (s *Server) FaultPage(v *Values) (string, error) {
 
 // AskFault asks a server to make a fault. No answer is one: it may have ended
 // first. Whether it does end is for the caller to see.
-func (s *Server) AskFault(ctx context.Context, page string) error {
-	q, err := http.NewRequestWithContext(ctx, s.Config.Fault.Method, page, nil)
-	if err != nil {
-		return err
-	}
-	a, err := identity.Client().Do(q)
+func (s *Server) AskFault(ctx context.Context, info results.Instance, page string) error {
+	a, _, err := s.Of(info).Send(ctx, s.Config.Fault.Method, page)
 	if err != nil {
 		return context.Cause(ctx)
 	}

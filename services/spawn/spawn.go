@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/services/identity"
 )
 
@@ -51,6 +52,8 @@ type Config struct {
 	// Identity is what an instance's pages must say for it to be the one that the
 	// configuration asks for; its texts are templates.
 	Identity []identity.Question `yaml:"identity"`
+	// Pages says how the instance's pages of Health, Identity and Fault are reached.
+	Pages trust.Access `yaml:"pages"`
 	// Fault is how an instance is asked to make a fault on its device.
 	Fault Fault `yaml:"fault"`
 	// Ready is the longest time from launch to the first right answer.
@@ -71,8 +74,8 @@ type Stop struct {
 // Log bounds a log: Keep files beside the newest, each of at most MaxBytes and
 // at least one line.
 type Log struct {
-	MaxBytes int64 `yaml:"max_bytes"`
-	Keep     int   `yaml:"keep"`
+	MaxBytes int64 `yaml:"max_bytes"` // of each file, at least 1
+	Keep     int   `yaml:"keep"`      // files beside the newest, 0 to 1000
 }
 
 // Defaults are the values of what a scenario leaves out.
@@ -178,6 +181,9 @@ func (s *Server) Check() []error {
 	}
 	if c.Log.MaxBytes < 1 || c.Log.Keep < 0 || c.Log.Keep > 1000 {
 		s.fault("log: max_bytes is at least 1 and keep 0 to 1000; got %d and %d", c.Log.MaxBytes, c.Log.Keep)
+	}
+	if err := c.Pages.Check(); err != nil {
+		s.fault("pages: %w", err)
 	}
 	return s.faults
 }

@@ -134,20 +134,21 @@ func (s *Server) Page(info results.Instance) string {
 	return strings.TrimRight(info.URL, "/") + s.Config.Health
 }
 
-// Ask asks a page once: nil is an answer of 2xx.
-func Ask(ctx context.Context, page string) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
-	if err != nil {
-		return err
-	}
-	a, err := identity.Client().Do(q)
+// Of is the server at an instance's address, for questions.
+func (s *Server) Of(info results.Instance) identity.Server {
+	return identity.Server{Base: info.URL, Access: s.Config.Pages}
+}
+
+// Ask asks a page of an instance once: nil is an answer of 2xx.
+func (s *Server) Ask(ctx context.Context, info results.Instance, page string) error {
+	a, by, err := s.Of(info).Send(ctx, http.MethodGet, page)
 	if err != nil {
 		return err
 	}
 	defer a.Body.Close()
 	if a.StatusCode < 200 || a.StatusCode > 299 {
 		said, _ := io.ReadAll(io.LimitReader(a.Body, 200)) // what came is enough
-		return fmt.Errorf("%s answers %s: %.200q", page, a.Status, said)
+		return fmt.Errorf("%s answers %s: %.200q", page, a.Status, by.Hide(string(said)))
 	}
 	return nil
 }

@@ -62,6 +62,10 @@ func fieldsOf(name string) ([]field, error) {
 	if !ok {
 		return nil, fmt.Errorf("no system is called %q", name)
 	}
+	of, ok := base.Solve(standingEffort)
+	if !ok {
+		return nil, fmt.Errorf("%s has no capacity", name)
+	}
 	known := map[float64]*queues.System{1: base}
 	truths := map[float64]float64{1: base.Truth.Load}
 	var all []field
@@ -69,11 +73,11 @@ func fieldsOf(name string) ([]field, error) {
 		out := field{name: name + ", " + f.name, want: f.want}
 		for _, share := range f.shares {
 			if known[share] == nil {
-				v, load, err := standing(base, share)
+				v, is, err := standing(base, share, of.Load)
 				if err != nil {
 					return nil, err
 				}
-				known[share], truths[share] = v, load
+				known[share], truths[share] = v, is*base.Truth.Load
 			}
 			out.variant, out.truths = append(out.variant, known[share]), append(out.truths, truths[share])
 		}
@@ -82,23 +86,28 @@ func fieldsOf(name string) ([]field, error) {
 	return all, nil
 }
 
+// standingEffort is that of the runs that say at which share of its base's a variant's
+// capacity stands.
+var standingEffort = queues.Effort{Runs: 8, Requests: 100_000}
+
 // standing finds the variant of a system whose capacity is a share of the system's, to
-// within a thousandth, and gives its capacity.
-func standing(base *queues.System, share float64) (*queues.System, float64, error) {
-	effort := queues.Effort{Runs: 8, Requests: 100_000}
+// within a thousandth, and gives that share. What the system's own capacity is has to come
+// from runs of the same effort: they draw the same numbers, so that the ratio is known far
+// better than either.
+func standing(base *queues.System, share, of float64) (*queues.System, float64, error) {
 	low, high := 1.0, 1/share
 	var v *queues.System
 	for range 20 {
 		factor := math.Sqrt(low * high)
 		v = slower(base, factor)
 		v.From = base.From * share
-		truth, ok := v.Solve(effort)
+		truth, ok := v.Solve(standingEffort)
 		if !ok {
 			return nil, 0, fmt.Errorf("%s at %.4g times its services has no capacity", base.Name, factor)
 		}
-		is := truth.Load / base.Truth.Load
+		is := truth.Load / of
 		if math.Abs(is/share-1) < 0.001 {
-			return v, truth.Load, nil
+			return v, is, nil
 		}
 		if is > share {
 			low = factor

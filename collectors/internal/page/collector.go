@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 )
 
@@ -63,10 +64,10 @@ type Collector struct {
 // NewCollector gives the collector of the page of the server at the target's
 // URL, to which "/metrics" is added if it does not end so. A request URL that
 // ends in "/v1" is taken as well: the page is beside it.
-func NewCollector(target collectors.Target, series []Series, refuse func(Page) error) (*Collector, error) {
+func NewCollector(target collectors.Target, access trust.Access, series []Series, refuse func(Page) error) (*Collector, error) {
 	base := strings.TrimRight(target.URL, "/")
 	base = strings.TrimSuffix(strings.TrimSuffix(base, "/metrics"), "/v1")
-	getter, err := NewGetter(base)
+	getter, err := NewGetter(base, access)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 )
 
@@ -24,7 +25,7 @@ func reader(t testing.TB, handler http.HandlerFunc) *Collector {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	c, err := NewCollector(collectors.Target{URL: server.URL, Subject: results.Subject{Kind: results.SubjectEndpoint, ID: "a"}},
-		[]Series{{Names: []string{"q"}, Unit: "1", Needed: true}}, RefuseRouter)
+		trust.Access{}, []Series{{Names: []string{"q"}, Unit: "1", Needed: true}}, RefuseRouter)
 	if err != nil {
 		t.Fatal(err)
 	}

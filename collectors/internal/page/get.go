@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/internal/trust"
 )
 
 // Limit is the most bytes that a page may have.
@@ -36,25 +37,35 @@ var errTooLarge = fmt.Errorf("the page is larger than %d MiB: %w", Limit>>20, co
 // A Getter gets pages of one server over a connection of its own, without
 // proxies and without following redirects. Close it after use.
 type Getter struct {
-	base   string
-	client *http.Client
+	base        string
+	client      *http.Client
+	credentials trust.Credentials
 }
 
 // NewGetter gives the Getter of the server at base, an http or https URL
-// without a query. It does not connect.
-func NewGetter(base string) (*Getter, error) {
+// without a query, reached by that access. It does not connect.
+func NewGetter(base string, access trust.Access) (*Getter, error) {
 	u, err := url.Parse(base)
 	if err != nil {
-		return nil, fmt.Errorf("page's URL: %w", err)
+		return nil, fmt.Errorf("page's URL: %w", cause(err))
+	}
+	if u.User != nil {
+		return nil, errors.New("page's URL holds a user name or password; use api_key_env or api_key_file")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("page's URL %q is not http://HOST:PORT with or without a path", base)
 	}
+	credentials, err := access.For(u)
+	if err != nil {
+		return nil, err
+	}
 	return &Getter{
-		base: strings.TrimRight(base, "/"),
+		credentials: credentials,
+		base:        strings.TrimRight(base, "/"),
 		client: &http.Client{
 			Transport: &http.Transport{
 				Proxy:               nil, // what we measure is what we were pointed at
+				TLSClientConfig:     credentials.TLS,
 				MaxConnsPerHost:     1,
 				MaxIdleConnsPerHost: 1,
 				IdleConnTimeout:     30 * time.Second,
@@ -100,14 +111,15 @@ func (g *Getter) get(ctx context.Context, url, accept string) (Answer, error) {
 		return Answer{}, err
 	}
 	request.Header.Set("Accept", accept)
+	g.credentials.Sign(request)
 	response, err := g.client.Do(request)
 	if err != nil {
-		return Answer{}, cause(err)
+		return Answer{}, g.credentials.Fault(cause(err))
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		start, _ := io.ReadAll(io.LimitReader(response.Body, 200))
-		return Answer{}, fmt.Errorf("status %d: %s", response.StatusCode, oneLine(start))
+		return Answer{}, fmt.Errorf("status %d: %s", response.StatusCode, g.credentials.Hide(oneLine(start)))
 	}
 	if response.ContentLength > Limit {
 		return Answer{}, errTooLarge
@@ -119,13 +131,16 @@ func (g *Getter) get(ctx context.Context, url, accept string) (Answer, error) {
 	_, err = body.ReadFrom(io.LimitReader(response.Body, Limit+1))
 	switch {
 	case err != nil:
-		return Answer{}, fmt.Errorf("after %d bytes: %w", body.Len(), err)
+		return Answer{}, fmt.Errorf("after %d bytes: %w", body.Len(), g.credentials.Fault(err))
 	case body.Len() > Limit:
 		return Answer{}, errTooLarge
 	case len(bytes.TrimSpace(body.Bytes())) == 0:
 		return Answer{}, ErrEmpty
 	}
 	answer := Answer{Body: body.Bytes()}
+	if g.credentials.Secret() { // names and labels of the page stand in the results
+		answer.Body = []byte(g.credentials.Hide(body.String()))
+	}
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 		answer.Date = date
 	}

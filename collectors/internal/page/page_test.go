@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/collectors"
+	"github.com/evabench/evabench/internal/trust"
 )
 
 func TestParse(t *testing.T) {
@@ -71,7 +72,7 @@ func TestCollectorURL(t *testing.T) {
 		"http://h:1/v1":          "http://h:1/metrics",
 		"https://h/engine-0/v1/": "https://h/engine-0/metrics",
 	} {
-		c, err := NewCollector(collectors.Target{URL: url}, nil, nil)
+		c, err := NewCollector(collectors.Target{URL: url}, trust.Access{}, nil, nil)
 		if err != nil || c.Getter.base+c.Path != want {
 			t.Errorf("%s: got %+v, %v, want %s", url, c, err, want)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 )
 
@@ -45,13 +46,18 @@ type Device struct {
 
 // New gives the source of these devices, which must be all of each of their GPUs. It
 // refuses a page of simulated ones.
-func New(devices []Device) collectors.Source { return source{devices, false} }
+func New(devices []Device, access trust.Access) collectors.Source {
+	return source{devices: devices, access: access}
+}
 
 // NewSimulated is New for simulated devices, and refuses a page of real ones.
-func NewSimulated(devices []Device) collectors.Source { return source{devices, true} }
+func NewSimulated(devices []Device) collectors.Source {
+	return source{devices: devices, simulated: true}
+}
 
 type source struct {
 	devices   []Device
+	access    trust.Access
 	simulated bool
 }
 
@@ -61,7 +67,7 @@ func (s source) Collector(target collectors.Target) (collectors.Collector, error
 	if len(s.devices) == 0 {
 		return nil, errors.New("there are no devices to read")
 	}
-	getter, err := page.NewGetter(strings.TrimSuffix(strings.TrimRight(target.URL, "/"), "/metrics"))
+	getter, err := page.NewGetter(strings.TrimSuffix(strings.TrimRight(target.URL, "/"), "/metrics"), s.access)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sourcetest"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 )
 
@@ -45,7 +46,7 @@ func read(t *testing.T, devices []Device, text string) ([]collectors.Reading, er
 
 func made(t testing.TB, devices []Device) *collector {
 	t.Helper()
-	c, err := New(devices).Collector(collectors.Target{URL: "http://127.0.0.1:9400", Subject: results.Subject{Kind: results.SubjectHost, ID: "node-a"}})
+	c, err := New(devices, trust.Access{}).Collector(collectors.Target{URL: "http://127.0.0.1:9400", Subject: results.Subject{Kind: results.SubjectHost, ID: "node-a"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,14 +253,14 @@ func (r renamedCollector) Close() error { return r.Collector.(io.Closer).Close()
 
 func TestConformance(t *testing.T) {
 	text := file(t, "transcribed-mig-7x1g.txt")
-	sourcetest.Page(t, renamed{New(cut(h100, "1g.10gb", 7, 7))}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	sourcetest.Page(t, renamed{New(cut(h100, "1g.10gb", 7, 7), trust.Access{})}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/metrics" {
 			http.NotFound(w, r)
 			return
 		}
 		_, _ = io.WriteString(w, text)
 	}))
-	if _, err := New(nil).Collector(collectors.Target{URL: "http://127.0.0.1:9400"}); err == nil {
+	if _, err := New(nil, trust.Access{}).Collector(collectors.Target{URL: "http://127.0.0.1:9400"}); err == nil {
 		t.Error("no devices: no error")
 	}
 }

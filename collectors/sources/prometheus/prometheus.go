@@ -14,6 +14,7 @@ import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 )
 
 // Config is the page and what is taken from it.
@@ -22,6 +23,8 @@ type Config struct {
 	Path string `yaml:"path"`
 	// Series are what is taken, at least one.
 	Series []Series `yaml:"series"`
+	// Access says how the page is reached.
+	trust.Access `yaml:",inline"`
 }
 
 // A Series is one series of the page.
@@ -55,7 +58,7 @@ const (
 var Kind = kind.New("prometheus", "named series of any page in the Prometheus text format", Config{Path: "/metrics"}, build)
 
 func build(c Config) (collectors.Source, error) {
-	var faults []error
+	faults := []error{c.Check()}
 	if u, err := url.Parse(c.Path); err != nil || !strings.HasPrefix(c.Path, "/") || u.Host != "" || u.Fragment != "" {
 		faults = append(faults, fmt.Errorf("path %q is no path of a page; it begins with /", c.Path))
 	}
@@ -112,7 +115,7 @@ type source struct{ config Config }
 func (s source) Collector(target collectors.Target) (collectors.Collector, error) {
 	base := strings.TrimRight(target.URL, "/")
 	base = strings.TrimSuffix(strings.TrimSuffix(base, "/metrics"), "/v1")
-	getter, err := page.NewGetter(base)
+	getter, err := page.NewGetter(base, s.config.Access)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 )
 
@@ -25,18 +26,20 @@ const (
 	SeriesWorkers   = "torchserve:workers"            // workers of any status
 )
 
-// Config has no arguments.
-type Config struct{}
+// Config says how the page is reached.
+type Config struct {
+	trust.Access `yaml:",inline"`
+}
 
 // Kind is the source "torchserve".
 var Kind = kind.New("torchserve", "management page of a TorchServe (port 8081): job queue and workers per model", Config{},
-	func(Config) (collectors.Source, error) { return source{}, nil })
+	func(c Config) (collectors.Source, error) { return source(c), c.Check() })
 
-type source struct{}
+type source Config
 
 // Collector reads the management API at target's URL, its base URL.
-func (source) Collector(target collectors.Target) (collectors.Collector, error) {
-	getter, err := page.NewGetter(target.URL)
+func (s source) Collector(target collectors.Target) (collectors.Collector, error) {
+	getter, err := page.NewGetter(target.URL, s.Access)
 	if err != nil {
 		return nil, err
 	}

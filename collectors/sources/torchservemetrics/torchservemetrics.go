@@ -11,6 +11,7 @@ import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 )
 
@@ -29,22 +30,24 @@ const (
 	SeriesInferenceSeconds = "torchserve:inference_seconds_total"
 )
 
-// Config has no arguments.
-type Config struct{}
+// Config says how the page is reached.
+type Config struct {
+	trust.Access `yaml:",inline"`
+}
 
 // Kind is the source "torchserve-metrics".
 var Kind = kind.New("torchserve-metrics", "metrics page of a TorchServe (port 8082, metrics_mode=prometheus): sums of queue time per model", Config{},
-	func(Config) (collectors.Source, error) { return source{}, nil })
+	func(c Config) (collectors.Source, error) { return source(c), c.Check() })
 
-type source struct{}
+type source Config
 
 // ErrLogMode is an empty page: what a TorchServe answers unless it is in prometheus mode.
 var ErrLogMode = errors.New("a TorchServe writes its metrics to its log unless metrics_mode=prometheus (TS_METRICS_MODE) is set; metrics_format is no key of its")
 
 // Collector reads the page at target's URL, the base URL of the server's metrics
 // address.
-func (source) Collector(target collectors.Target) (collectors.Collector, error) {
-	c, err := page.NewCollector(target, series(), page.RefuseRouter)
+func (s source) Collector(target collectors.Target) (collectors.Collector, error) {
+	c, err := page.NewCollector(target, s.Access, series(), page.RefuseRouter)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 )
 
 // The series that are recorded in seconds, which the page tells in microseconds or
@@ -20,18 +21,20 @@ const (
 	SeriesFirstResponseSeconds = "triton:first_response_seconds_total"
 )
 
-// Config has no arguments.
-type Config struct{}
+// Config says how the page is reached.
+type Config struct {
+	trust.Access `yaml:",inline"`
+}
 
 // Kind is the source "triton".
 var Kind = kind.New("triton", "metrics page of a Triton Inference Server (port 8002), per model", Config{},
-	func(Config) (collectors.Source, error) { return source{}, nil })
+	func(c Config) (collectors.Source, error) { return source(c), c.Check() })
 
-type source struct{}
+type source Config
 
 // Collector reads the page at target's URL, the base URL of the server's metrics port.
-func (source) Collector(target collectors.Target) (collectors.Collector, error) {
-	c, err := page.NewCollector(target, series(), page.RefuseRouter)
+func (s source) Collector(target collectors.Target) (collectors.Collector, error) {
+	c, err := page.NewCollector(target, s.Access, series(), page.RefuseRouter)
 	if err != nil {
 		return nil, err
 	}

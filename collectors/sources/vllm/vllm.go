@@ -8,20 +8,23 @@ import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 )
 
-// Config has no arguments.
-type Config struct{}
+// Config says how the page is reached.
+type Config struct {
+	trust.Access `yaml:",inline"`
+}
 
 // Kind is the source "vllm".
 var Kind = kind.New("vllm", "metrics page of a vLLM engine (not of a router)", Config{},
-	func(Config) (collectors.Source, error) { return source{}, nil })
+	func(c Config) (collectors.Source, error) { return source(c), c.Check() })
 
-type source struct{}
+type source Config
 
 // Collector reads the page at target's URL, the engine's base URL.
-func (source) Collector(target collectors.Target) (collectors.Collector, error) {
-	c, err := page.NewCollector(target, series(), page.RefuseRouter)
+func (s source) Collector(target collectors.Target) (collectors.Collector, error) {
+	c, err := page.NewCollector(target, s.Access, series(), page.RefuseRouter)
 	if err != nil {
 		return nil, err
 	}

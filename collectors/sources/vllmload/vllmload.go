@@ -13,6 +13,7 @@ import (
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 )
 
 // SeriesLoad is how many requests the server has, from when their body has been read until
@@ -25,20 +26,22 @@ import (
 // vllm/entrypoints/utils.py of vllm-project/vllm.)
 const SeriesLoad = "vllm:server_load"
 
-// Config has no arguments.
-type Config struct{}
+// Config says how the page is reached.
+type Config struct {
+	trust.Access `yaml:",inline"`
+}
 
 // Kind is the source "vllm-load".
 var Kind = kind.New("vllm-load", "requests in the HTTP part of a vLLM server (/load; needs --enable-server-load-tracking)", Config{},
-	func(Config) (collectors.Source, error) { return source{}, nil })
+	func(c Config) (collectors.Source, error) { return source(c), c.Check() })
 
-type source struct{}
+type source Config
 
 // Collector reads /load at target's URL, the server's base URL. A request URL that ends in
 // "/v1" and one that ends in "/load" are taken as well.
-func (source) Collector(target collectors.Target) (collectors.Collector, error) {
+func (s source) Collector(target collectors.Target) (collectors.Collector, error) {
 	base := strings.TrimRight(target.URL, "/")
-	getter, err := page.NewGetter(strings.TrimSuffix(strings.TrimSuffix(base, "/load"), "/v1"))
+	getter, err := page.NewGetter(strings.TrimSuffix(strings.TrimSuffix(base, "/load"), "/v1"), s.Access)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/mps/mpsfake"
 )
@@ -19,11 +21,11 @@ func TestMain(m *testing.M) {
 		// Not os.Exit: under the race detector that takes a second, at every command.
 		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
-	os.Exit(run(m))
+	os.Exit(run(m, goleak.Find))
 }
 
-// run also fails if a test left a daemon.
-func run(m *testing.M) int {
+// run also fails if a test left a daemon or a goroutine.
+func run(m *testing.M, goroutines func(...goleak.Option) error) int {
 	dir, err := os.MkdirTemp("", "mps")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -42,6 +44,10 @@ func run(m *testing.M) int {
 	left, err := mps.Control{Path: program}.Find(context.Background())
 	if err != nil || len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "daemons that outlived the tests: %v, %v\n", left, err)
+		return 1
+	}
+	if err := goroutines(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return status

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"maps"
 	"net/textproto"
-	"os"
 	"slices"
 
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/boxes"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
@@ -20,6 +20,7 @@ import (
 
 // Config is the arguments of the kind.
 type Config struct {
+	// Method is the request's, POST unless it is told.
 	Method string `yaml:"method" json:"method"`
 	// Path is put after the service's URL, with a query if it has one; {model} in
 	// it is the model's name.
@@ -42,12 +43,11 @@ type Config struct {
 	// Labels says where the labels of open-vocabulary requests go besides Body.
 	// With no place for them such a request is an error.
 	Labels Labels `yaml:"labels" json:"labels,omitzero"`
-	// Headers are more header fields, but no secrets: these are written down. An
-	// Authorization is for APIKeyEnv, a Content-Type for ContentType.
+	// Headers are more header fields, but no secrets: these are written down. A key
+	// is for Key, a Content-Type for ContentType.
 	Headers map[string]string `yaml:"headers" json:"headers,omitempty"`
-	// APIKeyEnv names the environment variable that holds a bearer's key; the key
-	// itself is never written anywhere.
-	APIKeyEnv string `yaml:"api_key_env" json:"api_key_env,omitempty"`
+	// Key is the server's, if it asks for one.
+	trust.Key `yaml:",inline"`
 	// Answer is "json", an object or list that tells no error, or "any", a body of
 	// any bytes or none.
 	Answer string `yaml:"answer" json:"answer"`
@@ -108,18 +108,17 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		if why := ownFields[textproto.CanonicalMIMEHeaderKey(name)]; why != "" {
+		if why := whoseField(name); why != "" {
 			faults = append(faults, fmt.Errorf("headers: %q is %s", name, why))
 		}
 		d.fields = append(d.fields, httpx.Field{Name: name, Value: c.Headers[name]})
 	}
-	if c.APIKeyEnv != "" {
-		key := os.Getenv(c.APIKeyEnv)
-		if key == "" {
-			faults = append(faults, fmt.Errorf("the environment variable %s of api_key_env is not set", c.APIKeyEnv))
-		}
-		d.key = key
-		d.fields = append(d.fields, httpx.Field{Name: "Authorization", Value: "Bearer " + key})
+	key, field, err := c.Key.Read()
+	if err != nil {
+		faults = append(faults, err)
+	}
+	if d.key = key; key != "" {
+		d.fields = append(d.fields, httpx.Field(field))
 	}
 	switch c.Form {
 	case raw:
@@ -138,9 +137,17 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 	return d, nil
 }
 
-// ownFields are the header fields that are not for Headers, and why.
-var ownFields = map[string]string{
-	"Authorization": "for api_key_env", "Content-Type": "for content_type, or the form's own", "User-Agent": "the program's own",
+// whoseField says why a header field is not for Headers; empty if it is.
+func whoseField(name string) string {
+	switch name = textproto.CanonicalMIMEHeaderKey(name); {
+	case name == "Content-Type":
+		return "for content_type, or the form's own"
+	case name == "User-Agent":
+		return "the program's own"
+	case trust.SecretField(name):
+		return "for a secret, which would stand in the results: say api_key_env or api_key_file, and api_key_header where the field is not Authorization"
+	}
+	return ""
 }
 
 // faults tells what cannot be meant.

@@ -344,3 +344,14 @@ func TestSecret(t *testing.T) {
 		t.Errorf("the client keeps %q for itself", got)
 	}
 }
+
+// What is too long for an error is not looked at for one.
+func TestLongErrors(t *testing.T) {
+	const begin, end = `{"error":"`, `"}`
+	room := maxFault - len(begin) - len(end)
+	for size, want := range map[int]bool{room: true, room + 1: false} {
+		if told := errorOf([]byte(begin+strings.Repeat("x", size)+end)) != ""; told != want {
+			t.Errorf("an error of %d bytes: %v, want %v", size+len(begin)+len(end), told, want)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 // Input is the tensor that holds the image.
 type Input struct {
+	// Name is the tensor's, as the model has it.
 	Name string `yaml:"name" json:"name"`
 	// Datatype is "BYTES" for the JPEG as it is, or "UINT8" or "FP32" for its
 	// pixels.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/internal/gather"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/loadgen/internal/jsonscan"
 	"github.com/evabench/evabench/loadgen/internal/sse"
@@ -34,7 +35,7 @@ type reader struct {
 
 	events          sse.Parser
 	scan            jsonscan.Scanner
-	body            []byte // of a whole answer
+	body            gather.Body // of a whole answer
 	text, reasoning []byte
 	tools, finished bool
 }
@@ -45,7 +46,8 @@ const kept = 256 << 10
 // Begin readies it for an answer.
 func (r *reader) Begin(_ *httpx.Request, h httpx.Header, x *loadgen.Exchange) {
 	r.x, r.over, r.tools, r.finished = x, false, false, false
-	for _, b := range []*[]byte{&r.body, &r.text, &r.reasoning} {
+	r.body.Reset()
+	for _, b := range []*[]byte{&r.text, &r.reasoning} {
 		if *b = (*b)[:0]; cap(*b) > kept {
 			*b = nil
 		}
@@ -89,7 +91,7 @@ func (r *reader) Body(p []byte, at results.Offset) (complete bool) {
 	}
 	switch r.form {
 	case whole:
-		r.body = append(r.body, p...)
+		r.body.Append(p)
 	case page:
 		r.x.Answer.Detail += ": " + string(p[:min(len(p), 256)])
 		r.over = true
@@ -113,7 +115,7 @@ func (r *reader) Body(p []byte, at results.Offset) (complete bool) {
 func (r *reader) End(at results.Offset) {
 	switch r.form {
 	case whole:
-		if _, ok := r.take(r.body); ok {
+		if _, ok := r.take(r.body.Bytes()); ok {
 			r.x.Answer.Chunks = 1
 			r.finish()
 		}

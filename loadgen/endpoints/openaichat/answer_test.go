@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/results"
@@ -197,8 +198,8 @@ func TestConfigRefuses(t *testing.T) {
 		"bad path":  {Path: "/v 1"},
 		"reserved":  {Path: "/v1", Extra: map[string]any{"stream": false}},
 		"no JSON":   {Path: "/v1", Extra: map[string]any{"x": make(chan int)}},
-		"no key":    {Path: "/v1", APIKeyEnv: "EVABENCH_TEST_NO_KEY"},
-		"bad key":   {Path: "/v1", APIKeyEnv: "EVABENCH_TEST_BAD_KEY"},
+		"no key":    {Path: "/v1", Key: trust.Key{APIKeyEnv: "EVABENCH_TEST_NO_KEY"}},
+		"bad key":   {Path: "/v1", Key: trust.Key{APIKeyEnv: "EVABENCH_TEST_BAD_KEY"}},
 		"bad check": {Path: "/v1", Check: Check{MinTokens: -1}},
 		"packed":    {Path: "/v1", Stream: true, Transport: httpx.Transport{Gzip: true}},
 	} {
@@ -218,7 +219,7 @@ func TestGzipOfAWholeAnswer(t *testing.T) {
 // The key that is sent is not told where a server says it back.
 func TestSecret(t *testing.T) {
 	t.Setenv("EVABENCH_TEST_KEY", "sesame")
-	d, err := New(Config{Path: "/v1", APIKeyEnv: "EVABENCH_TEST_KEY"}, nil)
+	d, err := New(Config{Path: "/v1", Key: trust.Key{APIKeyEnv: "EVABENCH_TEST_KEY"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

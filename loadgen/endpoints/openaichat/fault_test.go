@@ -80,3 +80,14 @@ func TestHeartbeats(t *testing.T) {
 		t.Errorf("nothing else: %+v", a)
 	}
 }
+
+// What is too long for a fault is not looked at for one.
+func TestLongFaults(t *testing.T) {
+	const begin, end = `{"error":{"message":"`, `"}}`
+	room := maxFault - len(begin) - len(end)
+	for size, want := range map[int]bool{room: true, room + 1: false} {
+		if _, is := faultOf([]byte(begin + strings.Repeat("x", size) + end)); is != want {
+			t.Errorf("a fault of %d bytes: %v, want %v", size+len(begin)+len(end), is, want)
+		}
+	}
+}

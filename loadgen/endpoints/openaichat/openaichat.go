@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/loadgen/internal/jsonscan"
@@ -38,10 +38,9 @@ type Config struct {
 	// is nobody's fault, and sending it again could make the server answer
 	// twice. A connection costs a fraction of a millisecond; a call, seconds.
 	KeepAlive bool `yaml:"keep_alive" json:"keep_alive,omitempty"`
-	// APIKeyEnv names the environment variable that holds the API key; the key
-	// itself is never written anywhere.
-	APIKeyEnv string `yaml:"api_key_env" json:"api_key_env,omitempty"`
-	Check     Check  `yaml:"check" json:"check,omitzero"`
+	// Key is the server's, if it asks for one.
+	trust.Key `yaml:",inline"`
+	Check     Check `yaml:"check" json:"check,omitzero"`
 	// Transport says how requests travel. Streams are never compressed; a whole
 	// answer has no first token that unpacking it could hold up.
 	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
@@ -83,13 +82,12 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 	if c.Stream && c.Transport.Gzip {
 		faults = append(faults, errors.New("transport: gzip does nothing with stream: true, which is never asked for compressed"))
 	}
-	if c.APIKeyEnv != "" {
-		key := os.Getenv(c.APIKeyEnv)
-		if key == "" {
-			faults = append(faults, fmt.Errorf("the environment variable %s of api_key_env is not set", c.APIKeyEnv))
-		}
-		d.key = key
-		d.fields = append(d.fields, httpx.Field{Name: "Authorization", Value: "Bearer " + key})
+	key, field, err := c.Key.Read()
+	if err != nil {
+		faults = append(faults, err)
+	}
+	if d.key = key; key != "" {
+		d.fields = append(d.fields, httpx.Field(field))
 	}
 	if err := d.request(nil).Check(); err != nil {
 		faults = append(faults, err)

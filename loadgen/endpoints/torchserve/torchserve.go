@@ -11,6 +11,7 @@ import (
 	"net/url"
 
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/boxes"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
@@ -26,6 +27,9 @@ type Config struct {
 	// tells no error, and Boxes where it finds the boxes.
 	Check boxes.Check `yaml:"check" json:"check,omitzero"`
 	Boxes boxes.Where `yaml:"boxes" json:"boxes,omitzero"`
+	// Key is the server's inference key, if it asks for one: TorchServe makes one
+	// at start unless it is told not to.
+	trust.Key `yaml:",inline"`
 	// Transport says how requests travel. The first byte of a compressed answer has
 	// the time of the first compressed one, which is before it could be read.
 	Transport httpx.Transport `yaml:"transport" json:"transport,omitzero"`
@@ -54,6 +58,13 @@ func New(c Config, dial httpx.DialFunc) (loadgen.Dialer, error) {
 	if d.rules, err = boxes.New(c.Check, c.Boxes); err != nil {
 		faults = append(faults, err)
 	}
+	key, field, err := c.Key.Read()
+	if err != nil {
+		faults = append(faults, err)
+	}
+	if d.key = key; key != "" {
+		d.fields = append(d.fields, httpx.Field(field))
+	}
 	if err := d.request("model").Check(); err != nil {
 		faults = append(faults, err)
 	}
@@ -67,6 +78,7 @@ type dialer struct {
 	config Config
 	dial   httpx.DialFunc
 	fields []httpx.Field
+	key    string       // not to be told
 	rules  *boxes.Rules // nil for none
 }
 
@@ -76,7 +88,7 @@ func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
 		return nil, fmt.Errorf("endpoint torchserve: %w", err)
 	}
 	client, err := httpx.New(httpx.Config{
-		Base: u, Transport: d.config.Transport, Sheds: sheds, Dial: d.dial,
+		Base: u, Transport: d.config.Transport, Sheds: sheds, Secret: d.key, Dial: d.dial,
 		NewReader: func() httpx.Reader { return wholebody.New(&judge{rules: d.rules}) },
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
 )
@@ -27,7 +28,6 @@ const (
 	detailMax  = 512       // of the text kept of an answer that is not OK, in bytes
 	refusalMax = 1 << 20   // of what is looked at of an answer that is not 2xx
 	keepText   = 256 << 10 // of an answer whose buffers are kept for another
-	keyHead    = 8         // of a secret by whose beginning it is known
 )
 
 // An answer is an exchange on its way, whichever client carries it: what came
@@ -227,29 +227,9 @@ func (a *answer) finish(sent int64, at results.Offset) {
 	if to.Outcome == 0 {
 		to.Outcome = results.OK
 	}
-	to.Detail = hide(to.Detail, a.client.Secret)
+	to.Detail = trust.Hide(to.Detail, a.client.Secret)
 	to.Detail = to.Detail[:min(len(to.Detail), detailMax)]
 	to.BytesSent, to.Done = sent, at
-}
-
-// hide puts [key] in the place of a secret, also where only its beginning is
-// left of it.
-func hide(text, secret string) string {
-	if secret == "" || text == "" {
-		return text
-	}
-	out, head := "", secret[:min(len(secret), keyHead)]
-	for {
-		before, after, found := strings.Cut(text, head)
-		if out += before; !found {
-			return out
-		}
-		n := 0
-		for rest := secret[len(head):]; n < min(len(rest), len(after)) && rest[n] == after[n]; {
-			n++
-		}
-		out, text = out+"[key]", after[n:]
-	}
 }
 
 // answers is a line's stock of answers that are not in use.

@@ -12,8 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/evabench/evabench/internal/hostile"
 	"github.com/evabench/evabench/loadgen"
-	"github.com/evabench/evabench/loadgen/internal/hostile"
 	"github.com/evabench/evabench/loadgen/internal/memnet"
 	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
@@ -265,7 +265,7 @@ func (s subject) judge(t *testing.T, c hostile.Case, got []loadgen.Answer, size 
 func TestConformance(t *testing.T) {
 	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {
-			for _, c := range hostile.Cases(testLimit) {
+			for _, c := range hostile.Cases(hostile.Plain, testLimit) {
 				t.Run(c.Name, func(t *testing.T) {
 					if s.memory {
 						synctest.Test(t, func(t *testing.T) { s.try(t, c, nil, Config{}) })

@@ -17,8 +17,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/evabench/evabench/internal/hostile"
 	"github.com/evabench/evabench/loadgen"
-	"github.com/evabench/evabench/loadgen/internal/hostile"
 	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )

@@ -29,6 +29,7 @@ import (
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/pace"
+	"github.com/evabench/evabench/results"
 )
 
 // A DialFunc opens a connection; tests give one that stays in memory.
@@ -94,6 +95,31 @@ func (c *Client) Open(loop pace.Loop) (loadgen.Line, error) {
 		return openNet(c, loop, to), nil
 	}
 	return openLean(c, loop, to), nil
+}
+
+// The codes of Warnings.
+const (
+	WarnUnverified = "tls-unverified"
+	WarnClearKey   = "key-in-clear"
+)
+
+// Warnings tells what of the way to the server is not safe.
+func (c *Client) Warnings() (all []results.Warning) {
+	if c.secure != nil && c.secure.InsecureSkipVerify {
+		all = append(all, results.Warning{Code: WarnUnverified, Count: 1,
+			Text: fmt.Sprintf("insecure_skip_verify: whoever stands on the way to %s may answer in its place; name its authority by ca_file", c.Base.Host)})
+	}
+	if c.secure == nil && c.Secret != "" && !onThisMachine(c.Base.Hostname()) {
+		all = append(all, results.Warning{Code: WarnClearKey, Count: 1,
+			Text: fmt.Sprintf("the key goes to %s over http, and whoever stands on the way can read it; ask over https", c.Base.Host)})
+	}
+	return all
+}
+
+// onThisMachine reports whether a host's name means this machine by itself.
+func onThisMachine(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // Close ends what outlives lines: nothing.

@@ -18,7 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/evabench/evabench/loadgen/internal/hostile"
+	"github.com/evabench/evabench/internal/hostile"
 	"github.com/evabench/evabench/results"
 )
 

@@ -2,12 +2,12 @@ package httpx
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"time"
+
+	"github.com/evabench/evabench/internal/trust"
 )
 
 // Transport says how the requests of an endpoint travel. Every endpoint has one
@@ -33,17 +33,7 @@ type Transport struct {
 }
 
 // TLS says whom to trust and who we are, of an https URL.
-type TLS struct {
-	// CAFile holds the certificates to trust, in PEM; empty means the system's.
-	CAFile string `yaml:"ca_file" json:"ca_file,omitempty"`
-	// ServerName is the name to ask and check for; empty means the URL's host.
-	ServerName string `yaml:"server_name" json:"server_name,omitempty"`
-	// InsecureSkipVerify trusts anyone.
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify" json:"insecure_skip_verify,omitempty"`
-	// CertFile and KeyFile are our own certificate, in PEM.
-	CertFile string `yaml:"cert_file" json:"cert_file,omitempty"`
-	KeyFile  string `yaml:"key_file" json:"key_file,omitempty"`
-}
+type TLS = trust.TLS
 
 const (
 	http11 = "1.1"
@@ -88,32 +78,13 @@ func (t *Transport) secure(base *url.URL) (*tls.Config, error) {
 	if base.Scheme != "https" {
 		return nil, nil
 	}
-	c := &tls.Config{
-		ServerName: t.TLS.ServerName, InsecureSkipVerify: t.TLS.InsecureSkipVerify,
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+	c, err := t.TLS.Config(base.Hostname())
+	if err != nil {
+		return nil, err
 	}
-	if c.ServerName == "" {
-		c.ServerName = base.Hostname()
-	}
+	c.NextProtos = []string{"http/1.1"}
 	if t.HTTP == http2 {
 		c.NextProtos[0] = "h2"
-	}
-	if t.TLS.CAFile != "" {
-		pem, err := os.ReadFile(t.TLS.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read ca_file: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s holds no certificate in PEM", t.TLS.CAFile)
-		}
-	}
-	if t.TLS.CertFile != "" || t.TLS.KeyFile != "" {
-		own, err := tls.LoadX509KeyPair(t.TLS.CertFile, t.TLS.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read cert_file and key_file: %w", err)
-		}
-		c.Certificates = []tls.Certificate{own}
 	}
 	return c, nil
 }

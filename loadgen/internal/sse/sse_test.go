@@ -1,11 +1,13 @@
 package sse
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // events gives all events of a stream that comes in the given pieces.
@@ -213,5 +215,32 @@ func BenchmarkNext(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A long line is moved once, when it becomes long, and no more.
+func TestLongLinesStay(t *testing.T) {
+	var s Parser
+	piece := bytes.Repeat([]byte("x"), 50_000)
+	s.Feed([]byte("data: "))
+	s.Next()
+	var at *byte
+	moved := 0
+	for n := 0; n < MaxEvent-100_000; n += len(piece) {
+		s.Feed(piece)
+		if _, ok := s.Next(); ok {
+			t.Fatal("an event without an end")
+		}
+		if now := unsafe.SliceData(s.line); len(s.line) > keepMemory && now != at {
+			at = now
+			moved++
+		}
+	}
+	if moved != 1 {
+		t.Errorf("it was moved %d times, want once", moved)
+	}
+	s.Feed([]byte("\n\n"))
+	if data, ok := s.Next(); !ok || len(data) < MaxEvent-100_000 {
+		t.Errorf("its event has %d bytes, %v", len(data), ok)
 	}
 }

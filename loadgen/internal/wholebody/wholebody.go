@@ -4,6 +4,7 @@ package wholebody
 
 import (
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/loadgen/internal/gather"
 	"github.com/evabench/evabench/loadgen/internal/httpx"
 	"github.com/evabench/evabench/results"
 )
@@ -17,9 +18,6 @@ type Judge interface {
 	Body(tag any, body []byte, a *loadgen.Answer)
 }
 
-// kept bounds the buffer that is kept for the next answer, in bytes.
-const kept = 256 << 10
-
 // New makes a reader.
 func New(j Judge) httpx.Reader { return &reader{judge: j} }
 
@@ -27,15 +25,13 @@ type reader struct {
 	judge Judge
 	x     *loadgen.Exchange
 	tag   any
-	body  []byte
+	body  gather.Body
 }
 
 // Begin readies it for an answer.
 func (r *reader) Begin(request *httpx.Request, h httpx.Header, x *loadgen.Exchange) {
 	r.x, r.tag = x, request.Tag
-	if r.body = r.body[:0]; cap(r.body) > kept {
-		r.body = nil
-	}
+	r.body.Reset()
 	readTimes(h, &x.Answer)
 	r.judge.Head(h)
 }
@@ -45,13 +41,13 @@ func (r *reader) Body(p []byte, at results.Offset) (complete bool) {
 	if len(p) == 0 {
 		return false
 	}
-	if len(r.body) == 0 {
+	if r.body.Len() == 0 {
 		r.x.Content(at)
 	}
 	r.x.Answer.Final = at
-	r.body = append(r.body, p...)
+	r.body.Append(p)
 	return false
 }
 
 // End tells that the body is whole.
-func (r *reader) End(results.Offset) { r.judge.Body(r.tag, r.body, &r.x.Answer) }
+func (r *reader) End(results.Offset) { r.judge.Body(r.tag, r.body.Bytes(), &r.x.Answer) }

@@ -27,7 +27,7 @@ func New(c Config) (loadgen.Router, error) {
 	if len(c.Weights) == 0 {
 		return nil, errors.New("router weighted: there are no weights; say them, as in weighted(3,1)")
 	}
-	r := &router{weights: slices.Clone(c.Weights), current: make([]int, len(c.Weights))}
+	r := &router{weights: slices.Clone(c.Weights), current: make([]int, len(c.Weights)), out: make([]bool, len(c.Weights))}
 	for i, w := range c.Weights {
 		if w < 1 || w > 1000 {
 			return nil, fmt.Errorf("router weighted: weight %d, %d, is not within 1 to 1000", i+1, w)
@@ -38,6 +38,7 @@ func New(c Config) (loadgen.Router, error) {
 
 type router struct {
 	weights, current []int
+	out              []bool // as it was at the last pick
 }
 
 // Fits says whether there are as many instances as weights. One instance alone
@@ -53,6 +54,13 @@ func (r *router) Fits(instances int) error {
 func (r *router) Pick(_ int64, _ *loadgen.Request, outstanding []int64) int {
 	if len(outstanding) == 1 {
 		return 0
+	}
+	// Turns that are owed among other instances are no measure of those that are in now.
+	for i, n := range outstanding {
+		if out := n == loadgen.Out; out != r.out[i] {
+			r.out[i] = out
+			clear(r.current)
+		}
 	}
 	best, total := -1, 0
 	for i, w := range r.weights {

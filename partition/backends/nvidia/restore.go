@@ -13,9 +13,21 @@ import (
 	"github.com/evabench/evabench/partition"
 )
 
+// tidier is an [MPS] that removes what daemons left which were killed.
+type tidier interface{ Tidy(context.Context) }
+
 // Restore changes only what differs from s. It goes on with the other GPUs when one
-// fails, and reports every fault and what still differs.
+// fails, and reports every fault and what still differs. Daemons that were killed leave
+// nothing behind it.
 func (b *backend) Restore(ctx context.Context, s partition.State) error {
+	err := b.restore(ctx, s)
+	if t, ok := b.mps.(tidier); ok {
+		t.Tidy(ctx)
+	}
+	return err
+}
+
+func (b *backend) restore(ctx context.Context, s partition.State) error {
 	now, faults, err := b.present(ctx, s)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)

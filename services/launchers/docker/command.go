@@ -6,16 +6,26 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/evabench/evabench/services/spawn"
 )
 
 // A command is the docker program.
 type command struct {
-	path string // whole
-	name string // as the scenario has it, for faults
+	path   string   // whole
+	name   string   // as the scenario has it, for faults
+	passed []string // the secrets of ours that it gets; the others stay with us
+}
+
+// passing is the command with the variables that a container is given.
+func (c command) passing(names []string) command {
+	c.passed = names
+	return c
 }
 
 // find looks for the program.
@@ -24,13 +34,13 @@ func find(name string) (command, error) {
 	if err != nil {
 		return command{}, fmt.Errorf("command: %w; install it, or give its whole path", err)
 	}
-	return command{path, name}, nil
+	return command{path: path, name: name}, nil
 }
 
 // waitDelay is how long the program's own children may hold its output.
 const waitDelay = time.Second
 
-// run runs the program with our environment, and gives its standard output and,
+// run runs the program with our environment but for secrets, and gives its standard output and,
 // as its own last word, what it says in an error. The context's cause is its
 // error if that has ended.
 func (c command) run(ctx context.Context, args ...string) (string, error) {
@@ -46,6 +56,7 @@ func (c command) talk(ctx context.Context, args ...string) (out, said string, er
 	var stdout, stderr bytes.Buffer
 	p := exec.CommandContext(ctx, c.path, args...)
 	p.Stdout, p.Stderr, p.WaitDelay = &stdout, &stderr, waitDelay
+	p.Env = spawn.WithoutSecrets(os.Environ(), c.passed)
 	// The terminal's Ctrl-C is for us: what it would end halfway goes on in the daemon.
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = p.Run()

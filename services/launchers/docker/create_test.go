@@ -36,8 +36,10 @@ func TestNewTellsEveryFault(t *testing.T) {
 		"options[1]: --restart is for evabench to say", "options[2]: -p is for evabench to say: say publish")
 	check(func(c *Config) { c.Options = []string{"-p8000:80", "-it", "-d=true"} },
 		"options[0]: -p is for", "options[1]: -i is for", "options[2]: -d is for")
-	check(func(c *Config) { c.Options = []string{"--env=HF_TOKEN=x", "-eHF_TOKEN=x", "-e", "HF_TOKEN=x"} },
-		"options[0]: HF_TOKEN looks like a secret", "options[1]: HF_TOKEN looks", "options[3]: HF_TOKEN looks")
+	check(func(c *Config) {
+		c.Options = []string{"--env=HF_TOKEN=x", "-eHF_TOKEN=x", "-e", "HF_TOKEN=x", "-e=HF_TOKEN=x"}
+	},
+		"options[0]: HF_TOKEN looks like a secret", "options[1]: HF_TOKEN looks", "options[3]: HF_TOKEN looks", "options[4]: HF_TOKEN looks")
 	check(func(c *Config) { c.Env = map[string]string{"NVIDIA_VISIBLE_DEVICES": "all"} }, "env.NVIDIA_VISIBLE_DEVICES would change the device")
 	check(func(c *Config) { c.Argv, c.User = []string{"{prot}"}, "{x}" }, "argv[0]: unknown name {prot}", "user: unknown name {x}")
 	check(func(c *Config) { c.Ready = 0 }, "ready: 0s") // and all that spawn checks

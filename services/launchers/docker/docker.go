@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -108,6 +109,41 @@ type fixed struct{ *launcher }
 // Instances is how many there are.
 func (f fixed) Instances() int { return f.config.Instances }
 
+// Starts tells which container is made for each instance: what the scenario says of
+// it, beside which there are a name, labels, and its device.
+func (l *launcher) Starts() []string {
+	c := l.config
+	args := []string{c.Command, "run"}
+	add := func(flag, value string) {
+		if value != "" {
+			args = append(args, flag, value)
+		}
+	}
+	if c.Pull == PullMissing {
+		add("--pull", c.Pull)
+	}
+	add("--network", c.Network)
+	add("--ipc", c.IPC)
+	add("--shm-size", c.ShmSize)
+	add("--memory", c.Memory)
+	add("--cpuset-cpus", c.CPUs)
+	add("--user", c.User)
+	for _, v := range c.Volumes {
+		add("--volume", v)
+	}
+	for _, p := range c.Publish {
+		add("--publish", "127.0.0.1:"+p)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		add("--env", name+"="+c.Env[name])
+	}
+	for _, name := range c.PassEnv {
+		add("--env", name)
+	}
+	args = slices.Concat(args, c.Options, []string{c.Image}, c.Argv)
+	return []string{"run for each instance: " + spawn.Config{}.Show("", args)}
+}
+
 // Patience is the longest time from launch to the first right answer.
 func (l *launcher) Patience() time.Duration { return l.server.Patience() }
 
@@ -179,6 +215,7 @@ func (l *launcher) check() (faults []error) {
 	if strings.HasPrefix(c.Network, "container:") || strings.HasPrefix(c.Network, "-") {
 		fault("network: %q is neither host, bridge nor a network's name", c.Network)
 	}
+	faults = append(faults, spawn.CheckArgv(c.Argv)...)
 	for i, text := range c.Options {
 		if err := checkOption(text); err != nil {
 			fault("options[%d]: %w", i, err)
@@ -215,7 +252,11 @@ func checkOption(text string) error {
 	if slices.Contains(ours, name) {
 		return fmt.Errorf("%s is for evabench to say: %s", name, instead[name])
 	}
-	variable, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(text, "--env="), "-e"), "=")
+	set := strings.TrimPrefix(text, "--env=")
+	if short, is := strings.CutPrefix(text, "-e"); is {
+		set = strings.TrimPrefix(short, "=") // -eA=b and -e=A=b
+	}
+	variable, value, _ := strings.Cut(set, "=")
 	if value != "" && spawn.Secret(variable) {
 		return fmt.Errorf("%s looks like a secret, which would stand in the results; set it in evabench's own environment and say pass_env: [%s]", variable, variable)
 	}

@@ -51,6 +51,7 @@ func TestLaunch(t *testing.T) {
 	f, program := newFake(t)
 	t.Setenv("TEST_API_TOKEN", "sesame-open")
 	t.Setenv("TEST_OURS", "leak")
+	t.Setenv("OTHER_API_KEY", "of-others")
 	c := config(program)
 	c.PassEnv = []string{"TEST_API_TOKEN"}
 	s := launch(t, c, services.Instance{Service: "eyes", Device: device.Device{UUID: "MIG-1", Env: map[string]string{"CUDA_VISIBLE_DEVICES": "MIG-1"}}})
@@ -74,6 +75,22 @@ func TestLaunch(t *testing.T) {
 		if strings.Contains(fmt.Sprint(args), "sesame") {
 			t.Errorf("a secret stands in %q", args)
 		}
+	}
+	creates := 0
+	for i, env := range f.told { // only what makes the container gets what it passes on
+		create := f.calls[i][0] == "create"
+		if create {
+			creates++
+		}
+		if got := slices.Contains(env, "TEST_API_TOKEN=sesame-open"); got != create {
+			t.Errorf("%q was told the secret: %v", f.calls[i], got)
+		}
+		if slices.Contains(env, "OTHER_API_KEY=of-others") {
+			t.Errorf("%q was told a secret of others", f.calls[i])
+		}
+	}
+	if creates != 1 {
+		t.Errorf("%d containers were made", creates)
 	}
 }
 

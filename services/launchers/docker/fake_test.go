@@ -36,7 +36,8 @@ type fake struct {
 	gpus       []string         // UUIDs; nil: no driver for GPUs
 	containers map[string]*box
 	calls      [][]string
-	creating   func() // called before a container is made; nil: nothing
+	told       [][]string // with each call: its environment
+	creating   func()     // called before a container is made; nil: nothing
 }
 
 // A box is a container of the fake.
@@ -170,7 +171,7 @@ func (f *fake) serve(c net.Conn) {
 		return
 	}
 	f.mu.Lock()
-	f.calls = append(f.calls, asked.Args)
+	f.calls, f.told = append(f.calls, asked.Args), append(f.told, asked.Env)
 	creating := f.creating
 	f.mu.Unlock()
 	if creating != nil && len(asked.Args) > 0 && asked.Args[0] == "create" {

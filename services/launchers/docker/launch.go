@@ -141,7 +141,7 @@ func (s *service) start(ctx context.Context) (err error) {
 	// when nobody waits for it any more, after we have looked for it to remove it.
 	creating, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), createWithin, fmt.Errorf("the daemon has not answered within %s", createWithin))
 	defer cancel()
-	_, said, err := s.command.talk(creating, args...)
+	_, said, err := s.command.passing(s.launcher.config.PassEnv).talk(creating, args...)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (s *service) start(ctx context.Context) (err error) {
 func (s *service) order(name string) supervise.Order {
 	c := s.command.path
 	return supervise.Order{
-		Argv: []string{c, "start", "--attach", name}, Env: os.Environ(), Log: s.log,
+		Argv: []string{c, "start", "--attach", name}, Env: spawn.WithoutSecrets(os.Environ(), nil), Log: s.log,
 		Signal: s.launcher.server.Signal, Grace: s.launcher.config.Stop.Grace,
 		Elsewhere: true,
 		After:     [][]string{{c, "inspect", stateFormat, name}, {c, "rm", "--force", "--volumes", name}},
@@ -301,7 +301,7 @@ func (s *service) Identify(ctx context.Context) error {
 	if len(s.questions) == 0 {
 		return nil
 	}
-	return identity.Ask(ctx, s.info.URL, s.questions)
+	return identity.Ask(ctx, s.launcher.server.Of(s.info), s.questions)
 }
 
 // checked is a service with a page that tells whether it is up.
@@ -311,4 +311,4 @@ type checked struct {
 }
 
 // Check asks the page once.
-func (c checked) Check(ctx context.Context) error { return spawn.Ask(ctx, c.page) }
+func (c checked) Check(ctx context.Context) error { return c.launcher.server.Ask(ctx, c.info, c.page) }

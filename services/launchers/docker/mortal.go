@@ -28,7 +28,7 @@ func (s *service) Crash(ctx context.Context, how string) error {
 			return err
 		}
 	case how == services.CrashFault && s.faultPage != "":
-		if err := s.launcher.server.AskFault(ctx, s.faultPage); err != nil {
+		if err := s.launcher.server.AskFault(ctx, s.info, s.faultPage); err != nil {
 			return err
 		}
 	default:

@@ -69,7 +69,7 @@ func read(what string, c Command, ofInstance bool) (*command, []error) {
 		k.argv = append(k.argv, k.server.Template(fmt.Sprintf("argv[%d]", i), text))
 	}
 	k.folder = k.server.Template("folder", c.Folder)
-	faults := k.server.Check()
+	faults := append(k.server.Check(), spawn.CheckArgv(c.Argv)...)
 	if c.Argv[0] == "" || !k.argv[0].Fixed() {
 		faults = append(faults, fmt.Errorf("argv[0]: %q is no program: it is the same in every configuration", c.Argv[0]))
 	}

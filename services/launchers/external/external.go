@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/internal/trust"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/services/identity"
@@ -33,6 +34,8 @@ type Config struct {
 	// Identity is what an instance's pages must say for it to be the one that the
 	// configuration asks for; its texts are templates.
 	Identity []identity.Question `yaml:"identity"`
+	// Pages says how the pages of Identity are reached.
+	Pages trust.Access `yaml:"pages"`
 	// Crash ends one instance, and Revive starts it again at the same address, for
 	// steps of failover. Both or none are given.
 	Crash  Command `yaml:"crash"`
@@ -75,7 +78,7 @@ func New(c Config) (services.Launcher, error) {
 		}
 	}
 	settings := spawn.Defaults // of a server that is never started, for its questions
-	settings.Identity = c.Identity
+	settings.Identity, settings.Pages = c.Identity, c.Pages
 	l.texts = spawn.Read(settings)
 	faults = append(faults, l.texts.Check()...)
 	if l.texts.Width() > 1 || slices.ContainsFunc(c.Identity, namesPort) {
@@ -130,7 +133,7 @@ func (l *launcher) readCommands(c Config) (faults []error) {
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	if strings.Contains(text, "@") && (err != nil || u.User != nil || u.Host == "") {
-		return errors.New("a URL holds a user name or password, which would stand in the results; use the endpoint's api_key_env")
+		return errors.New("a URL holds a user name or password, which would stand in the results; use the endpoint's api_key_env or api_key_file")
 	}
 	if fault, ok := errors.AsType[*url.Error](err); ok {
 		err = fault.Err // it says the URL
@@ -185,7 +188,7 @@ func (l *launcher) Changes() (lines []string) {
 		{l.adapt, "before each cell"}, {l.release, "before a layout is put back"}, {l.restore, "after the last cell"}, {l.crash, "where an instance is to end"}, {l.revive, "to start it again"},
 	} {
 		if x.k != nil {
-			lines = append(lines, fmt.Sprintf("run %s: %s", x.when, strings.Join(x.k.config.Argv, " ")))
+			lines = append(lines, fmt.Sprintf("run %s: %s", x.when, x.k.server.Config.Show(x.k.config.Folder, x.k.config.Argv)))
 		}
 	}
 	return lines
@@ -241,7 +244,7 @@ func (l *launcher) Launch(_ context.Context, i services.Instance) (services.Serv
 	if err != nil {
 		return nil, fmt.Errorf("launch %s: %w", i.Name, err)
 	}
-	s := &service{info: info, questions: questions, crash: l.crash, revive: l.revive}
+	s := &service{info: info, pages: l.texts, questions: questions, crash: l.crash, revive: l.revive}
 	s.about = call{about: i.Name, instance: i, variables: instanceVariables(i, info), logDir: i.LogDir}
 	switch {
 	case l.crash != nil && len(questions) > 0:

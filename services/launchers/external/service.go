@@ -13,11 +13,13 @@ import (
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/services/identity"
+	"github.com/evabench/evabench/services/spawn"
 )
 
 // A service is a server that runs already.
 type service struct {
 	info      results.Instance
+	pages     *spawn.Server // says how the pages of questions are reached
 	questions []identity.Question
 
 	crash, revive *command
@@ -68,7 +70,7 @@ type identified struct{ *service }
 
 // Identify asks them.
 func (s identified) Identify(ctx context.Context) error {
-	return identity.Ask(ctx, s.info.URL, s.questions)
+	return identity.Ask(ctx, s.pages.Of(s.info), s.questions)
 }
 
 // mortal is a service with commands that end it and start it again.

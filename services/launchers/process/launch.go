@@ -175,4 +175,6 @@ type checked struct {
 }
 
 // Check asks the page once.
-func (c checked) Check(ctx context.Context) error { return spawn.Ask(ctx, c.page) }
+func (c checked) Check(ctx context.Context) error {
+	return c.life.launcher.server.Ask(ctx, c.info, c.page)
+}

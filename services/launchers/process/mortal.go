@@ -36,7 +36,7 @@ func (s *service) Crash(ctx context.Context, how string) error {
 	case how == services.CrashKill:
 		return p.Kill(ctx)
 	case how == services.CrashFault && s.life.fault != "":
-		if err := s.life.launcher.server.AskFault(ctx, s.life.fault); err != nil {
+		if err := s.life.launcher.server.AskFault(ctx, s.info, s.life.fault); err != nil {
 			return err
 		}
 	default:

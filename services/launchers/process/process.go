@@ -40,6 +40,7 @@ func New(c Config) (services.Launcher, error) {
 	for i, text := range c.Argv {
 		l.argv = append(l.argv, l.server.Template(fmt.Sprintf("argv[%d]", i), text))
 	}
+	faults = append(faults, spawn.CheckArgv(c.Argv)...)
 	l.folder = l.server.Template("folder", c.Folder)
 	if err := errors.Join(append(faults, l.server.Check()...)...); err != nil {
 		return nil, fmt.Errorf("launcher process: %w", err)
@@ -63,6 +64,11 @@ type fixed struct{ *launcher }
 
 // Instances is how many there are.
 func (f fixed) Instances() int { return f.config.Instances }
+
+// Starts tells what is run for each instance.
+func (l *launcher) Starts() []string {
+	return []string{"run for each instance: " + l.config.Show(l.config.Folder, l.config.Argv)}
+}
 
 // Patience is the longest time from launch to the first right answer.
 func (l *launcher) Patience() time.Duration { return l.server.Patience() }

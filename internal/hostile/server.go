@@ -4,11 +4,13 @@ package hostile
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/evabench/evabench/results"
 )
@@ -71,7 +73,7 @@ func Serve(l net.Listener, c Case, wrap func(net.Conn) net.Conn) *Server {
 					wrapped = wrap(raw)
 					defer wrapped.Close()
 				}
-				c.Serve(&Conn{server: s, raw: raw, Conn: wrapped, in: bufio.NewReader(wrapped)}, n)
+				c.Serve(&Conn{hung: s.Hung, raw: raw, Conn: wrapped, in: bufio.NewReader(wrapped)}, n)
 			})
 		}
 	})
@@ -90,14 +92,15 @@ func (s *Server) Close() {
 // A Conn is the server's end of a connection.
 type Conn struct {
 	net.Conn
-	server *Server
-	raw    net.Conn
-	in     *bufio.Reader
+	hung chan<- struct{} // the server's, nil if nobody waits for it
+	raw  net.Conn
+	in   *bufio.Reader
+	play *play // of a Mix
 }
 
 // Request reads one request with its body, and reports whether there was one.
 func (c *Conn) Request() bool {
-	r, err := http.ReadRequest(c.in)
+	r, err := c.request()
 	if err != nil {
 		return false
 	}
@@ -105,10 +108,22 @@ func (c *Conn) Request() bool {
 	return err == nil
 }
 
+// request reads a request's header, if the case is to have one more.
+func (c *Conn) request() (*http.Request, error) {
+	if c.play != nil && !c.play.more() {
+		return nil, io.EOF
+	}
+	r, err := http.ReadRequest(c.in)
+	if c.play != nil && err == nil {
+		c.play.asked()
+	}
+	return r, err
+}
+
 // early answers a request before it reads the body, and reports whether there
 // was one.
 func (c *Conn) early(text string) bool {
-	r, err := http.ReadRequest(c.in)
+	r, err := c.request()
 	if err != nil || !c.Say(text) {
 		return false
 	}
@@ -117,23 +132,34 @@ func (c *Conn) early(text string) bool {
 }
 
 // Header reads a request's header.
-func (c *Conn) Header() { _, _ = http.ReadRequest(c.in) }
+func (c *Conn) Header() { _, _ = c.request() }
 
 // Say sends text and reports whether that went well.
 func (c *Conn) Say(text string) bool {
 	_, err := io.WriteString(c, text)
+	if c.play != nil {
+		c.play.pause(len(text))
+	}
 	return err == nil
 }
 
 // Hang reads until the client ends the connection, after it told the server's
 // Hung.
 func (c *Conn) Hang() {
-	c.server.Hung <- struct{}{}
-	_, _ = io.Copy(io.Discard, c.in)
+	if c.hung != nil {
+		c.hung <- struct{}{}
+	}
+	c.Wait()
 }
 
 // Wait reads until the client ends the connection by itself.
-func (c *Conn) Wait() { _, _ = io.Copy(io.Discard, c.in) }
+func (c *Conn) Wait() {
+	from := time.Now()
+	_, err := io.Copy(io.Discard, c.in)
+	if c.play != nil && !errors.Is(err, net.ErrClosed) {
+		c.play.m.heldFor(time.Since(from))
+	}
+}
 
 // Reset ends the connection at once, without order where there is such a thing.
 func (c *Conn) Reset() {

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/evabench/evabench/analysis"
+)
+
+// toldDamage is how many damaged parts of a run directory are told each on a line of its own.
+const toldDamage = 20
+
+// damagedIn is the fault of a run directory of which parts were damaged: everything else was
+// reported. Each line says what, where and why. nil if nothing is damaged.
+func damagedIn(dir string, s *analysis.Summary) error {
+	var lines []error
+	more := 0
+	for _, w := range s.Warnings {
+		switch {
+		case w.Code != analysis.Damaged:
+		case len(lines) == toldDamage:
+			more++
+		default:
+			lines = append(lines, fmt.Errorf("  %s: %s", printable(filepath.Join(dir, w.Where)), printable(w.Text)))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Errorf("  and %d more; the full report lists all", more))
+	}
+	head := fmt.Errorf("%s is damaged: what is told here was left out, and the reports are of what is whole; take the folder from a copy, or measure again what is missing", dir)
+	return errors.Join(append([]error{head}, lines...)...)
+}
+
+// printable is a text that came from a folder of somebody else, fit for a terminal's line.
+func printable(text string) string {
+	quoted := fmt.Sprintf("%q", text)
+	if plain := quoted[1 : len(quoted)-1]; plain != text {
+		return quoted
+	}
+	return text
+}

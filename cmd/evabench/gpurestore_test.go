@@ -1,0 +1,34 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// Where GPUs cannot be put back, restore tells how containers are found that may hold them:
+// by the label that the launcher gives them. Simulated GPUs are held by none.
+func TestRestoreNamesContainers(t *testing.T) {
+	source, err := os.ReadFile("../../services/launchers/docker/orphans.go")
+	if err != nil || !strings.Contains(string(source), fmt.Sprintf("= %q", containerLabel)) {
+		t.Errorf("the launcher has no label %s, %v", containerLabel, err)
+	}
+	fault := errors.New("gpu0 is in use")
+	var o restoreOptions
+	o.stateDir = "d"
+	got := o.kept(fault)
+	for _, want := range []string{"gpu0 is in use", "docker ps --all --filter label=evabench.owner", "docker rm --force", "evabench gpu restore --state-dir d"} {
+		if !strings.Contains(got.Error(), want) {
+			t.Errorf("got %q, want %q in it", got, want)
+		}
+	}
+	if !errors.Is(got, fault) {
+		t.Error("the fault is lost")
+	}
+	o.sim, o.simDir = "pro6000x1", "d"
+	if got := o.kept(fault); strings.Contains(got.Error(), "docker") {
+		t.Errorf("of simulated GPUs: %v", got)
+	}
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/evabench/evabench/internal/trust/trusttest"
+	"github.com/evabench/evabench/results"
+)
+
+// secretScenario reaches a server that asks for certificates and a key in every way
+// that there is (requests, pages, questions), and starts a server that is passed a
+// secret of its own.
+const secretScenario = `version: 1
+name: secret
+server: {backend: none}
+services:
+  eyes:
+    role: vision
+    launcher:
+      kind: external
+      instances: [{url: "URL"}]
+      identity: [{page: /v1/models, has: detector}]
+      pages: {tls: TLS, api_key_env: AGENT_KEY}
+    endpoint: {kind: detect-http, api_key_file: FILE, transport: {tls: TLS}}
+    models: {detector: {}}
+    workload: {kind: vision, images: {width: 64, height: 64, kilobytes: 3, count: 2}, classes: [{model: detector}]}
+    scrape: [{kind: prometheus, tls: TLS, api_key_env: AGENT_KEY, series: [{name: q, unit: "1", type: gauge, by: who}]}]
+    load: {arrivals: poisson, levels: [40]}
+  own:
+    role: vision
+    launcher: {kind: process, argv: [worker, serve, "{port}"], pass_env: [WORKER_SECRET], instances: 1, stop: {grace: 1s}}
+    endpoint: detect-http
+    models: {detector: {}}
+    workload: {kind: vision, images: {width: 64, height: 64, kilobytes: 3, count: 2}, classes: [{model: detector}]}
+    load: {arrivals: poisson, levels: [20]}
+steps: {warmup: 200ms, window: 1s}
+collect: {every: 100ms}
+matrix: {layout: ["off"]}
+`
+
+// workerSecret is passed to the server that is started.
+const workerSecret = "wk-planted-5c1d-do-not-tell"
+
+// echoing is a detector that tells what it was asked with wherever it can: in
+// refusals, on its metrics page, in the answers to questions.
+func echoing(refused *atomic.Int64) http.Handler {
+	var asked atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		who := r.Header.Get("Authorization")
+		switch {
+		case r.URL.Path == "/metrics":
+			fmt.Fprintf(w, "# TYPE q gauge\nq{who=%q} 1\n", who)
+		case r.URL.Path == "/v1/models":
+			fmt.Fprintf(w, `{"models": ["detector"], "asked_by": %q}`, who)
+		case asked.Add(1) > 20 && asked.Load()%5 == 0:
+			refused.Add(1)
+			http.Error(w, "no, "+who+"; key "+strings.TrimPrefix(who, "Bearer "), http.StatusInternalServerError)
+		default:
+			_, _ = io.WriteString(w, `{"predictions": [{"label": "person", "score": 0.9, "box": [0, 0, 1, 1]}]}`)
+		}
+	})
+}
+
+// TestPlantedKey plants keys in every place where a scenario can name one, and looks
+// for them in all that evabench leaves and says, and in its children.
+func TestPlantedKey(t *testing.T) {
+	a := trusttest.New(t)
+	var refused atomic.Int64
+	server := a.Server(t, echoing(&refused))
+	secure := fmt.Sprintf("{ca_file: %s, server_name: %s, cert_file: %s, key_file: %s}", a.TLS.CAFile, a.TLS.ServerName, a.TLS.CertFile, a.TLS.KeyFile)
+	dir := t.TempDir()
+	scenario := strings.NewReplacer("URL", server.URL, "TLS", secure, "FILE", a.KeyFile).Replace(secretScenario)
+	if err := os.WriteFile(dir+"/secret.yaml", []byte(scenario), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := append(os.Environ(), "AGENT_KEY="+trusttest.Key, "WORKER_SECRET="+workerSecret, "TMPDIR="+t.TempDir())
+	said := watched(t, dir, env, "sweep", "secret.yaml", "--out", "run", "--no-selftest", "--state-dir", filepath.Join(dir, "state"))
+	clean(t, "what sweep said", said)
+
+	run, err := results.Read(dir + "/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden, details := looked(t, run)
+	if refused.Load() == 0 || hidden == 0 || details == 0 {
+		t.Errorf("the server refused %d requests; %d steps and %d observations tell of it with [key]: the test has shown nothing\n%s", refused.Load(), hidden, details, said)
+	}
+	for _, format := range []string{"terminal", "markdown", "json", "csv", "html", "vllm-bench"} {
+		clean(t, "report --format "+format, watched(t, dir, env, "report", "run", "--format", format))
+	}
+	wholeTree(t, dir)
+}
+
+// watched runs evabench and looks, as long as it runs, at every process below it:
+// no argument of any holds a key, and no environment but that of those which are
+// meant to have it.
+func watched(t *testing.T, dir string, env []string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("evabench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(path, args...)
+	var said bytes.Buffer
+	c.Dir, c.Env, c.Stdout, c.Stderr = dir, env, &said, &said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	seen := map[string]bool{} // the names of children
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		again := time.NewTicker(20 * time.Millisecond)
+		defer again.Stop()
+		for {
+			for _, pid := range below(c.Process.Pid) {
+				line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // it may have ended
+				clean(t, "the arguments of a process", string(line))
+				if pid == c.Process.Pid {
+					continue
+				}
+				variables, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+				text := string(variables)
+				if argv := strings.Split(string(line), "\x00"); argv[0] != "" && len(argv) > 1 {
+					seen[filepath.Base(argv[0])+" "+argv[1]] = true
+					if argv[1] == "serve" || argv[1] == "linger" { // the worker, which is passed it
+						text = strings.ReplaceAll(text, workerSecret, "")
+					}
+				}
+				clean(t, fmt.Sprintf("the environment of %q", line), text)
+			}
+			select {
+			case <-ended:
+				return
+			case <-again.C:
+			}
+		}
+	})
+	err = c.Wait()
+	close(ended)
+	watching.Wait()
+	if code := c.ProcessState.ExitCode(); code != exitDone && code != exitNoValid {
+		t.Fatalf("evabench %v: %v\n%s", args, err, said.String())
+	}
+	if args[0] == "sweep" && (!seen["worker serve"] || !seen["evabench supervise-process"]) {
+		t.Errorf("of children, only %v were seen", seen)
+	}
+	return said.String()
+}
+
+// below gives a process and its descendants.
+func below(root int) []int {
+	parents := map[int]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range stats {
+		text, _ := os.ReadFile(file) // it may have ended
+		_, after, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(after)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && len(fields) > 1 {
+			parents[pid], _ = strconv.Atoi(fields[1])
+		}
+	}
+	all := []int{root}
+	for i := 0; i < len(all); i++ {
+		for pid, parent := range parents {
+			if parent == all[i] && !slices.Contains(all, pid) {
+				all = append(all, pid)
+			}
+		}
+	}
+	return all
+}
+
+// clean asks that no planted key stands in a text, nor the most of one.
+func clean(t *testing.T, where, text string) {
+	t.Helper()
+	for _, key := range []string{trusttest.Key, workerSecret} {
+		if at := strings.Index(text, key[:len(key)-12]); at >= 0 {
+			t.Errorf("%s holds a key: … %q …", where, text[max(0, at-40):min(len(text), at+40)])
+		}
+	}
+}
+
+// looked reads the columns, which are packed and so hold no text to look for, and
+// counts where a key was hidden.
+func looked(t *testing.T, run *results.Run) (steps, observations int) {
+	for _, cell := range run.Cells {
+		for o, err := range cell.Observations() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			clean(t, "an observation", fmt.Sprintf("%+v", o))
+			if strings.Contains(o.Subject.Detail, "[key]") {
+				observations++
+			}
+		}
+		for _, step := range cell.Steps {
+			for s, err := range step.Samples() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				clean(t, "a sample", fmt.Sprintf("%+v", s))
+			}
+			text, err := json.Marshal(step.Step)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(text), "no, Bearer [key]; key [key]") {
+				steps++
+			}
+		}
+	}
+	return steps, observations
+}
+
+// wholeTree looks through every file, and asks that nobody else can read what the run
+// left.
+func wholeTree(t *testing.T, dir string) {
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if rest, inside := strings.CutPrefix(path, filepath.Join(dir, "run")); inside && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("run%s can be opened by others: %v", rest, info.Mode())
+		}
+		if e.IsDir() {
+			return nil
+		}
+		files++
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		clean(t, path, string(text))
+		if filepath.Ext(path) != ".xlsx" {
+			return nil
+		}
+		book, err := zip.OpenReader(path)
+		if err != nil {
+			return err
+		}
+		defer book.Close()
+		for _, part := range book.File {
+			r, err := part.Open()
+			if err != nil {
+				return err
+			}
+			text, err := io.ReadAll(r)
+			if err != nil {
+				return err
+			}
+			clean(t, path+" "+part.Name, string(text))
+		}
+		return nil
+	})
+	if err != nil || files < 10 {
+		t.Errorf("%d files were looked at: %v", files, err)
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// nobody is a user without any right.
+const nobody = 65534
+
+// TestUnprivileged does all that needs no root as nobody, or as whoever runs the
+// tests: load on services that run already, reports, the simulator, and looking at
+// layouts. What would change GPUs is refused there with what to do.
+func TestUnprivileged(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, `{"predictions": []}`)
+	}))
+	defer server.Close()
+	dir := foreign(t)
+	scenario := strings.NewReplacer("URL", server.URL).Replace(`version: 1
+name: others
+server: {backend: none}
+services:
+  eyes:
+    role: vision
+    launcher: {kind: external, instances: [{url: "URL"}]}
+    endpoint: detect-http
+    models: {detector: {}}
+    workload: {kind: vision, images: {width: 64, height: 64, kilobytes: 3, count: 2}, classes: [{model: detector}]}
+    load: {arrivals: poisson, levels: [20]}
+steps: {warmup: 200ms, window: 1s}
+matrix: {layout: ["off"]}
+`)
+	if err := os.WriteFile(filepath.Join(dir, "others.yaml"), []byte(scenario), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	small, err := os.ReadFile("testdata/small.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "small.yaml"), small, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args   string
+		status []int
+		says   string
+	}{
+		{"sweep others.yaml --out run --no-selftest", []int{exitDone, exitNoValid}, "1 of 1 cell"},
+		{"report run --format markdown", []int{exitDone}, "as-found"},
+		{"sweep small.yaml --out simulated --no-selftest", []int{exitDone, exitNoValid}, "SIMULATED"},
+		{"gpu plan 2x2g.48gb --gpus 0 --sim pro6000x1", []int{exitDone}, "2g.48gb"},
+		{"scenario check pro6000x1", []int{exitDone}, "good"},
+	} {
+		said, status := asNobody(t, dir, strings.Fields(c.args)...)
+		ok := false
+		for _, want := range c.status {
+			ok = ok || status == want
+		}
+		if !ok || !strings.Contains(said, c.says) {
+			t.Errorf("evabench %s: status %d, want %v and %q:\n%s", c.args, status, c.status, c.says, said)
+		}
+	}
+	// The state folder of real GPUs is root's.
+	locked := filepath.Join(t.TempDir(), "locked")
+	if err := os.Mkdir(locked, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		return // whoever runs the tests may write there
+	}
+	if said, status := asNobody(t, dir, "gpu", "restore", "--state-dir", filepath.Join(locked, "state")); status == exitDone {
+		t.Errorf("nobody has put GPUs back:\n%s", said)
+	}
+}
+
+// foreign makes a folder in which the user nobody may write, and puts the command there.
+func foreign(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	path, err := exec.LookPath("evabench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "evabench"), program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 {
+		for _, err := range []error{os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, nobody, nobody)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+// asNobody runs the command there without rights.
+func asNobody(t *testing.T, dir string, args ...string) (said string, status int) {
+	t.Helper()
+	c := exec.Command(filepath.Join(dir, "evabench"), args...)
+	c.Dir = dir
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "GORACE=" + os.Getenv("GORACE")}
+	if os.Geteuid() == 0 {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	out, err := c.CombinedOutput()
+	if c.ProcessState == nil {
+		t.Fatalf("%v: %v", args, err)
+	}
+	return string(out), c.ProcessState.ExitCode()
+}

@@ -1,0 +1,50 @@
+package glossary
+
+// verdicts are analysis's words on steps and searches.
+var verdicts = []Term{
+	{"verdict", nil, "Whether a step measures the server: void, client-limited, not judged, saturated, unsteady or valid, the gravest first. Only valid and saturated steps enter a capacity.", []string{"valid", "saturated", "client-limited"}},
+	{"valid", nil, "Verdict: no sign that anything but the server made the numbers.", []string{"verdict"}},
+	{"saturated", nil, "Verdict: the backlog grew in the window; the load is more than the server does. A finding about the server, and no fault of the step.", []string{"growth", "knee"}},
+	{"client-limited", nil, "Verdict: the load generator's own lateness or lack of processors or connections is part of the numbers. Give it more processors, another machine, or less load; \"evabench doctor\" looks for causes.", []string{"lag", "roofline"}},
+	{"unsteady", nil, "Verdict: calls took longer, or less long, at the window's end than at its begin at equal numbers in flight. Warm up for longer; look at clocks and heat.", []string{"warm-up"}},
+	{"void", nil, "Verdict: nothing was due, or arrivals are not accounted for.", []string{"verdict"}},
+	{"not judged", nil, "Verdict: there is no lag or no latency to judge by.", []string{"verdict"}},
+	{"warning", nil, "Something that does not stop a run but changes what a number is worth; it is stored and printed with that number.", []string{"verdict"}},
+	{"capacity", nil, "The largest load that meets every clause of every service's SLO without a queue that grows, with its interval.", []string{"SLO", "ray", "confirmed", "interval"}},
+	{"ray", nil, "What a search raises: one service's load with the others held, or all loads by one factor.", []string{"capacity", "mix"}},
+	{"mix", []string{"mixes"}, "The loads of the services that a ray raises by one factor, such as vision 12 req/s : agent 2.5 users.", []string{"frontier", "ray"}},
+	{"confirmed", []string{"signed load"}, "The load at the lower end of a capacity's interval, rounded down, was driven once more for minutes and met every clause: the number to sign.", []string{"capacity", "heavy"}},
+	{"ladder", nil, "A search that adds a share of load a step until throughput no longer grows, a queue no longer returns to zero, or an objective is missed. It brackets the capacity and gives no interval.", []string{"capacity", "bracketed"}},
+	{"grid", nil, "Search mode: every configuration is measured.", []string{"race"}},
+	{"race", nil, "Search mode: configurations that cannot win any more are left out, which saves GPU-hours. What is left out is listed with its reason.", []string{"grid", "beaten"}},
+	{"interference", nil, "A search that holds all services but one, whose load grows from nothing: told is what the held ones felt of it.", []string{"isolation"}},
+	{"isolation", nil, "The configurations ranked by how little a service felt of its neighbour.", []string{"interference"}},
+	{"frontier", nil, "What a configuration sustains of Vision and Agent together: points at which every objective is met. A point is best if none of any configuration has more of both.", []string{"mix", "capacity"}},
+	{"found", nil, "End of a search: there is a capacity with an interval.", []string{"capacity"}},
+	{"never met", nil, "End of a search: the SLO is missed at the least load that was tried. It may be tighter than one request alone takes: see the latency of the first step, and raise the limit or take a smaller model.", []string{"SLO"}},
+	{"always met", nil, "End of a search: the SLO is met at the largest load that may be asked for (search.most, or the client's own limit).", []string{"roofline"}},
+	{"cliff", nil, "End of a search: the SLO is met at one load and far from met at one that is hardly higher.", []string{"capacity"}},
+	{"non-monotone", nil, "End of a search: the SLO is missed at a load clearly below one at which it is met, such as where a server waits for a batch to fill.", []string{"capacity", "batch"}},
+	{"drift", nil, "End of a search: the same load gave results that moved with time; there is no one capacity. Look at clocks, heat and neighbours.", []string{"unsteady"}},
+	{"unfinished", nil, "End of a search: it ended, or its time was spent, before there was an interval. Give it more (search.budget).", []string{"capacity"}},
+	{"bracketed", nil, "End of a ladder: the SLO was met at one load and not at the next.", []string{"ladder"}},
+	{"beaten", nil, "End of a search in a race: the SLO is clearly missed at the capacity of another configuration.", []string{"race"}},
+	{"invalid", nil, "End of a search: steps at the boundary measure the client.", []string{"client-limited"}},
+	{"gate", nil, "\"evabench gate\" asks requirements of a run and tells by its exit status whether they are met, for CI.", []string{"SLO"}},
+}
+
+// comparing are the words of comparisons and findings.
+var comparing = []Term{
+	{"interval", []string{"95 % interval", "confidence interval"}, "Where the true figure lies in 95 of 100 such measurements. It comes from how much parts of the window, or replicates, differ, never from the number of requests alone.", []string{"replicate", "percentile"}},
+	{"pair", []string{"pairs"}, "One replicate of two configurations: two fresh deployments that met the same arrivals.", []string{"replicate", "better"}},
+	{"better", nil, "Comparison: the interval of the ratio lies on the favourable side of 1.", []string{"interval", "zone"}},
+	{"worse", nil, "Comparison: the interval of the ratio lies on the unfavourable side of 1.", []string{"interval", "zone"}},
+	{"equivalent", nil, "Comparison: the interval lies within the indifference zone: whatever the difference is, nobody cares for it.", []string{"zone"}},
+	{"no difference shown", nil, "Comparison: the interval holds 1 and reaches beyond the zone. Not the same as equal: the report says about how much longer to measure.", []string{"equivalent", "replicate"}},
+	{"not known", nil, "Comparison: there is no interval, as there is no pair.", []string{"pair"}},
+	{"zone", []string{"indifference zone"}, "The share below which a difference does not matter (compare.zone, 3 % unless told). Within it the simpler configuration wins.", []string{"equivalent"}},
+	{"A/A", []string{"A/A test"}, "A comparison of a thing with itself, which shows how often a difference is called where there is none.", []string{"pair"}},
+	{"2x2", []string{"interaction", "factorial"}, "MIG off and on by MPS off and on: each effect, and the interaction: what the two together do beyond what each does alone.", []string{"MIG", "MPS"}},
+	{"finding", nil, "A diagnosis from the evidence of a run, with what would refute it and what to try next.", []string{"evidence"}},
+	{"published", nil, "A row of the EVA GPU MIG/MPS Optimization Guide, printed beside the run's own (\"evabench report --published\").", []string{"simulated"}},
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// disks is the class of bad disks. Its program is built with faults in the one layer that
+// run directories and reports are written by.
+var disks = class{
+	name: "disk", about: "an I/O error, a full disk, a read-only one, a cut, at any operation of a sweep; then resumed",
+	few: 4, many: 150, try: tryDisk,
+}
+
+// smallScenario is swept by the classes of bad disks and clocks: two layouts with MPS
+// daemons, two steps each.
+const smallScenario = `version: 1
+name: small
+server:
+  backend: {kind: sim, server: pro6000x1, scale: 10}
+  gpus: ["0"]
+  allow: [layout, mode, mps]
+services:
+  eyes:
+    role: vision
+    launcher: sim
+    endpoint: torchserve
+    models: {omdet: {workers: 1}}
+    workload:
+      kind: vision
+      images: {width: 320, height: 180, kilobytes: 20, count: 2}
+      classes: [{name: omdet, model: omdet}]
+    scrape: [torchserve]
+    load: {arrivals: poisson, levels: [4, 6]}
+steps: {warmup: 1s, window: WINDOW}
+collect: {every: 1s}
+matrix:
+  layout: ["off", "2x2g.48gb"]
+  sharing: [mps]
+`
+
+// newSmall makes the bed of one fault, with the small scenario.
+func newSmall(b *bed, name, window string) (*sweeper, error) {
+	s, err := newSweeper(b, name)
+	if err != nil {
+		return nil, err
+	}
+	s.scenario, err = s.file("small.yaml", strings.Replace(smallScenario, "WINDOW", window, 1))
+	return s, err
+}
+
+// sweptWhole is a sweep that nobody disturbs: what it gave, and how the GPUs stand.
+func (s *sweeper) sweptWhole(ctx context.Context) (*seen, string, error) {
+	g, err := s.carryOut(ctx, s.sweep(), statusDone, statusNoValid)
+	if err != nil {
+		return nil, "", err
+	}
+	whole, err := look(s.run())
+	if err != nil {
+		return nil, "", err
+	}
+	if len(whole.planned) != 2 || len(whole.done) != 2 || len(whole.problems) > 0 {
+		return nil, "", fmt.Errorf("%d of %d cells are done, %v: %s", len(whole.done), len(whole.planned), whole.problems, g.end())
+	}
+	cards, err := s.cards(ctx)
+	return whole, cards, err
+}
+
+// The injected faults, and what the system says of each.
+var diskFaults = []struct{ name, says string }{
+	{"EIO", "input/output error"}, {"ENOSPC", "no space left on device"}, {"EROFS", "read-only file system"}, {"CUT", ""},
+}
+
+// faultVariable is what a program built with the tag faultdisk looks at
+// (internal/disk.Injected).
+const faultVariable = "EVABENCH_FAULT_DISK"
+
+func tryDisk(ctx context.Context, b *bed, n int) (t tally, err error) {
+	faulty := *b
+	faulty.evabench = filepath.Join(b.dir, "evabench-faultdisk")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "faultdisk", "-o", faulty.evabench, "github.com/evabench/evabench/cmd/evabench")
+	if out, err := build.CombinedOutput(); err != nil {
+		return t, fmt.Errorf("build a program with faults: %w: %s", err, out)
+	}
+	defer os.Remove(faulty.evabench)
+	s, err := newSmall(&faulty, "whole", "6s")
+	if err != nil {
+		return t, err
+	}
+	list := filepath.Join(b.dir, "operations")
+	s.env = []string{faultVariable + "=" + list + ":LIST"}
+	whole, cards, err := s.sweptWhole(ctx)
+	if err != nil {
+		return t, fmt.Errorf("a sweep on a sound disk: %w", err)
+	}
+	text, err := os.ReadFile(list)
+	if err != nil {
+		return t, err
+	}
+	operations := bytes.Count(text, []byte("\n"))
+	for i := range n {
+		if ctx.Err() != nil {
+			return t, context.Cause(ctx)
+		}
+		seed := b.seed + uint64(i)
+		s, err := newSmall(&faulty, fmt.Sprint(seed), "6s")
+		if err != nil {
+			return t, err
+		}
+		random := rand.New(rand.NewPCG(seed, 0x6469736b))
+		d := diskTrial{sweeper: s, whole: whole, cards: cards, at: 1 + random.IntN(max(1, operations*9/10)), // this run may have a few less
+			fault: diskFaults[int(seed)%len(diskFaults)].name, says: diskFaults[int(seed)%len(diskFaults)].says}
+		if err := d.try(ctx); err != nil {
+			return t, fmt.Errorf("seed %d: %w", seed, err)
+		}
+		fmt.Fprintf(b.talk, "seed %d: %s at operation %d of %d: %d faults\n", seed, d.fault, d.at, operations, len(d.faults))
+		for i := range d.faults {
+			d.faults[i] += fmt.Sprintf(" (%s at operation %d)", d.fault, d.at)
+		}
+		t.add(seed, d.faults...)
+		t.requests += d.requests
+		t.accounted += d.accounted
+		t.left = append(t.left, d.remaining...)
+		if len(d.faults)+len(d.remaining) == 0 {
+			if err := os.RemoveAll(s.dir); err != nil {
+				return t, err
+			}
+		}
+	}
+	return t, nil
+}
+
+// A diskTrial is one fault of the disk at one sweep.
+type diskTrial struct {
+	*sweeper
+	whole *seen
+	cards string
+	at    int
+	fault string
+	says  string // what the system says of it; empty of a cut, which says nothing
+
+	faults, remaining   []string
+	requests, accounted int64
+}
+
+func (d *diskTrial) failed(format string, args ...any) {
+	d.faults = append(d.faults, fmt.Sprintf(format, args...))
+}
+
+// try lets the disk go wrong in a sweep, and then goes on with it on a sound one. The
+// error is that it could not be tried.
+func (d *diskTrial) try(ctx context.Context) error {
+	d.env = []string{fmt.Sprintf("%s=%d:%s", faultVariable, d.at, d.fault)}
+	limited, cancel := context.WithTimeout(ctx, sweepLimit)
+	defer cancel()
+	g, err := d.start(limited, d.sweep())
+	if err != nil {
+		return err
+	}
+	<-g.ended
+	d.env = nil
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d.ended(g)
+	// What a cut leaves is for the next command to end; of an orderly end nothing is left.
+	if d.fault != "CUT" {
+		if err := d.putBack(ctx); err != nil {
+			return err
+		}
+	}
+	var before *seen
+	if _, err := os.Stat(filepath.Join(d.run(), "environment.json")); err == nil {
+		if before, err = look(d.run()); err != nil {
+			d.failed("what is there cannot be read: %v", err)
+			return nil
+		}
+	}
+	args, err := d.again()
+	if err != nil {
+		return err
+	}
+	if g, err := d.carryOut(ctx, args, statusDone, statusNoValid); err != nil {
+		if g == nil {
+			return err
+		}
+		d.failed("%v", err)
+		return nil
+	}
+	now, err := look(d.run())
+	if err != nil {
+		d.failed("in the end: %v", err)
+		return nil
+	}
+	if before != nil {
+		d.faults = append(d.faults, now.kept(before)...)
+	}
+	lacks, requests, accounted := now.complete(d.whole)
+	d.faults, d.requests, d.accounted = append(d.faults, lacks...), requests, accounted
+	return d.putBack(ctx)
+}
+
+// ended looks at how the sweep ended, and whether it told the fault once.
+func (d *diskTrial) ended(g *going) {
+	if strings.Contains(g.text(), "panic:") || strings.Contains(g.text(), "goroutine ") {
+		d.failed("it panicked: %s", g.end())
+	}
+	told := 0
+	for line := range strings.SplitSeq(g.text(), "\n") {
+		progress := len(line) > 8 && line[2] == ':' && line[5] == ':' // 15:04:05
+		if d.says != "" && strings.Contains(line, d.says) && !progress && !strings.HasPrefix(line, "- ") {
+			told++
+		}
+	}
+	switch {
+	case d.fault != "CUT" && !strings.Contains(g.text(), "injected: "):
+		d.failed("operation %d was not reached, so nothing was tried: %s", d.at, g.end())
+	case d.fault == "CUT":
+		if g.exited(0, 1, 2, 3, 4) {
+			d.failed("the cut did not end it: %s", g.how())
+		}
+	case g.exited(1) && told != 1:
+		d.failed("the fault is told %d times: %s", told, g.end())
+	case g.exited(1):
+	case d.fault == "EIO" && g.exited(statusDone, statusNoValid): // it was tried again
+	case d.fault == "ENOSPC" && g.exited(statusDone, statusNoValid) && told == 0: // nothing was written after
+	default:
+		d.failed("%s, the fault is told %d times: %s", g.how(), told, g.end())
+	}
+}
+
+// putBack asks that nothing is left, and that the GPUs stand as before.
+func (d *diskTrial) putBack(ctx context.Context) error {
+	now, err := d.sweeper.cards(ctx)
+	if err != nil {
+		return err
+	}
+	if now != d.cards {
+		d.failed("the GPUs stand otherwise than before: %s", strings.ReplaceAll(now, "\n", " | "))
+	}
+	for until := time.Now().Add(goneWithin); ; time.Sleep(50 * time.Millisecond) {
+		all, err := d.running()
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 || time.Now().After(until) {
+			break
+		}
+	}
+	left, err := d.remains()
+	for _, l := range left {
+		// A file that could not be removed from a disk that takes no changes stays until
+		// the run goes on.
+		if strings.Contains(l, "/.unfinished-") && d.fault != "EIO" && d.requests == 0 {
+			continue
+		}
+		d.remaining = append(d.remaining, l)
+	}
+	return err
+}
