@@ -2,13 +2,18 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/partition"
@@ -86,7 +91,13 @@ func TestScratchEndsDaemons(t *testing.T) {
 
 // running counts the processes whose program lies below a folder, which may be
 // gone.
-func running(t *testing.T, dir string) (n int) {
+func running(t *testing.T, dir string) int {
+	t.Helper()
+	return len(processes(t, func(line string) bool { return strings.HasPrefix(line, dir) }))
+}
+
+// processes lists those whose command line, with NUL between its words, is wanted.
+func processes(t *testing.T, wanted func(line string) bool) (pids []int) {
 	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil || len(lines) == 0 {
@@ -94,11 +105,42 @@ func running(t *testing.T, dir string) (n int) {
 	}
 	for _, path := range lines {
 		line, err := os.ReadFile(path)
-		if err == nil && strings.HasPrefix(string(line), dir) {
-			n++
+		if err != nil || !wanted(string(line)) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// waitForEnds waits for processes that need not be our children.
+func waitForEnds(t *testing.T, pids []int, limit time.Duration) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for _, pid := range pids {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		for {
+			left := max(0, time.Until(deadline).Milliseconds())
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left))
+			if err == nil && n == 0 {
+				t.Errorf("process %d still runs after %v", pid, limit)
+			}
+			if !errors.Is(err, unix.EINTR) {
+				break
+			}
 		}
 	}
-	return n
 }
 
 // A sweep that is killed in the middle of a step leaves no process: its simulated
@@ -138,15 +180,20 @@ func TestKilledSweepLeavesNoDaemon(t *testing.T) {
 	if n := running(t, temp); n != 2 { // 2x2g.48gb(mps)
 		t.Errorf("%d daemons in the middle of the step, want 2", n)
 	}
+	left := processes(t, func(line string) bool { return strings.Contains(line, temp) })
+	if len(left) < 3 {
+		t.Errorf("%d processes of its own in the middle of the step, want a server and 2 daemons at least", len(left))
+	}
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, talk); err != nil { // ends with the server, which has it too
+	if _, err := io.Copy(io.Discard, talk); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Wait(); err == nil {
 		t.Error("it ended well before it was killed")
 	}
+	waitForEnds(t, left, time.Minute)
 	if n := running(t, temp); n != 0 {
 		t.Errorf("%d daemons are left", n)
 	}
