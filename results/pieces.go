@@ -11,8 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-
-	"github.com/evabench/evabench/internal/disk"
 )
 
 // piecesFolder holds the batches of a cell's observations as they came, each whole,
@@ -23,8 +21,6 @@ const piecesFolder = "observations"
 type pieces struct {
 	n    int           // files
 	held []Observation // that the disk refused
-	// warnings are of batches that were written at the second try.
-	warnings []Warning
 }
 
 func pieceName(i int) string { return fmt.Sprintf("%04d.parquet", i) }
@@ -52,18 +48,11 @@ func (c *CellWriter) addPiece(batch []Observation) error {
 		}
 	}
 	c.pieces.held = append(c.pieces.held, batch...)
-	err := c.writePiece()
-	fault, ok := errors.AsType[*disk.Error](err)
-	if !ok {
-		return err
+	again, err := twice("observations were written", func([]Warning) error { return c.writePiece() })
+	if err == nil { // else they are not yet
+		c.warnings = append(c.warnings, again...)
 	}
-	if err := c.writePiece(); err != nil {
-		return err
-	}
-	c.pieces.warnings = append(c.pieces.warnings, Warning{
-		Code: "disk-fault", Text: "observations were written at the second try; the first: " + fault.Error(), Count: 1,
-	})
-	return nil
+	return err
 }
 
 // writePiece writes what is held.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -220,7 +221,8 @@ func (w *Writer) aside(folder string) (string, error) {
 	}
 }
 
-// End writes how the session that goes on ended.
+// End writes how the session that goes on ended. What the disk refuses is tried once more,
+// and told by a warning of the run.
 func (w *Writer) End(at time.Time, outcome, fault string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -229,7 +231,12 @@ func (w *Writer) End(at time.Time, outcome, fault string) error {
 	}
 	last := &w.env.Sessions[len(w.env.Sessions)-1]
 	last.Ended, last.Outcome, last.Fault = at.UTC().Round(0), outcome, fault
-	if err := w.writeEnvironment(w.env); err != nil {
+	env := w.env
+	_, err := twice("how the session ended was written", func(again []Warning) error {
+		env.Warnings = slices.Concat(w.env.Warnings, again)
+		return w.writeEnvironment(env)
+	})
+	if err != nil {
 		return fmt.Errorf("end the session: %w", err)
 	}
 	return nil

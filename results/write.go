@@ -151,14 +151,22 @@ type CellWriter struct {
 	mu     sync.Mutex
 	closed bool
 	pieces pieces
+	// warnings are of what was written at the second try.
+	warnings []Warning
 }
 
 // LogDir is the folder for the logs of the cell's services.
 func (c *CellWriter) LogDir() string { return filepath.Join(c.dir, logsFolder) }
 
-// Layout writes layout.json, in the place of an earlier one.
+// Layout writes layout.json, in the place of an earlier one. What the disk refuses is
+// tried once more, and told by a warning of the cell.
 func (c *CellWriter) Layout(l Layout) error {
-	err := c.run.writeJSON(filepath.Join(c.dir, layoutFile), layoutRecord{SchemaVersion, c.folder, l})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again, err := twice("the layout was written", func([]Warning) error {
+		return c.run.writeJSON(filepath.Join(c.dir, layoutFile), layoutRecord{SchemaVersion, c.folder, l})
+	})
+	c.warnings = append(c.warnings, again...)
 	if err != nil {
 		return fmt.Errorf("write layout of cell %s: %w", c.folder, err)
 	}
@@ -203,18 +211,15 @@ func (c *CellWriter) writeStep(step Step, samples []Sample) error {
 		return err
 	}
 	record := stepRecord{SchemaVersion, c.folder, int64(len(samples)), crc32.Checksum(rows.Bytes(), castagnoli), step}
-	err = c.writeFiles(final, record, rows.Bytes(), latencies)
-	fault, ok := errors.AsType[*disk.Error](err)
-	if !ok {
+	_, err = twice("the step was written", func(again []Warning) error {
+		if _, fault := os.Lstat(final); again != nil && fault == nil {
+			return err // it is there, and maybe not for long
+		}
+		record.Warnings = slices.Concat(step.Warnings, again)
+		err = c.writeFiles(final, record, rows.Bytes(), latencies)
 		return err
-	}
-	if _, err := os.Lstat(final); err == nil {
-		return fault // it is there, and maybe not for long
-	}
-	record.Warnings = append(slices.Clone(step.Warnings), Warning{
-		Code: "disk-fault", Text: "the step was written at the second try; the first: " + fault.Error(), Count: 1,
 	})
-	return c.writeFiles(final, record, rows.Bytes(), latencies)
+	return err
 }
 
 // writeFiles writes a step's folder under another name, and gives it its own. What
@@ -254,8 +259,8 @@ func compareSamples(a, b Sample) int {
 }
 
 // Close ends the cell: its observations get their final name, and cell.json
-// is written last. Folder is set here, and warnings of the disk are added. After Close the cell takes nothing
-// more, also if Close failed.
+// is written last. Folder is set here, and warnings of the disk are added: what it refuses
+// is tried once more. After Close the cell takes nothing more, also if Close failed.
 func (c *CellWriter) Close(cell Cell) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -270,7 +275,12 @@ func (c *CellWriter) finish(cell Cell) error {
 		return errors.New("the cell is closed")
 	}
 	c.closed = true
-	n, crc, err := c.joinPieces()
+	var n int64
+	var crc uint32
+	again, err := twice("observations were put together", func([]Warning) (err error) {
+		n, crc, err = c.joinPieces()
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -281,11 +291,16 @@ func (c *CellWriter) finish(cell Cell) error {
 	steps = slices.DeleteFunc(steps, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), unfinished) })
 	_, laid := os.Lstat(filepath.Join(c.dir, layoutFile))
 	cell.Folder = c.folder
-	cell.Warnings = slices.Concat(cell.Warnings, c.pieces.warnings)
-	if err := c.run.writeJSON(filepath.Join(c.dir, cellFile), cellRecord{SchemaVersion, n, crc, len(steps), laid == nil, cell}); err != nil {
-		return err
-	}
-	return c.run.disk.RemoveAll(filepath.Join(c.dir, piecesFolder))
+	warned := slices.Concat(cell.Warnings, c.warnings, again)
+	_, err = twice("cell.json was written", func(again []Warning) error {
+		cell.Warnings = slices.Concat(warned, again)
+		err := c.run.writeJSON(filepath.Join(c.dir, cellFile), cellRecord{SchemaVersion, n, crc, len(steps), laid == nil, cell})
+		if err != nil {
+			return err
+		}
+		return c.run.disk.RemoveAll(filepath.Join(c.dir, piecesFolder))
+	})
+	return err
 }
 
 // castagnoli is the polynomial of the checksums, the one that processors have an instruction for.
