@@ -206,9 +206,12 @@ func TestOrphans(t *testing.T) {
 	_ = c.Wait() // it says that it was killed
 	killed := EndOrphans()
 	gone(t, all, within)
-	// The main process may have ended before, with its supervisor.
-	if len(killed) < 3 || !strings.Contains(killed[0], "process ") {
-		t.Errorf("it tells of %q, want 3 or 4", killed)
+	// The main process may have ended before, with its supervisor, and an evabench of
+	// another test may have ended the others.
+	for _, k := range killed {
+		if !strings.Contains(k, "(process ") {
+			t.Errorf("it tells of %q, want processes", k)
+		}
 	}
 	for name, a := range others {
 		if err := a.conn.SetReadDeadline(time.Now().Add(soon)); err != nil {
