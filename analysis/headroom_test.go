@@ -3,6 +3,8 @@ package analysis
 import (
 	"math"
 	"testing"
+
+	"github.com/evabench/evabench/results"
 )
 
 func TestRoom(t *testing.T) {
@@ -35,5 +37,26 @@ func TestAlong(t *testing.T) {
 		if v.Known() || v.Why == "" || v.Unit != "1/s" {
 			t.Errorf("%+v, want an unknown rate with its reason", v)
 		}
+	}
+}
+
+// 9 s of 12 s allowed leave a quarter, 15 of at least 12 too; 15 s of 12 s allowed are a
+// quarter too much.
+func TestLeft(t *testing.T) {
+	for _, c := range []struct {
+		op           string
+		limit, value float64
+		want         float64
+	}{{"<", 12, 9, 0.25}, {"<=", 12, 15, -0.25}, {">=", 12, 15, 0.25}, {">", 12, 9, -0.25}} {
+		got := ClauseValue{Clause: results.Clause{Op: c.op, Limit: c.limit}, Value: known(c.value, "s")}.Left()
+		if !got.Known() || math.Abs(*got.Number-c.want) > 1e-12 {
+			t.Errorf("%v %s %v: %+v, want %v", c.value, c.op, c.limit, got, c.want)
+		}
+	}
+	if got := (ClauseValue{Clause: results.Clause{Op: "<=", Limit: 0}, Value: known(0, "ratio")}).Left(); got.Known() || !got.Inapplicable {
+		t.Errorf("of no errors allowed: %+v", got)
+	}
+	if got := (ClauseValue{Clause: results.Clause{Op: "<", Limit: 1}, Value: unknown("s", "need n ≥ 29, have 12")}).Left(); got.Known() || got.Why != "need n ≥ 29, have 12" {
+		t.Errorf("of an unknown value: %+v", got)
 	}
 }

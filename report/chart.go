@@ -54,6 +54,9 @@ type Point struct {
 	X, Y      float64
 	Low, High *float64
 	Note      string // what must be read with it: a verdict, a mix
+	// Pale says that a bar is not one to choose by: an objective was missed there, or no step
+	// is valid. Note says which.
+	Pale bool
 }
 
 // A Limit is a line across a chart.

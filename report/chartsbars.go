@@ -35,6 +35,9 @@ func (c *charting) capacities() {
 		chart.X.Names = append(chart.X.Names, c.cellName(found.cell))
 		if p := valuePoint(k.Estimate); p != nil {
 			p.X, p.Low, p.High, p.Note = x, numberOf(k.Low), numberOf(k.High), k.Binding
+			if !k.Signed.Known() {
+				p.Pale, p.Note = true, "no load is allowed"
+			}
 			chart.Series[0].Points = append(chart.Series[0].Points, *p)
 		}
 		if p := valuePoint(k.Signed); p != nil {
@@ -43,7 +46,38 @@ func (c *charting) capacities() {
 		}
 	}
 	for _, at := range keys {
+		of[at].paleNote("no load of theirs is allowed")
 		c.put(*of[at], "Capacity")
+	}
+}
+
+// notChosen says why a configuration is not to be chosen by what it did at a step of levels;
+// empty if nothing speaks against it.
+func notChosen(s *analysis.Summary, row analysis.Row, index int) string {
+	valid := slices.ContainsFunc(s.Cells, func(c analysis.Cell) bool {
+		return c.Cell.Config.Name == row.Config && slices.ContainsFunc(c.Steps, func(s analysis.Step) bool { return s.Index == index && s.Measures() })
+	})
+	switch {
+	case !valid:
+		return "no valid step"
+	case len(row.Unmet) > 0:
+		return "objectives not met"
+	}
+	return ""
+}
+
+// paleNote says which bars are pale and why, if any is.
+func (c *Chart) paleNote(why string) {
+	var names []string
+	for _, s := range c.Series {
+		for _, p := range s.Points {
+			if p.Pale {
+				names = append(names, c.X.Names[int(p.X)])
+			}
+		}
+	}
+	if len(names) > 0 {
+		c.Notes = append(c.Notes, fmt.Sprintf("Grey: %s; %s.", listed(names, headlineConfigs), why))
 	}
 }
 
@@ -73,12 +107,12 @@ func (c *charting) comparisons() {
 				chart.X.Names = append(chart.X.Names, row.Config)
 				if p := valuePoint(metrics(row)[i].Mean); p != nil {
 					p.X = float64(j)
-					if len(row.Unmet) > 0 {
-						p.Note = "objectives not met"
-					}
+					p.Note = notChosen(c.summary, row, step.Index)
+					p.Pale = p.Note != ""
 					chart.Series[0].Points = append(chart.Series[0].Points, *p)
 				}
 			}
+			chart.paleNote("an objective was missed, or no step is valid")
 			c.put(chart, "Comparison")
 		}
 	}

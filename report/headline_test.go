@@ -76,7 +76,7 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{choice, latency}, NotTested: []string{"heavy payloads"}},
 				Missing:        []string{"002-off-r2"}, Warnings: make([]analysis.Warning, 3),
 			},
-			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "The ranking is clear", "?1 cell missing and 3 warnings"},
+			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "The ranking is clear", "?1 cell missing and 3 warnings of 1 kind in the whole run"},
 			notes: []string{"For the most Vision requests.", "For the least tail latency: off.", "The next is off: capacity 12.0 % less (95 % interval: 15.0 % less to 9.0 % less).", "Not tested: heavy payloads."},
 		},
 		"not sure": {
@@ -85,8 +85,8 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{doubtful}},
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}, {Index: 1, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
 			},
-			want:  []string{"?off-mps", "Passed at 4 users; the maximum was not searched", "?Not sure"},
-			notes: []string{"There it gave 1,032 VLM responses/h and 1.448 Vision req/s, and met every objective.", "No difference shown against off."},
+			want:  []string{"?off-mps", "At least 4 users", "?Not sure"},
+			notes: []string{"Every objective was met there.", "There it gave 1,032 VLM responses/h and 1.448 Vision req/s. At 8 users it missed an objective.", "No difference shown against off."},
 		},
 		"objectives missed at every load": {
 			s: analysis.Summary{
@@ -102,12 +102,14 @@ func TestHeadline(t *testing.T) {
 				Cells:          []analysis.Cell{measuredAs("off-mps", nil)},
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{choice, {Goal: analysis.GoalLatency, Config: "off-mps", Sure: "no difference shown against off"}}},
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{{Config: "off", Unmet: []string{"agent: p90 < 35 s"}}, row()}}},
-				Warnings:       []analysis.Warning{{Warning: results.Warning{Code: "b"}}, {Warning: results.Warning{Code: "b"}}, {Warning: results.Warning{Code: "c"}}},
+				Warnings:       []analysis.Warning{{Warning: results.Warning{Code: "b", Text: "odd."}}, {Warning: results.Warning{Code: "b"}}, {Warning: results.Warning{Code: "http-cost"}}},
 			},
-			want: []string{"off-mps", "Passed at 4 users; the maximum was not searched", "?The ranking is clear in simulation; on a real GPU it is untested", "?3 warnings"},
+			want: []string{"off-mps", "At least 4 users", "?Clear in simulation; untested on a real GPU", "?3 warnings of 2 kinds in the whole run"},
 			notes: []string{
 				"For the most Vision requests.", "For the least tail latency none is shown to be best.", "Objectives were missed at that load by off.",
-				"Warnings of 2 kinds: b (2), c (1). See Warnings before you rely on a number.",
+				"There it gave 1,032 VLM responses/h and 1.448 Vision req/s. The maximum was not searched: no other load was tested.",
+				"1 replicate; 3 warnings touch it: 1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); and 1 more.",
+				"1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); 2 x b (odd). See Warnings before you rely on a number.",
 			},
 		},
 		"the only one that met its objectives": {
@@ -116,7 +118,7 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{{Goal: analysis.GoalVision, Config: "off-mps", Sure: analysis.Alone}}},
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}},
 			},
-			want: []string{"off-mps", "Passed at 4 users; the maximum was not searched", "It alone is known to have met every objective"},
+			want: []string{"off-mps", "At least 4 users", "?Clear in one replicate; not repeated"},
 		},
 		"no objective": {
 			s: analysis.Summary{
@@ -124,7 +126,7 @@ func TestHeadline(t *testing.T) {
 				Comparison: []analysis.Comparison{{Index: 0, Step: "8 users", Rows: []analysis.Row{{Config: "off-mps", Vision: analysis.Aggregate{Mean: known(1.448, "1/s")}}}}},
 			},
 			want:  []string{"off-mps", "?Not known: no objective was set", "?There is nothing to compare it with"},
-			notes: []string{"It was run at 8 users. There it gave 1.448 Vision req/s."},
+			notes: []string{"It was run at 8 users.", "There it gave 1.448 Vision req/s.", "1 replicate; no warning touches it."},
 		},
 		"race won": {
 			s:    analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90))}, Race: &analysis.Race{State: analysis.RaceWon, Winner: "off-mps"}},

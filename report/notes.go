@@ -195,94 +195,25 @@ func (c *cost) String() string {
 	return text
 }
 
-// meanings say, for each code of a warning, what it means for the numbers, the
-// most important first. A code that is not here comes last. Without a text, the
-// first warning's own is told.
-var meanings = []struct{ code, text string }{
-	{"arrivals-lost", "requests are unaccounted for: trust no number of these steps"},
-	{"step-void", "nothing was measured"},
-	{"step-client-limited", "our own machine was too slow: the server may be faster than told"},
-	{"step-saturated", "more load than the server can do: queues grew"},
-	{"step-unsteady", "the server became slower or faster within the window"},
-	{"cell-missing", "a configuration or replicate was not run to its end, and is in no table"},
-	{"cell-failed", "a cell ended early: its figures are of what there was"},
-	{"cell-interrupted", "a cell was stopped: its figures are of what there was"},
-	{"damaged", "parts of the run are damaged and left out: what they told is unknown"},
-	{"unreadable", "parts of the run could not be read: what they told is unknown"},
-	{"gpu-xid", "a GPU reported critical errors: figures of that time may be of a GPU in trouble"},
-	{"xid-not-watched", "whether GPUs had critical errors (Xid) is not known"},
-	{"layout-unverified", "nobody checked that the GPU was partitioned as told"},
-	{"not-ok", "some requests had no right answer: they are in no latency and no rate"},
-	{"http-cost", "HTTP took over 5 % of the times: latencies are too long, users' rates too low"},
-	{"rate-not-held", "the load was not sent at the rate that was asked for: requests waited"},
-	{"schedule-rate", "the schedule had more or fewer arrivals than its rate makes by chance"},
-	{"dispersion", "the load was not as even as asked: queues are longer or shorter"},
-	{"think-time", ""},
-	{"counts-differ", "the server counted other numbers of requests or tokens than we did"},
-	{"page-not-believed", "pages did not move with our own requests: what they tell is unknown"},
-	{"little-law", "rate x time is not what was in flight: steps not steady, or times wrong"},
-	{"unstamped-reads", "not all reads have the kernel's time: token times may be too long"},
-	{"stopped-load", "answers are slow for the window: the last came when the load had stopped"},
-	{"window-edges", "rates depend on where the window was cut: it is short, or load not steady"},
-	{"tls-unverified", "no certificate was checked: another server may have answered"},
-	{"key-in-clear", "a key went over http to another machine: who stands between can read it"},
-	{"cached-prompts", "prompts repeat: answers may be faster than in use"},
-	{"told-refused", "answers told times of themselves that cannot be: taken as not told"},
-	{"told-differs", "answers and the server's counters tell other waits: one of them is wrong"},
-	{"page-old", "pages told old values: queues are of a moment before"},
-	{"collector-failed", "pages could not be read: server-side figures have gaps"},
-	{"collector-refused", "pages were not read at all: server-side figures are unknown"},
-	{"collector-invalid", "pages held what is no number: it was left out"},
-	{"collector-long-reads", "pages took over 50 ms to read: their moment is uncertain"},
-	{"collector-flood", "a page was too large: it was read seldom"},
-	{"collector-panicked", "a collector failed by a fault of ours: please report it"},
-	{"host-not-told", "some of the host's figures are not told: unknown"},
-	{"collector-slow", "pages were read seldomer than asked: server-side figures are coarser"},
-	{"not-settled", "service time still fell when the load came: first steps may be slow"},
-	{"warm-up-failures", "requests failed before the load came"},
-	{"page-not-told", "a page did not tell what it was asked for: it is unknown"},
-	{"page-unknown-names", "an engine told what evabench does not know: it was not read"},
-	{"host-unknown", "the machine's description has gaps; no figure depends on it"},
-}
-
 // briefWarnings folds the warnings into a line for each kind, most important
 // first.
 func briefWarnings(s *analysis.Summary) []string {
 	if len(s.Warnings) == 0 {
 		return []string{"Warnings: none."}
 	}
-	counts, first := map[string]int{}, map[string]int{}
-	for i, w := range s.Warnings {
-		if counts[w.Code]++; counts[w.Code] == 1 {
-			first[w.Code] = i
-		}
-	}
-	rank := func(code string) int {
-		i := slices.IndexFunc(meanings, func(m struct{ code, text string }) bool { return m.code == code })
-		if i < 0 {
-			return len(meanings)
-		}
-		return i
-	}
-	codes := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(first[a], first[b]))
-	})
+	kinds := kindsOf(s.Warnings)
 	lines := []string{fmt.Sprintf("Warnings: %s of %s; the full report has each.",
-		units.Number(float64(len(s.Warnings))), units.Plural(len(codes), "kind"))}
-	for i, code := range codes {
+		units.Number(float64(len(s.Warnings))), units.Plural(len(kinds), "kind"))}
+	for i, k := range kinds {
 		if i == briefLines {
-			lines = append(lines, fmt.Sprintf("And %s more.", units.Plural(len(codes)-i, "kind")))
+			lines = append(lines, fmt.Sprintf("And %s more.", units.Plural(len(kinds)-i, "kind")))
 			break
 		}
-		text := s.Warnings[first[code]].Text
-		if r := rank(code); r < len(meanings) && meanings[r].text != "" {
-			text = meanings[r].text
-		}
 		times := "once"
-		if n := counts[code]; n > 1 {
-			times = units.Plural(n, "time")
+		if k.n > 1 {
+			times = units.Plural(k.n, "time")
 		}
-		lines = append(lines, fmt.Sprintf("- %s, %s: %s.", code, times, text))
+		lines = append(lines, fmt.Sprintf("- %s, %s: %s.", k.code, times, k.means))
 	}
 	return lines
 }

@@ -32,6 +32,7 @@ type dataSpan struct {
 	first, last int
 	limit       bool
 	right       bool
+	pale        bool // bars that are not to be chosen by
 }
 
 // The columns of the chart data.
@@ -65,13 +66,13 @@ func (d *chartData) plan() []sheetPlan {
 
 func (d *chartData) chart(c report.Chart) {
 	for _, s := range c.Series {
-		first := len(d.table.Rows)
 		if c.Kind == report.ChartBars {
 			d.bars(c, s)
-		} else {
-			for _, p := range s.Points {
-				d.row(c, s.Name, numberCell(&p.X), &p)
-			}
+			continue
+		}
+		first := len(d.table.Rows)
+		for _, p := range s.Points {
+			d.row(c, s.Name, numberCell(&p.X), &p)
 		}
 		d.spans[c.ID] = append(d.spans[c.ID], dataSpan{name: s.Name, first: first, last: len(d.table.Rows) - 1, right: s.Right})
 	}
@@ -95,16 +96,40 @@ func (d *chartData) chart(c report.Chart) {
 }
 
 // bars has a row for each name, also where the series has no point, so that the names of
-// all series are the same.
+// all series are the same. Pale bars are a series of their own: the library gives bars of
+// one series one colour.
 func (d *chartData) bars(c report.Chart, s report.Series) {
-	for x, name := range c.X.Names {
-		i := slices.IndexFunc(s.Points, func(p report.Point) bool { return p.X == float64(x) })
-		var p *report.Point
-		if i >= 0 {
-			p = &s.Points[i]
+	for _, pale := range []bool{false, true} {
+		if !slices.ContainsFunc(s.Points, func(p report.Point) bool { return p.Pale == pale }) {
+			continue
 		}
-		d.row(c, s.Name, report.Text(name), p)
+		name := s.Name
+		if pale {
+			name += " (" + whyPale(s) + ")"
+		}
+		first := len(d.table.Rows)
+		for x, at := range c.X.Names {
+			var p *report.Point
+			if i := slices.IndexFunc(s.Points, func(p report.Point) bool { return p.X == float64(x) && p.Pale == pale }); i >= 0 {
+				p = &s.Points[i]
+			}
+			d.row(c, name, report.Text(at), p)
+		}
+		d.spans[c.ID] = append(d.spans[c.ID], dataSpan{name: name, first: first, last: len(d.table.Rows) - 1, right: s.Right, pale: pale})
 	}
+}
+
+// whyPale is what the pale bars of a series are called.
+func whyPale(s report.Series) string {
+	why := ""
+	for _, p := range s.Points {
+		if p.Pale && why != "" && p.Note != why {
+			return "not to be chosen"
+		} else if p.Pale {
+			why = p.Note
+		}
+	}
+	return why
 }
 
 func (d *chartData) row(c report.Chart, series string, x report.Cell, p *report.Point) {
@@ -185,7 +210,10 @@ func must(name string, err error) string {
 // seriesColours are told apart also by who sees no red or green.
 var seriesColours = []string{"1F77B4", "FF7F0E", "2CA02C", "9467BD", "8C564B", "E377C2", "17BECF", "7F7F7F", "BCBD22", "003F5C"}
 
-const limitColour = "C00000"
+const (
+	limitColour = "C00000"
+	paleColour  = "C8CDD2"
+)
 
 func (b *book) chart(sheet, cell string, c report.Chart) error {
 	first := b.dataTop()
@@ -209,6 +237,9 @@ func (b *book) chart(sheet, cell string, c report.Chart) error {
 			series.Fill = colour
 			series.Marker = excelize.ChartMarker{Symbol: "none"}
 		case c.Kind == report.ChartBars:
+			if s.pale {
+				colour.Color = []string{paleColour}
+			}
 			series.Fill = colour
 		default:
 			series.Marker = excelize.ChartMarker{Symbol: "circle", Size: 6, Fill: colour}
@@ -283,6 +314,10 @@ func (b *book) dress(made *excelize.Chart, c report.Chart) {
 		made.XAxis.Title = excelize.ChartTitle{}
 		made.GapWidth = new(uint)
 		*made.GapWidth = 60
+		if len(c.Series) == 1 { // its pale bars stand where its others would
+			over := 100
+			made.Overlap = &over
+		}
 		return
 	}
 	made.XAxis.MajorGridLines = true

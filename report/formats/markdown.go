@@ -17,7 +17,12 @@ func markdown(d *report.Document) string {
 		if i == 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "- %s **%s**", escape(a.Asks), escape(a.Says))
+		says := "**" + escape(a.Says) + "**"
+		if a.Aside {
+			b.WriteString("\n")
+			says = escape(a.Says)
+		}
+		fmt.Fprintf(&b, "- %s %s", escape(a.Asks), says)
 		for i, note := range a.Notes {
 			if i == 0 {
 				b.WriteString(".")

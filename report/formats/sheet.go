@@ -120,6 +120,10 @@ func (b *book) sheet(p sheetPlan) error {
 func (b *book) answers(list []report.Answer) []line {
 	var lines []line
 	for _, a := range list {
+		if a.Aside {
+			lines = append(lines, prose(a.Asks+" "+a.Says+". "+strings.Join(a.Notes, " "), b.asks))
+			continue
+		}
 		style := b.says
 		if a.Doubt {
 			style = b.doubts
@@ -127,8 +131,8 @@ func (b *book) answers(list []report.Answer) []line {
 		says := prose(a.Says, style)
 		says.size = 1.6
 		lines = append(lines, prose(a.Asks, b.asks), says)
-		if len(a.Notes) > 0 {
-			lines = append(lines, prose(strings.Join(a.Notes, " "), b.wrapped))
+		for _, note := range a.Notes {
+			lines = append(lines, prose(note, b.wrapped))
 		}
 	}
 	return lines

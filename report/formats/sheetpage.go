@@ -109,7 +109,7 @@ func (b *book) printSetup(name string, heading int) error {
 		}
 	}
 	return b.file.SetHeaderFooter(name, &excelize.HeaderFooterOptions{
-		OddHeader: "&C" + headerText(b.document.Banner, 120), OddFooter: "&L" + headerText(b.document.Title, 50) + "&C&A&RPage &P of &N",
+		OddHeader: "&C" + headerText(b.document.Mark(), 40), OddFooter: "&L" + headerText(b.document.Title, 50) + "&C&A&RPage &P of &N",
 	})
 }
 

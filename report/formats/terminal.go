@@ -68,6 +68,9 @@ func (p *page) headline(answers []report.Answer) {
 	}
 	fmt.Fprintln(p)
 	for _, a := range answers {
+		if a.Aside {
+			fmt.Fprintln(p)
+		}
 		p.wrap("", a.Asks+" "+a.Says)
 		for _, note := range a.Notes {
 			p.wrap("  ", note)

@@ -57,6 +57,7 @@ type series struct {
 	Low    []number       `json:"low,omitempty"`
 	High   []number       `json:"high,omitempty"`
 	Notes  map[int]string `json:"notes,omitempty"` // by index of the point
+	Pale   []int          `json:"pale,omitempty"`  // indices of points
 }
 
 type heat struct {
@@ -126,6 +127,9 @@ func seriesOf(s report.Series) series {
 		if p.Low != nil || p.High != nil {
 			out.Low, out.High = padded(out.Low, i), padded(out.High, i)
 			out.Low, out.High = append(out.Low, orNaN(p.Low)), append(out.High, orNaN(p.High))
+		}
+		if p.Pale {
+			out.Pale = append(out.Pale, i)
 		}
 		if p.Note != "" {
 			if out.Notes == nil {

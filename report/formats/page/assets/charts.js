@@ -205,7 +205,9 @@
     shown.forEach(({ s, i }, nth) => {
       const of = l.palette[state.places[i] % l.palette.length];
       const data = names.map(() => null);
-      s.x.forEach((x, k) => { data[at(x)] = s.y[k]; });
+      // a pale bar is an outline: it is not to be chosen by, and can be told apart without colours
+      const pale = new Set(s.pale || []);
+      s.x.forEach((x, k) => { data[at(x)] = pale.has(k) ? { value: s.y[k], itemStyle: { color: l.line, opacity: 0.55, borderColor: l.quiet, borderType: "dashed", borderWidth: 1.5 } } : s.y[k]; });
       o.series.push({ type: "bar", name: short(s.name, 60), itemStyle: { color: of }, barMaxWidth: 22, data, emphasis: { disabled: true } });
       state.index.push(i);
       const rows = intervals(s, (k) => at(s.x[k]));
