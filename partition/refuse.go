@@ -110,7 +110,7 @@ func (g GPU) refusals(s State, steps []Step) []*RefusedError {
 	if g.MIG.Current != g.MIG.Pending {
 		out = append(out, &RefusedError{
 			Reason: fmt.Sprintf("has MIG %s", g.MIG),
-			Remedy: fmt.Sprintf("take the change back with nvidia-smi -i %s -mig %d, or let a reset or reboot make it", g.UUID, digit(g.MIG.Current)),
+			Remedy: fmt.Sprintf("take the change back: nvidia-smi -i %s -mig %d; or make it, with nothing running there: nvidia-smi -i %s --gpu-reset", g.UUID, digit(g.MIG.Current), g.UUID),
 		})
 	}
 	if g.ComputeMode == computeProhibited {
@@ -308,7 +308,7 @@ func (g GPU) resetRefusals(st Step) []*RefusedError {
 // hasDisplays reports whether the GPU may be a card with display outputs of a kind
 // that offers MIG, but only with these turned off.
 func (g GPU) hasDisplays() bool {
-	return strings.Contains(g.Name, "RTX PRO") && !strings.Contains(g.Name, "Server Edition")
+	return g.isPro() && !strings.Contains(g.Name, "Server Edition")
 }
 
 // displayMode tells of what this program never does.
@@ -320,7 +320,18 @@ const displayMode = "an RTX PRO workstation card offers MIG only in compute disp
 
 // minVersions tells a card without displays what offers MIG.
 // (NVIDIA MIG User Guide, Supported GPUs.)
-const minVersions = "install a driver from 575.51.03 on and the newest VBIOS of the server's maker (NVIDIA names no oldest one for this card)"
+const minVersions = "install driver " + proDriver + " or newer and the newest VBIOS of the server's maker (NVIDIA names no oldest one for this card)"
+
+// The oldest drivers: of MIG on RTX PRO cards (NVIDIA MIG User Guide, Supported GPUs), and
+// of those that list profiles while MIG is off (NVML API Reference Guide, Changes between
+// v545 and v550).
+const (
+	proDriver     = "575.51.03"
+	listingDriver = "550"
+)
+
+// ListsWithMIG is a [GPU]'s NoProfiles where the driver is older than that.
+const ListsWithMIG = "the driver lists them only while MIG is on"
 
 // noProfiles refuses MIG on a card that may have it, but not as it is set up; nil
 // for one that has none.
@@ -329,18 +340,35 @@ func noProfiles(g GPU) error {
 	if vbios == "" {
 		vbios = "unknown"
 	}
-	r := &RefusedError{GPU: g.label(), Reason: fmt.Sprintf("offers no MIG profiles (VBIOS %s)", vbios)}
+	r := &RefusedError{GPU: g.label(), Reason: "does not tell its MIG profiles: " + g.NoProfiles}
+	none := fmt.Sprintf("offers no MIG profiles (VBIOS %s)", vbios)
 	switch {
-	case g.NoProfiles != "":
-		r.Reason = "does not tell its MIG profiles: " + g.NoProfiles
-		r.Remedy = fmt.Sprintf("install a newer driver, or run this as root, or turn MIG on by hand first (nvidia-smi -i %s -mig 1)", g.UUID)
-	case g.hasDisplays():
-		r.Remedy = displayMode
-	case strings.Contains(g.Name, "RTX PRO"):
-		r.Remedy = minVersions
-	default:
+	case g.NoProfiles == "" && g.hasDisplays():
+		r.Reason, r.Remedy = none, displayMode
+	case g.NoProfiles == "" && g.isPro():
+		r.Reason, r.Remedy = none, minVersions
+	case g.NoProfiles == "" && (g.MIG.Current || !g.MIG.Supported):
 		return nil
+	case g.NoProfiles == "" || g.NoProfiles == ListsWithMIG:
+		r.Reason = "does not tell its MIG profiles: " + ListsWithMIG
+		r.Remedy = g.newerDriver()
+	default:
+		r.Remedy = "run the same as root, with sudo"
 	}
-	r.Remedy += "; or use layout off"
+	r.Remedy += "; or drop the layout: layout: [off]"
 	return r
 }
+
+// newerDriver is the remedy for a driver that is older than [ListsWithMIG] tells.
+func (g GPU) newerDriver() string {
+	oldest, more := listingDriver, ""
+	if g.isPro() {
+		oldest = proDriver
+	}
+	if g.hasDisplays() {
+		more = "; " + displayMode
+	}
+	return fmt.Sprintf("install driver %s or newer, or turn MIG on by hand: nvidia-smi -i %s -mig 1%s", oldest, g.UUID, more)
+}
+
+func (g GPU) isPro() bool { return strings.Contains(g.Name, "RTX PRO") }

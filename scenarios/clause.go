@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 )
 
@@ -22,7 +23,13 @@ type ClauseError struct {
 // Error gives the clause and the fault on one line.
 func (e *ClauseError) Error() string { return fmt.Sprintf("SLO %q: %s", e.Clause, e.Text) }
 
-const clauseForm = `write p95 < 300 ms, ttft p90 < 5 s, errors <= 0 %, queue <= 4, tokens/s >= 100, or any of them after "class: "`
+const (
+	limits     = "p95 < 300 ms, ttft p90 < 5 s, errors <= 0 %, queue <= 4, tokens/s >= 100"
+	clauseForm = "write " + limits + `, or any of them after "class: "`
+)
+
+// rates are what people call the load that is met.
+var rates = []string{"throughput", "rps", "qps", "req/s", "requests/s", "requests", "rate", "rpm", "req/min", "fps"}
 
 var clausePattern = regexp.MustCompile(
 	`^(?:([A-Za-z0-9][A-Za-z0-9._:/-]*) *: +)?` + // class
@@ -82,7 +89,11 @@ func ParseClause(text string) (results.Clause, error) {
 	word, quantile := splitMetric(part(2))
 	i := slices.IndexFunc(measures, func(m measure) bool { return m.word == word })
 	if i < 0 {
-		return fault(m[4], fmt.Sprintf("unknown metric %q", cut(word)), known(word, words()))
+		hint := kind.Known(word, words())
+		if slices.Contains(rates, word) {
+			hint = "answers a second are what evabench finds: raise the load (levels, or search) and limit " + limits
+		}
+		return fault(m[4], fmt.Sprintf("unknown metric %q", cut(word)), hint)
 	}
 	is := measures[i]
 	c.Metric, c.Unit, c.Op = is.metric, is.unit, part(3)
@@ -97,11 +108,11 @@ func ParseClause(text string) (results.Clause, error) {
 		}
 	}
 	if good := is.ops(); !slices.Contains(good, c.Op) {
-		return fault(m[6], fmt.Sprintf("%s takes %s, not %s", word, strings.Join(good, " or "), c.Op), "")
+		return fault(m[6], fmt.Sprintf("%s takes %s, not %s", word, strings.Join(good, " or "), c.Op), "write "+c.Text[:m[6]]+good[0]+c.Text[m[7]:])
 	}
 	unit, ok := is.find(part(5))
 	if !ok {
-		return fault(m[10], is.wrongUnit(part(5), quantile), is.fitting())
+		return fault(m[10], is.wrongUnit(part(5), quantile), is.fitting(c.Text[:m[9]]))
 	}
 	c.Limit = unit.base(part(4))
 	if c.Limit > maxLimit || c.Limit > 0 && c.Limit < 1/maxLimit {
@@ -114,7 +125,7 @@ func ParseClause(text string) (results.Clause, error) {
 		return fault(m[6], "nothing is less than 0: no load can meet it", "write "+word+" <= 0 for none at all")
 	}
 	if is.quantile && c.Limit <= 0 {
-		return fault(m[8], "a limit on time is above 0", "")
+		return fault(m[8], "a limit on time is above 0", "such as "+is.name(quantile)+" < 300 ms")
 	}
 	return c, nil
 }
@@ -198,11 +209,16 @@ func (m measure) find(name string) (written, bool) {
 	return written{}, false
 }
 
-func (m measure) wrongUnit(unit, quantile string) string {
-	what := m.word
-	if quantile != "" {
-		what = strings.TrimPrefix(m.word+" p"+quantile, "latency ")
+// name is how a clause begins.
+func (m measure) name(quantile string) string {
+	if quantile == "" {
+		return m.word
 	}
+	return strings.TrimPrefix(m.word+" p"+quantile, "latency ")
+}
+
+func (m measure) wrongUnit(unit, quantile string) string {
+	what := m.name(quantile)
 	switch {
 	case unit == "":
 		return what + " needs a unit"
@@ -213,15 +229,16 @@ func (m measure) wrongUnit(unit, quantile string) string {
 	}
 }
 
-func (m measure) fitting() string {
+// fitting shows how to go on after a clause's number.
+func (m measure) fitting(begun string) string {
+	if len(m.units) == 1 {
+		return strings.TrimRight("write "+begun+" "+m.units[0].name, " ")
+	}
 	var names []string
 	for _, u := range m.units {
 		names = append(names, u.name)
 	}
-	if hint := strings.Join(names, ", "); hint != "" {
-		return "units that fit: " + hint
-	}
-	return "write the number alone"
+	return "write " + begun + " ms; units that fit: " + strings.Join(names, ", ")
 }
 
 // base turns a written number into base units; the pattern has bounded it.

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/evabench/evabench/results"
@@ -63,6 +64,26 @@ func TestParseClauseRefuses(t *testing.T) {
 			t.Errorf("%q: got %+v, %v, want %q", c.text, got, err, c.want)
 		} else if c.want != "" && (e.Text != c.want || e.Column != c.column) {
 			t.Errorf("%q: got %q at %d, want %q at %d", c.text, e.Text, e.Column, c.want, c.column)
+		}
+	}
+}
+
+// Each clause that is refused for its operator, unit or metric shows one that could be meant.
+func TestClauseHints(t *testing.T) {
+	for text, want := range map[string]string{
+		"p95 < 300":            "write p95 < 300 ms; units that fit: s, ms, us, min",
+		"errors <= 0":          "write errors <= 0 %",
+		"queue <= 4 ms":        "write queue <= 4",
+		"owl: tokens/s < 5":    "write owl: tokens/s > 5",
+		"p99 > 1s":             "write p99 < 1s",
+		"ttft p90 < 0 s":       "such as ttft p90 < 300 ms",
+		"throughput >= 20":     "answers a second are what evabench finds: raise the load (levels, or search) and limit p95 < 300 ms, ttft p90 < 5 s, errors <= 0 %, queue <= 4, tokens/s >= 100",
+		"token/s >= 20":        "did you mean tokens/s? known: latency, ttft, errors, queue, tokens/s",
+		"owl: req/s >= 20 1/s": "answers a second are what evabench finds: ",
+	} {
+		_, err := ParseClause(text)
+		if e, ok := errors.AsType[*ClauseError](err); !ok || !strings.HasPrefix(e.Hint, want) {
+			t.Errorf("%q: got %v with hint %q, want %q", text, err, e.Hint, want)
 		}
 	}
 }

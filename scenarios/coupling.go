@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 )
 
@@ -66,7 +67,7 @@ func (b *builder) spiking(v rawSpike, where string, k Spike) {
 		}
 	}
 	if !slices.Contains(names, k.Service) {
-		b.fault(v.Service.N, fmt.Sprintf("%s.service %q is no service", where, cut(k.Service)), known(k.Service, names))
+		b.fault(v.Service.N, fmt.Sprintf("%s.service %q is no service", where, cut(k.Service)), kind.Known(k.Service, names))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/evabench/evabench/internal/kind"
 )
 
 // maxSearchFactor bounds the factors of levels in a search's loads and mixes.
@@ -121,7 +123,7 @@ func (b *builder) frontier(s *Search) {
 				for _, s := range b.s.Services {
 					names = append(names, s.Name)
 				}
-				b.fault(p.Key, fmt.Sprintf("search.mixes[%d] names %q, which is no service", i, cut(p.Name)), known(p.Name, names))
+				b.fault(p.Key, fmt.Sprintf("search.mixes[%d] names %q, which is no service", i, cut(p.Name)), kind.Known(p.Name, names))
 				good = false
 			case p.V.OK && !(p.V.V > 0 && p.V.V <= maxSearchFactor):
 				b.fault(p.V.N, fmt.Sprintf("search.mixes[%d].%s is above 0 and at most %d, not %s", i, p.Name, maxSearchFactor, number(p.V.V)), "what one service does to another while it stands still, kind: interference tells")

@@ -206,7 +206,7 @@ func (d *decoder) structure(n *node, v reflect.Value, where string) bool {
 			if where != "" {
 				text += " in " + where
 			}
-			ok = d.fault(k, text, known(k.text, fields.names()))
+			ok = d.fault(k, text, kind.Known(k.text, fields.names()))
 			continue
 		}
 		ok = d.value(n.items[i], v.FieldByIndex(f.index), dotted(where, k.text)) && ok

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 )
 
@@ -33,10 +34,10 @@ func (b *builder) failovers() {
 			steps = max(steps, len(s.Load.Levels))
 		}
 		if v.Service.OK && !slices.Contains(names, f.Service) {
-			b.fault(v.Service.N, fmt.Sprintf("%s.service %q is no service", where, cut(f.Service)), known(f.Service, names))
+			b.fault(v.Service.N, fmt.Sprintf("%s.service %q is no service", where, cut(f.Service)), kind.Known(f.Service, names))
 		}
 		if words := []string{CrashKill, CrashFault}; !slices.Contains(words, f.How) {
-			b.fault(v.How.N, fmt.Sprintf("%s.how %q is not known", where, cut(f.How)), known(f.How, words))
+			b.fault(v.How.N, fmt.Sprintf("%s.how %q is not known", where, cut(f.How)), kind.Known(f.How, words))
 		}
 		if f.Instance < 0 {
 			b.fault(v.Instance.N, where+".instance is not negative", "")

@@ -51,7 +51,7 @@ type rawService struct {
 	Role        at[string]                `yaml:"role" doc:"vision or agent: the column of the tables" need:"vision or agent"`
 	Launcher    at[spec]                  `yaml:"launcher" doc:"how instances are started" need:"such as launcher: {kind: external, instances: [{url: URL}]}"`
 	Endpoint    at[spec]                  `yaml:"endpoint" doc:"the protocol of requests" need:"such as endpoint: {kind: openai-chat}"`
-	Models      at[ordered[at[rawModel]]] `yaml:"models" doc:"the models it serves, by name" need:"such as models: {qwen3-vl-8b: {workers: 1}}"`
+	Models      at[ordered[at[rawModel]]] `yaml:"models" doc:"the models it serves, by name" need:"such as models: {NAME: {workers: 1}}, the name that the server knows"`
 	Workload    at[spec]                  `yaml:"workload" doc:"what is asked" need:"such as workload: {kind: agent}"`
 	Scrape      at[[]at[spec]]            `yaml:"scrape" doc:"pages of the server that collectors read"`
 	Load        at[rawLoad]               `yaml:"load" doc:"how often it is asked" need:"such as load: {arrivals: closed, levels: [4]}"`

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 )
 
@@ -93,7 +94,7 @@ func (b *builder) load(r at[rawLoad], where string) Load {
 	words := ArrivalKinds()
 	switch {
 	case r.V.Arrivals.OK && !slices.Contains(words, l.Arrivals):
-		b.fault(r.V.Arrivals.N, fmt.Sprintf("%s.arrivals %q is not known", where, cut(l.Arrivals)), known(l.Arrivals, words))
+		b.fault(r.V.Arrivals.N, fmt.Sprintf("%s.arrivals %q is not known", where, cut(l.Arrivals)), kind.Known(l.Arrivals, words))
 	case r.V.Arrivals.OK:
 		b.loadKeys(r, l, where)
 	}
@@ -201,7 +202,7 @@ func (b *builder) retry(r at[rawRetry], where string) Retry {
 		switch {
 		case !w.OK:
 		case !slices.Contains(words, w.V):
-			b.fault(w.N, fmt.Sprintf("%s.on does not know %q", where, cut(w.V)), known(w.V, words))
+			b.fault(w.N, fmt.Sprintf("%s.on does not know %q", where, cut(w.V)), kind.Known(w.V, words))
 		case o.UnmarshalText([]byte(w.V)) != nil:
 			panic("scenarios: no outcome " + w.V) // failures gave it
 		case slices.Contains(to.On, o):

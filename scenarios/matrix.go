@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 )
 
@@ -173,7 +174,7 @@ func (b *builder) workers(list ordered[at[int]], where string) map[string]int {
 	for _, p := range list {
 		switch {
 		case !slices.Contains(models, p.Name):
-			b.fault(p.Key, fmt.Sprintf("%s names the unknown model %q", where, cut(p.Name)), known(p.Name, models))
+			b.fault(p.Key, fmt.Sprintf("%s names the unknown model %q", where, cut(p.Name)), kind.Known(p.Name, models))
 		case p.V.OK && p.V.V < 1:
 			b.fault(p.V.N, fmt.Sprintf("%s.%s is at least 1, not %d", where, p.Name, p.V.V), "")
 		case p.V.OK:
@@ -208,13 +209,19 @@ func (b *builder) points(c Checks) {
 			return check(*v)
 		}
 	}
+	said := map[string]bool{} // a fault of the GPUs is every layout's, and told at the first
 	layout := func(_ *node, v *string) error {
 		if c.Layout == nil {
 			return nil
 		}
 		canonical, err := c.Layout(*v)
-		if err == nil {
+		switch {
+		case err == nil:
 			*v = canonical
+		case said[err.Error()]:
+			return nil
+		default:
+			said[err.Error()] = true
 		}
 		return err
 	}

@@ -128,7 +128,7 @@ func (b *builder) server() {
 		switch {
 		case !a.OK:
 		case !slices.Contains(words, a.V):
-			b.fault(a.N, fmt.Sprintf("server.allow does not know %q", cut(a.V)), known(a.V, words))
+			b.fault(a.N, fmt.Sprintf("server.allow does not know %q", cut(a.V)), kind.Known(a.V, words))
 		case slices.Contains(b.s.Server.Allow, a.V):
 			b.fault(a.N, fmt.Sprintf("server.allow[%d] repeats %s", i, a.V), "")
 		default:
@@ -198,7 +198,7 @@ func (b *builder) service(p pair[at[rawService]]) Service {
 	}
 	roles := []string{results.RoleVision, results.RoleAgent}
 	if r.Role.OK && !slices.Contains(roles, v.Role) {
-		b.fault(r.Role.N, fmt.Sprintf("%s.role %q is not known", where, cut(v.Role)), known(v.Role, roles))
+		b.fault(r.Role.N, fmt.Sprintf("%s.role %q is not known", where, cut(v.Role)), kind.Known(v.Role, roles))
 	}
 	for _, s := range r.Scrape.V {
 		v.Scrapes = append(v.Scrapes, s.V.Spec)

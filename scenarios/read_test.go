@@ -146,7 +146,7 @@ func TestFaultText(t *testing.T) {
 		{"unit in an SLO", "300 ms", "300 mb", `f.yaml:12:22: "mb" is the wrong unit for p95
       slo: ["p95 < 300 mb"]
                        ^
-  units that fit: s, ms, us, min`},
+  write p95 < 300 ms; units that fit: s, ms, us, min`},
 		{"tab", "    endpoint: openai-chat", "\tendpoint: openai-chat", `f.yaml:16:1: a tab stands where YAML wants spaces
    endpoint: openai-chat
   ^
@@ -259,7 +259,7 @@ func TestFaults(t *testing.T) {
 		{"delay: 5s", "sizes: {width: 1, height: 2}", `6:45: unknown key "height" in services.eyes.launcher.sizes`},
 		{"delay: 5s", "labels: {a: b}", `6:39: services.eyes.launcher.labels.a is a number, not the text "b"`},
 		{"kind: sim, ", "", "6:15: services.eyes.launcher says no kind"},
-		{"kind: sim,", "kind: slim,", `6:22: unknown kind "slim"; known: sim`},
+		{"kind: sim,", "kind: slim,", `6:22: unknown kind "slim"; did you mean sim? known: sim`},
 		{"    launcher: sim", "    launcher: [sim]", "15:15: services.mind.launcher is a kind, not a list"},
 		{"workload: agent", "workload: &a agent", "18:15: a YAML anchor (&) is not used"},
 		{"workload: agent", "workload: *a", "18:15: a YAML alias (*) is not used"},

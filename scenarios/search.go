@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 )
 
@@ -110,7 +111,7 @@ func (b *builder) search() {
 		Mode: or(v.Mode, ModeGrid),
 	}
 	if modes := []string{ModeGrid, ModeRace}; !slices.Contains(modes, s.Mode) {
-		b.fault(v.Mode.N, fmt.Sprintf("search.mode %q is not known", cut(s.Mode)), known(s.Mode, modes))
+		b.fault(v.Mode.N, fmt.Sprintf("search.mode %q is not known", cut(s.Mode)), kind.Known(s.Mode, modes))
 	}
 	if s.Raise == RaiseAll {
 		s.Raise = ""
@@ -118,7 +119,7 @@ func (b *builder) search() {
 	b.s.Search = s
 	kinds := []string{SearchCapacity, SearchLadder, SearchInterference, SearchFrontier}
 	if !slices.Contains(kinds, s.Kind) {
-		b.fault(v.Kind.N, fmt.Sprintf("search.kind %q is not known", cut(s.Kind)), known(s.Kind, kinds))
+		b.fault(v.Kind.N, fmt.Sprintf("search.kind %q is not known", cut(s.Kind)), kind.Known(s.Kind, kinds))
 	}
 	b.searchKeys(s)
 	for _, x := range []struct {
@@ -195,7 +196,7 @@ func (b *builder) raised(s *Search) *Service {
 		}
 		names = append(names, b.s.Services[i].Name)
 	}
-	b.fault(b.raw.Search.V.Raise.N, fmt.Sprintf("search.raise %q is no service", cut(s.Raise)), known(s.Raise, append(names, RaiseAll)))
+	b.fault(b.raw.Search.V.Raise.N, fmt.Sprintf("search.raise %q is no service", cut(s.Raise)), kind.Known(s.Raise, append(names, RaiseAll)))
 	return nil
 }
 

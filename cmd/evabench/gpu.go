@@ -115,7 +115,7 @@ func (o *gpuOptions) check() error {
 	case o.sim == "" && o.simDir != "":
 		return errors.New("--sim-dir says nothing without --sim SERVER")
 	case o.sim != "" && !slices.Contains(serverNames(), o.sim):
-		return fmt.Errorf("unknown simulated server %q; known: %s", o.sim, strings.Join(serverNames(), ", "))
+		return fmt.Errorf("unknown simulated server %q; %s", o.sim, kind.Known(o.sim, serverNames()))
 	case o.sim != "" && o.mpsUser != "":
 		return errors.New("--mps-user is for real GPUs; simulated MPS daemons serve whoever starts them")
 	}

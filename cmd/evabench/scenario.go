@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/scenarios"
 )
 
@@ -126,5 +126,5 @@ func scenarioFile(arg string) (name string, data []byte, err error) {
 	for _, p := range scenarios.Presets() {
 		names = append(names, p.Name)
 	}
-	return "", nil, &usageError{fmt.Errorf("scenario %q is neither a file nor a preset; presets: %s", arg, strings.Join(names, ", "))}
+	return "", nil, &usageError{fmt.Errorf("scenario %q is neither a file nor a preset; %s", arg, kind.Known(arg, names))}
 }

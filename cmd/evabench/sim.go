@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/sim"
 )
 
@@ -62,7 +63,7 @@ Servers:
 func (o simServer) check(server string) error {
 	var faults []error
 	if !slices.Contains(serverNames(), server) {
-		faults = append(faults, fmt.Errorf("unknown simulated server %q; known: %s", server, strings.Join(serverNames(), ", ")))
+		faults = append(faults, fmt.Errorf("unknown simulated server %q; %s", server, kind.Known(server, serverNames())))
 	}
 	for _, f := range []struct {
 		flag string

@@ -6,7 +6,6 @@ package kind
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // A Spec names a kind and carries its arguments.
@@ -47,7 +46,7 @@ func New[C, T any](name, doc string, defaults C, build func(C) (T, error)) Kind[
 // A Set is a family's kinds, sorted by name. It is read only.
 type Set[T any] []Kind[T]
 
-// Build makes the T that spec names, or says which kinds are known.
+// Build makes the T that spec names, or says which kinds are known and which was probably meant.
 func (s Set[T]) Build(spec Spec) (T, error) {
 	for _, k := range s {
 		if k.Name == spec.Name {
@@ -55,7 +54,7 @@ func (s Set[T]) Build(spec Spec) (T, error) {
 		}
 	}
 	var zero T
-	return zero, fmt.Errorf("unknown kind %q; known: %s", spec.Name, strings.Join(s.Names(), ", "))
+	return zero, fmt.Errorf("unknown kind %q; %s", spec.Name, Known(spec.Name, s.Names()))
 }
 
 // Names lists the kinds' names in the set's order.

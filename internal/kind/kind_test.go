@@ -39,6 +39,10 @@ func TestBuildTellsFaults(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"product"`) || !strings.Contains(err.Error(), "difference, sum") {
 		t.Errorf("an unknown kind: %v, want the name and those known", err)
 	}
+	_, err = set.Build(Spec{Name: "diference"})
+	if want := `unknown kind "diference"; did you mean difference? known: difference, sum`; err == nil || err.Error() != want {
+		t.Errorf("a kind spelled wrong: %v, want %s", err, want)
+	}
 	fault := errors.New("line 3")
 	if _, err := set.Build(Spec{Name: "sum", Decode: func(any) error { return fault }}); !errors.Is(err, fault) {
 		t.Errorf("a fault in the arguments: %v, want %v", err, fault)

@@ -81,7 +81,7 @@ func (f *Fake) Profiles(gpu string) (profiles []Profile, err error) {
 		}
 		switch {
 		case c.State.OldDriver && !c.Mode.Current:
-			return fmt.Errorf("list the places of the MIG profiles of %s, which this driver does not tell with MIG off; drivers after 535 tell them: %w", gpu, ErrFunctionNotFound)
+			return fmt.Errorf("list the places of the MIG profiles of %s, which this driver does not tell with MIG off; drivers from 550 on tell them: %w", gpu, ErrFunctionNotFound)
 		case !c.State.DisplayMode:
 			profiles = c.profiles
 		}

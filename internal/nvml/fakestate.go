@@ -11,7 +11,7 @@ type FakeState struct {
 	// do until NVIDIA's DisplayModeSelector has been run: it has no profiles and
 	// MIG cannot be switched on.
 	DisplayMode bool `json:"display_mode,omitempty"`
-	// OldDriver: the driver does not tell the card's profiles, as those before 535 with
+	// OldDriver: the driver does not tell the card's profiles, as those before 550 with
 	// MIG off.
 	OldDriver      bool           `json:"old_driver,omitempty"`
 	Virtualization Virtualization `json:"virtualization,omitempty"`

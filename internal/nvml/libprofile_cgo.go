@@ -62,7 +62,7 @@ func (l *Library) Profiles(gpu string) ([]Profile, error) {
 	}
 	if len(known) > 0 && len(profiles) == 0 && !mode.Current {
 		return nil, fmt.Errorf("list the places of the MIG profiles of %s, which this driver does not tell with MIG off "+
-			"(or the board is in display mode); drivers after 535 tell them: %w", gpu, ErrFunctionNotFound)
+			"(or the board is in display mode); drivers from 550 on tell them: %w", gpu, ErrFunctionNotFound)
 	}
 	withCompute(profiles)
 	return profiles, nil

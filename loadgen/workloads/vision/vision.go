@@ -85,7 +85,7 @@ func check(c Config) ([]Class, error) {
 		faults = append(faults, fmt.Errorf("workload vision: "+format, args...))
 	}
 	if len(c.Classes) == 0 {
-		bad("there is no class")
+		bad("there is no class; give one for each model: classes: [{model: NAME}]")
 	}
 	names := map[string]bool{}
 	named := func(name string) {
@@ -98,7 +98,7 @@ func check(c Config) ([]Class, error) {
 	for i := range classes {
 		class := &classes[i]
 		if class.Model == "" {
-			bad("class %d names no model", i+1)
+			bad("class %d names no model; give its model: NAME, one of the service's models", i+1)
 		}
 		if class.Name == "" {
 			class.Name = class.Model

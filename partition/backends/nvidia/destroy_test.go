@@ -215,7 +215,7 @@ func TestInspectSettings(t *testing.T) {
 	}
 }
 
-// An old API is a driver up to 535, which tells profiles with MIG on only.
+// An old API is a driver before 550, which tells profiles with MIG on only.
 type old struct{ nvml.API }
 
 func (o old) Profiles(gpu string) ([]nvml.Profile, error) {

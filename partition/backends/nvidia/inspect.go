@@ -155,6 +155,8 @@ func (b *backend) inspectGPU(ctx context.Context, d nvml.Device) (partition.GPU,
 func (b *backend) inspectMIG(ctx context.Context, g *partition.GPU) error {
 	profiles, err := read(ctx, b.driver, "list profiles", func() ([]nvml.Profile, error) { return b.driver.api.Profiles(g.UUID) })
 	switch {
+	case errors.Is(err, nvml.ErrFunctionNotFound) && !g.MIG.Current:
+		g.NoProfiles = partition.ListsWithMIG
 	case errors.Is(err, nvml.ErrFunctionNotFound), errors.Is(err, nvml.ErrNoPermission):
 		g.NoProfiles = err.Error()
 	case err != nil && !errors.Is(err, nvml.ErrNotSupported):

@@ -37,7 +37,7 @@ func (b *backend) restore(ctx context.Context, s partition.State) error {
 	}
 	for i, g := range now.GPUs {
 		k := slices.IndexFunc(s.GPUs, func(w partition.GPU) bool { return w.UUID == g.UUID })
-		if g.NoProfiles != "" { // with MIG off drivers up to 535 do not tell what they told with it on
+		if g.NoProfiles != "" { // with MIG off drivers before 550 do not tell what they told with it on
 			now.GPUs[i].Profiles = s.GPUs[k].Profiles
 		}
 	}
