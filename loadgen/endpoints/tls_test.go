@@ -50,6 +50,11 @@ func TestEveryKindIsTrusted(t *testing.T) {
 	} {
 		for _, k := range Kinds {
 			got := ask(t, k, c.tls, c.key, server.URL)
+			// With TLS 1.3 the server refuses us after we have begun to send: its reset may
+			// come before its reason.
+			if late := c.tls.CAFile == a.TLS.CAFile && c.tls.CertFile != a.TLS.CertFile; late && got.Outcome == results.Reset {
+				continue
+			}
 			if got.Status != c.status || !strings.Contains(got.Detail, c.detail) || c.status == 0 && got.Outcome != results.Connect {
 				t.Errorf("%s, %s: %v, status %d, %q; want status %d, %q", name, k.Name, got.Outcome, got.Status, got.Detail, c.status, c.detail)
 			}
