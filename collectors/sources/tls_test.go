@@ -107,3 +107,31 @@ func read(t *testing.T, name string, access trust.Access, url string) ([]collect
 	}
 	return c.Read(t.Context())
 }
+
+// A page whose server is not checked is told of, by every kind; one that is checked is not.
+func TestUncheckedPageIsTold(t *testing.T) {
+	for _, k := range Kinds {
+		if k.Name == client.Kind.Name {
+			continue // our own process
+		}
+		for _, unchecked := range []bool{true, false} {
+			source, err := build(k.Name, trust.Access{TLS: trust.TLS{ServerName: "a", InsecureSkipVerify: unchecked}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := source.Collector(collectors.Target{URL: "https://gpu.example:8443", Subject: results.Subject{ID: "agent-0"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, ok := c.(collectors.Warned)
+			if !ok {
+				t.Fatalf("%s tells of nothing", k.Name)
+			}
+			got := w.Warnings()
+			if !unchecked && len(got) > 0 || unchecked && (len(got) != 1 || got[0].Code != "tls-unverified" || got[0].Subject != "agent-0" ||
+				!strings.Contains(got[0].Text, "stands on the way to gpu.example:8443 may answer in its place")) {
+				t.Errorf("%s, unchecked %v: %+v", k.Name, unchecked, got)
+			}
+		}
+	}
+}

@@ -109,11 +109,11 @@ func (c *Collector) Read(ctx context.Context) ([]collectors.Reading, error) {
 // Close closes the connection.
 func (c *Collector) Close() error { return c.Getter.Close() }
 
-// Warnings gives what is to be told of the pages that were read, one warning per
-// code, whose Count is how many names it tells. It is called when no Read is under
+// Warnings gives what is to be told of the way to the server and of the pages that were
+// read, one warning per code, whose Count is how many names it tells. It is called when no Read is under
 // way.
 func (c *Collector) Warnings() []results.Warning {
-	var list []results.Warning
+	list := c.Getter.Warnings(c.Target.Subject.ID)
 	tell := func(code, text string, names []string) {
 		if len(names) > 0 {
 			list = append(list, results.Warning{

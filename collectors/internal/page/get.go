@@ -18,6 +18,7 @@ import (
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/internal/trust"
+	"github.com/evabench/evabench/results"
 )
 
 // Limit is the most bytes that a page may have.
@@ -37,7 +38,7 @@ var errTooLarge = fmt.Errorf("the page is larger than %d MiB: %w", Limit>>20, co
 // A Getter gets pages of one server over a connection of its own, without
 // proxies and without following redirects. Close it after use.
 type Getter struct {
-	base        string
+	base, host  string
 	client      *http.Client
 	credentials trust.Credentials
 }
@@ -62,6 +63,7 @@ func NewGetter(base string, access trust.Access) (*Getter, error) {
 	return &Getter{
 		credentials: credentials,
 		base:        strings.TrimRight(base, "/"),
+		host:        u.Host,
 		client: &http.Client{
 			Transport: &http.Transport{
 				Proxy:               nil, // what we measure is what we were pointed at
@@ -77,6 +79,18 @@ func NewGetter(base string, access trust.Access) (*Getter, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
+}
+
+// WarnUnverified is the code of a page of a server that is not checked over TLS.
+const WarnUnverified = "tls-unverified"
+
+// Warnings tells, of a subject, what of the way to the server is not safe.
+func (g *Getter) Warnings(subject string) []results.Warning {
+	if c := g.credentials.TLS; c == nil || !c.InsecureSkipVerify {
+		return nil
+	}
+	return []results.Warning{{Code: WarnUnverified, Subject: subject, Count: 1,
+		Text: fmt.Sprintf("insecure_skip_verify: whoever stands on the way to %s may answer in its place; name its authority by ca_file", g.host)}}
 }
 
 // An Answer is a page with what its answer's header tells of it.

@@ -104,6 +104,9 @@ func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
 	return readings, nil
 }
 
+// Warnings gives what is to be told of the way to the server.
+func (c *collector) Warnings() []results.Warning { return c.getter.Warnings(c.subject.ID) }
+
 // Close closes the connection.
 func (c *collector) Close() error { return c.getter.Close() }
 

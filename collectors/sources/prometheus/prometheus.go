@@ -15,6 +15,7 @@ import (
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/internal/trust"
+	"github.com/evabench/evabench/results"
 )
 
 // Config is the page and what is taken from it.
@@ -151,6 +152,9 @@ func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
 	}
 	return readings, nil
 }
+
+// Warnings gives what is to be told of the way to the server.
+func (c *collector) Warnings() []results.Warning { return c.getter.Warnings(c.target.Subject.ID) }
 
 // Close closes the connection.
 func (c *collector) Close() error { return c.getter.Close() }

@@ -184,5 +184,8 @@ func (c *collector) get(ctx context.Context, path string, into any) error {
 	return nil
 }
 
+// Warnings gives what is to be told of the way to the server.
+func (c *collector) Warnings() []results.Warning { return c.getter.Warnings(c.target.Subject.ID) }
+
 // Close closes the connection.
 func (c *collector) Close() error { return c.getter.Close() }

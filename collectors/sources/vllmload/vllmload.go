@@ -14,6 +14,7 @@ import (
 	"github.com/evabench/evabench/collectors/internal/page"
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/internal/trust"
+	"github.com/evabench/evabench/results"
 )
 
 // SeriesLoad is how many requests the server has, from when their body has been read until
@@ -76,6 +77,9 @@ func (c *collector) Read(ctx context.Context) ([]collectors.Reading, error) {
 	}
 	return []collectors.Reading{{Subject: c.target.Subject, Series: SeriesLoad, Value: float64(*answer.Load), Unit: "1"}}, nil
 }
+
+// Warnings gives what is to be told of the way to the server.
+func (c *collector) Warnings() []results.Warning { return c.getter.Warnings(c.target.Subject.ID) }
 
 // Close closes the connection.
 func (c *collector) Close() error { return c.getter.Close() }
