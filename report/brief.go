@@ -15,12 +15,17 @@ const (
 	briefLines   = 6 // of a list
 )
 
-// Brief lays a Summary out on about one screen: what is recommended, the comparison, the
-// effects of MIG and MPS, the models, where everything sat, and what speaks against the
-// numbers. Of several steps, the last has all tables and the others the first.
+// Brief lays a Summary out on about one screen: the answers without their notes, what is
+// recommended, the comparison, the effects of MIG and MPS, the models, where everything
+// sat, and what speaks against the numbers. Of several steps, the last has all tables and the others the first.
 // The Document keeps s; nobody may change it after.
 func Brief(s *analysis.Summary) *Document {
 	d := newDocument(s)
+	if lines := briefRecommendation(s); len(lines) > 0 { // else the answers are that there is none
+		for _, a := range headline(s)[:3] {
+			d.Headline = append(d.Headline, Answer{Asks: a.Asks, Says: a.Says, Doubt: a.Doubt})
+		}
+	}
 	tables := Section{}
 	for i, c := range s.Comparison {
 		tables.Tables = append(tables.Tables, briefComparison(c))

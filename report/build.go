@@ -169,7 +169,7 @@ func warnings(s *analysis.Summary) Section {
 	for _, w := range s.Warnings {
 		t.Rows = append(t.Rows, []Cell{Text(w.Where), Text(w.Subject), Text(w.Code), count(w.Count), Text(w.Text)})
 	}
-	section := Section{Title: "Warnings", Tables: []Table{t, faults(s)}}
+	section := Section{Title: "Warnings", Tables: []Table{meaningTable(s.Warnings), t, faults(s)}}
 	if len(t.Rows) == 0 {
 		section.Notes = []string{"There are none."}
 	}

@@ -19,7 +19,8 @@ type Document struct {
 	Title string
 	// Banner must stand on every page and sheet if it is not empty.
 	Banner string
-	// Headline is what a reader asks first, answered; nil in a [Brief].
+	// Headline is what a reader asks first, answered; in a [Brief] without notes,
+	// and nil where nothing is recommended.
 	Headline []Answer
 	Sections []Section
 	// Alerts are those of [Build], without groups where there is no capacity; nil in a

@@ -123,7 +123,7 @@ func (h head) sharing(config string) []string {
 // goals tells what the configuration is for, and which are for the other goals. One that is
 // but the best by chance for a goal is not named among those that it is for.
 func (h head) goals() []string {
-	var same, others []string
+	var same, others, none []string
 	for i, c := range h.Recommendation.Choices {
 		switch shown := settled(c); {
 		case c.Config == h.choice.Config && (shown || i == 0):
@@ -131,8 +131,11 @@ func (h head) goals() []string {
 		case shown:
 			others = append(others, fmt.Sprintf("For %s: %s.", goals[c.Goal], c.Config))
 		default:
-			others = append(others, fmt.Sprintf("For %s none is shown to be best.", goals[c.Goal]))
+			none = append(none, goals[c.Goal])
 		}
+	}
+	if len(none) > 0 {
+		others = append(others, fmt.Sprintf("For %s none is shown to be best.", and(none)))
 	}
 	notes := []string{"For " + and(same) + "."}
 	if n := len(h.choice.Equivalent); n > 1 {

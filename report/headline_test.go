@@ -108,7 +108,7 @@ func TestHeadline(t *testing.T) {
 			notes: []string{
 				"For the most Vision requests.", "For the least tail latency none is shown to be best.", "Objectives were missed at that load by off.",
 				"There it gave 1,032 VLM responses/h and 1.448 Vision req/s. The maximum was not searched: no other load was tested.",
-				"1 replicate; 3 warnings touch it: 1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); and 1 more.",
+				"1 replicate; 3 warnings touch it: 1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); and 1 kind more.",
 				"1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); 2 x b (odd). See Warnings before you rely on a number.",
 			},
 		},

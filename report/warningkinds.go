@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
 )
 
 // meanings say, for each code of a warning, what it means for the numbers, the
@@ -98,7 +99,16 @@ func kindsText(kinds []warningKind, most int) string {
 		told = append(told, fmt.Sprintf("%d x %s (%s)", k.n, k.code, strings.TrimSuffix(k.means, ".")))
 	}
 	if len(told) > most {
-		told = append(told[:most], fmt.Sprintf("and %d more", len(kinds)-most))
+		told = append(told[:most], "and "+units.Plural(len(kinds)-most, "kind")+" more")
 	}
 	return strings.Join(told, "; ")
+}
+
+// meaningTable says of each code that was seen what it means.
+func meaningTable(list []analysis.Warning) Table {
+	t := Table{ID: "warning-kinds", Title: "What the warnings mean, the gravest first", Columns: []Column{words("Code"), words("Means")}}
+	for _, k := range kindsOf(list) {
+		t.Rows = append(t.Rows, []Cell{Text(k.code), Text(k.means)})
+	}
+	return t
 }

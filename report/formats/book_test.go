@@ -147,7 +147,7 @@ func TestWorkbookChartsAreDrawnFromCells(t *testing.T) {
 				has[row[0]+"|"+row[dataSeries]+"|"+row[dataX]+"|"+row[dataY]]++
 			}
 		}
-		points := 0
+		points, pale := 0, 0
 		for _, c := range first {
 			for _, s := range c.Series {
 				for _, p := range s.Points {
@@ -156,14 +156,19 @@ func TestWorkbookChartsAreDrawnFromCells(t *testing.T) {
 					if c.X.Names != nil {
 						x = c.X.Names[int(p.X)]
 					}
-					if key := c.Title + "|" + s.Name + "|" + x + "|" + strconv.FormatFloat(p.Y, 'f', -1, 64); has[key] == 0 {
+					name := s.Name
+					if p.Pale {
+						name += " (" + p.Note + ")"
+						pale++
+					}
+					if key := c.Title + "|" + name + "|" + x + "|" + strconv.FormatFloat(p.Y, 'f', -1, 64); has[key] == 0 {
 						t.Errorf("%s: no row %s", file, key)
 					}
 				}
 			}
 		}
-		if points == 0 {
-			t.Errorf("%s: no points", file)
+		if points == 0 || pale == 0 {
+			t.Errorf("%s: %d points, %d of them pale", file, points, pale)
 		}
 	}
 }

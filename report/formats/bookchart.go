@@ -293,7 +293,7 @@ func (b *book) dress(made *excelize.Chart, c report.Chart) {
 	made.Format = excelize.GraphicOptions{Positioning: "oneCell", Name: c.ID, AltText: clipped(c.Title, 120) + ". " + c.Asks}
 	made.Legend = excelize.ChartLegend{Position: "bottom"}
 	made.ShowBlanksAs = "gap"
-	if len(b.data.spans[c.ID]) == 1 {
+	if spans := b.data.spans[c.ID]; len(spans) == 1 && !spans[0].pale {
 		made.Legend = excelize.ChartLegend{Position: "none"}
 	}
 	same := false // of bars of one series

@@ -77,10 +77,10 @@ func (b *book) makeAnswerStyles() error {
 		}},
 		{&b.asks, excelize.Style{Font: &excelize.Font{Family: fontFamily, Size: 10, Color: "595959"}, Alignment: top}},
 		{&b.says, excelize.Style{
-			Font: &excelize.Font{Family: fontFamily, Bold: true, Size: 16, Color: "0B5345"}, Alignment: top, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"E8F6F3"}},
+			Font: b.saysFont(false), Alignment: top, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"E8F6F3"}},
 		}},
 		{&b.doubts, excelize.Style{
-			Font: &excelize.Font{Family: fontFamily, Bold: true, Size: 16, Color: "7E5109"}, Alignment: top, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"FEF5E7"}},
+			Font: b.saysFont(true), Alignment: top, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"FEF5E7"}},
 		}},
 	} {
 		style, err := b.file.NewStyle(&s.Style)
@@ -90,6 +90,15 @@ func (b *book) makeAnswerStyles() error {
 		*s.style = style
 	}
 	return nil
+}
+
+// saysFont is that of answers, and of those that are in doubt.
+func (b *book) saysFont(doubt bool) *excelize.Font {
+	colour := "0B5345"
+	if doubt {
+		colour = "7E5109"
+	}
+	return &excelize.Font{Family: fontFamily, Bold: true, Size: 16, Color: colour}
 }
 
 // format gives the style of a number format, made when it is first asked for.

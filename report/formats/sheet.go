@@ -60,12 +60,14 @@ func (b *book) sheet(p sheetPlan) error {
 		lines = append(lines, prose(fmt.Sprintf("%s: %s, to look things up. Of this sheet only these lines are printed.", name, units.Plural(p.rows(), "row")), b.wrapped))
 	}
 	printed := len(lines)
-	lines = append(lines, b.answers(p.answers)...)
+	decide, aside := b.answers(p.answers)
+	lines = append(lines, decide...)
 	widths := sheetWidths(p.tables())
 	charts := len(lines) + 1
 	if len(p.charts) > 0 {
 		lines = append(lines, make([]line, 1+chartRows*((len(p.charts)+1)/2))...)
 	}
+	lines = append(lines, aside...)
 	drawn := func() error { return b.charts(name, charts, p.charts) }
 	if first := len(lines) + 2; len(p.answers) > 0 && len(p.charts) > 0 {
 		// The answers and their charts fill a page: no table's heading ends it.
@@ -116,26 +118,34 @@ func (b *book) sheet(p sheetPlan) error {
 	return b.stream(name, lines, widths, frozen, drawn)
 }
 
-// answers are a document's headline: each question with its answer in large letters.
-func (b *book) answers(list []report.Answer) []line {
-	var lines []line
+// answers are a document's headline: each question beside its answer in large letters. What
+// is to be read beside them comes apart.
+func (b *book) answers(list []report.Answer) (decide, aside []line) {
 	for _, a := range list {
 		if a.Aside {
-			lines = append(lines, prose(a.Asks+" "+a.Says+". "+strings.Join(a.Notes, " "), b.asks))
+			aside = append(aside, prose(a.Asks+" "+a.Says+".", b.wrapped))
+			for _, note := range a.Notes {
+				aside = append(aside, prose(note, b.asks))
+			}
 			continue
 		}
 		style := b.says
 		if a.Doubt {
 			style = b.doubts
 		}
-		says := prose(a.Says, style)
+		asks := a.Asks + "  "
+		says := prose(asks+a.Says, style)
 		says.size = 1.6
-		lines = append(lines, prose(a.Asks, b.asks), says)
+		says.cells[0] = excelize.Cell{StyleID: style, Value: []excelize.RichTextRun{
+			{Text: asks, Font: &excelize.Font{Family: fontFamily, Size: 11, Color: "595959"}},
+			{Text: strings.TrimPrefix(says.prose, asks), Font: b.saysFont(a.Doubt)},
+		}}
+		decide = append(decide, says)
 		for _, note := range a.Notes {
-			lines = append(lines, prose(note, b.wrapped))
+			decide = append(decide, prose(note, b.inset))
 		}
 	}
-	return lines
+	return decide, aside
 }
 
 // prose is a line that reaches over the whole width.
