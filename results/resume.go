@@ -79,31 +79,42 @@ const (
 
 // beforeRecord is the form of before.json.
 type beforeRecord struct {
-	Schema int `json:"schema"`
-	State  any `json:"state"`
+	Schema int     `json:"schema"`
+	State  any     `json:"state"`
+	Inputs []Input `json:"inputs"` // null in runs of before
 }
 
-// Before keeps the state of the server before the run's first change, as JSON, in
-// before.json, so that a later session can see whether it finds the same.
-func (w *Writer) Before(state any) error {
-	if err := w.writeJSON(filepath.Join(w.dir, beforeFile), beforeRecord{SchemaVersion, state}); err != nil {
+// An Input is a file that a run measures with, as it was when the run began.
+type Input struct {
+	Path   string `json:"path"` // as the scenario has it
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Before keeps the state of the server before the run's first change, as JSON, and the
+// files that it measures with in before.json, so that a later session can see whether it
+// finds the same.
+func (w *Writer) Before(state any, inputs []Input) error {
+	record := beforeRecord{SchemaVersion, state, append([]Input{}, inputs...)}
+	if err := w.writeJSON(filepath.Join(w.dir, beforeFile), record); err != nil {
 		return fmt.Errorf("write the state before the run: %w", err)
 	}
 	return nil
 }
 
-// ReadBefore reads into state what [Writer.Before] kept; the fault is fs.ErrNotExist's
-// if the run broke off before.
-func ReadBefore(dir string, state any) error {
+// ReadBefore reads into state what [Writer.Before] kept, and gives the files, nil if they
+// were not kept; the fault is fs.ErrNotExist's if the run broke off before.
+func ReadBefore(dir string, state any) ([]Input, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("read the state before the run: %w", err)
+		return nil, fmt.Errorf("read the state before the run: %w", err)
 	}
 	defer root.Close()
-	if err := readJSON(root, beforeFile, &beforeRecord{State: state}); err != nil {
-		return fmt.Errorf("read the state before the run: %w", err)
+	record := beforeRecord{State: state}
+	if err := readJSON(root, beforeFile, &record); err != nil {
+		return nil, fmt.Errorf("read the state before the run: %w", err)
 	}
-	return nil
+	return record.Inputs, nil
 }
 
 // Reopen opens the run directory dir to go on with it, with an environment that holds

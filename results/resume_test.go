@@ -25,7 +25,7 @@ func breakOff(dir string, d *disk.Disk) error {
 	if err != nil {
 		return err
 	}
-	if err := w.Before(map[string]string{"gpu": "as it was"}); err != nil {
+	if err := w.Before(map[string]string{"gpu": "as it was"}, []Input{{"trace.txt", 4, "abcd"}}); err != nil {
 		return err
 	}
 	if err := oneCell(w, "000-a-r1", true); err != nil {
@@ -125,8 +125,8 @@ func TestGoOn(t *testing.T) {
 		t.Errorf("journal %q, want %q", text, want)
 	}
 	var state map[string]string
-	if err := ReadBefore(dir, &state); err != nil || state["gpu"] != "as it was" {
-		t.Errorf("before: %v, %v", state, err)
+	if inputs, err := ReadBefore(dir, &state); err != nil || state["gpu"] != "as it was" || len(inputs) != 1 || inputs[0].SHA256 != "abcd" {
+		t.Errorf("before: %v, %v, %v", state, inputs, err)
 	}
 }
 

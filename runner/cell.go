@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/evabench/evabench/loadgen"
@@ -45,7 +46,7 @@ func (b *Bench) record(ctx context.Context, c scenarios.Cell, l applied, f func(
 	switch {
 	case ctx.Err() != nil:
 		record.Status, record.Fault = results.CellInterrupted, context.Cause(ctx).Error()
-	case notKept(fault): // not the configuration's fault: when the run goes on it is measured again
+	case inVain(fault): // not the configuration's fault: when the run goes on it is measured again
 		record.Status, record.Fault = results.CellInterrupted, fault.Error()
 	case fault != nil:
 		record.Status, record.Fault = results.CellFailed, fault.Error()
@@ -111,6 +112,9 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	if up, err = r.launch(ctx, instances); err != nil {
 		return err
 	}
+	if err := r.alike(up); err != nil {
+		return err
+	}
 	measured := false
 	err = r.collecting(ctx, up, func(sink *buffer) error {
 		if err := r.prepare(ctx, up); err != nil {
@@ -129,6 +133,19 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	}
 	// Again: a worker that was started anew meanwhile may run without MPS.
 	return errors.Join(err, r.during("recount", func() error { return r.observe(ctx, alive(up), true) }))
+}
+
+// alike faults instances that are others than those that were measured before.
+func (r *cellRun) alike(up []running) error {
+	for _, u := range up {
+		if r.bench.Alike == nil {
+			continue
+		}
+		if err := r.bench.Alike(r.cell, u.service.Info()); err != nil {
+			return fmt.Errorf("%w: %w", ErrOther, err)
+		}
+	}
+	return nil
 }
 
 // prepare makes ready instances fit to be measured.

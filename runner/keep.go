@@ -27,8 +27,11 @@ func (b *Bench) room(arrivals float64) error {
 	return nil
 }
 
-// notKept reports whether a fault is that what is measured cannot be kept: to go on
-// would be in vain.
+// inVain reports whether a fault is that what is measured cannot be kept, or not be
+// compared with what was measured before.
+func inVain(err error) bool { return notKept(err) || errors.Is(err, ErrOther) }
+
+// notKept reports whether a fault is that what is measured cannot be kept.
 func notKept(err error) bool {
 	_, ok := errors.AsType[*disk.Error](err)
 	return ok

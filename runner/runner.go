@@ -50,7 +50,10 @@ type Bench struct {
 	// Skip says why a cell is not to be run; empty if it is. It is asked of every cell in
 	// turn when those before it have ended, more than once maybe, and a layout of which
 	// every cell is skipped is not applied. nil skips none.
-	Skip      func(scenarios.Cell) (why string)
+	Skip func(scenarios.Cell) (why string)
+	// Alike says why an instance that is ready is another server than those that were
+	// measured before; the run ends then, in order. nil asks nobody.
+	Alike     func(scenarios.Cell, results.Instance) error
 	NewRouter func(name string) (loadgen.Router, error)
 	// Devices gives the collector jobs of a layout's devices; nil for none.
 	// Client jobs (evabench itself) belong here too.
@@ -145,12 +148,15 @@ const (
 // ErrNoCell says that no cell ended as it should.
 var ErrNoCell = errors.New("no cell was measured")
 
+// ErrOther says that the servers are others than those that were measured before.
+var ErrOther = errors.New("the servers are others than before")
+
 // Run runs every cell in order and returns when everything is put back. A layout
 // of which no cell fits the devices' memory is not applied. A cell that fails,
 // one that does not fit too, is recorded with its fault, and the next one goes on; Run then
 // returns an error that joins the faults, with [ErrNoCell] if none was left, and
-// [ErrNotRestored] if the server is not as it was. A disk that takes nothing more ends the
-// run in order: what is whole stays, everything is put back, and the fault is told once.
+// [ErrNotRestored] if the server is not as it was. A disk that takes nothing more, and an
+// instance that is not Alike ([ErrOther]), ends the run in order: what is whole stays, everything is put back, and the fault is told once.
 // When ctx ends, the cell that runs is recorded as interrupted, its finished
 // steps are kept, everything is put back, and ctx's cause is returned.
 func (b *Bench) Run(ctx context.Context) (err error) {
@@ -158,7 +164,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		return err
 	}
 	var faults []error
-	done, lost := 0, false // what is measured cannot be kept
+	done, lost := 0, false // to go on would be in vain
 	for _, group := range groups(b.Cells) {
 		if ctx.Err() != nil || lost {
 			break
@@ -174,7 +180,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 				}
 				refused := b.refuse(ctx, cell, misfits[i])
 				faults = append(faults, fmt.Errorf("cell %s: %w", cell.Folder, refused))
-				lost = lost || notKept(refused)
+				lost = lost || inVain(refused)
 				b.tell("cell %s: %v", cell.Folder, misfits[i])
 			}
 			continue
@@ -194,7 +200,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 				if err := b.cell(ctx, cell, l); err != nil {
 					faults = append(faults, fmt.Errorf("cell %s: %w", cell.Folder, err))
 					b.tell("cell %s: %v", cell.Folder, err)
-					lost = lost || notKept(err)
+					lost = lost || inVain(err)
 					continue
 				}
 				done++
@@ -203,7 +209,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		})
 		if err != nil {
 			faults = append(faults, err)
-			lost = lost || notKept(err)
+			lost = lost || inVain(err)
 			if errors.Is(err, ErrNotRestored) {
 				break // the server is not as we think: change nothing more
 			}

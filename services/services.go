@@ -88,7 +88,7 @@ type Memory struct {
 
 // A Service is a running instance.
 type Service interface {
-	// Info tells the addresses. It does not change.
+	// Info tells the addresses. It does not change, but for what Identify learns.
 	Info() results.Instance
 	// Stop ends the instance and waits until it is gone.
 	Stop(ctx context.Context) error

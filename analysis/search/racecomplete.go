@@ -47,7 +47,7 @@ func completeRace(s *analysis.Summary) error {
 		} else if i < 0 || why != "" {
 			continue // it was not run, or run though it was not to be
 		}
-		run, err := r.replay(e.Folder, s.Cells[i].Steps)
+		run, err := r.replay(e.Folder, s.Cells[i].Steps, nil)
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,13 @@
 package search
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/results"
@@ -22,7 +26,13 @@ func TestRaceGoesOnAlike(t *testing.T) {
 		left += len(whole.left)
 		for k := range len(whole.cells) + 1 {
 			cuts++
-			if got := goOn(t, m, whole.cells[:k], seed); !reflect.DeepEqual(got, whole) {
+			got := goOn(t, m, whole.cells[:k], seed)
+			for _, c := range whole.cells[:k] {
+				if p := whole.plans[c.Cell.Folder]; p != nil {
+					got.plans[c.Cell.Folder] = p // it was not asked again
+				}
+			}
+			if !reflect.DeepEqual(got, whole) {
 				t.Fatalf("seed %d, broken off after %d of %d cells:\n%+v\nin one go:\n%+v", seed, k, len(whole.cells), got, whole)
 			}
 		}
@@ -36,7 +46,8 @@ func TestRaceGoesOnAlike(t *testing.T) {
 type raced struct {
 	race  analysis.Race
 	cells []analysis.Cell
-	left  map[string]string // why cells were skipped
+	left  map[string]string             // why cells were skipped
+	plans map[string][]results.StepPlan // what was asked for, by cell
 }
 
 // goOn races over six replicates, with cells that are known already. What a server does in
@@ -52,7 +63,7 @@ func goOn(t *testing.T, m *meet, known []analysis.Cell, seed uint64) raced {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := raced{left: map[string]string{}}
+	out := raced{left: map[string]string{}, plans: map[string][]results.StepPlan{}}
 	for number, e := range entries {
 		race.Skip(e.Folder) // it may be asked more than once
 		if why := race.Skip(e.Folder); why != "" {
@@ -85,7 +96,9 @@ func goOn(t *testing.T, m *meet, known []analysis.Cell, seed uint64) raced {
 				cell.Cell.Status = results.CellFailed
 				break
 			}
-			step := m.servers[e.Config].step(m.env, ray, c.run.capacity.plan(), index, now, random)
+			plan := c.run.capacity.plan()
+			out.plans[e.Folder] = append(out.plans[e.Folder], plan)
+			step := m.servers[e.Config].step(m.env, ray, plan, index, now, random)
 			now += step.Loaded
 			cell.Steps = append(cell.Steps, step)
 			c.run.take(step)
@@ -94,4 +107,42 @@ func goOn(t *testing.T, m *meet, known []analysis.Cell, seed uint64) raced {
 	}
 	out.race = race.Race()
 	return out
+}
+
+// What a race asked for is what it asks for again; any step that is another, missing or more
+// is told with its cell.
+func TestRaceIsRechecked(t *testing.T) {
+	m := meeting(100, 95, 99, 60)
+	m.breaks, m.refuses = func(Entry) bool { return false }, func(Entry) bool { return false }
+	whole := goOn(t, m, nil, 1)
+	recheck := func(at int, plans []results.StepPlan, steps []analysis.Step) error {
+		race, err := NewRace(m.env, m.entries(6))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range whole.cells[:at] {
+			race.Skip(c.Cell.Folder)
+			if err := race.Recheck(c.Cell.Folder, c.Steps, whole.plans[c.Cell.Folder], true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		folder := whole.cells[at].Cell.Folder
+		race.Skip(folder)
+		return race.Recheck(folder, steps, plans, true)
+	}
+	for at, c := range whole.cells {
+		folder, plans, last := c.Cell.Folder, whole.plans[c.Cell.Folder], len(c.Steps)-1
+		longer := slices.Clone(plans)
+		longer[last].Window += time.Second
+		for want, err := range map[string]error{
+			"": recheck(at, plans, c.Steps),
+			fmt.Sprintf("step %d of cell %s was ", last, folder):                                                   recheck(at, longer, c.Steps),
+			fmt.Sprintf("cell %s went on with ", folder):                                                           recheck(at, append(slices.Clone(plans), plans[last]), append(slices.Clone(c.Steps), c.Steps[last])),
+			fmt.Sprintf("cell %s ended after %d steps, and would go on with %s (", folder, last, plans[last].Name): recheck(at, plans[:last], c.Steps[:last]),
+		} {
+			if got := fmt.Sprint(err); want == "" && err != nil || want != "" && !strings.HasPrefix(got, want) {
+				t.Errorf("got %q, want it to begin with %q", got, want)
+			}
+		}
+	}
 }

@@ -7,6 +7,15 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
+// keepBefore keeps what a session that goes on is to find as it is now.
+func (b *bench) keepBefore(w *results.Writer) error {
+	inputs, err := inputsOf(b.scenario.Source)
+	if err != nil {
+		return err
+	}
+	return w.Before(keptState(b.state), inputs)
+}
+
 // begin makes the run directory, or opens the one that is gone on with.
 func (b *bench) begin(ctx context.Context, o sweepOptions, s streams) (w *results.Writer, unlock func() error, err error) {
 	env := b.environment()
@@ -33,5 +42,5 @@ func (b *bench) begin(ctx context.Context, o sweepOptions, s streams) (w *result
 	if unlock, err = lockRun(dir, s.err); err != nil {
 		return nil, nil, err
 	}
-	return w, unlock, w.Before(keptState(b.state))
+	return w, unlock, b.keepBefore(w)
 }

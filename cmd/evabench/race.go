@@ -30,11 +30,7 @@ func (b *bench) choosing() (func(scenarios.Cell) runner.Chooser, func(scenarios.
 	}
 	skip := func(c scenarios.Cell) string { return race.Skip(c.Folder) }
 	if b.going != nil {
-		replays, err := b.going.newReplays()
-		if err != nil {
-			return nil, nil, err
-		}
-		skip = replays.skip(race, b.going.measured)
+		skip = b.going.replays.skip(race)
 	}
 	return func(c scenarios.Cell) runner.Chooser {
 		one, err := race.Chooser(c.Folder)

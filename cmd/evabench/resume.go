@@ -51,6 +51,7 @@ type goingOn struct {
 	run *results.Run
 	// measured are the cells that are finished, failed ones too, by folder.
 	measured map[string]bool
+	replays  *replays // of a race, once that was checked
 }
 
 // goOn goes on with a run.
@@ -85,6 +86,11 @@ func (b *bench) checkGoing(o sweepOptions) error {
 	why, err := b.going.differs(b.environment())
 	if err != nil {
 		return err
+	}
+	if b.races() && len(why) == 0 {
+		if why, err = b.going.raceDiffers(b.searchEnvironment(), b.entries()); err != nil {
+			return err
+		}
 	}
 	if o.dryRun && b.waits(o) {
 		return b.going.refused(why) // it is put back before the run goes on
@@ -243,10 +249,10 @@ func (g *goingOn) begin(b *bench, now results.Environment, talk io.Writer) (*res
 		fmt.Fprintf(talk, "evabench: cell %s broke off; what there is of it is in %s\n", folder, filepath.Join(g.run.Dir, to))
 	}
 	var was partition.State
-	if err := results.ReadBefore(g.run.Dir, &was); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := results.ReadBefore(g.run.Dir, &was); !errors.Is(err, fs.ErrNotExist) {
 		return w, err
 	}
-	return w, w.Before(keptState(b.state)) // it broke off before that was kept
+	return w, b.keepBefore(w) // it broke off before that was kept
 }
 
 // lockRun keeps a second evabench from writing into a run directory. The lock is on

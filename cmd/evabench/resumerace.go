@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/analysis/search"
@@ -34,20 +36,35 @@ func (b *bench) skipped() func(scenarios.Cell) string {
 
 // replays are the measured cells of a race, from which it decides as it did when they ran.
 type replays struct {
-	steps map[string][]analysis.Step // by folder
+	cells map[string]*replayed // by folder
 	taken map[string]bool
+}
+
+// A replayed is a measured cell: what its steps gave, and what they were.
+type replayed struct {
+	cell  results.Cell
+	steps []analysis.Step
+	plans []results.StepPlan
 }
 
 // newReplays reads what the measured cells gave.
 func (g *goingOn) newReplays() (*replays, error) {
 	whole := *g.run
 	whole.Cells = nil
+	r := &replays{map[string]*replayed{}, map[string]bool{}}
 	for _, c := range g.run.Cells {
-		if g.measured[c.Cell.Folder] {
-			whole.Cells = append(whole.Cells, c)
+		if !g.measured[c.Cell.Folder] {
+			continue
 		}
+		whole.Cells = append(whole.Cells, c)
+		of := &replayed{cell: c.Cell}
+		for _, s := range c.Steps {
+			if s.Step.Broken == "" { // the race was not told of it
+				of.plans = append(of.plans, s.Step.Plan)
+			}
+		}
+		r.cells[c.Cell.Folder] = of
 	}
-	r := &replays{map[string][]analysis.Step{}, map[string]bool{}}
 	if len(whole.Cells) == 0 {
 		return r, nil
 	}
@@ -56,21 +73,60 @@ func (g *goingOn) newReplays() (*replays, error) {
 		return nil, err
 	}
 	for _, c := range summary.Cells {
-		r.steps[c.Cell.Folder] = c.Steps
+		r.cells[c.Cell.Folder].steps = c.Steps
 	}
 	return r, nil
 }
 
-// skip is a race's: each measured cell is replayed when its turn has come.
-func (r *replays) skip(race *search.Race, measured map[string]bool) func(scenarios.Cell) string {
-	return func(c scenarios.Cell) string {
-		why := race.Skip(c.Folder)
+// raceDiffers tells how a race would not have done what it did; empty if it would have.
+func (g *goingOn) raceDiffers(env results.Environment, entries []search.Entry) (why []string, err error) {
+	race, err := search.NewRace(env, entries)
+	if err != nil {
+		return nil, err
+	}
+	if g.replays, err = g.newReplays(); err != nil {
+		return nil, err
+	}
+	if err := g.replays.recheck(race, entries); err != nil {
+		why = append(why, fmt.Sprintf("its race would go another way, and what it does next would not follow from what is measured: %v", err))
+	}
+	return why, nil
+}
+
+// recheck replays the cells in their order as far as each was run after those before it. What
+// was run before one of those was taken away and measured again rests on another past.
+func (r *replays) recheck(race *search.Race, entries []search.Entry) error {
+	var last time.Time
+	for _, e := range entries {
+		why, c := race.Skip(e.Folder), r.cells[e.Folder]
 		switch {
-		case !measured[c.Folder]:
+		case c == nil && why == "":
+			return nil // it is to be run
+		case c == nil:
+			continue
+		case c.cell.Started.Before(last):
+			return nil
+		case why != "":
+			return fmt.Errorf("cell %s was run, and would be left out: %s", e.Folder, why)
+		}
+		last = c.cell.Started
+		if err := race.Recheck(e.Folder, c.steps, c.plans, c.cell.Status == results.CellDone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skip is a race's: each measured cell is replayed when its turn has come.
+func (r *replays) skip(race *search.Race) func(scenarios.Cell) string {
+	return func(c scenarios.Cell) string {
+		why, known := race.Skip(c.Folder), r.cells[c.Folder]
+		switch {
+		case known == nil:
 			return why
 		case why == "" && !r.taken[c.Folder]:
 			r.taken[c.Folder] = true
-			if err := race.Replay(c.Folder, r.steps[c.Folder]); err != nil {
+			if err := race.Replay(c.Folder, known.steps); err != nil {
 				panic(err) // the cell is one of the entries
 			}
 		}

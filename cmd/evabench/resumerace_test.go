@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,6 +148,43 @@ func TestRaceGoesOnFromItsDirectory(t *testing.T) {
 			t.Errorf("after %d cells:\n%+v\nin one go:\n%+v", k, got, whole)
 		}
 	}
+	q.refusesAnotherCourse(t, dir)
+}
+
+// refusesAnotherCourse: a race that would not have done what is recorded is refused with the
+// first cell that tells it.
+func (q queueRace) refusesAnotherCourse(t *testing.T, dir string) {
+	t.Helper()
+	run, err := results.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &goingOn{run: run, measured: map[string]bool{}}
+	for _, c := range run.Cells {
+		g.measured[c.Cell.Folder] = true
+	}
+	search := *q.env.Search
+	search.From *= 2
+	other := q.env
+	other.Search = &search
+	why, err := g.raceDiffers(other, q.entries)
+	if err != nil || len(why) != 1 || !strings.Contains(why[0], "its race would go another way") ||
+		!strings.Contains(why[0], "step 0 of cell "+q.entries[0].Folder+" was climb ") {
+		t.Errorf("it is refused for %q, %v", why, err)
+	}
+	// A cell that was measured again after others: they rest on the one before it.
+	first := run.Cells[0]
+	first.Cell.Started = run.Cells[len(run.Cells)-1].Cell.Started.Add(time.Hour)
+	for _, s := range run.Cells[1].Steps {
+		s.Step.Plan.Window *= 2
+	}
+	if why, err = g.raceDiffers(q.env, q.entries); err != nil || why != nil {
+		t.Errorf("a cell was measured again: it is refused for %q, %v", why, err)
+	}
+	first.Cell.Started = time.Time{}
+	if why, err = g.raceDiffers(q.env, q.entries); err != nil || len(why) != 1 || !strings.Contains(why[0], "step 0 of cell "+q.entries[1].Folder) {
+		t.Errorf("the second cell was asked for otherwise: %q, %v", why, err)
+	}
 }
 
 // resume goes on with a run directory, and says how many cells it found measured.
@@ -163,9 +201,8 @@ func (q queueRace) resume(t *testing.T, dir string) (raced, int) {
 			n++
 		}
 	}
-	replays, err := g.newReplays()
-	if err != nil {
-		t.Fatal(err)
+	if why, err := g.raceDiffers(q.env, q.entries); err != nil || why != nil {
+		t.Fatal(why, err)
 	}
 	race, err := search.NewRace(q.env, q.entries)
 	if err != nil {
@@ -175,7 +212,7 @@ func (q queueRace) resume(t *testing.T, dir string) (raced, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	skip := replays.skip(race, g.measured)
+	skip := g.replays.skip(race)
 	return q.run(t, w, race, func(c scenarios.Cell) string {
 		skip(c) // it may be asked more than once
 		return skip(c)

@@ -162,17 +162,26 @@ func keptState(s partition.State) partition.State {
 	return s
 }
 
-// stateDiffers tells how the server differs from what the run found first.
+// stateDiffers tells how the server, and the files that are measured with, differ from what
+// the run found first.
 func (g *goingOn) stateDiffers(now partition.State) ([]string, error) {
 	var was partition.State
-	switch err := results.ReadBefore(g.run.Dir, &was); {
+	inputs, err := results.ReadBefore(g.run.Dir, &was)
+	switch {
 	case errors.Is(err, fs.ErrNotExist) && !slices.Contains(g.anyMeasured(), true):
 		return nil, nil // it broke off before its first cell
 	case err != nil:
 		return nil, err
 	}
-	now = keptState(now)
 	var why []string
+	if inputs != nil {
+		is, err := inputsOf(g.run.Scenario)
+		if err != nil {
+			return nil, err
+		}
+		why = inputsDiffer(inputs, is)
+	}
+	now = keptState(now)
 	add := func(format string, args ...any) {
 		why = append(why, "the server is another than before: "+fmt.Sprintf(format, args...))
 	}

@@ -366,6 +366,9 @@ func (b *bench) runner(s streams) (*runner.Bench, error) {
 	if b.journal != nil {
 		r.Journal = b.journal.Journal
 	}
+	if b.going != nil {
+		r.Alike = b.going.alike
+	}
 	for _, svc := range b.scenario.Services {
 		built, err := runner.Build(svc, b.kinds.launchers, b.kinds.endpoints, b.kinds.workloads, b.kinds.sources)
 		if err != nil {

@@ -12,7 +12,9 @@ import (
 	"math/big"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/evabench/evabench/internal/trust"
 )
@@ -29,7 +31,8 @@ type Question struct {
 	// "$[0].minWorkers" or `data[0]["id"]`; empty means the whole answer.
 	JSON string `yaml:"json"`
 	// Equals is what the value that JSON names must be; numbers are compared as
-	// numbers. Empty asks nothing.
+	// numbers. Empty asks nothing. Without Has and Equals the value is recorded as the
+	// server's version, which must stay as it was while a run is measured and resumed.
 	Equals string `yaml:"equals"`
 }
 
@@ -42,14 +45,17 @@ func (q Question) Check() error {
 		return fmt.Errorf("page %q is neither a path, which begins with /, nor a URL with http:// or https://", q.Page)
 	case strings.Contains(q.Page, "@"):
 		return errors.New("page holds a user name or password, which would stand in the results")
-	case q.Has == "" && q.Equals == "":
-		return fmt.Errorf("page %s: nothing is asked of it; give has: TEXT, or json: PATH and equals: VALUE", q.Page)
+	case q.Has == "" && q.JSON == "" && q.Equals == "":
+		return fmt.Errorf("page %s: nothing is asked of it; give has: TEXT, or json: PATH alone or with equals: VALUE", q.Page)
 	case q.Equals != "" && q.JSON == "":
 		return fmt.Errorf("page %s: equals needs json: PATH, the value that is meant", q.Page)
 	}
 	_, err := parsePath(q.JSON)
 	return err
 }
+
+// recorded reports whether the value is recorded.
+func (q Question) recorded() bool { return q.JSON != "" && q.Has == "" && q.Equals == "" }
 
 // Expand gives the question with its templates written out. Text is called with
 // where a template stands ("page", "has", "equals") and the template.
@@ -69,47 +75,92 @@ type Server struct {
 }
 
 // Ask asks all questions of a server, and tells every answer that is not the
-// expected one: nil is the right server.
-func Ask(ctx context.Context, of Server, all []Question) error {
+// expected one: nil is the right server. It said the values that questions name
+// by JSON and expect nothing of.
+func Ask(ctx context.Context, of Server, all []Question) (said string, err error) {
 	var faults []error
+	var values []string
 	for _, q := range all {
-		if err := q.ask(ctx, of); err != nil {
-			faults = append(faults, err)
+		value, err := q.ask(ctx, of)
+		if err == nil && q.recorded() && !slices.Contains(values, value) {
+			values = append(values, value)
 		}
+		faults = append(faults, err)
 	}
-	return errors.Join(faults...)
+	return strings.Join(values, ", "), errors.Join(faults...)
 }
 
-// maxAnswer bounds what is read of a page.
-const maxAnswer = 4 << 20
+// A Known server is asked again and again. The zero value was not asked yet. It is safe
+// for concurrent use.
+type Known struct {
+	mu    sync.Mutex
+	asked bool
+	said  string
+}
 
-func (q Question) ask(ctx context.Context, of Server) error {
+// Ask is [Ask], and faults a server that says something else than it did.
+func (k *Known) Ask(ctx context.Context, of Server, all []Question) error {
+	said, err := Ask(ctx, of, all)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.asked && said != k.said {
+		return fmt.Errorf("identity: it said %s before, and says %s: it is another server", brief(k.said), brief(said))
+	}
+	k.asked, k.said = true, said
+	return nil
+}
+
+// Version is a version that is known otherwise with what the server said; empty if there
+// is neither.
+func (k *Known) Version(known string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known != "" && k.said != "" {
+		known += ", "
+	}
+	return known + k.said
+}
+
+// maxAnswer bounds what is read of a page, maxValue what a value is that is recorded.
+const (
+	maxAnswer = 4 << 20
+	maxValue  = 200
+)
+
+// ask gives the value that was asked for.
+func (q Question) ask(ctx context.Context, of Server) (string, error) {
 	page := q.Page
 	if strings.HasPrefix(page, "/") {
 		page = strings.TrimRight(of.Base, "/") + page
 	}
 	body, err := of.get(ctx, page)
 	if err != nil {
-		return fmt.Errorf("identity: ask %s: %w", page, err)
+		return "", fmt.Errorf("identity: ask %s: %w", page, err)
 	}
 	value := string(body)
 	if q.JSON != "" {
 		path, err := parsePath(q.JSON)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if value, err = path.find(body); err != nil {
-			return fmt.Errorf("identity: %s: %w; the answer was %s", page, err, brief(string(body)))
+			return "", fmt.Errorf("identity: %s: %w; the answer was %s", page, err, brief(string(body)))
 		}
 		page += " " + q.JSON
 	}
 	if q.Equals != "" && !same(value, q.Equals) {
-		return fmt.Errorf("identity: %s must be %q and is %s: it is another server, or was not made to fit", page, q.Equals, brief(value))
+		return "", fmt.Errorf("identity: %s must be %q and is %s: it is another server, or was not made to fit", page, q.Equals, brief(value))
 	}
 	if q.Has != "" && !strings.Contains(value, q.Has) {
-		return fmt.Errorf("identity: %s must hold %q; the answer was %s: it is another server, or was not made to fit", page, q.Has, brief(value))
+		return "", fmt.Errorf("identity: %s must hold %q; the answer was %s: it is another server, or was not made to fit", page, q.Has, brief(value))
 	}
-	return nil
+	if q.recorded() && len(value) > maxValue {
+		return "", fmt.Errorf("identity: %s is longer than %d bytes, which is no version: %s", page, maxValue, brief(value))
+	}
+	return value, nil
 }
 
 // Send sends a request without a body to a page, whose answer's body the caller

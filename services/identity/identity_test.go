@@ -60,7 +60,7 @@ func TestAsk(t *testing.T) {
 		if err := q.Check(); err != nil {
 			t.Errorf("%+v: Check() = %v", q, err)
 		}
-		err := Ask(t.Context(), Server{Base: base}, []Question{q})
+		_, err := Ask(t.Context(), Server{Base: base}, []Question{q})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%+v: got %v, want %q", q, err, want)
 		}
@@ -86,9 +86,47 @@ func TestAsk(t *testing.T) {
 	check(Question{Page: "/moved", Has: "qwen3-vl-8b"}, `/moved: it answers 302 Found and points to "/v1/models", which is not followed`)
 	check(Question{Page: "http://127.0.0.1:1/x", Has: "x"}, "refused")
 
-	err := Ask(t.Context(), Server{Base: base}, []Question{{Page: "/v1/models", Has: "a-1"}, {Page: "/v1/models", Has: "qwen"}, {Page: "/none", Has: "a-2"}})
+	_, err := Ask(t.Context(), Server{Base: base}, []Question{{Page: "/v1/models", Has: "a-1"}, {Page: "/v1/models", Has: "qwen"}, {Page: "/none", Has: "a-2"}})
 	if err == nil || strings.Count(err.Error(), "identity:") != 2 {
 		t.Errorf("two of three are wrong: %v", err)
+	}
+}
+
+// A server's version is what questions name and expect nothing of. A server that says
+// another one when it is asked again is another server.
+func TestKnown(t *testing.T) {
+	version := "0.10.2"
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		fmt.Fprintf(w, `{"version": %q, "models": ["a", "b"]}`, version)
+	}))
+	defer s.Close()
+	all := []Question{
+		{Page: "/version", JSON: "version"}, {Page: "/models", JSON: "models[0]"},
+		{Page: "/models", JSON: "models", Has: "b"}, {Page: "/models", JSON: "models[1]", Equals: "b"}, {Page: "/again", JSON: "version"},
+	}
+	var k Known
+	ask := func(want string) {
+		t.Helper()
+		if err := k.Ask(t.Context(), Server{Base: s.URL}, all); fmt.Sprint(err) != want {
+			t.Errorf("Ask() = %v, want %s", err, want)
+		}
+	}
+	if got := k.Version("sha256:1"); got != "sha256:1" {
+		t.Errorf("before it is asked its version is %q", got)
+	}
+	ask("<nil>")
+	ask("<nil>")
+	if got := k.Version(""); got != "0.10.2, a" {
+		t.Errorf("its version is %q", got)
+	}
+	if got := k.Version("sha256:1"); got != "sha256:1, 0.10.2, a" {
+		t.Errorf("its version is %q", got)
+	}
+	version = "0.11.0"
+	ask(`identity: it said "0.10.2, a" before, and says "0.11.0, a": it is another server`)
+	version = strings.Repeat("1", maxValue+1)
+	if err := k.Ask(t.Context(), Server{Base: s.URL}, all[:1]); err == nil || !strings.Contains(err.Error(), "longer than 200 bytes, which is no version") {
+		t.Errorf("a long version: %v", err)
 	}
 }
 
@@ -103,7 +141,6 @@ func TestCheckRefuses(t *testing.T) {
 	check(Question{Page: "v1/models", Has: "x"}, "neither a path")
 	check(Question{Page: "http://me:secret@host/", Has: "x"}, "password")
 	check(Question{Page: "/x"}, "nothing is asked")
-	check(Question{Page: "/x", JSON: "a"}, "nothing is asked")
 	check(Question{Page: "/x", Equals: "x"}, "equals needs json")
 	for _, bad := range []string{"$a", "a..b", "a[", "a[x]", "a[-1]", `a["b]`, "a]", "[0]b", ".", "a.", "[99999999999]"} {
 		check(Question{Page: "/x", JSON: bad, Has: "x"}, "is no path")

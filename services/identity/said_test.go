@@ -24,7 +24,7 @@ func TestHostileHead(t *testing.T) {
 	} {
 		url := saying(t, strings.ReplaceAll(head, "KEY", trusttest.Key))
 		of := Server{Base: url, Access: trust.Access{Key: trust.Key{APIKeyEnv: "EVABENCH_TEST_KEY"}}}
-		err := Ask(t.Context(), of, []Question{{Page: "/v1/models", Has: "qwen"}})
+		_, err := Ask(t.Context(), of, []Question{{Page: "/v1/models", Has: "qwen"}})
 		if err == nil || !strings.Contains(err.Error(), "[key]") || strings.Contains(err.Error(), trusttest.Key) || strings.ContainsFunc(err.Error(), unicode.IsControl) {
 			t.Errorf("%s: %q, want it with [key], and printable", name, err)
 		}

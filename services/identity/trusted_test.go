@@ -29,7 +29,7 @@ func TestAskTrusted(t *testing.T) {
 		"no key":       {trust.Access{TLS: a.TLS}, "qwen", "401 Unauthorized"},
 		"no authority": {trust.Access{Key: full.Key}, "qwen", "certificate"},
 	} {
-		err := Ask(t.Context(), Server{Base: s.URL, Access: c.access}, []Question{{Page: "/v1/models", Has: c.has}})
+		_, err := Ask(t.Context(), Server{Base: s.URL, Access: c.access}, []Question{{Page: "/v1/models", Has: c.has}})
 		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), trusttest.Key)) {
 			t.Errorf("%s: %v, want %q and no key", name, err, c.want)
 		}
@@ -49,7 +49,7 @@ func TestKeyStaysWithHost(t *testing.T) {
 	of := Server{Base: "http://127.0.0.1:1", Access: trust.Access{Key: trust.Key{APIKeyEnv: "EVABENCH_TEST_KEY"}}}
 	elsewhere := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
 	for _, page := range []string{s.URL + "/management", elsewhere + "/other"} {
-		if err := Ask(t.Context(), of, []Question{{Page: page, Has: "qwen"}}); err != nil {
+		if _, err := Ask(t.Context(), of, []Question{{Page: page, Has: "qwen"}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -100,6 +100,7 @@ type service struct {
 	info      results.Instance
 	faultPage string // empty if there is none
 	questions []identity.Question
+	known     identity.Known
 	log       supervise.Log
 	warnings  []results.Warning
 	free      func() // gives the ports back
@@ -186,8 +187,12 @@ const (
 	afterRemove  = 1
 )
 
-// Info tells the addresses. Version is the image's digest.
-func (s *service) Info() results.Instance { return s.info }
+// Info tells the addresses. Version is the image's digest, and what the server said.
+func (s *service) Info() results.Instance {
+	info := s.info
+	info.Version = s.known.Version(info.Version)
+	return info
+}
 
 // Warnings is what was seen at launch.
 func (s *service) Warnings() []results.Warning {
@@ -301,7 +306,7 @@ func (s *service) Identify(ctx context.Context) error {
 	if len(s.questions) == 0 {
 		return nil
 	}
-	return identity.Ask(ctx, s.launcher.server.Of(s.info), s.questions)
+	return s.known.Ask(ctx, s.launcher.server.Of(s.info), s.questions)
 }
 
 // checked is a service with a page that tells whether it is up.

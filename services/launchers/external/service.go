@@ -21,6 +21,7 @@ type service struct {
 	info      results.Instance
 	pages     *spawn.Server // says how the pages of questions are reached
 	questions []identity.Question
+	known     identity.Known
 
 	crash, revive *command
 	about         call // of those
@@ -33,8 +34,12 @@ type service struct {
 	stopped bool
 }
 
-// Info tells the addresses.
-func (s *service) Info() results.Instance { return s.info }
+// Info tells the addresses, and what the server said of itself.
+func (s *service) Info() results.Instance {
+	info := s.info
+	info.Version = s.known.Version("")
+	return info
+}
 
 // Err tells that the crash command ended the server.
 func (s *service) Err() error {
@@ -70,7 +75,7 @@ type identified struct{ *service }
 
 // Identify asks them.
 func (s identified) Identify(ctx context.Context) error {
-	return identity.Ask(ctx, s.pages.Of(s.info), s.questions)
+	return s.known.Ask(ctx, s.pages.Of(s.info), s.questions)
 }
 
 // mortal is a service with commands that end it and start it again.

@@ -28,7 +28,7 @@ type identified struct {
 
 // Identify asks them.
 func (s identified) Identify(ctx context.Context) error {
-	return identity.Ask(ctx, s.life.launcher.server.Of(s.info), s.questions)
+	return s.known.Ask(ctx, s.life.launcher.server.Of(s.info), s.questions)
 }
 
 // checkedIdentified is a service with both, a page and questions.
@@ -39,5 +39,5 @@ type checkedIdentified struct {
 
 // Identify asks the questions.
 func (s checkedIdentified) Identify(ctx context.Context) error {
-	return identity.Ask(ctx, s.life.launcher.server.Of(s.info), s.questions)
+	return s.known.Ask(ctx, s.life.launcher.server.Of(s.info), s.questions)
 }

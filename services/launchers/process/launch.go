@@ -12,6 +12,7 @@ import (
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/identity"
 	"github.com/evabench/evabench/services/spawn"
 )
 
@@ -116,6 +117,7 @@ func bareMIGForVLLM(argv []string, visible string) bool {
 // A service is a process that was started.
 type service struct {
 	info     results.Instance
+	known    identity.Known
 	log      string
 	warnings []results.Warning
 	free     func() // gives the ports back
@@ -129,8 +131,12 @@ type service struct {
 	closed   bool  // by us, at any time
 }
 
-// Info tells the addresses.
-func (s *service) Info() results.Instance { return s.info }
+// Info tells the addresses, and what the server said of itself.
+func (s *service) Info() results.Instance {
+	info := s.info
+	info.Version = s.known.Version("")
+	return info
+}
 
 // Warnings is what was seen at launch.
 func (s *service) Warnings() []results.Warning { return slices.Clone(s.warnings) }
