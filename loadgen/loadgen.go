@@ -11,6 +11,7 @@
 package loadgen
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,8 @@ type Message struct {
 
 // A Prepared request is in its protocol's words, ready to be sent through the
 // Line of any Endpoint of the Dialer that made it, more than once, and is not
-// changed. Only the endpoint knows what it is.
+// changed. Only the endpoint knows what it is; as a fmt.Stringer it says in a few words
+// what is sent.
 type Prepared any
 
 // An Endpoint speaks one protocol to one service instance.
@@ -59,6 +61,18 @@ type Endpoint interface {
 type Warned interface {
 	// Warnings has a Code, a Text and a Count of 1 each.
 	Warnings() []results.Warning
+}
+
+// Paged is an Endpoint whose protocol has a page that shows whether a server is there.
+type Paged interface {
+	// Page is its URL, for a person to get. The server does no work for it.
+	Page() string
+}
+
+// Listing is an Endpoint whose protocol lists the models that a server serves.
+type Listing interface {
+	// Models gets the list, and gives its URL also where the server does not answer.
+	Models(ctx context.Context) (page string, names []string, err error)
 }
 
 // A Line is one step's connections to an instance. It is used on its loop.

@@ -28,7 +28,7 @@ func TestFailoverFaults(t *testing.T) {
 			"failover: vision-0 cannot be made to end by fault; its launcher knows: kill"},
 		{"goes on", &mortals{ways: kill, refuses: boom}, nil, "failover: make vision-0 end by kill: boom"},
 		{"lost", &mortals{ways: kill, lost: boom}, nil, "failover: start vision-0 again: boom"},
-		{"never back", &mortals{ways: kill, loading: time.Hour}, nil, "failover: vision-0 was started again: vision-0 at http://vision-0 on gpu0 (GPU-0) is not ready: connect"},
+		{"never back", &mortals{ways: kill, loading: time.Hour}, nil, "failover: vision-0 was started again: vision-0 at http://vision-0 on gpu0 (GPU-0) is not ready: a request: connect"},
 		{"another dies", &mortals{ways: kill, after: func(x *mortal) { x.of.all["http://vision-1"].die(boom) }}, nil, "vision-1 ended by itself: boom"},
 		{"it dies again", &mortals{ways: kill, after: func(x *mortal) { time.AfterFunc(time.Second, func() { x.die(boom) }) }}, nil, "vision-0 ended by itself: boom"},
 	} {

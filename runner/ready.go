@@ -167,7 +167,7 @@ func (u running) isUp(ctx context.Context) error {
 		case u.service.Err() != nil:
 			return u.endedEarly()
 		case time.Since(start) >= limit || !pause(ctx, 200*time.Millisecond):
-			return u.notReady(err.Error())
+			return u.notReady(err.Error() + u.longer())
 		}
 	}
 }
@@ -178,20 +178,6 @@ const checkWithin = 5 * time.Second
 // endedEarly is the fault of an instance that ended while it was waited for.
 func (u running) endedEarly() error {
 	return fmt.Errorf("%s%s ended before it was ready: %w", u.service.Info().Name, onDevice(u.on), u.service.Err())
-}
-
-// notReady is the fault of an instance that runs and is not ready, with its
-// device and the end of its log.
-func (u running) notReady(why string) error {
-	info := u.service.Info()
-	on, log := onDevice(u.on), ""
-	if on == "" && info.Device != "" {
-		on = " on " + info.Device
-	}
-	if l, ok := u.service.(services.Logged); ok {
-		log = services.LogText(l.LogTail())
-	}
-	return fmt.Errorf("%s at %s%s is not ready: %s%s", info.Name, info.URL, on, why, log)
 }
 
 // answers sends one session's requests one after another; each is asked again
@@ -223,26 +209,9 @@ func (u running) insist(ctx context.Context, q *loadgen.Request) (loadgen.Answer
 		case u.service.Err() != nil:
 			return a, u.endedEarly()
 		case patience.gone(a, time.Since(start)) || !pause(ctx, 200*time.Millisecond):
-			return a, u.notReady(fmt.Sprintf("%s: %s%s", a.Outcome, a.Detail, tryNext(a.Outcome)))
+			return a, u.notReady(u.got(q, a) + u.next(ctx, a))
 		}
 	}
-}
-
-// tryNext is what to do where the last answer was no right one.
-func tryNext(o results.Outcome) string {
-	switch o {
-	case results.HTTP4xx:
-		return "; compare model names, path and key with what the server knows"
-	case results.HTTP5xx, results.Shed:
-		return "; it answers and does not serve yet: wait until its models are loaded and its workers run, as its log tells, and begin again"
-	case results.Connect:
-		return "; is the server running, and the URL right?"
-	case results.Timeout:
-		return "; is the model loaded, and services.S.timeout long enough for an answer?"
-	case results.WrongAnswer, results.Malformed:
-		return "; is it the server and the model that the scenario means?"
-	}
-	return ""
 }
 
 // ask sends one request, bounded by limit.

@@ -126,6 +126,9 @@ type Service struct {
 	Dialer   loadgen.Dialer
 	Workload loadgen.Workload
 	Sources  []Source
+	// Key names one of its keys ("launcher.ready") as a person changes it, for faults; nil
+	// means services.NAME.KEY.
+	Key func(key string) string
 }
 
 // A Source is a kind of page that the service is scraped by.

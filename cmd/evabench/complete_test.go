@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -116,22 +117,38 @@ func TestCompletionsAreOfCommands(t *testing.T) {
 	}
 }
 
-// Each shell gets a script that asks this program; bash can read its own.
+// completesWith is what binds a shell's script to the program's name.
+var completesWith = map[string]string{
+	"bash": "__start_evabench evabench",
+	"zsh":  "#compdef evabench",
+	"fish": "complete -c evabench",
+}
+
+// Each shell gets a script of this program that asks it, and can read it where the shell
+// is installed, as bash is.
 func TestCompletionScripts(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		var out strings.Builder
 		if err := run(t.Context(), []string{"completion", shell}, strings.NewReader(""), &out, io.Discard); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(out.String(), "__complete") {
-			t.Errorf("%s: the script asks nobody", shell)
-		}
-		if shell == "bash" {
-			c := exec.Command("bash", "-n")
-			c.Stdin = strings.NewReader(out.String())
-			if said, err := c.CombinedOutput(); err != nil {
-				t.Errorf("bash cannot read it: %v\n%s", err, said)
+		for _, has := range []string{"__complete", completesWith[shell]} {
+			if !strings.Contains(out.String(), has) {
+				t.Errorf("%s: the script has no %q", shell, has)
 			}
+		}
+		if _, err := exec.LookPath(shell); err != nil && shell != "bash" {
+			t.Logf("%s is not installed: its script was not read by it", shell)
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "script")
+		if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command(shell, "-n", file)
+		c.Env = append(os.Environ(), "HOME="+t.TempDir()) // fish writes there
+		if said, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s cannot read it: %v\n%s", shell, err, said)
 		}
 	}
 }

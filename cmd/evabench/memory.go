@@ -134,11 +134,12 @@ func (m memoryPlan) printEach(w io.Writer, title string, of func(configMemory) (
 		fmt.Fprintln(w, title)
 	}
 	for _, text := range texts {
-		fmt.Fprintf(w, "  %s:\n%s", strings.Join(names[text], ", "), text)
+		fmt.Fprintf(w, "%s\n%s", fold("  "+strings.Join(names[text], ", ")+":"), text)
 	}
 }
 
-// where lists instances by device, in the order of the devices' first use.
+// where lists instances by device, in the order of the devices' first use, as many
+// devices on a line as fit.
 func where(instances []services.Instance) string {
 	var devices []string
 	on := map[string][]string{}
@@ -151,17 +152,24 @@ func where(instances []services.Instance) string {
 		}
 		on[i.Device.Name] = append(on[i.Device.Name], i.Name)
 	}
-	text := ""
-	for k, d := range devices {
-		if k > 0 {
-			text += "; "
+	const lead = "    "
+	text, line := "", ""
+	for _, d := range devices {
+		part := d + ": " + strings.Join(on[d], ", ")
+		switch {
+		case line == "":
+			line = lead + part
+		case len(line)+len("; ")+len(part)+len(";") <= lineWidth:
+			line += "; " + part
+		default:
+			text += line + ";\n"
+			line = lead + part
 		}
-		text += d + ": " + strings.Join(on[d], ", ")
 	}
-	if text == "" {
+	if line == "" {
 		return ""
 	}
-	return "    " + text + "\n"
+	return text + foldAt(line, lead+lead) + "\n"
 }
 
 // deviceLines writes a line for each device, and one for devices that are alike.

@@ -53,11 +53,13 @@ func (o progressOptions) prepare(s streams) (t *telling, err error) {
 	}
 	t.page = &page.Page{}
 	if t.server, err = page.Serve(t.page, o.live); err != nil {
-		err = fmt.Errorf("--live %s: %w", o.live, err)
 		if errors.Is(err, page.ErrAddress) {
-			err = &usageError{err}
+			err = &usageError{fmt.Errorf("--live %s: %w", o.live, err)}
 		} else {
-			err = fmt.Errorf("%w; nothing was changed; choose another port, or :0 for any free one", err)
+			if port, ok := takenPort(err); ok {
+				err = taken(port, "give another port (--live :0 takes any free one)")
+			}
+			err = fmt.Errorf("--live %s: %w; nothing was changed", o.live, err)
 		}
 		return nil, errors.Join(err, t.close())
 	}

@@ -52,8 +52,9 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	theirs.Close() // the command has its own: ours ends with it
 	shown := make(chan string)
-	url := make(chan string, 1)
-	go func() { shown <- watchTerminal(ours, url) }()
+	url, drawn := make(chan string, 1), make(chan bool)
+	bars := []string{"sweep [", "cell  [", "step  [", "  vision  offered "}
+	go func() { shown <- watchTerminal(ours, url, bars, drawn) }()
 
 	page, told := <-url, []string(nil)
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
@@ -72,6 +73,7 @@ func TestProgressOnATerminal(t *testing.T) {
 					t.Errorf("/%s has no %q: %.500q", path, want, got)
 				}
 			}
+			<-drawn // bars come in their own time, events as things happen
 			if err := c.Process.Signal(syscall.SIGINT); err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +87,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	if len(told) == 0 || told[0] != string(progress.SweepBegins) || told[len(told)-1] != string(progress.SweepEnds) {
 		t.Errorf("events %v", told)
 	}
-	for _, want := range []string{"sweep [", "cell  [", "step  [", "  vision  offered ", "SIMULATED", "Aevabench: interrupt: stopping", "put back and verified", "evabench: interrupted"} {
+	for _, want := range append(bars, "SIMULATED", "Aevabench: interrupt: stopping", "put back and verified", "evabench: interrupted") {
 		if !strings.Contains(screen, want) {
 			t.Errorf("the terminal was never sent %q", want)
 		}
@@ -98,18 +100,24 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 }
 
-// watchTerminal reads what a terminal is sent until its other side is closed, and gives the
-// page's address as soon as that is told.
-func watchTerminal(terminal io.Reader, url chan<- string) string {
+// watchTerminal reads what a terminal is sent until its other side is closed, gives the
+// page's address as soon as that is told, and closes drawn when all bars were sent, or
+// nothing more can be.
+func watchTerminal(terminal io.Reader, url chan<- string, bars []string, drawn chan<- bool) string {
 	var all bytes.Buffer
 	chunk := make([]byte, 4096)
-	for told := false; ; {
+	missing := func(bar string) bool { return !bytes.Contains(all.Bytes(), []byte(bar)) }
+	for told, whole := false, false; ; {
 		n, err := terminal.Read(chunk)
 		all.Write(chunk[:n])
 		if _, after, ok := strings.Cut(all.String(), "evabench: live at "); ok && !told && strings.Contains(after, "\n") {
 			line, _, _ := strings.Cut(after, "\n")
 			url <- strings.TrimSpace(line)
 			told = true
+		}
+		if !whole && (err != nil || !slices.ContainsFunc(bars, missing)) {
+			close(drawn)
+			whole = true
 		}
 		if err != nil { // EIO: nobody has it open any more
 			if !told {

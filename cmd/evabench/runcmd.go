@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/evabench/evabench/runner"
 )
 
 // runOptions describe services that run already.
@@ -61,7 +64,7 @@ in the run directory and can be used with sweep.`,
 			if err != nil {
 				return &usageError{err}
 			}
-			b, err := openData(c.Context(), "the flags", data, o.sweepOptions.open(), s)
+			b, err := openData(c.Context(), theFlags, data, o.sweepOptions.open(), s)
 			if err != nil {
 				return err
 			}
@@ -151,7 +154,7 @@ func (o *runOptions) agent() (yaml.MapSlice, error) {
 		}
 	}
 	if o.agentModel == "" {
-		return nil, fmt.Errorf("--agent-url needs --agent-model, the name that the server knows; curl %s/v1/models lists its names", strings.TrimSuffix(o.agentURLs[0], "/"))
+		return nil, fmt.Errorf("--agent-url needs --agent-model, the name that the server knows; %s lists its names", runner.Curl(strings.TrimSuffix(o.agentURLs[0], "/")+"/v1/models"))
 	}
 	instances, err := instances("--agent-url", o.agentURLs, "")
 	if err != nil {
@@ -189,7 +192,7 @@ func (o *runOptions) agent() (yaml.MapSlice, error) {
 func (o *runOptions) vision() (yaml.MapSlice, error) {
 	switch {
 	case len(o.visionModels) == 0:
-		return nil, errors.New("--vision-url needs --vision-model, the names that the server knows; TorchServe's management page lists them: curl http://HOST:8081/models")
+		return nil, fmt.Errorf("--vision-url needs --vision-model, the names that the server knows; TorchServe lists them: %s; for another server than TorchServe write a scenario: evabench init", runner.Curl(managementPage(o.visionURLs[0])))
 	case (o.visionRate > 0) == (o.visionUsers > 0):
 		return nil, errors.New("give either --vision-rate or --vision-users, above 0")
 	}
@@ -223,6 +226,15 @@ func (o *runOptions) vision() (yaml.MapSlice, error) {
 		return nil, fmt.Errorf("--vision-scrape %q is not KIND=URL or none", o.visionScrape)
 	}
 	return v, nil
+}
+
+// managementPage is where TorchServe lists its models unless somebody moved it.
+func managementPage(server string) string {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" {
+		return "http://HOST:8081/models"
+	}
+	return "http://" + net.JoinHostPort(u.Hostname(), "8081") + "/models"
 }
 
 // images is the images part of a workload.

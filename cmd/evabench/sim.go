@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,7 +101,15 @@ func (o simServer) serve(ctx context.Context, s streams, server string) error {
 		defer folder.remove()
 		o.Dir = folder.dir
 	}
-	return sim.Serve(ctx, server, o.Options)
+	err := sim.Serve(ctx, server, o.Options)
+	if port, ok := takenPort(err); ok {
+		flag := "--control"
+		if strings.HasSuffix(o.DCGM, ":"+strconv.Itoa(port)) {
+			flag = "--dcgm"
+		}
+		return taken(port, fmt.Sprintf("give %s another one (without it any free port is taken)", flag))
+	}
+	return err
 }
 
 // serverList is a line for each simulated server.

@@ -18,7 +18,6 @@ import (
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/runner"
 	"github.com/evabench/evabench/scenarios"
-	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/sim"
 )
 
@@ -323,20 +322,6 @@ func (b *bench) assumed() []results.Warning {
 	return all
 }
 
-// probe asks, before anything is changed or written, whether the services that
-// should run already are there.
-func probe(ctx context.Context, all []runner.Service) error {
-	var faults []error
-	for _, svc := range all {
-		if p, ok := svc.Launcher.(services.Probed); ok {
-			for _, err := range each(p.Probe(ctx)) {
-				faults = append(faults, fmt.Errorf("service %s: %w", svc.Name, err))
-			}
-		}
-	}
-	return errors.Join(faults...)
-}
-
 // each gives the faults that one joins.
 func each(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -374,6 +359,7 @@ func (b *bench) runner(s streams) (*runner.Bench, error) {
 		if err != nil {
 			return nil, &usageError{err}
 		}
+		built.Key = keyOf(b.scenario.File, svc.Name)
 		r.Services = append(r.Services, built)
 	}
 	return r, nil

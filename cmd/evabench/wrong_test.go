@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -21,7 +23,11 @@ func TestWrongServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/models" {
+			fmt.Fprint(w, `{"object": "list", "data": [{"id": "qwen3-vl-8b"}, {"id": "bad\u001b name"}]}`)
+			return
+		}
 		http.Error(w, "The model `m` does not exist.", http.StatusNotFound)
 	}))
 	defer other.Close()
@@ -29,14 +35,14 @@ func TestWrongServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("TAKEN", taken.Addr().String(), "PORT", port, "OTHER", other.URL)
+	fill := strings.NewReplacer("TAKEN", taken.Addr().String(), "PORT", port, "PID", strconv.Itoa(os.Getpid()), "OTHER", other.URL)
 	const scenario = `version: 1
 name: mine
 server: {backend: none}
 services:
   eyes:
     role: vision
-    launcher: {kind: process, argv: [worker, SAYS, "{port}"], instances: 1, ready: 1s, stop: {grace: 1s}, port: AT}
+    launcher: {kind: process, argv: [worker, SAYS, "{port}"], instances: 1, ready: 3s, stop: {grace: 1s}, port: AT}
     endpoint: detect-http
     models: {detector: {}}
     workload: {kind: vision, images: {width: 64, height: 64, kilobytes: 3, count: 2}, classes: [{model: detector}]}
@@ -50,23 +56,23 @@ matrix: {layout: ["off"]}
 	}{
 		{
 			"model unknown", "", "run --agent-url OTHER --agent-model m --agent-scrape none --no-selftest --out run",
-			[]string{"agent-0 at OTHER is not ready: http_4xx: ", "The model `m` does not exist.", "; compare model names, path and key with what the server knows"},
+			[]string{"agent-0 at OTHER is not ready: POST /v1/chat/completions is answered 404: The model `m` does not exist.; OTHER/v1/models lists qwen3-vl-8b, bad? name: give such a name by --agent-model"},
 		},
 		{
 			"not warmed", strings.NewReplacer("SAYS", "cold", ", port: AT", "").Replace(scenario), "sweep mine.yaml --no-selftest --out run",
-			[]string{"eyes-0 at http://127.0.0.1:", " is not ready: ", `Model "detector" has no worker to serve inference request.`, "; it answers and does not serve yet: wait until its models are loaded and its workers run, as its log tells, and begin again"},
+			[]string{"eyes-0 at http://127.0.0.1:", ` is not ready: POST /predict/detector is answered 503: Model "detector" has no worker to serve inference request.; mend what its log tells, or raise services.eyes.launcher.ready, which is 3s, if it only takes longer; `, "its log run/cells/000-as-found-r1/logs/eyes-0.log"},
 		},
 		{
 			"port of a service taken", strings.NewReplacer("SAYS", "serve", "AT", port).Replace(scenario), "sweep mine.yaml --no-selftest --out run",
-			[]string{"evabench: service eyes: port PORT is taken by another process; end it (ss -ltnp tells which), or give another port"},
+			[]string{"evabench: service eyes: port PORT (pid PID, ", ") is taken; end that process, or change services.eyes.launcher.port (without it free ports are found)"},
 		},
 		{
 			"port of the page taken", strings.NewReplacer("SAYS", "serve", ", port: AT", "").Replace(scenario), "sweep mine.yaml --no-selftest --out run --live TAKEN",
-			[]string{"evabench: --live TAKEN: ", "address already in use; nothing was changed; choose another port, or :0 for any free one"},
+			[]string{"evabench: --live TAKEN: port PORT (pid PID, ", ") is taken; end that process, or give another port (--live :0 takes any free one); nothing was changed"},
 		},
 		{
 			"port of the simulated server taken", "", "sim pro6000x1 --control TAKEN",
-			[]string{"listen tcp TAKEN: bind: address already in use; end who has it (ss -ltnp tells), give another port, or none for any free one"},
+			[]string{"evabench: port PORT (pid PID, ", ") is taken; end that process, or give --control another one (without it any free port is taken)"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+
+	"github.com/evabench/evabench/services"
 )
 
 // Ports are those that a launcher gave to instances: a server binds its port
@@ -103,7 +105,7 @@ func CheckPorts(first, n int) error {
 		l, err := net.Listen("tcp", ":"+strconv.Itoa(port))
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
-			return fmt.Errorf("port %d is taken by another process; end it (ss -ltnp tells which), or give another port", port)
+			return &services.PortTakenError{Port: port}
 		case err != nil:
 			return fmt.Errorf("port %d cannot be used: %w", port, err)
 		}

@@ -208,6 +208,9 @@ type endpoint struct {
 	dialer *dialer
 }
 
+// Page is the server's root, as no form has a page for all: any answer shows a server.
+func (e endpoint) Page() string { return e.URL("/") }
+
 // A judge looks at answers.
 type judge struct {
 	dialer  *dialer

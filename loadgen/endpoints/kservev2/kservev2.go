@@ -146,6 +146,9 @@ type endpoint struct {
 	dialer *dialer
 }
 
+// Page is the health page (Open Inference Protocol, Server Ready).
+func (e endpoint) Page() string { return e.URL("/v2/health/ready") }
+
 // Prepare takes a request with an image and a model, and labels where there is a
 // tensor for them. An image that must become a raw tensor is decoded here, each
 // time: a millisecond or more of the client's processor.

@@ -32,6 +32,12 @@ type Request struct {
 // A Field is one line of a header.
 type Field struct{ Name, Value string }
 
+// String is the request's line, without what may be secret in it.
+func (r *Request) String() string {
+	path, _, _ := strings.Cut(r.Path, "?")
+	return r.Method + " " + path
+}
+
 // Check says what in the request cannot be sent. Who makes a Request calls it
 // once; sending does not.
 func (r *Request) Check() error {

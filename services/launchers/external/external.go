@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -218,12 +220,23 @@ func (l *launcher) Probe(ctx context.Context) error {
 	for _, in := range l.instances {
 		c, err := dial(ctx, in.URL)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s cannot be reached: %w; is the server running, and the URL right?", in.URL, err))
+			faults = append(faults, &services.UnreachableError{URL: in.URL, Err: plainly(err)})
 			continue
 		}
 		faults = append(faults, c.Close())
 	}
 	return errors.Join(faults...)
+}
+
+// plainly is the fault of a connection without what its URL says already.
+func plainly(err error) error {
+	if fault, ok := errors.AsType[*net.OpError](err); ok {
+		err = fault.Err
+	}
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Err
+	}
+	return err
 }
 
 // Launch tells where the i.Index-th server is. Whether it answers is found
