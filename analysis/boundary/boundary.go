@@ -11,6 +11,7 @@
 package boundary
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/evabench/evabench/analysis/stats"
@@ -23,6 +24,8 @@ import (
 type Clause struct {
 	Name    string
 	Allowed float64
+	// Steep is how many times as steep as is usual its line is expected to be; 0 is 1.
+	Steep float64
 }
 
 // A Count is how many of N requests were over a clause's limit. N = 0 tells nothing.
@@ -111,7 +114,7 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 	}
 	for k, c := range clauses {
 		points := near(probes, k, c, center, grain)
-		l, fits := fit(points, priorOf(c))
+		l, fits := fit(points, c.Expected())
 		if !fits {
 			continue
 		}
@@ -234,12 +237,13 @@ func meanX(points []point) float64 {
 	return sum
 }
 
-// priorOf is about which slope a clause's prior lies.
-func priorOf(c Clause) float64 {
+// Expected is about which slope the clause's prior lies.
+func (c Clause) Expected() float64 {
+	about := float64(slopePrior)
 	if c.Allowed > oftenAllowed {
-		return slopeOften
+		about = slopeOften
 	}
-	return slopePrior
+	return about * cmp.Or(c.Steep, 1)
 }
 
 // prior is minus the logarithm of the slope's prior, on the scale of the

@@ -51,7 +51,7 @@ func TestFitExact(t *testing.T) {
 
 // Of two clauses the one that fails at the lower load binds.
 func TestFitBinding(t *testing.T) {
-	clauses := []Clause{{"late", 0.01}, {"early", 0.05}}
+	clauses := []Clause{{Name: "late", Allowed: 0.01}, {Name: "early", Allowed: 0.05}}
 	var probes []Probe
 	for _, s := range spread {
 		p := at(s, math.Exp(20*(s-1.03)), clauses[0])
@@ -67,7 +67,7 @@ func TestFitBinding(t *testing.T) {
 // The interval holds what it should in about as many draws as it says.
 func TestIntervalCovers(t *testing.T) {
 	const draws, slope = 400, 20
-	c := Clause{"c", 0.01}
+	c := Clause{Name: "c", Allowed: 0.01}
 	random := rand.New(rand.NewPCG(1, 2))
 	inside, width := 0, 0.0
 	for range draws {
@@ -97,7 +97,7 @@ func TestIntervalCovers(t *testing.T) {
 // More requests over the limit in every probe mean less capacity.
 func TestFitMonotone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := Clause{"c", rapid.SampledFrom([]float64{0.01, 0.1, 1}).Draw(t, "allowed")}
+		c := Clause{Name: "c", Allowed: rapid.SampledFrom([]float64{0.01, 0.1, 1}).Draw(t, "allowed")}
 		more := rapid.Float64Range(1.02, 1.5).Draw(t, "more")
 		var probes, worse []Probe
 		for _, s := range spread {
@@ -113,7 +113,7 @@ func TestFitMonotone(t *testing.T) {
 }
 
 func TestFitTooLittle(t *testing.T) {
-	c := Clause{"c", 0.01}
+	c := Clause{Name: "c", Allowed: 0.01}
 	some := func(n int, excess float64) (list []Probe) {
 		for _, s := range spread[2 : 2+n] {
 			list = append(list, at(s, excess*math.Exp(20*(s-1)), c))

@@ -118,12 +118,16 @@ func (c *Capacity) refit() {
 	}
 }
 
-// shares are the clauses as the boundary sees them; hard ones allow a share that
-// nothing of what was seen is over.
-func (c *Capacity) shares() []boundary.Clause {
-	list := make([]boundary.Clause, len(c.clauses))
-	for i, k := range c.clauses {
+// shares are the clauses as the boundary sees them.
+func (c *Capacity) shares() []boundary.Clause { return sharesOf(c.clauses, c.steep) }
+
+// sharesOf are clauses, whose lines are so many times as steep as is usual, as the boundary
+// sees them; hard ones allow a share that nothing of what was seen is over.
+func sharesOf(clauses []clause, steep float64) []boundary.Clause {
+	list := make([]boundary.Clause, len(clauses))
+	for i, k := range clauses {
 		list[i] = k.Clause
+		list[i].Steep = steep
 		if k.hard {
 			list[i].Allowed = 1e9 // judged by hardBinds
 		}
@@ -148,7 +152,11 @@ func (c *Capacity) aim() {
 	}
 	d := pattern[at%len(pattern)] / math.Max(slope, 6)
 	d = math.Min(math.Max(d, -below), above)
-	load := c.center * (1 + d)
+	from := c.center
+	if c.held > 0 && math.Abs(c.center/c.held-1) < closeAbove {
+		from = c.held
+	}
+	load := from * (1 + d)
 	if g := c.ray.grain(); g > 0 && math.Abs(d)*c.center < g && pattern[at%len(pattern)] != 0 {
 		load = c.center + math.Copysign(g, d)
 	}

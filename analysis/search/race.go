@@ -43,6 +43,7 @@ type Race struct {
 	why     string
 	best    *racer // when it is decided
 	spent   float64
+	slopes  slopes // as of the beginning of this replicate
 	// brokeOff says that cells were still to be run when the run ended.
 	brokeOff bool
 }
@@ -82,6 +83,7 @@ type block struct {
 	capacity  float64
 	spread    float64 // standard error of its logarithm, within the deployment
 	estimate  boundary.Estimate
+	probes    []boundary.Probe // none if no line was fitted
 }
 
 // The constants of a race.
@@ -262,6 +264,7 @@ func (r *Race) judge(replicate int) {
 		return
 	}
 	r.judged = replicate
+	r.fitAgain()
 	r.leaveSilent(replicate)
 	r.afterScreening(replicate - 1)
 	if r.decided {

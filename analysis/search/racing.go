@@ -107,7 +107,10 @@ func (r *Race) begin(e Entry) (*racing, error) {
 	case screens:
 		run.from, c.short = c.next, true
 	case compares:
-		c.compare(run.racer.capacity(), known.slope, r.blockWindow())
+		c.compare(run.racer.capacity(), r.slope(), r.blockWindow())
+		if c.steep = r.slopes.steep; len(run.racer.blocks) > 0 {
+			c.held = c.center // else it is a screening's, and hardly known
+		}
 	case signs:
 		if known.slope > 0 {
 			run.sign()
@@ -260,7 +263,7 @@ func (run *racing) learn() {
 	}
 	switch {
 	case c.state == analysis.CapacityFound && run.purpose == compares:
-		x.blocks = append(x.blocks, block{run.replicate, c.estimate.Load, spread(c.estimate), c.estimate})
+		x.blocks = append(x.blocks, block{run.replicate, c.estimate.Load, spread(c.estimate), c.estimate, c.probes})
 		x.told = run.replicate
 	case c.state == analysis.CapacityFound:
 		e := c.estimate
@@ -271,7 +274,7 @@ func (run *racing) learn() {
 		x.screened = &screening{capacity: e.Load, slope: e.Slope, tau: e.Scatter * seconds, spread: spread(e), look: c.looks[len(c.looks)-1]}
 		x.told = run.replicate
 		if run.replicate > 1 && len(x.blocks) == 0 {
-			x.blocks = append(x.blocks, block{run.replicate, e.Load, spread(e), e})
+			x.blocks = append(x.blocks, block{run.replicate, e.Load, spread(e), e, c.probes})
 		}
 	case c.state == analysis.CapacityBeaten:
 		x.below = c.below
@@ -296,6 +299,6 @@ func (run *racing) sharp(load, spread float64) {
 	x.screened = &screening{capacity: load, spread: spread, look: run.capacity.looks[len(run.capacity.looks)-1]}
 	x.told = run.replicate
 	if run.replicate > 1 {
-		x.blocks = append(x.blocks, block{run.replicate, load, spread, boundary.Estimate{Load: load, Low: load, High: load}})
+		x.blocks = append(x.blocks, block{run.replicate, load, spread, boundary.Estimate{Load: load, Low: load, High: load}, nil})
 	}
 }
