@@ -8,8 +8,12 @@ import (
 	"github.com/evabench/evabench/internal/units"
 )
 
-// banner is what every page of a simulated run says; empty for a real one.
+// banner is what every page says of a run that was simulated, or may have been; empty for a
+// real one.
 func banner(s *analysis.Summary) string {
+	if s.Environment.Lost != "" && s.Environment.Simulated == "" {
+		return "environment.json is lost: WHETHER THE SERVER WAS REAL OR SIMULATED IS NOT KNOWN."
+	}
 	if s.Environment.Simulated == "" {
 		return ""
 	}

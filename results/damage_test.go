@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -144,6 +145,38 @@ func TestReadRefuses(t *testing.T) {
 	}
 	if _, err := Read(filepath.Join(t.TempDir(), "absent")); err == nil {
 		t.Error("no folder: no error")
+	}
+}
+
+// Without its environment a run's cells are read, and what is not known is told. A folder
+// without a cell is no run.
+func TestReadWithoutEnvironment(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"gone": os.Remove,
+		"cut":  func(path string) error { return os.Truncate(path, 50) },
+	} {
+		dir := filepath.Join(t.TempDir(), "run")
+		must(t, writeRun(dir, nil))
+		whole, err := Read(dir)
+		must(t, err)
+		must(t, spoil(filepath.Join(dir, environmentFile)))
+		run, err := Read(dir)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if run.Environment.Lost == "" || !slices.Equal(run.Environment.Planned, whole.Environment.Planned[:len(run.Cells)]) || len(run.Cells) != len(whole.Cells) ||
+			!bytes.Equal(run.Scenario, whole.Scenario) {
+			t.Errorf("%s: environment %+v with %d cells", name, run.Environment, len(run.Cells))
+		}
+		if len(run.Problems) != 1 || run.Problems[0].Path != environmentFile || !run.Problems[0].Damaged {
+			t.Errorf("%s: problems %+v", name, run.Problems)
+		}
+		must(t, os.RemoveAll(filepath.Join(dir, cellsFolder)))
+		must(t, os.Mkdir(filepath.Join(dir, cellsFolder), 0o700))
+		if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), environmentFile) {
+			t.Errorf("%s, and no cell: %v", name, err)
+		}
 	}
 }
 

@@ -72,9 +72,9 @@ type StepData struct {
 	path string
 }
 
-// Read reads the run directory dir. It is an error if dir is none or its
-// environment.json cannot be read ([ErrSchema] if this program is too old or
-// too new for it). Everything else that cannot be read is left out and told
+// Read reads the run directory dir. It is an error if dir is none, or of another
+// schema ([ErrSchema]). Where environment.json cannot be read otherwise, and there are
+// cells, the Environment is Lost and they are read. Everything else that cannot be read is left out and told
 // in Problems; an environment that was changed is read, and told there too.
 // Nothing outside dir is read, and no link within it is followed, nor a pipe
 // waited for.
@@ -89,6 +89,8 @@ func Read(dir string) (*Run, error) {
 	switch err := readJSON(root, environmentFile, &run.Environment); {
 	case errors.Is(err, errChanged): // it was read all the same
 		r.damage(environmentFile, err)
+	case err != nil && !errors.Is(err, ErrSchema) && r.anyCell():
+		r.lost(err)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read run directory %s: %s: %w; a run directory is what a sweep leaves, such as runs/NAME-TIME", dir, environmentFile, plain(err))
 	case err != nil:
@@ -116,6 +118,30 @@ func (r *runReader) damage(path string, err error) {
 	r.run.Problems = append(r.run.Problems, Problem{Path: path, Text: plain(err).Error(), Damaged: true})
 }
 
+// anyCell reports whether there is a cell.
+func (r *runReader) anyCell() bool { return len(r.folders()) > 0 }
+
+// folders names the folders of the cells that are there.
+func (r *runReader) folders() []string {
+	there, err := fs.ReadDir(r.root.FS(), cellsFolder) // what is wrong with it is told later
+	if err != nil || checkDir(r.root, cellsFolder) != nil {
+		return nil
+	}
+	var all []string
+	for _, e := range there {
+		if e.IsDir() && checkFolder(e.Name()) == nil {
+			all = append(all, e.Name())
+		}
+	}
+	return all
+}
+
+// lost takes the cells that are there for those that were planned.
+func (r *runReader) lost(err error) {
+	r.run.Environment = Environment{Schema: SchemaVersion, Lost: plain(err).Error(), Planned: r.folders()}
+	r.damage(environmentFile, fmt.Errorf("%w: which cells were planned, by which program and where they were measured, is not known", plain(err)))
+}
+
 func (r *runReader) scenario() {
 	text, err := readPlain(r.root, scenarioFile)
 	if err != nil {
@@ -123,6 +149,9 @@ func (r *runReader) scenario() {
 		return
 	}
 	r.run.Scenario = text
+	if r.run.Environment.Lost != "" {
+		return // its hash is not known
+	}
 	sum := sha256.Sum256(text)
 	if got := hex.EncodeToString(sum[:]); got != r.run.Environment.ScenarioSHA256 {
 		r.problem(scenarioFile, fmt.Errorf("it was changed after the run: its hash is %s, the run's was %s", got, r.run.Environment.ScenarioSHA256))

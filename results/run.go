@@ -41,6 +41,11 @@ type Environment struct {
 	// spans of a run are server time.
 	SimulatedScale float64 `json:"simulated_scale,omitempty"`
 
+	// Lost is why environment.json could not be read: nothing here is what the run recorded
+	// then, but the folders of the cells that are there, and what a reader knows otherwise.
+	// It stands in no run directory.
+	Lost string `json:"lost,omitempty"`
+
 	Command []string `json:"command"` // arguments, secrets left out
 	Host    Host     `json:"host"`
 	// SelfTest is what the load generator can do on the host; null if it was not

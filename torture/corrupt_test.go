@@ -33,7 +33,8 @@ func TestJudgeDamage(t *testing.T) {
 		{"other cell differs", func(x *told) { x.cells["b"] = "b" }, damage{path: file}, "the cell b, which is whole"},
 		{"other cell gone", func(x *told) { delete(x.cells, "b") }, damage{path: file}, "the cell b, which is whole"},
 		{"own cell gone", func(x *told) { delete(x.cells, "a") }, damage{path: file}, "the whole cell is gone"},
-		{"no environment", func(x *told) { x.out, x.cells, x.err = nil, nil, "run: environment.json: short" }, damage{path: "environment.json"}, ""},
+		{"no environment", func(x *told) { x.err, x.cells["a"] = "run: environment.json: short", "A" }, damage{path: "environment.json"}, ""},
+		{"no report", func(x *told) { x.out, x.cells, x.err = nil, nil, "run: environment.json: short" }, damage{path: "environment.json"}, "the cell b, which is whole, is not told"},
 		{"scenario", func(x *told) { x.status, x.err, x.where, x.cells["a"] = 0, "", []string{"scenario.yaml"}, "A" }, damage{path: "scenario.yaml"}, ""},
 	} {
 		x := good()

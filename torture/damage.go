@@ -112,10 +112,13 @@ func (s sound) judge(d damage, got told) (faults []string) {
 	if got.status == 0 && !d.marker && d.path != "scenario.yaml" {
 		bad("it was taken for a run that broke off, or for none at all")
 	}
-	if d.path == "environment.json" && len(got.out) == 0 || d.path == "cells" {
-		return faults // without what was measured, and how, there is nothing to tell
+	if d.path == "cells" {
+		return faults // without what was measured there is nothing to tell
 	}
 	for folder, want := range s.told.cells {
+		if _, there := got.cells[folder]; !there && d.path == "environment.json" {
+			bad("the cell %s, which is whole, is not told", folder)
+		}
 		if folder != d.cell() && d.path != "environment.json" && got.cells[folder] != want {
 			bad("the cell %s, which is whole, is not told as before", folder)
 		}

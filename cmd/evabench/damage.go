@@ -3,10 +3,39 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
+	"github.com/evabench/evabench/scenarios"
+	"github.com/evabench/evabench/sim"
 )
+
+// fillLost fills what a lost environment.json held as far as the scenario tells it. What flags
+// said in its place is not known, nor what a race left out: then no search is told.
+func fillLost(run *results.Run) {
+	var b bench
+	b.kinds = knownKinds(sim.NewHost("", "", io.Discard))
+	scenario, err := scenarios.Read("scenario.yaml", run.Scenario, b.kinds.checks(simOptions{}, nil))
+	if err != nil {
+		why, _, _ := strings.Cut(err.Error(), "\n")
+		run.Problems = append(run.Problems, results.Problem{
+			Path: "scenario.yaml", Text: "it cannot be read in place of environment.json, so roles and objectives are not known: " + why, Damaged: true,
+		})
+		return
+	}
+	b.scenario = scenario
+	env := &run.Environment
+	env.Scenario, env.Services, env.Zone = scenario.Name, b.servicesUnderTest(), scenario.Zone
+	if on, err := simulationOf(scenario); err == nil {
+		env.Simulated, env.SimulatedScale, env.SimulatedFaults = on.server, on.scale, on.faults
+	}
+	if !b.races() {
+		env.Search = b.searchAsked()
+	}
+}
 
 // toldDamage is how many damaged parts of a run directory are told each on a line of its own.
 const toldDamage = 20

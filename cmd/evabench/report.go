@@ -169,6 +169,9 @@ func document(dir string) (_ *analysis.Summary, _ *report.Document, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if run.Environment.Lost != "" {
+		fillLost(run)
+	}
 	defer func() {
 		if fault := recover(); fault != nil { // records that make no sense found a mistake of ours
 			err = fmt.Errorf("summarize %s: panic: %v; please report this", dir, fault)

@@ -20,6 +20,9 @@ import (
 
 // changed tells why a run is not to be gone on with as its directory says alone.
 func (g *goingOn) changed(acceptBinary bool) []string {
+	if lost := g.run.Environment.Lost; lost != "" {
+		return []string{fmt.Sprintf("environment.json: %s: what its cells were measured with is not known", lost)}
+	}
 	var why []string
 	for _, p := range g.run.Problems {
 		if p.Path == "scenario.yaml" || p.Path == "environment.json" {
