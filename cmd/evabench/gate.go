@@ -101,14 +101,19 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 		return err
 	}
 	valid := summary.ValidSteps() > 0
-	if o.baseline != "" && valid { // else there is nothing to compare
+	var unjudged error // what the baseline could not be compared for
+	switch {
+	case !valid:
+		unjudged = fmt.Errorf("%s: %w", dir, errNoValid)
+	case o.baseline != "":
 		base, _, err := document(o.baseline)
 		if err != nil {
 			return fmt.Errorf("baseline: %w", err)
 		}
 		damaged = errors.Join(damaged, damagedIn(o.baseline, base))
 		if base.ValidSteps() == 0 {
-			return fmt.Errorf("baseline %s: %w", o.baseline, errNoValid)
+			unjudged = fmt.Errorf("baseline %s: %w", o.baseline, errNoValid)
+			break
 		}
 		if (base.Environment.Simulated == "") != (summary.Environment.Simulated == "") {
 			return &usageError{fmt.Errorf("of the baseline %s and %s one was simulated and one was measured: they cannot be compared", o.baseline, dir)}
@@ -119,6 +124,9 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 		}
 		out.Regressions = gate.Regressions(out.Against, most, o.sure)
 	}
+	if o.baseline != "" && unjudged != nil {
+		out.Unjudged = unjudged.Error()
+	}
 	if o.junit != "" {
 		if err := writeFile(o.junit, out.JUnit); err != nil {
 			return err
@@ -127,8 +135,8 @@ func (o *gateOptions) gate(dir string, stdout io.Writer) error {
 	if _, err := io.WriteString(stdout, out.Text()); err != nil {
 		return err
 	}
-	if !valid {
-		return errors.Join(fmt.Errorf("%s: %w", dir, errNoValid), damaged)
+	if unjudged != nil {
+		return errors.Join(unjudged, damaged)
 	}
 	if failed, _ := out.Failed(); failed > 0 {
 		return errors.Join(errNotMet, damaged)

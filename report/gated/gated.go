@@ -21,6 +21,9 @@ type Outcome struct {
 	Against     *analysis.Against
 	Regressions []gate.Regression
 	Most        float64
+	// Unjudged is why a baseline was asked for and nothing could be compared with it; else
+	// empty.
+	Unjudged string
 }
 
 // Failed counts the requirements that are not met and the figures that are worse than

@@ -114,3 +114,25 @@ func TestNearMissesAreToldApart(t *testing.T) {
 		t.Errorf("300.001 ms against 300 ms:\n%s", out)
 	}
 }
+
+// Where nothing could be compared with the baseline, one case is an error that says why.
+func TestJUnitOfABaselineThatIsNotValid(t *testing.T) {
+	for _, text := range hostile {
+		o := Outcome{Summary: made(text).Summary, Unjudged: "baseline: " + text}
+		var b bytes.Buffer
+		if err := o.JUnit(&b); err != nil {
+			t.Fatal(err)
+		}
+		var all suites
+		if err := xml.Unmarshal(b.Bytes(), &all); err != nil {
+			t.Fatalf("%.40q: %v", text, err)
+		}
+		if len(all.Suites) != 1 || len(all.Suites[0].Cases) != 1 {
+			t.Fatalf("%.40q: %+v", text, all)
+		}
+		s := all.Suites[0]
+		if e := s.Cases[0].Error; s.Tests != 1 || s.Errors != 1 || s.Failures != 0 || e == nil || !strings.HasPrefix(e.Message, "baseline: ") {
+			t.Errorf("%.40q: %+v", text, s)
+		}
+	}
+}

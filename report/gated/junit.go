@@ -39,7 +39,8 @@ type (
 		Name      string   `xml:"name,attr"`
 		ClassName string   `xml:"classname,attr"`
 		Time      string   `xml:"time,attr"` // judging takes none
-		Failure   *failure `xml:"failure"`
+		Error     *failure `xml:"error"`     // it could not be judged
+		Failure   *failure `xml:"failure"`   // it was, and did not hold
 	}
 	failure struct {
 		Message string `xml:"message,attr"`
@@ -49,8 +50,9 @@ type (
 )
 
 // JUnit writes the outcome as JUnit XML: a suite of the requirements, with a test case
-// for each, and one of the baseline's figures if there is a baseline. What is only warned
-// of passes, and stands in the suite's output.
+// for each, and one of the baseline's figures if there is a baseline, or of the one error that
+// nothing could be compared with it. What is only warned of passes, and stands in the
+// suite's output.
 func (o Outcome) JUnit(w io.Writer) error {
 	e := o.Summary.Environment
 	about := []property{{"scenario", printable(e.Scenario)}, {"scenario_sha256", e.ScenarioSHA256}, {"evabench", printable(e.Evabench)}}
@@ -84,6 +86,15 @@ func (o Outcome) JUnit(w io.Writer) error {
 		}
 		all.Suites = append(all.Suites, s)
 	}
+	if o.Unjudged != "" {
+		s := begin("baseline")
+		s.ID = len(all.Suites)
+		s.add(testcase{
+			Name: "baseline", ClassName: "evabench." + printable(e.Scenario) + ".baseline", Time: "0",
+			Error: &failure{Message: printable(o.Unjudged), Type: "no-valid-measurement", Text: printable(o.Unjudged) + "\n"},
+		})
+		all.Suites = append(all.Suites, s)
+	}
 	if e.Simulated != "" {
 		for i := range all.Suites {
 			all.Suites[i].Out = "SIMULATED: none of the numbers was measured on a GPU.\n" + all.Suites[i].Out
@@ -106,6 +117,9 @@ func (s *suite) add(c testcase) {
 	s.Tests++
 	if c.Failure != nil {
 		s.Failures++
+	}
+	if c.Error != nil {
+		s.Errors++
 	}
 }
 
