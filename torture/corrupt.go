@@ -23,34 +23,6 @@ var corrupt = class{
 	try: tryCorrupt,
 }
 
-// corruptScenario makes the run directory that is damaged: two configurations, two
-// replicates, two steps each.
-const corruptScenario = `version: 1
-name: corrupt
-server:
-  backend: {kind: sim, server: pro6000x1, scale: 20}
-  gpus: ["0"]
-  allow: [layout, mode, mps]
-services:
-  eyes:
-    role: vision
-    launcher: sim
-    endpoint: torchserve
-    models: {omdet: {workers: 1}}
-    workload:
-      kind: vision
-      images: {width: 320, height: 180, kilobytes: 20, count: 2}
-      classes: [{name: omdet, model: omdet}]
-    scrape: [torchserve]
-    load: {arrivals: poisson, levels: [4, 6]}
-steps: {warmup: 2s, window: 20s}
-collect: {every: 1s}
-matrix:
-  layout: ["off", "2x2g.48gb"]
-  sharing: [mps]
-replicates: 2
-`
-
 // reportLimit bounds one report on the clock: longer, and it hangs.
 const reportLimit = 2 * time.Minute
 
@@ -109,7 +81,8 @@ func tryCorrupt(ctx context.Context, b *bed, n int) (t tally, err error) {
 
 // measureSound sweeps, and asks for the report twice: it must be the same.
 func measureSound(ctx context.Context, b *bed) (s sound, err error) {
-	scenario, err := b.file("corrupt.yaml", corruptScenario)
+	// Two configurations, two replicates, two steps each.
+	scenario, err := b.file("corrupt.yaml", swept{name: "corrupt", scale: 20, warmup: "2s", window: "20s", replicates: 2}.yaml())
 	if err != nil {
 		return s, err
 	}

@@ -19,40 +19,14 @@ var disks = class{
 	few: 4, many: 150, try: tryDisk,
 }
 
-// smallScenario is swept by the classes of bad disks and clocks: two layouts with MPS
-// daemons, two steps each.
-const smallScenario = `version: 1
-name: small
-server:
-  backend: {kind: sim, server: pro6000x1, scale: 10}
-  gpus: ["0"]
-  allow: [layout, mode, mps]
-services:
-  eyes:
-    role: vision
-    launcher: sim
-    endpoint: torchserve
-    models: {omdet: {workers: 1}}
-    workload:
-      kind: vision
-      images: {width: 320, height: 180, kilobytes: 20, count: 2}
-      classes: [{name: omdet, model: omdet}]
-    scrape: [torchserve]
-    load: {arrivals: poisson, levels: [4, 6]}
-steps: {warmup: 1s, window: WINDOW}
-collect: {every: 1s}
-matrix:
-  layout: ["off", "2x2g.48gb"]
-  sharing: [mps]
-`
-
-// newSmall makes the bed of one fault, with the small scenario.
+// newSmall makes the bed of one fault of the classes of bad disks and clocks, with a small
+// scenario: two layouts with MPS daemons, two steps each.
 func newSmall(b *bed, name, window string) (*sweeper, error) {
 	s, err := newSweeper(b, name)
 	if err != nil {
 		return nil, err
 	}
-	s.scenario, err = s.file("small.yaml", strings.Replace(smallScenario, "WINDOW", window, 1))
+	s.scenario, err = s.file("small.yaml", swept{name: "small", scale: 10, warmup: "1s", window: window, replicates: 1}.yaml())
 	return s, err
 }
 

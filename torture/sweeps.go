@@ -15,28 +15,9 @@ import (
 	"time"
 )
 
-// endingScenario is swept by the classes of bad ends: layouts with MPS daemons that
-// are applied and put back, services of the simulated server, and one that is a process
-// with a child of its own.
-const endingScenario = `version: 1
-name: ends
-server:
-  backend: {kind: sim, server: pro6000x1, scale: 10}
-  gpus: ["0"]
-  allow: [layout, mode, mps]
-services:
-  eyes:
-    role: vision
-    launcher: sim
-    endpoint: torchserve
-    models: {omdet: {workers: 1}}
-    workload:
-      kind: vision
-      images: {width: 320, height: 180, kilobytes: 20, count: 2}
-      classes: [{name: omdet, model: omdet}]
-    scrape: [torchserve]
-    load: {arrivals: poisson, levels: [4, 6]}
-  agent:
+// endingServices are swept by the classes of bad ends beside the detector: another service of
+// the simulated server, and one that is a process with a child of its own.
+const endingServices = `  agent:
     role: agent
     launcher: sim
     endpoint: openai-chat
@@ -56,12 +37,6 @@ services:
     models: {detector: {}}
     workload: {kind: vision, images: {width: 64, height: 64, kilobytes: 3, count: 2}, classes: [{model: detector}]}
     load: {arrivals: constant, levels: [5]}
-steps: {warmup: 1s, window: 6s}
-collect: {every: 1s}
-matrix:
-  layout: ["off", "2x2g.48gb"]
-  sharing: [mps]
-replicates: 2
 `
 
 // sweepLimit bounds one sweep on the clock.
@@ -90,7 +65,8 @@ func newSweeper(b *bed, name string) (*sweeper, error) {
 		return nil, err
 	}
 	s := &sweeper{bed: own}
-	s.scenario, err = own.file("ends.yaml", strings.Replace(endingScenario, "WORKER", worker, 1))
+	s.scenario, err = own.file("ends.yaml", swept{name: "ends", scale: 10, warmup: "1s", window: "6s", replicates: 2,
+		services: strings.Replace(endingServices, "WORKER", worker, 1)}.yaml())
 	return s, err
 }
 
