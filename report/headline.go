@@ -137,9 +137,9 @@ func (h head) goals() []string {
 	if len(none) > 0 {
 		others = append(others, fmt.Sprintf("For %s none is shown to be best.", and(none)))
 	}
-	notes := []string{"For " + and(same) + "."}
+	notes := []string{"Chosen for " + and(same) + "."}
 	if n := len(h.choice.Equivalent); n > 1 {
-		notes[0] = fmt.Sprintf("For %s; the simplest of %d within %s of the best.", and(same), n, units.Format(h.Zone(), units.Ratio))
+		notes[0] = fmt.Sprintf("Chosen for %s; the simplest of %d within %s of the best.", and(same), n, units.Format(h.Zone(), units.Ratio))
 	}
 	return append(notes, others...)
 }

@@ -77,7 +77,7 @@ func TestHeadline(t *testing.T) {
 				Missing:        []string{"002-off-r2"}, Warnings: make([]analysis.Warning, 3),
 			},
 			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "The ranking is clear", "?1 cell missing and 3 warnings of 1 kind in the whole run"},
-			notes: []string{"For the most Vision requests.", "For the least tail latency: off.", "The next is off: capacity 12.0 % less (95 % interval: 15.0 % less to 9.0 % less).", "Not tested: heavy payloads."},
+			notes: []string{"Chosen for the most Vision requests.", "For the least tail latency: off.", "The next is off: capacity 12.0 % less (95 % interval: 15.0 % less to 9.0 % less).", "Not tested: heavy payloads."},
 		},
 		"not sure": {
 			s: analysis.Summary{
@@ -106,7 +106,7 @@ func TestHeadline(t *testing.T) {
 			},
 			want: []string{"off-mps", "At least 4 users", "?Clear in simulation; untested on a real GPU", "?3 warnings of 2 kinds in the whole run"},
 			notes: []string{
-				"For the most Vision requests.", "For the least tail latency none is shown to be best.", "Objectives were missed at that load by off.",
+				"Chosen for the most Vision requests.", "For the least tail latency none is shown to be best.", "Objectives were missed at that load by off.",
 				"There it gave 1,032 VLM responses/h and 1.448 Vision req/s. The maximum was not searched: no other load was tested.",
 				"1 replicate; 3 warnings touch it: 1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); and 1 kind more.",
 				"1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); 2 x b (odd). See Warnings before you rely on a number.",

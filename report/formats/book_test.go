@@ -158,7 +158,7 @@ func TestWorkbookChartsAreDrawnFromCells(t *testing.T) {
 					}
 					name := s.Name
 					if p.Pale {
-						name += " (" + p.Note + ")"
+						name += " (" + whyPale(s) + ")"
 						pale++
 					}
 					if key := c.Title + "|" + name + "|" + x + "|" + strconv.FormatFloat(p.Y, 'f', -1, 64); has[key] == 0 {

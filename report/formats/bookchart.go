@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/evabench/evabench/report"
 	"github.com/xuri/excelize/v2"
@@ -121,15 +122,13 @@ func (d *chartData) bars(c report.Chart, s report.Series) {
 
 // whyPale is what the pale bars of a series are called.
 func whyPale(s report.Series) string {
-	why := ""
+	var why []string
 	for _, p := range s.Points {
-		if p.Pale && why != "" && p.Note != why {
-			return "not to be chosen"
-		} else if p.Pale {
-			why = p.Note
+		if p.Pale && !slices.Contains(why, p.Note) {
+			why = append(why, p.Note)
 		}
 	}
-	return why
+	return strings.Join(why, ", or ")
 }
 
 func (d *chartData) row(c report.Chart, series string, x report.Cell, p *report.Point) {

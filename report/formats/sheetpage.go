@@ -96,7 +96,7 @@ func (b *book) printSetup(name string, heading int) error {
 	}); err != nil {
 		return err
 	}
-	side, edge, line := 0.4, 0.7, 0.3 // inches
+	side, edge, line := 0.4, 0.55, 0.3 // inches
 	if err := b.file.SetPageMargins(name, &excelize.PageLayoutMarginsOptions{Left: &side, Right: &side, Top: &edge, Bottom: &edge, Header: &line, Footer: &line}); err != nil {
 		return err
 	}
