@@ -95,7 +95,7 @@ func (c *Capacity) refit() {
 		e, ok := boundary.Fit(c.shares(), c.probes, c.center, c.ray.grain())
 		if !ok {
 			c.found = false
-			if len(c.probes) > 0 {
+			if len(c.probes) > 0 && (c.held == 0 || c.near > 1) { // of one probe there is no line
 				_, missed := c.bracket()
 				c.center = math.Min(c.center*1.06, missed)
 			}

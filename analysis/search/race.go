@@ -43,7 +43,7 @@ type Race struct {
 	why     string
 	best    *racer // when it is decided
 	spent   float64
-	slopes  slopes // as of the beginning of this replicate
+	edge    edge // as of the beginning of this replicate
 	// brokeOff says that cells were still to be run when the run ended.
 	brokeOff bool
 }

@@ -107,9 +107,12 @@ func (r *Race) begin(e Entry) (*racing, error) {
 	case screens:
 		run.from, c.short = c.next, true
 	case compares:
-		c.compare(run.racer.capacity(), r.slope(), r.blockWindow())
-		if c.steep = r.slopes.steep; len(run.racer.blocks) > 0 {
-			c.held = c.center // else it is a screening's, and hardly known
+		c.compare(run.racer.capacity(), known.slope, r.blockWindow())
+		if r.edge.steep > 0 {
+			c.slope, c.steep = r.edge.slope, r.edge.steep
+			if len(run.racer.blocks) > 0 {
+				c.held = c.center // else it is a screening's, and hardly known
+			}
 		}
 	case signs:
 		if known.slope > 0 {
