@@ -102,8 +102,9 @@ func standing(base *queues.System, share, of float64) (*queues.System, float64, 
 		v = slower(base, factor)
 		v.From = base.From * share
 		truth, ok := v.Solve(standingEffort)
-		if !ok {
-			return nil, 0, fmt.Errorf("%s at %.4g times its services has no capacity", base.Name, factor)
+		if !ok { // one that takes so long meets the SLO at no load
+			high = factor
+			continue
 		}
 		is := truth.Load / of
 		if math.Abs(is/share-1) < 0.001 {
