@@ -181,7 +181,7 @@ func rowOf(cells []Cell, config string, index int, of *Comparison) Row {
 			row.MIG, row.MPS = c.MIG, c.MPS
 			row.point = pointOf(c)
 		}
-		if c.Cell.Status != results.CellDone {
+		if !c.Done() {
 			row.Failed++
 		}
 		for _, s := range c.Steps {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/internal/units"
-	"github.com/evabench/evabench/results"
 )
 
 // A reading is a figure in one replicate.
@@ -113,7 +112,7 @@ func figuresAt(cells []Cell, index int) []*measure {
 
 // unfit says why a step is in no comparison of pairs; empty if it is.
 func unfit(c Cell, s Step) string {
-	if c.Cell.Status != results.CellDone {
+	if !c.Done() {
 		return "the cell ended as " + cmp.Or(c.Cell.Status, "not finished")
 	}
 	for _, v := range s.Services {
@@ -188,7 +187,7 @@ func capacitiesOf(cells []Cell, race bool) (*measure, bool) {
 		searched = true
 		m.unit = found.Unit
 		switch {
-		case c.Cell.Status != results.CellDone:
+		case !c.Done():
 			m.refuse(c, "the cell ended as "+cmp.Or(c.Cell.Status, "not finished"))
 		case found.State != CapacityFound || !found.Estimate.Known():
 			m.refuse(c, "the search ended: "+found.State)

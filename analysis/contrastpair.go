@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/analysis/stats"
-	"github.com/evabench/evabench/results"
 )
 
 // A matcher compares configurations in pairs of replicates.
@@ -214,7 +213,7 @@ func (m matcher) needs(c *Contrast, p stats.Pairs) {
 func minutesOf(cells []Cell) map[string]float64 {
 	sum, n := map[string]float64{}, map[string]float64{}
 	for _, c := range cells {
-		if c.Cell.Status != results.CellDone {
+		if !c.Done() {
 			continue
 		}
 		first, last := math.Inf(1), math.Inf(-1)

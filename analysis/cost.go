@@ -56,7 +56,7 @@ func costs(s *Summary) []Cost {
 	for _, config := range configsOf(s.Cells) {
 		var done []Cell
 		for _, c := range s.Cells {
-			if c.Cell.Config.Name == config && c.Cell.Status == results.CellDone {
+			if c.Cell.Config.Name == config && c.Done() {
 				done = append(done, c)
 			}
 		}

@@ -27,6 +27,9 @@ func summarize(f facts) (s *Summary, err error) {
 	return s, nil
 }
 
+// Done reports whether the cell ended as it should.
+func (c *Cell) Done() bool { return c.Cell.Status == results.CellDone }
+
 // use fills in what the layout uses.
 func (c *Cell) use() {
 	c.MIG = useOf(c.Layout.Devices, func(d device.Device) bool { return d.Instance != nil })
@@ -85,7 +88,7 @@ func cellWarnings(c Cell, scale float64) []Warning {
 	add := func(where, subject, code, text string) {
 		list = append(list, Warning{where, results.Warning{Code: code, Subject: subject, Text: text, Count: 1}})
 	}
-	if c.Cell.Status != results.CellDone {
+	if !c.Done() {
 		add(c.Cell.Folder, "", "cell-"+c.Cell.Status, "the cell did not end as planned: "+c.Cell.Fault)
 	}
 	if !c.Layout.Verified {

@@ -92,7 +92,7 @@ func (s Step) Looks() bool {
 func (s *Summary) ValidSteps() int {
 	n := 0
 	for _, c := range s.Cells {
-		if c.Cell.Status != results.CellDone {
+		if !c.Done() {
 			continue
 		}
 		for _, step := range c.Steps {
@@ -113,7 +113,7 @@ func (s *Summary) InvalidSteps() []StepPlace {
 	var list []StepPlace
 	for _, c := range s.Cells {
 		for _, step := range c.Steps {
-			if c.Cell.Status == results.CellDone && step.Failover == nil && step.Purpose != results.PurposeSpike && !step.Measures() {
+			if c.Done() && step.Failover == nil && step.Purpose != results.PurposeSpike && !step.Measures() {
 				list = append(list, StepPlace{c.Cell.Folder, step.Index})
 			}
 		}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/units"
-	"github.com/evabench/evabench/results"
 )
 
 // An Answer is one of those that a Document begins with: which configuration, how much
@@ -66,7 +65,7 @@ func (h head) configs() []string {
 // cellsOf are the finished cells of a configuration: its replicates.
 func (h head) cellsOf(config string) []analysis.Cell {
 	return slices.DeleteFunc(slices.Clone(h.Cells), func(c analysis.Cell) bool {
-		return c.Cell.Config.Name != config || c.Cell.Status != results.CellDone
+		return c.Cell.Config.Name != config || !c.Done()
 	})
 }
 

@@ -163,7 +163,7 @@ func (r run) sure(f analysis.Criterion, best, chosen candidate, others, alike []
 		why = append(why, "no difference shown against "+strings.Join(open, ", "))
 	}
 	if len(unjudged) > 0 {
-		why = append(why, "by the means alone, without an interval, against "+strings.Join(unjudged, ", "))
+		why = append(why, "only means to compare it with "+strings.Join(unjudged, ", ")+": too few valid replicates for an interval")
 	}
 	if len(why) == 0 {
 		return analysis.Shown
