@@ -122,7 +122,7 @@ func ParseClause(text string) (results.Clause, error) {
 		return fault(m[8], "a share of errors is at most 100 %", "")
 	}
 	if c.Op == "<" && c.Limit == 0 && !is.quantile {
-		return fault(m[6], "nothing is less than 0: no load can meet it", "write "+word+" <= 0 for none at all")
+		return fault(m[6], "nothing is less than 0: no load can meet it", "write "+c.Text[:m[6]]+"<="+c.Text[m[7]:]+" for none at all")
 	}
 	if is.quantile && c.Limit <= 0 {
 		return fault(m[8], "a limit on time is above 0", "such as "+is.name(quantile)+" < 300 ms")
