@@ -58,6 +58,8 @@ func (o progressOptions) prepare(s streams) (t *telling, err error) {
 		} else {
 			if port, ok := takenPort(err); ok {
 				err = taken(port, "give another port (--live :0 takes any free one)")
+			} else {
+				err = fmt.Errorf("%w; give an address of this machine, or --live :PORT for its own loopback", err)
 			}
 			err = fmt.Errorf("--live %s: %w; nothing was changed", o.live, err)
 		}
