@@ -125,7 +125,7 @@ func (t *tally) hostile(ctx context.Context, b *bed, m mixture, p protocol, seed
 			return false, err
 		}
 		fmt.Fprintf(b.talk, "hostile: %s, seed %d: %s\n", p.name, seed, compared(calm, rough))
-		slower, judged := slowed(calm, rough, p.streams)
+		slower, judged := slowed(calm, rough)
 		again := (len(slower) > 0 || !judged) && try < spoiltTries
 		if again {
 			slower = nil // all but the latencies is judged every time
@@ -314,28 +314,19 @@ func (r hostileRun) ended() bool { return r.err == nil || r.limited() }
 // they may be so many times as long, and so many seconds longer.
 var hostileQuantiles = []struct{ at, factor, plus float64 }{{0.5, 1.1, 0.5e-3}, {0.95, 1.25, 2e-3}, {0.99, 1.5, 5e-3}}
 
-// hostileFlood is what a p99 beside streams may take more, in seconds. Endless streams of
-// events, as fast as a network of 2 Gb/s brings them, hold some other requests up for 30 to
-// 75 ms on two processors that nothing else uses. That is a shortfall (docs/robustness.md):
-// the limit is there so that it does not grow, and goes when it is mended.
-const hostileFlood = 0.1
-
 // busy reports whether others used so much of this machine that latencies differ for that.
 func (r hostileRun) busy() bool { return r.others > 0.2 }
 
 // slowed says by how much the sound server's requests were slower than without hostile
 // answers beside them. It is not judged where the load generator was late without them,
 // or the machine did other work.
-func slowed(calm, rough hostileRun, streams bool) (faults []string, judged bool) {
+func slowed(calm, rough hostileRun) (faults []string, judged bool) {
 	if calm.limited() {
 		return nil, false
 	}
 	before, after := latencies(calm.of(1)), latencies(rough.of(1))
 	for _, q := range hostileQuantiles {
 		was, is := quantile(before, q.at), quantile(after, q.at)
-		if streams && q.at > 0.95 {
-			q.plus += hostileFlood
-		}
 		if !(is <= was*q.factor+q.plus) {
 			faults = append(faults, fmt.Sprintf("p%g of the sound server's requests is %.2f ms, %.2f ms without", q.at*100, is*1e3, was*1e3))
 		}
