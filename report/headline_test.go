@@ -118,7 +118,16 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{{Goal: analysis.GoalVision, Config: "off-mps", Sure: analysis.Alone}}},
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}},
 			},
-			want: []string{"off-mps", "At least 4 users", "?Clear in one replicate; not repeated"},
+			want: []string{"off-mps", "At least 4 users", "?Seen once: not repeated"},
+		},
+		"the only one that met its objectives, simulated": {
+			s: analysis.Summary{
+				Environment:    results.Environment{Simulated: "pro6000x1"},
+				Cells:          []analysis.Cell{measuredAs("off-mps", nil)},
+				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{{Goal: analysis.GoalVision, Config: "off-mps", Sure: analysis.Alone}}},
+				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}},
+			},
+			want: []string{"off-mps", "At least 4 users", "?Seen once, in simulation: not repeated, untested on a real GPU"},
 		},
 		"no objective": {
 			s: analysis.Summary{
