@@ -160,7 +160,11 @@ func briefRecommendation(s *analysis.Summary) []string {
 	if r == nil || len(r.Choices) == 0 {
 		return nil
 	}
-	notes := []string{"Recommended " + choiceSentence(r.Choices[0], s.Zone())}
+	first := choiceSentence(r.Choices[0], s.Zone())
+	if settled(r.Choices[0]) {
+		first = "recommended " + first
+	}
+	notes := []string{titled(first)}
 	for _, e := range r.Environments {
 		if e.Measured == analysis.Disagrees {
 			return append(notes, fmt.Sprintf("The guide says of a %s: %s. What was measured here disagrees.", e.Name, e.Rule))

@@ -94,6 +94,10 @@ func TestBriefRecommends(t *testing.T) {
 	if notes := Brief(s).Sections[0].Notes; len(notes) != 1 {
 		t.Errorf("notes %q", notes)
 	}
+	s.Recommendation.Choices[0].Sure = "only means to compare it with a"
+	if notes := Brief(s).Sections[0].Notes; !strings.HasPrefix(notes[0], "For all services together none is shown to be best; by what was measured b;") {
+		t.Errorf("notes %q", notes)
+	}
 	s.Recommendation = nil
 	for _, section := range Brief(s).Sections {
 		for _, note := range section.Notes {
