@@ -73,15 +73,15 @@ func (h head) cellsOf(config string) []analysis.Cell {
 func (h head) which() (string, Answer) {
 	a := Answer{Asks: "Which configuration?"}
 	if h.choice != nil {
-		a.Says = h.choice.Config
-		a.Notes = append(h.sharing(a.Says), h.goals()...)
+		a.Says = h.named(h.choice.Config)
+		a.Notes = h.goals()
 		a.Doubt = !settled(*h.choice)
 		return h.choice.Config, a
 	}
 	if r := h.Race; r != nil {
 		switch {
 		case r.State == analysis.RaceWon:
-			a.Says, a.Notes = r.Winner, h.sharing(r.Winner)
+			a.Says = h.named(r.Winner)
 			return r.Winner, a
 		case r.State == analysis.RaceEquivalent && len(r.Equivalent) > 0:
 			a.Says = listed(r.Equivalent, headlineConfigs)
@@ -97,8 +97,8 @@ func (h head) which() (string, Answer) {
 		a.Says, a.Doubt = "None: no cell was finished", true
 		return "", a
 	case 1:
-		a.Says = names[0]
-		a.Notes = append(h.sharing(a.Says), "It is the only one that was measured.")
+		a.Says = h.named(names[0])
+		a.Notes = []string{"It is the only one that was measured."}
 		return names[0], a
 	default:
 		a.Says, a.Doubt = "None is shown to be best", true
@@ -107,16 +107,16 @@ func (h head) which() (string, Answer) {
 	}
 }
 
-// sharing says of a configuration, whose name is the scenario's or a code, how it shares
+// named gives a configuration, whose name is the scenario's or a code, with how it shares
 // out the GPUs.
-func (h head) sharing(config string) []string {
-	told := map[analysis.Use]string{analysis.UseAll: "on every device", analysis.UseSome: "on some devices", analysis.UseNone: "off"}
+func (h head) named(config string) string {
+	told := map[analysis.Use]string{analysis.UseAll: "on", analysis.UseSome: "on some devices", analysis.UseNone: "off"}
 	for _, c := range h.Cells {
 		if c.Cell.Config.Name == config && told[c.MIG] != "" && told[c.MPS] != "" {
-			return []string{fmt.Sprintf("MIG %s, MPS %s.", told[c.MIG], told[c.MPS])}
+			return fmt.Sprintf("%s: MIG %s, MPS %s", config, told[c.MIG], told[c.MPS])
 		}
 	}
-	return nil
+	return config
 }
 
 // goals tells what the configuration is for, and which are for the other goals. One that is

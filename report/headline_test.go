@@ -48,17 +48,17 @@ func TestHeadline(t *testing.T) {
 		"nothing": {want: []string{"?None: no cell was finished", "?Not known", "?Nothing is shown"}},
 		"one": {
 			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90))}},
-			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "?There is nothing to compare it with"},
-			notes: []string{"MIG off, MPS on every device.", "Capacity 96 req/s, 95 % interval 94 to 98; fails first: vision: p99 < 50 ms.", "It is the only one that was measured."},
+			want:  []string{"off-mps: MIG off, MPS on", "vision 90 req/s, agent 4 users", "?There is nothing to compare it with"},
+			notes: []string{"Capacity 96 req/s, 95 % interval 94 to 98; fails first: vision: p99 < 50 ms.", "It is the only one that was measured."},
 		},
 		"the least of its replicates": {
 			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90)), measuredAs("off-mps", sustained(80)), measuredAs("off-mps", lost)}},
-			want:  []string{"off-mps", "?vision 80 req/s, agent 4 users", "?There is nothing to compare it with"},
+			want:  []string{"off-mps: MIG off, MPS on", "?vision 80 req/s, agent 4 users", "?There is nothing to compare it with"},
 			notes: []string{"Allowed load, not confirmed by a step; the least of 2 replicates.", "1 replicate of it came to no load."},
 		},
 		"none allowed": {
 			s:    analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", lost)}},
-			want: []string{"off-mps", "?No load is allowed yet", "?There is nothing to compare it with"},
+			want: []string{"off-mps: MIG off, MPS on", "?No load is allowed yet", "?There is nothing to compare it with"},
 		},
 		"several without a comparison": {
 			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90)), measuredAs("off", sustained(70))}},
@@ -76,8 +76,8 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{choice, latency}, NotTested: []string{"heavy payloads"}},
 				Missing:        []string{"002-off-r2"}, Warnings: make([]analysis.Warning, 3),
 			},
-			want:  []string{"off-mps", "vision 90 req/s, agent 4 users", "The ranking is clear", "?1 cell missing and 3 warnings of 1 kind in the whole run"},
-			notes: []string{"Chosen for the most Vision requests.", "For the least tail latency: off.", "The next is off: capacity 12.0 % less (95 % interval: 15.0 % less to 9.0 % less).", "Not tested: heavy payloads."},
+			want:  []string{"off-mps: MIG off, MPS on", "vision 90 req/s, agent 4 users", "The ranking is clear", "?1 cell missing and 3 warnings of 1 kind in the whole run"},
+			notes: []string{"Chosen for the most Vision requests.", "For the least tail latency: off.", "The next best is off: MIG off, MPS on; capacity 12.0 % less (95 % interval: 15.0 % less to 9.0 % less).", "Not tested: heavy payloads."},
 		},
 		"not sure": {
 			s: analysis.Summary{
@@ -85,7 +85,7 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{doubtful}},
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}, {Index: 1, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
 			},
-			want:  []string{"?off-mps", "At least 4 users", "?Not sure"},
+			want:  []string{"?off-mps: MIG off, MPS on", "At least 4 users", "?Not sure"},
 			notes: []string{"Every objective was met there.", "There it gave 1,032 VLM responses/h and 1.448 Vision req/s. At 8 users it missed an objective.", "No difference shown against off."},
 		},
 		"objectives missed at every load": {
@@ -93,7 +93,7 @@ func TestHeadline(t *testing.T) {
 				Cells:      []analysis.Cell{measuredAs("off-mps", nil)},
 				Comparison: []analysis.Comparison{{Index: 0, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
 			},
-			want:  []string{"off-mps", "?Failed at 8 users", "?There is nothing to compare it with"},
+			want:  []string{"off-mps: MIG off, MPS on", "?Failed at 8 users", "?There is nothing to compare it with"},
 			notes: []string{"Objectives NOT met: agent: p90 < 35 s."},
 		},
 		"on a simulated server, another missed an objective, a goal without a winner": {
@@ -104,7 +104,7 @@ func TestHeadline(t *testing.T) {
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{{Config: "off", Unmet: []string{"agent: p90 < 35 s"}}, row()}}},
 				Warnings:       []analysis.Warning{{Warning: results.Warning{Code: "b", Text: "odd."}}, {Warning: results.Warning{Code: "b"}}, {Warning: results.Warning{Code: "http-cost"}}},
 			},
-			want: []string{"off-mps", "At least 4 users", "?Clear in simulation; untested on a real GPU", "?3 warnings of 2 kinds in the whole run"},
+			want: []string{"off-mps: MIG off, MPS on", "At least 4 users", "?Clear in simulation; untested on a real GPU", "?3 warnings of 2 kinds in the whole run"},
 			notes: []string{
 				"Chosen for the most Vision requests.", "For the least tail latency none is shown to be best.", "Objectives were missed at that load by off.",
 				"There it gave 1,032 VLM responses/h and 1.448 Vision req/s. The maximum was not searched: no other load was tested.",
@@ -118,7 +118,7 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{{Goal: analysis.GoalVision, Config: "off-mps", Sure: analysis.Alone}}},
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}},
 			},
-			want: []string{"off-mps", "At least 4 users", "?Seen once: not repeated"},
+			want: []string{"off-mps: MIG off, MPS on", "At least 4 users", "?Seen once: not repeated"},
 		},
 		"the only one that met its objectives, simulated": {
 			s: analysis.Summary{
@@ -127,19 +127,19 @@ func TestHeadline(t *testing.T) {
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{{Goal: analysis.GoalVision, Config: "off-mps", Sure: analysis.Alone}}},
 				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}},
 			},
-			want: []string{"off-mps", "At least 4 users", "?Seen once, in simulation: not repeated, untested on a real GPU"},
+			want: []string{"off-mps: MIG off, MPS on", "At least 4 users", "?Seen once, in simulation: not repeated, untested on a real GPU"},
 		},
 		"no objective": {
 			s: analysis.Summary{
 				Cells:      []analysis.Cell{measuredAs("off-mps", nil)},
 				Comparison: []analysis.Comparison{{Index: 0, Step: "8 users", Rows: []analysis.Row{{Config: "off-mps", Vision: analysis.Aggregate{Mean: known(1.448, "1/s")}}}}},
 			},
-			want:  []string{"off-mps", "?Not known: no objective was set", "?There is nothing to compare it with"},
+			want:  []string{"off-mps: MIG off, MPS on", "?Not known: no objective was set", "?There is nothing to compare it with"},
 			notes: []string{"It was run at 8 users.", "There it gave 1.448 Vision req/s.", "1 replicate; no warning touches it."},
 		},
 		"race won": {
 			s:    analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90))}, Race: &analysis.Race{State: analysis.RaceWon, Winner: "off-mps"}},
-			want: []string{"off-mps", "vision 90 req/s, agent 4 users", "Shown by the race"},
+			want: []string{"off-mps: MIG off, MPS on", "vision 90 req/s, agent 4 users", "Shown by the race"},
 		},
 		"race open": {
 			s:     analysis.Summary{Cells: []analysis.Cell{measuredAs("off-mps", sustained(90))}, Race: &analysis.Race{State: analysis.RaceOpen, Why: "the budget was spent"}},

@@ -54,7 +54,7 @@ func (h head) chosen(a *Answer) {
 	}
 	a.Notes = append(a.Notes, h.others()...)
 	if k.RunnerUp != "" && k.Costs.Known() {
-		a.Notes = append(a.Notes, fmt.Sprintf("The next is %s: %s %s.", k.RunnerUp, k.Figure, otherwise(k.Costs, k.Low, k.High)))
+		a.Notes = append(a.Notes, fmt.Sprintf("The next best is %s; %s %s.", h.named(k.RunnerUp), k.Figure, otherwise(k.Costs, k.Low, k.High)))
 	}
 }
 

@@ -35,7 +35,7 @@ var meanings = []struct{ code, text string }{
 	{"think-time", ""},
 	{"counts-differ", "the server counted other numbers of requests or tokens than we did"},
 	{"page-not-believed", "pages did not move with our own requests: what they tell is unknown"},
-	{"little-law", "rate x time is not what was in flight: steps not steady, or times wrong"},
+	{"little-law", "rate x time is not what was in flight: steps may be unsteady"},
 	{"unstamped-reads", "not all reads have the kernel's time: token times may be too long"},
 	{"stopped-load", "answers are slow for the window: the last came when the load had stopped"},
 	{"window-edges", "rates depend on where the window was cut: it is short, or load not steady"},

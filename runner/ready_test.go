@@ -96,7 +96,7 @@ func TestPatienceEnds(t *testing.T) {
 			w.undone(t)
 		})
 	}
-	const longer = "; mend what its log tells, or raise services.vision.launcher.ready, which is 10s, if it only takes longer"
+	const longer = "; it runs: mend what its log tells, or, if it only takes longer, set services.vision.launcher.ready: 20s (now 10s)"
 	log := "; the end of its log vision-0.log:\n  | reading weights"
 	check("never up", time.Hour, &world{}, "vision-0 at http://vision-0 on gpu0 (GPU-0) is not ready: still loading"+longer+log)
 	unready := &world{answer: func(int64) loadgen.Answer { return loadgen.Answer{Outcome: results.HTTP5xx, Detail: "no worker"} }}

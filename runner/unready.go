@@ -91,7 +91,7 @@ func (u running) longer() string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("; mend what its log tells, or raise %s, which is %s, if it only takes longer", u.of.key("launcher.ready"), p.Patience())
+	return fmt.Sprintf("; it runs: mend what its log tells, or, if it only takes longer, set %s: %s (now %s)", u.of.key("launcher.ready"), 2*p.Patience(), p.Patience())
 }
 
 // look is a command that shows whether the server is there.

@@ -91,7 +91,7 @@ func ParseClause(text string) (results.Clause, error) {
 	if i < 0 {
 		hint := kind.Known(word, words())
 		if slices.Contains(rates, word) {
-			hint = "answers a second are what evabench finds: raise the load (levels, or search) and limit " + limits
+			hint = "take it out: answers a second are what evabench finds, at the loads of levels or of a search; what can be limited, for example: " + limits
 		}
 		return fault(m[4], fmt.Sprintf("unknown metric %q", cut(word)), hint)
 	}

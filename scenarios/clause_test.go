@@ -77,9 +77,9 @@ func TestClauseHints(t *testing.T) {
 		"owl: tokens/s < 5":    "write owl: tokens/s > 5",
 		"p99 > 1s":             "write p99 < 1s",
 		"ttft p90 < 0 s":       "such as ttft p90 < 300 ms",
-		"throughput >= 20":     "answers a second are what evabench finds: raise the load (levels, or search) and limit p95 < 300 ms, ttft p90 < 5 s, errors <= 0 %, queue <= 4, tokens/s >= 100",
+		"throughput >= 20":     "take it out: answers a second are what evabench finds, at the loads of levels or of a search; what can be limited, for example: p95 < 300 ms, ttft p90 < 5 s, errors <= 0 %, queue <= 4, tokens/s >= 100",
 		"token/s >= 20":        "did you mean tokens/s? known: latency, ttft, errors, queue, tokens/s",
-		"owl: req/s >= 20 1/s": "answers a second are what evabench finds: ",
+		"owl: req/s >= 20 1/s": "take it out: answers a second are what evabench finds, ",
 	} {
 		_, err := ParseClause(text)
 		if e, ok := errors.AsType[*ClauseError](err); !ok || !strings.HasPrefix(e.Hint, want) {

@@ -163,7 +163,7 @@ func (r run) sure(f analysis.Criterion, best, chosen candidate, others, alike []
 		why = append(why, "no difference shown against "+strings.Join(open, ", "))
 	}
 	if len(unjudged) > 0 {
-		why = append(why, "only means to compare it with "+strings.Join(unjudged, ", ")+": too few valid replicates for an interval")
+		why = append(why, "too few valid replicates to compare it with "+strings.Join(unjudged, ", ")+" by more than means; repeat them")
 	}
 	if len(why) == 0 {
 		return analysis.Shown

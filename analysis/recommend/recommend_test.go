@@ -110,7 +110,7 @@ func TestSure(t *testing.T) {
 	for i := range list {
 		list[i].requests, list[i].vlm = list[i].requests[:1], list[i].vlm[:1]
 	}
-	if c := choice(t, recommended(0.03, nil, list...), analysis.GoalVision); c.Config != "b" || c.Sure != "only means to compare it with c, d, a: too few valid replicates for an interval" {
+	if c := choice(t, recommended(0.03, nil, list...), analysis.GoalVision); c.Config != "b" || c.Sure != "too few valid replicates to compare it with c, d, a by more than means; repeat them" {
 		t.Errorf("%s, %s", c.Config, c.Sure)
 	}
 	list = square(10000, 20000, 15000, 12000)

@@ -27,19 +27,23 @@ type evaSystem struct {
 	around [2]float64
 }
 
+// tighter gives the Agent limits that a capacity is looked for at: the preset's have room.
+var tighter = edit{`slo: ["p90 < 75 s", "ttft p90 < 45 s", "errors <= 0 %"]`, `slo: ["p90 < 60 s", "ttft p90 < 30 s", "errors <= 0 %"]`}
+
 // evaSystems are EVA's two services, each with the other under a load that is held.
 // Their truths are what -truths prints.
 func evaSystems() []evaSystem {
 	return []evaSystem{
 		{name: "eva-agent", config: "4x1g.24gb-ts", raised: "agent", from: 3, around: [2]float64{10, 11},
 			truth: queues.Truth{State: "found", Load: 10.1016, Error: 0.002, Binding: "p90 < 60 s"},
-			edits: []edit{{"levels: [96]", "levels: [1]"}}},
+			edits: []edit{tighter, {"levels: [96]", "levels: [1]"}, {`slo: ["p95 < 40 s", "errors <= 0 %"]`, `slo: ["p95 < 15 s", "errors <= 0 %"]`}}},
 		{name: "eva-vision", config: "4x1g.24gb-mps", raised: "vision", from: 4, around: [2]float64{22, 23.5},
 			truth: queues.Truth{State: "found", Load: 22.55, Error: 0.0005, Binding: "p99 < 1.5 s"},
 			edits: []edit{
 				{"arrivals: closed                      #", "arrivals: poisson                     #"},
 				{"levels: [96]", "levels: [4]"}, {"think: 0.2s                           #", "#"},
-				{`slo: ["p95 < 15 s", "errors <= 0 %"]`, `slo: ["p95 < 1 s", "p99 < 1.5 s", "errors <= 0.1 %"]`},
+				tighter,
+				{`slo: ["p95 < 40 s", "errors <= 0 %"]`, `slo: ["p95 < 1 s", "p99 < 1.5 s", "errors <= 0.1 %"]`},
 				{"levels: [10], think: 20s", "levels: [3], think: 20s"},
 			}},
 	}
