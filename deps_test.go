@@ -95,7 +95,7 @@ var imports = map[string][]string{
 	"report/gated":            {"analysis", "analysis/gate", "internal/units"}, // a gate's outcome in lines and as JUnit XML
 	"report/formats":          {"report", "report/formats/*", "internal/units"},
 	"report/formats/*":        {"report", "internal/units"},
-	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "scenarios", "results", "internal/clocks", "internal/device", "internal/disk", "internal/kind", "internal/units"},
+	"runner":                  {"loadgen", "loadgen/arrivals", "loadgen/pace", "collectors", "partition", "services", "services/spawn", "scenarios", "results", "internal/clocks", "internal/device", "internal/disk", "internal/kind", "internal/units"},
 	"progress":                {"analysis", "runner", "results", "internal/units"},
 	"progress/*":              {"progress", "results"}, // ways to show it
 	"sim/parameters":          {"sim/model"},

@@ -35,7 +35,8 @@ func (c *charting) capacities() {
 		chart.X.Names = append(chart.X.Names, c.cellName(found.cell))
 		if p := valuePoint(k.Estimate); p != nil {
 			p.X, p.Low, p.High, p.Note = x, numberOf(k.Low), numberOf(k.High), k.Binding
-			if !k.Signed.Known() {
+			// Races confirm one cell of a configuration.
+			if !k.Signed.Known() && (c.summary.Race == nil || len(k.Confirmations) > 0) {
 				p.Pale, p.Note = true, "no load is allowed"
 			}
 			chart.Series[0].Points = append(chart.Series[0].Points, *p)
@@ -57,11 +58,14 @@ func notChosen(s *analysis.Summary, row analysis.Row, index int) string {
 	valid := slices.ContainsFunc(s.Cells, func(c analysis.Cell) bool {
 		return c.Cell.Config.Name == row.Config && slices.ContainsFunc(c.Steps, func(s analysis.Step) bool { return s.Index == index && s.Measures() })
 	})
+	missed, unknown := missedOf(row)
 	switch {
 	case !valid:
 		return "no valid step"
-	case len(row.Unmet) > 0:
+	case missed:
 		return "objectives not met"
+	case unknown:
+		return "objectives not known to be met"
 	}
 	return ""
 }
@@ -112,7 +116,7 @@ func (c *charting) comparisons() {
 					chart.Series[0].Points = append(chart.Series[0].Points, *p)
 				}
 			}
-			chart.paleNote("an objective was missed, or no step is valid")
+			chart.paleNote("an objective was missed or is not known to be met, or no step is valid")
 			c.put(chart, "Comparison")
 		}
 	}

@@ -34,9 +34,12 @@ type Document struct {
 }
 
 // Mark is what headings say where there is a Banner: what stands before its colon,
-// "SIMULATED" or "PUBLISHED"; empty without one.
+// "SIMULATED" or "PUBLISHED", and that faults were injected; empty without one.
 func (d *Document) Mark() string {
-	mark, _, _ := strings.Cut(d.Banner, ":")
+	mark, rest, _ := strings.Cut(d.Banner, ":")
+	if strings.Contains(rest, faultsInjected) {
+		mark += ", " + faultsInjected
+	}
 	return mark
 }
 

@@ -152,7 +152,7 @@ func (h head) against() Answer {
 	}
 	if list := h.invalid(); len(list) > 0 && h.ValidSteps() > 0 {
 		told = append(told, units.Plural(len(list), "step")+" not valid")
-		a.Notes = append(a.Notes, fmt.Sprintf("Not valid, and in no figure: %s.", listed(list, headlineLoads)))
+		a.Notes = append(a.Notes, fmt.Sprintf("Not valid; in means, and in no interval: %s.", listed(list, headlineLoads)))
 	}
 	if n := len(h.Warnings); n > 0 {
 		kinds := kindsOf(h.Warnings)

@@ -83,7 +83,7 @@ func TestHeadline(t *testing.T) {
 			s: analysis.Summary{
 				Cells:          []analysis.Cell{measuredAs("off-mps", nil)},
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{doubtful}},
-				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}, {Index: 1, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
+				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{row()}}, {Index: 1, Step: "8 users", Rows: []analysis.Row{row("agent r1: p90 < 35 s: not met")}}},
 			},
 			want:  []string{"?off-mps: MIG off, MPS on", "At least 4 users", "?Not sure"},
 			notes: []string{"Every objective was met there.", "There it gave 1,032 VLM responses/h and 1.448 Vision req/s. At 8 users it missed an objective.", "No difference shown against off."},
@@ -91,23 +91,23 @@ func TestHeadline(t *testing.T) {
 		"objectives missed at every load": {
 			s: analysis.Summary{
 				Cells:      []analysis.Cell{measuredAs("off-mps", nil)},
-				Comparison: []analysis.Comparison{{Index: 0, Step: "8 users", Rows: []analysis.Row{row("agent: p90 < 35 s")}}},
+				Comparison: []analysis.Comparison{{Index: 0, Step: "8 users", Rows: []analysis.Row{row("agent r1: p90 < 35 s: not met")}}},
 			},
 			want:  []string{"off-mps: MIG off, MPS on", "?Failed at 8 users", "?There is nothing to compare it with"},
-			notes: []string{"Objectives NOT met: agent: p90 < 35 s."},
+			notes: []string{"Objectives NOT met: agent r1: p90 < 35 s: not met."},
 		},
 		"on a simulated server, another missed an objective, a goal without a winner": {
 			s: analysis.Summary{
 				Environment:    results.Environment{Simulated: "pro6000x1"},
 				Cells:          []analysis.Cell{measuredAs("off-mps", nil)},
 				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{choice, {Goal: analysis.GoalLatency, Config: "off-mps", Sure: "no difference shown against off"}}},
-				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{{Config: "off", Unmet: []string{"agent: p90 < 35 s"}}, row()}}},
+				Comparison:     []analysis.Comparison{{Index: 0, Step: "4 users", Rows: []analysis.Row{{Config: "off", Unmet: []string{"agent r1: p90 < 35 s: not met"}}, row()}}},
 				Warnings:       []analysis.Warning{{Warning: results.Warning{Code: "b", Text: "odd."}}, {Warning: results.Warning{Code: "b"}}, {Warning: results.Warning{Code: "http-cost"}}},
 			},
 			want: []string{"off-mps: MIG off, MPS on", "At least 4 users", "?Clear in simulation; untested on a real GPU", "?3 warnings of 2 kinds in the whole run"},
 			notes: []string{
 				"Chosen for the most Vision requests.", "For the least tail latency none is shown to be best.", "Objectives were missed at that load by off.",
-				"There it gave 1,032 VLM responses/h and 1.448 Vision req/s. The maximum was not searched: no other load was tested.",
+				"There it gave 1,032 VLM responses/h and 1.448 Vision req/s. The maximum was not searched: no larger load was tested.",
 				"1 replicate; 3 warnings touch it: 1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); and 1 kind more.",
 				"1 x http-cost (HTTP took over 5 % of the times: latencies are too long, users' rates too low); 2 x b (odd). See Warnings before you rely on a number.",
 			},

@@ -109,8 +109,8 @@ func (h head) allowedEach(a *Answer, of []searched) {
 	}
 }
 
-// carried tells what a configuration did at the last step of levels at which it met
-// every objective, or at the last that it has.
+// carried tells what a configuration did at the largest levels at which it met every
+// objective, or at the last that it has.
 func (h head) carried(a *Answer, config string) {
 	at, row := h.lastMet(config)
 	if row == nil {
@@ -132,54 +132,152 @@ func (h head) carried(a *Answer, config string) {
 	if len(did) > 0 {
 		gave = "There it gave " + and(did) + "."
 	}
+	missed, _ := missedOf(*row)
 	switch {
-	case len(row.Unmet) > 0:
+	case missed:
 		a.Says, a.Doubt = "Failed at "+step, true
 		a.Notes = []string{fmt.Sprintf("Objectives NOT met: %s.", listed(row.Unmet, headlineLoads)), gave}
+	case len(row.Unmet) > 0:
+		a.Says, a.Doubt = "Not known at "+step, true
+		a.Notes = []string{fmt.Sprintf("Objectives not known to be met: %s.", listed(row.Unmet, headlineLoads)), gave}
 	case row.Objectives > 0:
 		a.Says = "At least " + step
-		a.Notes = []string{"Every objective was met there" + h.marginsAt(config, at.Index) + ".", gave + " " + h.beyond(config, at.Index)}
+		a.Notes = []string{"Every objective was met there" + h.marginsAt(config, at.Index) + "."}
+		if why := unsound(*row); why != "" {
+			a.Says, a.Doubt = "Perhaps "+step, true
+			a.Notes = append(a.Notes, "But "+why+".")
+		}
+		beyond, doubt := h.beyond(config, at.Index)
+		a.Doubt = a.Doubt || doubt
+		a.Notes = append(a.Notes, gave+" "+beyond)
 	default:
 		a.Says, a.Doubt = "Not known: no objective was set", true
 		a.Notes = []string{fmt.Sprintf("It was run at %s.", step), gave}
 	}
 }
 
-// lastMet is the last step of levels at which a configuration met every objective, or the
-// last that it has; its row is nil if it has none.
+// missedOf tells whether a row missed an objective, and whether it is not known of one.
+func missedOf(row analysis.Row) (missed, unknown bool) {
+	for _, u := range row.Unmet {
+		if strings.HasSuffix(u, ": "+string(analysis.NotMet)) {
+			missed = true
+		} else {
+			unknown = true
+		}
+	}
+	return missed, unknown
+}
+
+// unsound says why what a row met does not show that its load can be carried; empty if it
+// does.
+func unsound(row analysis.Row) string {
+	var why []string
+	if len(row.Verdicts) > 0 {
+		why = append(why, "not valid there: "+listed(row.Verdicts, headlineLoads))
+	}
+	if row.Failed > 0 {
+		why = append(why, fmt.Sprintf("%s of it did not end as they should", units.Plural(row.Failed, "cell")))
+	}
+	return strings.Join(why, "; ")
+}
+
+// lastMet is the step of the largest levels at which a configuration met every objective,
+// sound ones before others, or the last that it has; its row is nil if it has none.
 func (h head) lastMet(config string) (at analysis.Comparison, row *analysis.Row) {
+	worth := func(r *analysis.Row) int {
+		switch {
+		case len(r.Unmet) > 0:
+			return 0
+		case unsound(*r) != "":
+			return 1
+		}
+		return 2
+	}
 	for _, c := range slices.Backward(h.Comparison) {
 		i := slices.IndexFunc(c.Rows, func(r analysis.Row) bool { return r.Config == config })
-		if i < 0 || row != nil && len(c.Rows[i].Unmet) > 0 {
+		if i < 0 {
 			continue
 		}
-		if at, row = c, &c.Rows[i]; len(row.Unmet) == 0 {
-			break
+		r := &c.Rows[i]
+		if row == nil || worth(r) > worth(row) || worth(r) == worth(row) && worth(r) > 0 && h.larger(config, c.Index, at.Index) {
+			at, row = c, r
 		}
 	}
 	return at, row
 }
 
-// beyond says what is known of larger loads than a step's.
-func (h head) beyond(config string, index int) string {
-	for _, c := range h.Comparison {
-		if c.Index > index && slices.ContainsFunc(c.Rows, func(r analysis.Row) bool { return r.Config == config && len(r.Unmet) > 0 }) {
-			return fmt.Sprintf("At %s it missed an objective.", stepName(c.Step, c.Index))
+// larger reports whether one step of a configuration asked more than another of every
+// service, or as much, and of one more.
+func (h head) larger(config string, one, other int) bool {
+	x, y := h.levels(config, one), h.levels(config, other)
+	more := false
+	for service, v := range x {
+		if v < y[service] {
+			return false
 		}
+		more = more || v > y[service]
 	}
-	return "The maximum was not searched: no other load was tested."
+	return more
 }
 
-// marginsAt tells what a configuration's objectives left it at a step of levels.
-func (h head) marginsAt(config string, index int) string {
-	var steps []analysis.Step
+// levels are those of a step of a configuration, by service.
+func (h head) levels(config string, index int) map[string]float64 {
+	all := map[string]float64{}
 	for _, c := range h.cellsOf(config) {
-		for _, s := range c.Steps {
-			if s.Index == index && s.Failover == nil {
-				steps = append(steps, s)
+		for _, step := range c.Steps {
+			if step.Index == index {
+				for _, s := range step.Services {
+					all[s.Name] = s.Level.Value
+				}
+				return all
 			}
 		}
 	}
+	return all
+}
+
+// beyond says what is known of other loads than a step's, and whether one of them puts that
+// in doubt: a smaller one that was missed.
+func (h head) beyond(config string, index int) (text string, doubt bool) {
+	var missed, open, bad []string
+	for _, c := range h.Comparison {
+		i := slices.IndexFunc(c.Rows, func(r analysis.Row) bool { return r.Config == config })
+		if i < 0 || c.Index == index {
+			continue
+		}
+		name := stepName(c.Step, c.Index)
+		switch m, unknown := missedOf(c.Rows[i]); {
+		case m:
+			missed = append(missed, name)
+			doubt = doubt || h.larger(config, index, c.Index)
+		case unknown:
+			open = append(open, name)
+		case unsound(c.Rows[i]) != "":
+			bad = append(bad, name)
+		}
+	}
+	var told []string
+	for _, k := range []struct {
+		at   []string
+		what string
+	}{
+		{missed, "At %s it missed an objective."}, {open, "Whether it met every objective at %s is not known."},
+		{bad, "It met every objective at %s, where its steps are not all sound."},
+	} {
+		if len(k.at) > 0 {
+			told = append(told, fmt.Sprintf(k.what, listed(k.at, headlineLoads)))
+		}
+	}
+	if len(told) == 0 {
+		told = []string{"The maximum was not searched: no larger load was tested."}
+	}
+	return strings.Join(told, " "), doubt
+}
+
+// marginsAt tells what a configuration's objectives left it at a step of levels, in the
+// replicates that measure the server.
+func (h head) marginsAt(config string, index int) string {
+	steps := h.measured(config, index)
 	text := marginsText(steps)
 	switch {
 	case text == "":
@@ -188,6 +286,18 @@ func (h head) marginsAt(config string, index int) string {
 		return fmt.Sprintf(", in the worst of %d replicates: %s", len(steps), text)
 	}
 	return ": " + text
+}
+
+// measured are the replicates of a configuration's step of levels that measure the server.
+func (h head) measured(config string, index int) (steps []analysis.Step) {
+	for _, c := range h.cellsOf(config) {
+		for _, s := range c.Steps {
+			if s.Index == index && s.Failover == nil && s.Measures() {
+				steps = append(steps, s)
+			}
+		}
+	}
+	return steps
 }
 
 // A margin is what a clause's worst value leaves of its limit.

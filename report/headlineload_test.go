@@ -1,7 +1,9 @@
 package report
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/evabench/evabench/analysis"
@@ -66,15 +68,15 @@ func TestWarningsTouch(t *testing.T) {
 func TestBarsThatAreNotToBeChosenArePale(t *testing.T) {
 	valid := analysis.Step{Services: []analysis.Service{{Name: "vision", Verdict: analysis.Verdict{Is: analysis.Valid}}}}
 	good, spoiled := measuredAs("good", nil), measuredAs("spoiled", nil)
-	missed := measuredAs("missed", nil)
-	good.Steps, missed.Steps = []analysis.Step{valid}, []analysis.Step{valid}
+	missed, open := measuredAs("missed", nil), measuredAs("open", nil)
+	good.Steps, missed.Steps, open.Steps = []analysis.Step{valid}, []analysis.Step{valid}, []analysis.Step{valid}
 	row := func(name string, unmet ...string) analysis.Row {
 		return analysis.Row{Config: name, Vision: analysis.Aggregate{Mean: known(10, "1/s")}, Unmet: unmet, Objectives: 1}
 	}
 	d := &Document{Sections: []Section{{Title: "Comparison"}, {Title: "Steps"}}}
 	c := charting{document: d, summary: &analysis.Summary{
-		Cells:      []analysis.Cell{good, spoiled, missed},
-		Comparison: []analysis.Comparison{{Rows: []analysis.Row{row("good"), row("spoiled"), row("missed", "p95")}}},
+		Cells:      []analysis.Cell{good, spoiled, missed, open},
+		Comparison: []analysis.Comparison{{Rows: []analysis.Row{row("good"), row("spoiled"), row("missed", "vision r1: p95 < 1 s: not met"), row("open", "vision r1: p95 < 1 s: unknown")}}},
 	}, ids: map[string]bool{}}
 	c.comparisons()
 	charts := d.Sections[0].Charts
@@ -88,10 +90,62 @@ func TestBarsThatAreNotToBeChosenArePale(t *testing.T) {
 		}
 		got = append(got, p.Note)
 	}
-	if !slices.Equal(got, []string{"", "no valid step", "objectives not met"}) {
+	if !slices.Equal(got, []string{"", "no valid step", "objectives not met", "objectives not known to be met"}) {
 		t.Errorf("notes %q", got)
 	}
-	if notes := charts[0].Notes; !slices.Contains(notes, "Grey: spoiled, missed; an objective was missed, or no step is valid.") {
+	if notes := charts[0].Notes; !slices.Contains(notes, "Grey: spoiled, missed, open; an objective was missed or is not known to be met, or no step is valid.") {
 		t.Errorf("notes %q", notes)
+	}
+}
+
+// The load is the largest at which every objective was met soundly, whatever the order of
+// the levels, and what speaks against it is told.
+func TestCarried(t *testing.T) {
+	const (
+		met      = ""
+		missed   = "vision r1: p95 < 1 s: not met"
+		unknown  = "vision r1: p95 < 1 s: unknown"
+		unsteady = "vision r1: unsteady" // met
+	)
+	for name, c := range map[string]struct {
+		levels []float64
+		each   []string
+		failed int
+		says   string
+		note   string
+	}{
+		"a ladder":                {[]float64{4, 8, 12}, []string{met, met, missed}, 0, "At least 8 users", "At 12 users it missed an objective."},
+		"all met":                 {[]float64{4, 8}, []string{met, met}, 0, "At least 8 users", "The maximum was not searched: no larger load was tested."},
+		"descending":              {[]float64{12, 8, 4}, []string{missed, met, met}, 0, "At least 8 users", "At 12 users it missed an objective."},
+		"a smaller one missed":    {[]float64{4, 8, 12}, []string{met, missed, met}, 0, "?At least 12 users", "At 8 users it missed an objective."},
+		"not known of the larger": {[]float64{4, 8}, []string{met, unknown}, 0, "At least 4 users", "Whether it met every objective at 8 users is not known."},
+		"the larger not sound":    {[]float64{4, 8}, []string{met, unsteady}, 0, "At least 4 users", "It met every objective at 8 users, where its steps are not all sound."},
+		"none sound":              {[]float64{4}, []string{unsteady}, 0, "?Perhaps 4 users", "But not valid there: vision r1: unsteady."},
+		"a cell died":             {[]float64{4}, []string{met}, 2, "?Perhaps 4 users", "But 2 cells of it did not end as they should."},
+		"none known":              {[]float64{4}, []string{unknown}, 0, "?Not known at 4 users", "Objectives not known to be met: vision r1: p95 < 1 s: unknown."},
+	} {
+		cell := measuredAs("a", nil)
+		s := &analysis.Summary{}
+		for i, level := range c.levels {
+			cell.Steps = append(cell.Steps, analysis.Step{Index: i, Services: []analysis.Service{{Name: "vision", Level: results.Level{Value: level}, Verdict: analysis.Verdict{Is: analysis.Valid}}}})
+			row := analysis.Row{Config: "a", Objectives: 1, Failed: c.failed}
+			switch c.each[i] {
+			case met:
+			case unsteady:
+				row.Verdicts = []string{unsteady}
+			default:
+				row.Unmet = []string{c.each[i]}
+			}
+			s.Comparison = append(s.Comparison, analysis.Comparison{Index: i, Step: fmt.Sprintf("%v users", level), Rows: []analysis.Row{row}})
+		}
+		s.Cells = []analysis.Cell{cell}
+		a := head{s, nil, nil}.load("a")
+		says := a.Says
+		if a.Doubt {
+			says = "?" + says
+		}
+		if says != c.says || !strings.Contains(strings.Join(a.Notes, " "), c.note) {
+			t.Errorf("%s: %q with %q, want %q with %q", name, says, a.Notes, c.says, c.note)
+		}
 	}
 }

@@ -38,11 +38,13 @@ func (h head) sure(config string) Answer {
 // chosen says how sure the recommendation is.
 func (h head) chosen(a *Answer) {
 	k := h.choice
-	n := len(h.cellsOf(k.Config))
+	n := h.replicates()
 	switch {
 	case !settled(*k):
 		a.Says, a.Doubt = "Not sure", true
 		a.Notes = sentencesOf(k.Sure)
+	case k.Sure == analysis.Alone && h.mayHaveMet():
+		a.Says, a.Doubt = "Not sure", true
 	case k.Sure == analysis.Alone && n < 2 && h.Environment.Simulated != "":
 		a.Says, a.Doubt = "Seen once, in simulation: not repeated, untested on a real GPU", true
 	case k.Sure == analysis.Alone && n < 2: // an objective that was missed by little may be met the next time
@@ -58,24 +60,57 @@ func (h head) chosen(a *Answer) {
 	}
 }
 
-// others says what became of the other configurations at the load that was carried.
-func (h head) others() []string {
-	at, _ := h.lastMet(h.choice.Config)
-	var missed []string
+// replicates is on how many the choice rests at least: those that measure the server, of the
+// chosen one and of those that missed an objective beside it.
+func (h head) replicates() int {
+	at, row := h.lastMet(h.choice.Config)
+	if row == nil {
+		return len(h.cellsOf(h.choice.Config))
+	}
+	n := len(h.measured(h.choice.Config, at.Index))
 	for _, r := range at.Rows {
-		if r.Config != h.choice.Config && len(r.Unmet) > 0 {
-			missed = append(missed, r.Config)
+		if missed, _ := missedOf(r); missed {
+			n = min(n, len(h.measured(r.Config, at.Index)))
+		}
+	}
+	return n
+}
+
+// mayHaveMet reports whether it is not known of another whether it met every objective.
+func (h head) mayHaveMet() bool {
+	at, _ := h.lastMet(h.choice.Config)
+	return slices.ContainsFunc(at.Rows, func(r analysis.Row) bool {
+		missed, unknown := missedOf(r)
+		return r.Config != h.choice.Config && unknown && !missed
+	})
+}
+
+// others says what became of the other configurations at the load that was carried.
+func (h head) others() (notes []string) {
+	at, _ := h.lastMet(h.choice.Config)
+	var missing, open []string
+	for _, r := range at.Rows {
+		if r.Config == h.choice.Config {
+			continue
+		}
+		if missed, unknown := missedOf(r); missed {
+			missing = append(missing, r.Config)
+		} else if unknown {
+			open = append(open, r.Config)
 		}
 	}
 	switch alone := h.choice.Sure == analysis.Alone; {
-	case alone && len(missed) == 0:
-		return []string{"It alone is known to have met every objective."}
+	case alone && len(missing) == 0:
+		notes = append(notes, "It alone is known to have met every objective.")
 	case alone:
-		return []string{fmt.Sprintf("It alone met every objective; missed by %s.", listed(missed, headlineConfigs))}
-	case len(missed) > 0:
-		return []string{fmt.Sprintf("Objectives were missed at that load by %s.", listed(missed, headlineConfigs))}
+		notes = append(notes, fmt.Sprintf("It alone is known to have met every objective; missed by %s.", listed(missing, headlineConfigs)))
+	case len(missing) > 0:
+		notes = append(notes, fmt.Sprintf("Objectives were missed at that load by %s.", listed(missing, headlineConfigs)))
 	}
-	return nil
+	if len(open) > 0 {
+		notes = append(notes, fmt.Sprintf("Whether %s met them is not known.", listed(open, headlineConfigs)))
+	}
+	return notes
 }
 
 // rests says on what the numbers of a configuration rest.

@@ -12,7 +12,7 @@ import (
 // real one.
 func banner(s *analysis.Summary) string {
 	if s.Environment.Lost != "" && s.Environment.Simulated == "" {
-		return "environment.json is lost: WHETHER THE SERVER WAS REAL OR SIMULATED IS NOT KNOWN."
+		return "REAL OR SIMULATED IS NOT KNOWN: environment.json is lost."
 	}
 	if s.Environment.Simulated == "" {
 		return ""
@@ -23,10 +23,13 @@ func banner(s *analysis.Summary) string {
 	}
 	text += ", none was measured on a GPU."
 	if faults := s.Environment.SimulatedFaults; faults != "" {
-		text += " FAULTS INJECTED on purpose: " + faults + "."
+		text += " " + faultsInjected + " on purpose: " + faults + "."
 	}
 	return text
 }
+
+// faultsInjected stands on every page of a run with faults.
+const faultsInjected = "FAULTS INJECTED"
 
 // scale writes a scale; empty if it is not told.
 func scale(k float64) string {

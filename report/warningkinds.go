@@ -22,6 +22,7 @@ var meanings = []struct{ code, text string }{
 	{"cell-missing", "a configuration or replicate was not run to its end, and is in no table"},
 	{"cell-failed", "a cell ended early: its figures are of what there was"},
 	{"cell-interrupted", "a cell was stopped: its figures are of what there was"},
+	{"race-differs", "a race that was resumed does not come to what it decided before: read both"},
 	{"damaged", "parts of the run are damaged and left out: what they told is unknown"},
 	{"unreadable", "parts of the run could not be read: what they told is unknown"},
 	{"gpu-xid", "a GPU reported critical errors: figures of that time may be of a GPU in trouble"},

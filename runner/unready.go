@@ -12,6 +12,7 @@ import (
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/spawn"
 )
 
 // notReady is the fault of an instance that runs and is not ready, with its
@@ -64,7 +65,7 @@ func (u running) next(ctx context.Context, a loadgen.Answer) string {
 	switch a.Outcome {
 	case results.HTTP4xx:
 		if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden {
-			return "; give the server's key by " + u.of.key("endpoint.api_key_env")
+			return "; give the server's key by api_key_env or api_key_file of the service's endpoint, or correct the one that is given"
 		}
 		return u.otherModel(ctx)
 	case results.HTTP5xx, results.Shed:
@@ -78,7 +79,10 @@ func (u running) next(ctx context.Context, a loadgen.Answer) string {
 		}
 		return "; let it listen there" + u.longer()
 	case results.Timeout:
-		return fmt.Sprintf("; raise %s, which is %s, if an answer takes longer", u.of.key("timeout"), u.of.Timeout)
+		if u.of.Timeout < u.waits.answer {
+			return fmt.Sprintf("; raise %s, which is %s, if an answer takes longer", u.of.key("timeout"), u.of.Timeout)
+		}
+		return u.longer() + u.look()
 	case results.WrongAnswer, results.Malformed:
 		return fmt.Sprintf("; compare %s with what the server is%s", u.of.key("endpoint"), u.look())
 	}
@@ -104,7 +108,7 @@ func (u running) look() string {
 }
 
 // Curl is the command line that gets a page.
-func Curl(page string) string { return "curl -sv --max-time 5 " + page }
+func Curl(page string) string { return "curl -sv --max-time 5 " + spawn.Quote(page) }
 
 // listWithin bounds the question for a list of models.
 const listWithin = 2 * time.Second

@@ -46,6 +46,11 @@ func TestDeviceJobsOfRealServer(t *testing.T) {
 		if j.Name != source.Name {
 			continue
 		}
+		t.Cleanup(func() { // before fake's folder goes
+			if err := j.Collector.(io.Closer).Close(); err != nil {
+				t.Error(err)
+			}
+		})
 		readings, err := j.Collector.Read(t.Context())
 		if err != nil {
 			t.Fatal(err)

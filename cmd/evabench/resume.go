@@ -52,6 +52,7 @@ type goingOn struct {
 	// measured are the cells that are finished, failed ones too, by folder.
 	measured map[string]bool
 	replays  *replays // of a race, once that was checked
+	doubts   []string // how what a race decides now differs from what it decided
 }
 
 // goOn goes on with a run.
@@ -88,9 +89,11 @@ func (b *bench) checkGoing(o sweepOptions) error {
 		return err
 	}
 	if b.races() && len(why) == 0 {
-		if why, err = b.going.raceDiffers(b.searchEnvironment(), b.entries()); err != nil {
+		course, err := b.going.raceDiffers(b.searchEnvironment(), b.entries())
+		if err != nil {
 			return err
 		}
+		b.going.doubts = course
 	}
 	if o.dryRun && b.waits(o) {
 		return b.going.refused(why) // it is put back before the run goes on
@@ -231,6 +234,10 @@ func (g *goingOn) begin(b *bench, now results.Environment, talk io.Writer) (*res
 		now.Warnings = append(now.Warnings, results.Warning{
 			Code: "host-renamed", Subject: is, Text: fmt.Sprintf("the run was begun on a host of the name %q and resumed on one of the name %q, which is alike", was, is), Count: 1,
 		})
+	}
+	for _, text := range g.doubts {
+		fmt.Fprintf(talk, "evabench: WARNING: %s\n", text)
+		now.Warnings = append(now.Warnings, results.Warning{Code: "race-differs", Text: text, Count: 1})
 	}
 	for _, w := range now.Warnings {
 		if !slices.Contains(env.Warnings, w) {

@@ -19,13 +19,27 @@ import (
 // inputsOf tells the files that a scenario measures with, as they are now: traces, and the
 // images of folders. What its commands read is not known.
 func inputsOf(scenario []byte) ([]results.Input, error) {
-	var tree any
+	var tree struct {
+		Services map[string]struct {
+			Load struct {
+				File string `yaml:"file"`
+			} `yaml:"load"`
+			Workload any `yaml:"workload"`
+		} `yaml:"services"`
+	}
 	if err := yaml.Unmarshal(scenario, &tree); err != nil {
 		return nil, err
 	}
-	paths, err := inputPaths(tree)
-	if err != nil {
-		return nil, err
+	var paths []string
+	for _, s := range tree.Services {
+		if s.Load.File != "" {
+			paths = append(paths, s.Load.File)
+		}
+		images, err := imagesOf(s.Workload)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, images...)
 	}
 	slices.Sort(paths)
 	var all []results.Input
@@ -39,26 +53,24 @@ func inputsOf(scenario []byte) ([]results.Input, error) {
 	return all, nil
 }
 
-// inputPaths gives the paths of the files that a part of a scenario names.
-func inputPaths(part any) (all []string, err error) {
+// imagesOf gives the files of the folders that a part of a workload takes images from.
+func imagesOf(part any) (all []string, err error) {
 	var parts []any
 	switch part := part.(type) {
 	case []any:
 		parts = part
 	case map[string]any:
-		if file, _ := part["file"].(string); file != "" {
-			all = append(all, file)
-		}
-		folder, _ := part["folder"].(string)
-		if folder != "" && part["argv"] == nil && part["image"] == nil { // else a program begins there
-			if all, err = appendImages(all, folder); err != nil {
-				return nil, err
+		if images, ok := part["images"].(map[string]any); ok {
+			if folder, _ := images["folder"].(string); folder != "" {
+				if all, err = appendImages(all, folder); err != nil {
+					return nil, err
+				}
 			}
 		}
 		parts = slices.Collect(maps.Values(part))
 	}
 	for _, p := range parts {
-		more, err := inputPaths(p)
+		more, err := imagesOf(p)
 		if err != nil {
 			return nil, err
 		}

@@ -31,7 +31,7 @@ func TestInputs(t *testing.T) {
 services:
   vision:
     launcher: {kind: process, folder: frames, argv: [serve]}
-    endpoint: {kind: detect-http, api_key_file: key}
+    endpoint: {kind: detect-http, api_key_file: key, body: {file: cam1.jpg, folder: inbox}, form_fields: {folder: inbox}}
     workload: {images: {folder: frames}, classes: [{heavy: {images: {folder: frames}}}]}
     load: {file: trace.csv}
 `)

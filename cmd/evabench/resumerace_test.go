@@ -148,12 +148,12 @@ func TestRaceGoesOnFromItsDirectory(t *testing.T) {
 			t.Errorf("after %d cells:\n%+v\nin one go:\n%+v", k, got, whole)
 		}
 	}
-	q.refusesAnotherCourse(t, dir)
+	q.tellsAnotherCourse(t, dir)
 }
 
-// refusesAnotherCourse: a race that would not have done what is recorded is refused with the
+// tellsAnotherCourse: a race that would not have done what is recorded is told with the
 // first cell that tells it.
-func (q queueRace) refusesAnotherCourse(t *testing.T, dir string) {
+func (q queueRace) tellsAnotherCourse(t *testing.T, dir string) {
 	t.Helper()
 	run, err := results.Read(dir)
 	if err != nil {

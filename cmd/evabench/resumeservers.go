@@ -14,7 +14,7 @@ import (
 // alike says why an instance that is ready is another server than those that cells were
 // measured with; nil if it is not, or if it or they told no version.
 func (g *goingOn) alike(c scenarios.Cell, i results.Instance) error {
-	was := g.versions(i.Service, paramsText(i.Service, c.Config))
+	was := g.versions(i.Service, c.Config)
 	if i.Version == "" || len(was) == 0 || slices.Contains(was, i.Version) {
 		return nil
 	}
@@ -23,11 +23,13 @@ func (g *goingOn) alike(c scenarios.Cell, i results.Instance) error {
 }
 
 // versions are what the servers of a service said of themselves in the measured cells of the
-// same parameters, by which a server may be of another version.
-func (g *goingOn) versions(service, params string) []string {
+// same layout, sharing and parameters: what they say may follow from those.
+func (g *goingOn) versions(service string, config results.Config) []string {
+	params := paramsText(service, config)
 	all := map[string]bool{}
 	for _, c := range g.run.Cells {
-		if !g.measured[c.Cell.Folder] || paramsText(service, c.Cell.Config) != params {
+		was := c.Cell.Config
+		if !g.measured[c.Cell.Folder] || was.Layout != config.Layout || was.Sharing != config.Sharing || paramsText(service, was) != params {
 			continue
 		}
 		for _, i := range c.Cell.Instances {

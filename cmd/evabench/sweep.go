@@ -325,7 +325,11 @@ func (b *bench) assumed() []results.Warning {
 // each gives the faults that one joins.
 func each(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, each(e)...)
+		}
+		return all
 	}
 	if err == nil {
 		return nil

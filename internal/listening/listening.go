@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -50,12 +51,32 @@ func (s Socket) String() string {
 			return '?'
 		}
 		return r
-	}, strings.Join(s.Args, " "))
+	}, strings.Join(withoutSecrets(s.Args), " "))
 	if r := []rune(line); len(r) > most {
 		line = string(r[:most]) + " …"
 	}
 	return fmt.Sprintf("port %d (pid %d, %s)", s.Port(), s.PID, cmp.Or(line, "name unknown"))
 }
+
+// withoutSecrets hides what follows a flag that seems to take a secret.
+func withoutSecrets(args []string) (shown []string) {
+	hide := false
+	for _, arg := range args {
+		flag, _, joined := strings.Cut(arg, "=")
+		secret := strings.HasPrefix(arg, "-") && secretFlag.MatchString(flag)
+		switch {
+		case hide:
+			arg = "[hidden]"
+		case secret && joined:
+			arg = flag + "=[hidden]"
+		}
+		hide = secret && !joined && !hide
+		shown = append(shown, arg)
+	}
+	return shown
+}
+
+var secretFlag = regexp.MustCompile(`(?i)(key|token|secret|passwd|password|credentials?|auth)$`)
 
 // listens is the state of a listening socket (linux, include/net/tcp_states.h).
 const listens = 10

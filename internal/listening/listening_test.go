@@ -88,6 +88,10 @@ func TestFind(t *testing.T) {
 	if text := all[0].String(); text != "port 8000 (pid 41, vllm serve ?[2Jm)" {
 		t.Errorf("String() = %q", text)
 	}
+	secret := Socket{PID: 1, Args: []string{"vllm", "--api-key", "sk-1", "m", "--hf-token=hf-2", "--port", "80"}}
+	if text := secret.String(); text != "port 0 (pid 1, vllm --api-key [hidden] m --hf-token=[hidden] --port 80)" {
+		t.Errorf("String() = %q", text)
+	}
 	if text := all[2].String(); !strings.Contains(text, "port 8080 (whose is unknown") {
 		t.Errorf("String() = %q", text)
 	}

@@ -26,7 +26,8 @@ func TestEveryFolderIsListed(t *testing.T) {
 
 func TestDefaultsLackOnlyWhatMustBeSaid(t *testing.T) {
 	for name, want := range map[string]string{
-		"agent": "workload agent: there is no model", "vision": "workload vision: there is no class",
+		"agent":  "workload agent: there is no model",
+		"vision": "workload vision: there is no class; give one for each model: classes: [{model: NAME}]",
 	} {
 		if _, err := Kinds.Build(kind.Spec{Name: name}); err == nil || err.Error() != want {
 			t.Errorf("%s without arguments: %v, want %s", name, err, want)

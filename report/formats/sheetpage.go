@@ -83,7 +83,7 @@ func sheetGrid(t report.Table) grid {
 }
 
 // printSetup makes a sheet print one page wide on landscape A4, with the heading of
-// its table, if that is one line of the sheet, and the banner on every page. It must
+// its table, if that is one line of the sheet, and the banner's mark on every page. It must
 // come before the sheet is streamed.
 func (b *book) printSetup(name string, heading int) error {
 	fit := true
