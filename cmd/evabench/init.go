@@ -62,7 +62,7 @@ asked unless you say so: --probe asks those on which something listens here,
 	f.BoolVar(&o.force, "force", false, "write over a file that is there")
 	f.BoolVar(&o.probe, "probe", false, "ask the ports on which something listens here what it is")
 	f.StringArrayVar(&o.servers, "server", nil, "ask the server at `URL`, which runs already; give it again for each. URL,URL names TorchServe's management page too, which is else looked for at the next port")
-	f.StringVar(&o.goal, "goal", "", "what the sweep is to tell: `GOAL` table (the same load for each configuration) or capacity")
+	f.StringVar(&o.goal, "goal", "", "what the sweep is to tell: `GOAL` table (the same loads for each configuration) or capacity")
 	f.StringVar(&o.name, "name", "", "name the scenario `NAME` (default after the machine)")
 	f.StringVar(&o.root, "root", "", "read /proc below `DIR`, such as where a container has its host's")
 	return c

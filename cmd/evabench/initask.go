@@ -69,7 +69,7 @@ func (q *questions) all(f propose.Facts, a *propose.Answers) error {
 	steps := []func() error{
 		func() error { return q.ask("Name of the scenario", a.Name, text(&a.Name)) },
 		func() error {
-			return q.ask("What is to be told: table (the same load for each configuration) or capacity (the largest load that each takes)", a.Goal, oneOf(&a.Goal, propose.Table, propose.Capacity))
+			return q.ask("What is to be told: table (the same loads for each configuration) or capacity (the largest load that each takes)", a.Goal, oneOf(&a.Goal, propose.Table, propose.Capacity))
 		},
 	}
 	if len(a.GPUs) > 0 {
@@ -87,9 +87,9 @@ func (q *questions) all(f propose.Facts, a *propose.Answers) error {
 			if a.Goal == propose.Capacity {
 				return q.ask("Vision requests a second where the search begins", fmt.Sprint(a.VisionRate), above(&a.VisionRate))
 			}
-			return q.ask("Vision clients at once", strconv.Itoa(a.VisionUsers), count(&a.VisionUsers))
+			return q.ask("Vision clients at once, at the most", strconv.Itoa(a.VisionUsers), count(&a.VisionUsers))
 		},
-		func() error { return q.ask("Agents at once", strconv.Itoa(a.AgentUsers), count(&a.AgentUsers)) },
+		func() error { return q.ask("Agents at once, at the most", strconv.Itoa(a.AgentUsers), count(&a.AgentUsers)) },
 		func() error {
 			return q.ask("Vision's limit: 95 % of answers within", a.VisionLatency.String(), span(&a.VisionLatency))
 		},
@@ -97,7 +97,7 @@ func (q *questions) all(f propose.Facts, a *propose.Answers) error {
 			return q.ask("The Agent's limit: 90 % of answers within", a.AgentLatency.String(), span(&a.AgentLatency))
 		},
 		func() error {
-			return q.ask("Load that counts, for each configuration", a.Window.String(), span(&a.Window))
+			return q.ask("Load that counts, at each step", a.Window.String(), span(&a.Window))
 		},
 		func() error {
 			return q.ask("How often the whole is repeated (three or more tell intervals)", strconv.Itoa(a.Replicates), count(&a.Replicates))

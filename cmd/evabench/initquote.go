@@ -101,11 +101,11 @@ next:
 	return err
 }
 
-// loadSpan writes a span for people: to the second under two minutes, else to the
+// loadSpan writes a span for people: to the second under five minutes, else to the
 // minute.
 func loadSpan(d time.Duration) string {
 	switch {
-	case d < 2*time.Minute:
+	case d < 5*time.Minute:
 		return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
 	case d < 2*time.Hour:
 		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))

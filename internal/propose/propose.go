@@ -33,7 +33,7 @@ type Facts struct {
 
 // Goals are what a sweep is to tell.
 const (
-	Table    = "table"    // the same load for every configuration
+	Table    = "table"    // the same loads for every configuration
 	Capacity = "capacity" // the largest load that each takes
 )
 
@@ -47,8 +47,9 @@ type Answers struct {
 	// are started; those of servers that run are what these tell.
 	VisionModels []string
 	AgentModel   string
-	// VisionUsers and AgentUsers are clients in closed loops; with Goal Capacity
-	// VisionRate is the rate in requests a second that the search begins with.
+	// VisionUsers and AgentUsers are the most clients in closed loops: with Goal Table a
+	// quarter and half of them come before. With Goal Capacity VisionRate is the rate in
+	// requests a second that the search begins with.
 	VisionUsers, AgentUsers int
 	VisionRate              float64
 	// VisionLatency is the limit of the 95th percentile, AgentLatency of the 90th.
@@ -69,7 +70,7 @@ const (
 	agentUsers    = 8
 	visionLatency = 2 * time.Second
 	agentLatency  = 30 * time.Second
-	window        = 5 * time.Minute
+	window        = 3 * time.Minute
 )
 
 // The models that EVA's guide serves.

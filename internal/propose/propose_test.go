@@ -229,6 +229,26 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
+// TestLevels: each service has a ladder of as many steps, which rises.
+func TestLevels(t *testing.T) {
+	for _, c := range []struct {
+		goal           string
+		vision, agents int
+		want           string
+	}{
+		{Table, 32, 8, "8, 16, 32; 2, 4, 8"},
+		{Table, 7, 4, "1, 3, 7; 1, 2, 4"},
+		{Table, 32, 3, "16, 32; 1, 3"},
+		{Table, 1, 8, "1; 8"},
+		{Capacity, 32, 8, "32; 8"},
+	} {
+		p := sheet{Proposal: Proposal{Answers: Answers{Goal: c.goal, VisionUsers: c.vision, AgentUsers: c.agents}}}
+		if got := p.Levels(c.vision) + "; " + p.Levels(c.agents); got != c.want {
+			t.Errorf("%d Vision clients and %d agents for a %s: %s, want %s", c.vision, c.agents, c.goal, got, c.want)
+		}
+	}
+}
+
 func TestSafeName(t *testing.T) {
 	for in, want := range map[string]string{"GPU-Node 7.Example.com": "gpu-node-7.example.com", "": "first", "--": "first", "serveur-été": "serveur-t", strings.Repeat("a", 39) + "-b": strings.Repeat("a", 39)} {
 		if got := safeName(in); got != want {

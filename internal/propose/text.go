@@ -65,7 +65,7 @@ func (p sheet) About() string {
 	if p.Answers.Goal == Capacity {
 		return "The largest load that meets the conditions: " + what + "."
 	}
-	return "The same load for each: " + what + "."
+	return "The same loads for each: " + what + "."
 }
 
 // Raise is the service whose load a search raises.
@@ -98,10 +98,29 @@ func (p sheet) Kilobytes() int {
 // Budget bounds a search: twelve probes of a window.
 func (p sheet) Budget() time.Duration { return 12 * p.Window() }
 
+// Levels is the ladder of a service's users: a quarter, half, and all of them, so that a
+// load which is too much leaves one that is not. It has as many steps for each service, so
+// fewer where one has few users; a search has the one that it begins with.
+func (p sheet) Levels(users int) string {
+	a := p.Answers
+	steps := 3
+	if a.Goal == Capacity {
+		steps = 1
+	}
+	for least := min(a.VisionUsers, a.AgentUsers); steps > 1 && least>>(steps-1) == 0; {
+		steps--
+	}
+	var list []string
+	for i := steps - 1; i >= 0; i-- {
+		list = append(list, strconv.Itoa(users>>i))
+	}
+	return strings.Join(list, ", ")
+}
+
 // Window is a step's that counts. A search has many, which may be shorter.
 func (p sheet) Window() time.Duration {
 	if p.Answers.Goal == Capacity {
-		return max(p.Answers.Window/5, 10*time.Second).Round(time.Second)
+		return max(p.Answers.Window/3, 10*time.Second).Round(time.Second)
 	}
 	return p.Answers.Window
 }
