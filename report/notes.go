@@ -116,7 +116,7 @@ func (t *tally) lines(begin string, s *analysis.Summary) []string {
 		}
 		in := strings.Join(where, ", ")
 		if len(where) == len(steps) && len(where) > 1 && !strings.Contains(in, "(") {
-			in = "every configuration"
+			in = fmt.Sprintf("each of the %d configurations", len(steps))
 		}
 		lines = append(lines, begin+key+" in "+in+".")
 	}
