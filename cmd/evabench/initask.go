@@ -89,7 +89,9 @@ func (q *questions) all(f propose.Facts, a *propose.Answers) error {
 			}
 			return q.ask("Vision clients at once, at the most", strconv.Itoa(a.VisionUsers), count(&a.VisionUsers))
 		},
-		func() error { return q.ask("Agents at once, at the most", strconv.Itoa(a.AgentUsers), count(&a.AgentUsers)) },
+		func() error {
+			return q.ask("Agents at once, at the most", strconv.Itoa(a.AgentUsers), count(&a.AgentUsers))
+		},
 		func() error {
 			return q.ask("Vision's limit: 95 % of answers within", a.VisionLatency.String(), span(&a.VisionLatency))
 		},
