@@ -31,6 +31,8 @@ const (
 // run. It acts within the model or on the wire; no figure of it is told that the faulty
 // server would not show. The zero Fault is none that can be.
 type Fault struct {
+	// Kind is slow-preprocessing, slow-worker, launch-bound, clock-drop, memory-leak or
+	// packet-delay.
 	Kind string `yaml:"kind" json:"kind"`
 	// Factor is how many times as long something takes, more than 1 and at most 1000:
 	// the host's work in front of the GPU (slow-preprocessing), all that a worker does
@@ -38,8 +40,8 @@ type Fault struct {
 	Factor float64 `yaml:"factor" json:"factor,omitempty"`
 	// Share is that of the full clock at which the SMs of the instance's GPU run
 	// (clock-drop), at least 0.05 and less than 1: work that SMs limit then takes 1/share
-	// as long, on all MIG instances of the GPU. Reason is what the GPU says of it, PowerCap
-	// unless it is told.
+	// as long, on all MIG instances of the GPU. Reason is what the GPU says of it, power-cap
+	// (unless it is told) or thermal.
 	Share  float64 `yaml:"share" json:"share,omitempty"`
 	Reason string  `yaml:"reason" json:"reason,omitempty"`
 	// MiB is the device memory that each request leaves behind (memory-leak), more than 0

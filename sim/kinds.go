@@ -18,7 +18,7 @@ import (
 
 // BackendConfig is the arguments of the backend sim.
 type BackendConfig struct {
-	Server string `yaml:"server" json:"server"` // a name of [Servers]
+	Server string `yaml:"server" json:"server"` // one that "evabench sim --help" lists
 	// Scale is how many seconds of server time pass in one of the clock, 1 to
 	// 1000; 1 unless it is told.
 	Scale float64 `yaml:"scale" json:"scale"`
@@ -26,8 +26,7 @@ type BackendConfig struct {
 
 // LauncherConfig is the arguments of the launcher sim.
 type LauncherConfig struct {
-	// Server is a name of [Servers]; empty means the one that the backend
-	// uses.
+	// Server is as in [BackendConfig]; empty means the one that the backend uses.
 	Server string `yaml:"server" json:"server,omitempty"`
 	// Scale is as in [BackendConfig]; without Server, it is the backend's and
 	// not told here.

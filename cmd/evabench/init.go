@@ -47,8 +47,9 @@ scenario with the reasons as comments, checks it, and tells what its sweep takes
 It changes nothing else.
 
 Servers that run already are found by their processes' command lines. No port is
-asked unless you say so: --probe asks those on which something listens here,
---server the address that it names.`,
+asked unless you say so: --probe asks the usual ones of this machine, --server the
+address that it names. If servers run, they are to be measured as they are, on the
+layout that is there: stop them first to get layouts.`,
 		Example: `  evabench init
   evabench init --yes --sim pro6000x1 --out first.yaml
   evabench init --server http://127.0.0.1:8000 --server http://127.0.0.1:8080`,
@@ -60,7 +61,7 @@ asked unless you say so: --probe asks those on which something listens here,
 	f.StringVar(&o.out, "out", "evabench.yaml", "write the scenario to `FILE`; - prints it")
 	f.BoolVarP(&o.yes, "yes", "y", false, "take the defaults and ask nothing")
 	f.BoolVar(&o.force, "force", false, "write over a file that is there")
-	f.BoolVar(&o.probe, "probe", false, "ask the ports on which something listens here what it is")
+	f.BoolVar(&o.probe, "probe", false, "ask what listens at this machine's usual ports, 8000 and such, and at those of servers that were found")
 	f.StringArrayVar(&o.servers, "server", nil, "ask the server at `URL`, which runs already; give it again for each. URL,URL names TorchServe's management page too, which is else looked for at the next port")
 	f.StringVar(&o.goal, "goal", "", "what the sweep is to tell: `GOAL` table (the same loads for each configuration) or capacity")
 	f.StringVar(&o.name, "name", "", "name the scenario `NAME` (default after the machine)")

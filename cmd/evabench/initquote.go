@@ -32,10 +32,10 @@ type quote struct {
 	known  bool          // false: a search whose end is not known
 }
 
-// quote works out what a sweep of the scenario takes.
+// quote works out what a sweep of the scenario takes, or what is left of one.
 func (b *bench) quote() quote {
 	q := quote{known: true}
-	cells := time.Duration(len(b.cells))
+	cells := time.Duration(len(b.left()))
 	each, warm := time.Duration(0), time.Duration(0)
 	switch s := b.scenario.Search; {
 	case s == nil:
@@ -71,9 +71,8 @@ func (b *bench) quote() quote {
 	return q
 }
 
-// printQuote tells what the sweep takes, and what to do next.
-func (b *bench) printQuote(w io.Writer, file string) error {
-	q := b.quote()
+// text tells what the sweep takes.
+func (q quote) text(simulated bool) string {
 	load := "under load " + loadSpan(q.load)
 	if q.bound {
 		load = "under load at most " + loadSpan(q.load)
@@ -89,15 +88,20 @@ func (b *bench) printQuote(w io.Writer, file string) error {
 	switch {
 	case q.gpus > 0:
 		text += fmt.Sprintf(": %s GPU-hours on %s", units.Fixed(q.most.Hours()*float64(q.gpus), 1), units.Plural(q.gpus, "GPU"))
-	case b.simulated.server != "":
+	case simulated:
 		text += ", and no GPU"
 	}
+	return text
+}
+
+// printQuote tells what the sweep takes, and what to do next.
+func (b *bench) printQuote(w io.Writer, file string) error {
 	_, err := fmt.Fprintf(w, `%s
 next:
   evabench doctor %s
   evabench sweep %s --dry-run
   evabench sweep %s
-`, text, file, file, file)
+`, b.quote().text(b.simulated.server != ""), file, file, file)
 	return err
 }
 

@@ -236,6 +236,9 @@ func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 		b.going.print(w, b)
 	}
 	fmt.Fprintln(w, fold(fmt.Sprintf("plan for %s: %s; every layout is put back before the next", where, b.extent())))
+	if b.simulated.server == "" {
+		fmt.Fprintln(w, fold(b.quote().text(false)))
+	}
 	if b.simulated.faults != "" {
 		fmt.Fprintf(w, "FAULTS INJECTED: %s\n", b.simulated.faults)
 	}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -63,8 +64,35 @@ func page(root string) (string, error) {
 			return "", err
 		}
 	}
+	if err := s.simulation(&b); err != nil {
+		return "", err
+	}
 	return b.String(), nil
 }
+
+// simulation writes the kinds that play a server: no folder has them.
+func (s *sources) simulation(b *strings.Builder) error {
+	p, err := s.read("sim")
+	if err != nil {
+		return err
+	}
+	b.WriteString("\n## Simulated servers\n\nNothing is measured on a GPU with them: [simulator.md](../simulator.md).\n")
+	for _, k := range []struct{ title, of string }{
+		{"`server.backend: {kind: sim, …}`, the GPUs of a simulated server", "BackendConfig"},
+		{"`services.S.launcher: {kind: sim, …}`, simulated instances", "LauncherConfig"},
+	} {
+		rows, err := s.keys(p, k.of, "")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(b, "\n### %s\n\n", k.title)
+		table(b, rows)
+	}
+	return nil
+}
+
+// docLink is a link of Go's comments, which lead nowhere here.
+var docLink = regexp.MustCompile(`\[([A-Z]\w*)\]`)
 
 // A row is one key and what it means.
 type row struct{ key, text string }
@@ -72,6 +100,7 @@ type row struct{ key, text string }
 func table(b *strings.Builder, rows []row) {
 	b.WriteString("| key | meaning |\n| --- | --- |\n")
 	for _, r := range rows {
-		fmt.Fprintf(b, "| `%s` | %s |\n", r.key, strings.NewReplacer("|", `\|`, "<", `\<`).Replace(r.text))
+		text := docLink.ReplaceAllString(r.text, "$1")
+		fmt.Fprintf(b, "| `%s` | %s |\n", r.key, strings.NewReplacer("|", `\|`, "<", `\<`).Replace(text))
 	}
 }

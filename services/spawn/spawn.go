@@ -40,7 +40,7 @@ type Config struct {
 	// Port is the first port of the first instance, the next has those that
 	// follow; 0 means free ones.
 	Port int `yaml:"port"`
-	// URL is where requests go, a template.
+	// URL is where requests go, a template; http://127.0.0.1:{port} unless it is told.
 	URL string `yaml:"url"`
 	// Health is the path of a page that answers 2xx when the instance is up;
 	// empty means that real requests alone tell.
@@ -56,7 +56,8 @@ type Config struct {
 	Pages trust.Access `yaml:"pages"`
 	// Fault is how an instance is asked to make a fault on its device.
 	Fault Fault `yaml:"fault"`
-	// Ready is the longest time from launch to the first right answer.
+	// Ready is the longest time from launch to the first right answer; 5m unless it is
+	// told.
 	Ready time.Duration `yaml:"ready"`
 	// Stop says how an instance is ended.
 	Stop Stop `yaml:"stop"`
@@ -67,15 +68,15 @@ type Config struct {
 // Stop says how an instance is ended: by its signal and, if it goes on after
 // Grace, by SIGKILL.
 type Stop struct {
-	Signal string        `yaml:"signal"` // SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 or SIGKILL
-	Grace  time.Duration `yaml:"grace"`  // 0 to 50 s
+	Signal string        `yaml:"signal"` // SIGTERM (the default), SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 or SIGKILL
+	Grace  time.Duration `yaml:"grace"`  // 0 to 50 s; 10 s unless it is told
 }
 
 // Log bounds a log: Keep files beside the newest, each of at most MaxBytes and
 // at least one line.
 type Log struct {
-	MaxBytes int64 `yaml:"max_bytes"` // of each file, at least 1
-	Keep     int   `yaml:"keep"`      // files beside the newest, 0 to 1000
+	MaxBytes int64 `yaml:"max_bytes"` // of each file, at least 1; 16 MiB unless it is told
+	Keep     int   `yaml:"keep"`      // files beside the newest, 0 to 1000; 3 unless it is told
 }
 
 // Defaults are the values of what a scenario leaves out.

@@ -31,7 +31,7 @@ type Command struct {
 	PassEnv []string `yaml:"pass_env"`
 	// Folder is the working folder; empty means ours.
 	Folder string `yaml:"folder"`
-	// Timeout is the longest time that it may take; 0 means [DefaultTimeout].
+	// Timeout is the longest time that it may take; 0 means 10m.
 	Timeout time.Duration `yaml:"timeout"`
 }
 
