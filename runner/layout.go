@@ -54,7 +54,8 @@ func PlanOf(s partition.State, c results.Config, allow []partition.Permission) (
 }
 
 // withLayout applies a configuration's layout, calls f with it, and puts the
-// server back to before, whatever f did and however ctx ended.
+// server back as it was, whatever f did and however ctx ended. It refuses a server
+// that is not as before.
 func (b *Bench) withLayout(ctx context.Context, before partition.State, c results.Config, f func(applied) error) error {
 	start := time.Now()
 	state, err := b.Backend.Inspect(ctx, b.gpus())
@@ -64,7 +65,9 @@ func (b *Bench) withLayout(ctx context.Context, before partition.State, c result
 	if err := unchanged(before, state); err != nil {
 		return err
 	}
-	plan, err := PlanOf(before, c, b.Allow)
+	// Of the state as it is now: an earlier layout's restore may have made instances and
+	// daemons anew, under other UUIDs and pids.
+	plan, err := PlanOf(state, c, b.Allow)
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", c.Name, err)
 	}
@@ -137,9 +140,23 @@ func (t *tellingBackend) Trace(f func(partition.Event)) {
 }
 
 // unchanged refuses a server that somebody else has changed since before: what
-// was planned and agreed to is no longer what would be done.
+// was planned and agreed to is no longer what would be done. A daemon of others that
+// came since is not ours to drain without a word.
 func unchanged(before, now partition.State) error {
-	if differences := before.Differences(now); len(differences) > 0 {
+	differences := before.Differences(now)
+	for _, d := range now.MissingMPS(before) {
+		if !d.Own {
+			differences = append(differences, fmt.Sprintf("an MPS daemon that is not ours (user %d, %s) runs for %s", d.UID, d.Pipe, d.Device))
+		}
+	}
+	for _, was := range before.GPUs {
+		for _, is := range now.GPUs {
+			if is.UUID == was.UUID && is.Index != was.Index {
+				differences = append(differences, fmt.Sprintf("GPU %d (%s) is GPU %d now", was.Index, was.UUID, is.Index))
+			}
+		}
+	}
+	if len(differences) > 0 {
 		return fmt.Errorf("the GPUs are not as they were when the plan was made: %s; plan again", strings.Join(differences, "; "))
 	}
 	return nil
