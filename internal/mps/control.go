@@ -59,7 +59,7 @@ func (c Control) Start(ctx context.Context, env []string, uid int) error {
 		return err
 	}
 	if uid != os.Geteuid() {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(uid, user.LookupId, (*user.User).GroupIds)}
+		cmd.SysProcAttr.Credential = credential(uid, user.LookupId, (*user.User).GroupIds)
 	}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Run(); err != nil {
@@ -118,6 +118,8 @@ func (c Control) command(ctx context.Context, env []string, args ...string) (*ex
 	cmd.Env = append(make([]string, 0, len(env)), env...) // never nil: nil would inherit ours
 	cmd.Dir = "/"
 	cmd.WaitDelay = closeLimit
+	// An interrupt at the terminal is for us alone: we put back what is half changed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd, nil
 }
 

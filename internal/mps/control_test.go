@@ -63,6 +63,8 @@ func TestAnswers(t *testing.T) {
 		{"cat", "get_server_list", false, false},
 		{"echo 12; echo 13", "12\n13", false, false},
 		{"echo $CUDA_MPS_PIPE_DIRECTORY", "/pipe/of", false, false},
+		// An interrupt at the terminal is for evabench alone.
+		{"read -r _ _ _ _ group _ < /proc/$$/stat; test $group = $$ && echo 1", "1", false, false},
 		{"echo 12; exit 1", "", false, true},
 		{"echo 12; echo trouble >&2", "", false, true},
 		{"echo Cannot find MPS control daemon process; exit 1", "", true, true},

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/evabench/evabench/internal/environ"
@@ -54,6 +55,8 @@ func (s SMI) run(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &out, environ.Own()
 	cmd.WaitDelay = time.Second
+	// An interrupt at the terminal is for us alone: we put back what is half changed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%s %s: %w: %s", path, strings.Join(args, " "), err, strings.TrimSpace(out.String()))
 	}
@@ -68,18 +71,14 @@ func (s SMI) TimeSlice(ctx context.Context, gpu string) (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		// A driver before CUDA 11.1, or a card without the policy.
-		if ctx.Err() == nil && isExit(err) {
+		// A driver before CUDA 11.1, or a card without the policy. One that a signal
+		// ended has said nothing.
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
 			return "", nil
 		}
 		return "", err
 	}
 	return parseTimeSlice(out), nil
-}
-
-func isExit(err error) bool {
-	_, ok := errors.AsType[*exec.ExitError](err)
-	return ok
 }
 
 // SetTimeSlice runs nvidia-smi compute-policy --set-timeslice.

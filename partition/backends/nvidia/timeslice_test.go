@@ -68,6 +68,27 @@ func TestSMI(t *testing.T) {
 	}
 }
 
+// TestSMIAndSignals: an interrupt at the terminal is for evabench alone, and a program
+// that a signal ended has not said that it knows no time slices.
+func TestSMIAndSignals(t *testing.T) {
+	for _, c := range []struct {
+		lines, want string
+		fault       bool
+	}{
+		{"read -r _ _ _ _ group _ < /proc/$$/stat; test $group = $$ && echo Timeslice Short || echo Timeslice Long", "short", false},
+		{"kill -INT $$", "", true},
+		{"exit 1", "", false},
+	} {
+		path := filepath.Join(t.TempDir(), "nvidia-smi")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+c.lines+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := (SMI{Path: path}).TimeSlice(t.Context(), "GPU-1"); got != c.want || (err != nil) != c.fault {
+			t.Errorf("%s: %q, %v; want %q, fault %v", c.lines, got, err, c.want, c.fault)
+		}
+	}
+}
+
 // TestNoSMI: without the program time slices are unknown, and setting one is refused.
 func TestNoSMI(t *testing.T) {
 	s := SMI{Path: filepath.Join(t.TempDir(), "nvidia-smi")}
