@@ -26,8 +26,8 @@ type Against struct {
 	Common      []string     `json:"common"`
 	// Figures are compared, by configuration, run and step.
 	Figures []AgainstFigure `json:"figures"`
-	// Alone tells of configurations and steps that the other run does not have.
-	Alone []string `json:"alone,omitempty"`
+	// Alone are the configurations and steps that only one of two runs has.
+	Alone []AgainstAlone `json:"alone,omitempty"`
 }
 
 // An AgainstRun is one of the runs.
@@ -75,6 +75,9 @@ type AgainstFigure struct {
 	FirstN int   `json:"first_replicates"`
 	Other  Value `json:"other"`
 	OtherN int   `json:"other_replicates"`
+	// LeftOut is why a race of the other run left the configuration out, since it could not
+	// win: what it then does not tell is nothing that it lost.
+	LeftOut string `json:"left_out,omitempty"`
 	// Ratio has a 95 % interval from Low to High. Basis is one of the Basis constants;
 	// empty without an interval.
 	Ratio Value  `json:"ratio"`
@@ -122,7 +125,7 @@ func CompareRuns(runs []NamedSummary) (*Against, error) {
 		before := len(a.Figures)
 		p := runPair{first: runs[0].Summary, other: r.Summary, run: i + 1, zone: a.Zone}
 		a.Figures = append(a.Figures, p.figures()...)
-		a.Alone = append(a.Alone, p.alone(a.Runs[0].Label, a.Runs[i+1].Label)...)
+		a.Alone = append(a.Alone, p.alone()...)
 		if !slices.ContainsFunc(a.Figures[before:], func(f AgainstFigure) bool { return f.Other.Known() }) {
 			return nil, fmt.Errorf("%s and %s have nothing to compare: no configuration of both has a finished step with the same levels that measures the server, or a capacity; %s has %s, %s has %s",
 				runs[0].Name, r.Name, runs[0].Name, listed(configsOf(runs[0].Summary.Cells)), r.Name, listed(configsOf(r.Summary.Cells)))
@@ -168,7 +171,7 @@ func unlike(a, b NamedSummary) []error {
 	return faults
 }
 
-// unitsOf gives the arrivals and the unit of each service's load.
+// unitsOf gives the unit of each service's load.
 func unitsOf(s *Summary) map[string]string {
 	all := map[string]string{}
 	for _, c := range s.Cells {
@@ -212,7 +215,8 @@ func (p runPair) figures() []AgainstFigure {
 			continue
 		}
 		a, b := cellsOf(p.first.Cells, config), cellsOf(p.other.Cells, config)
-		for _, s := range sharedSteps(a, b) {
+		shared, _, _ := pairSteps(levelSteps(a), levelSteps(b))
+		for _, s := range shared {
 			theirs := figuresAt(b, s.other)
 			for _, f := range figuresAt(a, s.first) {
 				other := gone(f, b, s.other)
@@ -252,20 +256,20 @@ type sharedStep struct {
 	name, load   string
 }
 
-// sharedSteps pairs the steps of levels that have the same levels; of several alike, in
-// their order.
-func sharedSteps(a, b []Cell) []sharedStep {
-	var list []sharedStep
-	theirs := levelSteps(b)
-	for _, mine := range levelSteps(a) {
-		at := slices.IndexFunc(theirs, func(s levelStep) bool { return s.key == mine.key })
+// pairSteps pairs the steps of levels that have the same levels; of several alike, in
+// their order. Mine and theirs are those that only one side has.
+func pairSteps(a, b []levelStep) (shared []sharedStep, mine, theirs []levelStep) {
+	theirs = slices.Clone(b)
+	for _, s := range a {
+		at := slices.IndexFunc(theirs, func(t levelStep) bool { return t.key == s.key })
 		if at < 0 {
+			mine = append(mine, s)
 			continue
 		}
-		list = append(list, sharedStep{mine.index, theirs[at].index, mine.name, mine.load})
+		shared = append(shared, sharedStep{s.index, theirs[at].index, s.name, s.load})
 		theirs = slices.Delete(theirs, at, at+1)
 	}
-	return list
+	return shared, mine, theirs
 }
 
 // A levelStep is a step of levels of some cell of a configuration.
@@ -336,62 +340,4 @@ func pairedAt(a, b []Cell, s sharedStep) pairing {
 	}
 	out.paired, out.same = out.paired && seen, out.same && seen
 	return out
-}
-
-// capacity compares what searches found; false if either run has none.
-func (p runPair) capacity(config string, a, b []Cell) (AgainstFigure, bool) {
-	mine, has := capacitiesOf(a, p.first.raced())
-	theirs, had := capacitiesOf(b, p.other.raced())
-	if !has || !had {
-		return AgainstFigure{}, false
-	}
-	same := len(a) == len(b)
-	for i := range a {
-		same = same && sameCell(a[i], b[i])
-	}
-	f := p.compare(config, mine, theirs, pairing{same: same})
-	if why := otherSearch(p.first, p.other, mine, theirs); why != "" {
-		f.refuse(why)
-	}
-	return f, true
-}
-
-// otherSearch says why the capacities of two runs are not of the same thing.
-func otherSearch(a, b *Summary, x, y *measure) string {
-	switch {
-	case x.unit != y.unit:
-		return fmt.Sprintf("one is in %s, the other in %s", x.unit, y.unit)
-	case raised(a) != raised(b):
-		return "the searches raised other loads: " + raised(a) + " against " + raised(b)
-	case objectives(a) != objectives(b):
-		return "the objectives differ: a capacity is of its objectives"
-	}
-	return ""
-}
-
-// raised names what a search raised and what it held.
-func raised(s *Summary) string {
-	if s.Environment.Search == nil {
-		return "nothing"
-	}
-	up := s.Environment.Search.Raise
-	all := []string{cmp.Or(up, "all by one factor")}
-	for _, v := range s.Environment.Services {
-		if v.Name != up && v.Target != nil {
-			all = append(all, fmt.Sprintf("%s from %g %s", v.Name, v.Target.Value, v.Target.Unit))
-		}
-	}
-	return strings.Join(all, ", ")
-}
-
-// objectives writes those of all services.
-func objectives(s *Summary) string {
-	var all []string
-	for _, v := range s.Environment.Services {
-		for _, clause := range v.SLO {
-			all = append(all, v.Name+": "+clause.Text)
-		}
-	}
-	slices.Sort(all)
-	return strings.Join(all, "; ")
 }

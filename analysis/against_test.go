@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -243,5 +244,125 @@ func TestAgainstCapacities(t *testing.T) {
 		if f.Ratio.Known() || !strings.Contains(f.Ratio.Why, "objectives differ") {
 			t.Errorf("%+v", f)
 		}
+	}
+}
+
+// searching makes a run a search that found a capacity of 20 in every cell.
+func searching(s *Summary) {
+	s.Environment.Search = &results.Search{Kind: "capacity", Raise: "vision"}
+	s.Environment.Services[0].Target = &results.Level{Service: "vision", Arrivals: "poisson", Value: 20, Unit: "req/s"}
+	for i := range s.Cells {
+		s.Cells[i].Steps[0].Purpose = results.PurposeProbe
+		s.Cells[i].Capacity = &Capacity{Unit: "req/s", State: CapacityFound, Estimate: known(20, "req/s"), Low: known(19, "req/s"), High: known(21, "req/s")}
+	}
+}
+
+// A capacity is of the arrivals that were driven, of the raised service and of the others.
+func TestAgainstCapacitiesOfOtherArrivals(t *testing.T) {
+	made := func(start float64, raise, arrivals string) NamedSummary {
+		n := drawnRun{seed: 1, start: start, level: plainLevel, rates: [][2]int64{{1000, 1100}}, tails: [][2]float64{{0.1, 0.2}}}.named("x")
+		searching(n.Summary)
+		n.Summary.Environment.Search.Raise = raise
+		n.Summary.Environment.Services[0].Target.Arrivals = arrivals
+		return n
+	}
+	for _, raise := range []string{"vision", "agent", ""} {
+		for arrivals, same := range map[string]bool{"poisson": true, "constant": false} {
+			for _, f := range compareTwo(t, made(1, raise, "poisson"), made(2, raise, arrivals)).Figures {
+				if f.Ratio.Known() != same || !same && !strings.Contains(f.Ratio.Why, "(poisson) against ") {
+					t.Errorf("raised %q, poisson against %s: %+v", raise, arrivals, f.Ratio)
+				}
+			}
+		}
+	}
+}
+
+// A capacity that only the first run searched for is a figure that the other has not.
+func TestAgainstACapacityThatNobodySearchedFor(t *testing.T) {
+	made := func(start float64) NamedSummary {
+		n := drawnRun{seed: 1, start: start, level: plainLevel, rates: [][2]int64{{1000, 1100}}, tails: [][2]float64{{0.1, 0.2}}}.named("x")
+		searching(n.Summary)
+		for i := range n.Summary.Cells {
+			n.Summary.Cells[i].Steps[0].Purpose = ""
+		}
+		return n
+	}
+	a, b := made(1), made(2)
+	b.Summary.Environment.Search = nil
+	for i := range b.Summary.Cells {
+		b.Summary.Cells[i].Capacity = nil
+	}
+	seen := 0
+	for _, f := range compareTwo(t, a, b).Figures {
+		if f.Figure == "capacity" {
+			seen++
+			if !f.First.Known() || f.Other.Known() || f.Ratio.Known() || f.Other.Why != "no capacity was searched for" {
+				t.Errorf("%+v", f)
+			}
+		}
+	}
+	if seen != 2 {
+		t.Errorf("%d capacities, want one of each configuration", seen)
+	}
+	for _, f := range compareTwo(t, b, a).Figures {
+		if f.Figure == "capacity" {
+			t.Errorf("the first run searched for none: %+v", f)
+		}
+	}
+}
+
+// What a race left out has its reason, unless it is that its cells told nothing.
+func TestAgainstARaceThatLeftOut(t *testing.T) {
+	made := func(start float64) NamedSummary {
+		n := drawnRun{seed: 1, start: start, level: plainLevel, rates: [][2]int64{{1000, 1100}}, tails: [][2]float64{{0.1, 0.2}}}.named("x")
+		searching(n.Summary)
+		return n
+	}
+	b := made(2)
+	b.Summary.Race = &Race{Runners: []Runner{{Config: "off-ts", Left: "slow"}, {Config: "off-mps", Left: "it was tried twice", Failed: true}}}
+	for _, f := range compareTwo(t, made(1), b).Figures {
+		if want := map[string]string{"off-ts": "slow"}[f.Config]; f.LeftOut != want {
+			t.Errorf("%s was left out for %q, want %q", f.Config, f.LeftOut, want)
+		}
+	}
+}
+
+// What one run alone has is told, and whether it was measured there.
+func TestAgainstWhatOneRunHasAlone(t *testing.T) {
+	made := func(start float64) NamedSummary {
+		return drawnRun{seed: 1, start: start, level: plainLevel, rates: [][2]int64{{1000, 1100}}, tails: [][2]float64{{0.1, 0.2}}}.named("x")
+	}
+	step := AgainstAlone{Config: "off-mps", Step: "step", Load: "vision 20 req/s", Run: 1, Gone: true, Measured: true}
+	for _, c := range []struct {
+		name   string
+		change func(a, b *Summary)
+		want   []AgainstAlone
+	}{
+		{"the same", func(_, _ *Summary) {}, nil},
+		{"cells that failed before a step", func(_, b *Summary) { b.Cells[1].Steps = nil }, []AgainstAlone{step}},
+		{"a configuration", func(_, b *Summary) { b.Cells = b.Cells[:1] }, []AgainstAlone{{Config: "off-mps", Run: 1, Gone: true, Measured: true}}},
+		{"a configuration that was not measured", func(a, b *Summary) {
+			b.Cells = b.Cells[:1]
+			a.Cells[1].Cell.Status = results.CellFailed
+		}, []AgainstAlone{{Config: "off-mps", Run: 1, Gone: true}}},
+		{"one of two steps alike", func(a, _ *Summary) {
+			again := a.Cells[1].Steps[0]
+			again.Index = 1
+			a.Cells[1].Steps = append(a.Cells[1].Steps, again)
+		}, []AgainstAlone{step}},
+		{"a configuration that came", func(a, _ *Summary) { a.Cells = a.Cells[:1] }, []AgainstAlone{{Config: "off-mps", Run: 1, Measured: true}}},
+	} {
+		a, b := made(1), made(2)
+		c.change(a.Summary, b.Summary)
+		if got := compareTwo(t, a, b).Alone; !slices.Equal(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+	a, b := made(1), made(2)
+	searching(a.Summary)
+	searching(b.Summary)
+	b.Summary.Cells = b.Summary.Cells[:1]
+	if got := compareTwo(t, a, b).Alone; len(got) != 1 || !got[0].Measured {
+		t.Errorf("a configuration with a capacity: %+v", got)
 	}
 }

@@ -214,26 +214,3 @@ func configText(s *Summary, name string) string {
 	}
 	return ""
 }
-
-// alone tells of configurations and steps that only one of two runs has.
-func (p runPair) alone(first, other string) []string {
-	var list []string
-	tell := func(mine, theirs *Summary, label string) {
-		names := configsOf(theirs.Cells)
-		for _, config := range configsOf(mine.Cells) {
-			if !slices.Contains(names, config) {
-				list = append(list, fmt.Sprintf("configuration %s is in %s only", config, label))
-				continue
-			}
-			a, b := levelSteps(cellsOf(mine.Cells, config)), levelSteps(cellsOf(theirs.Cells, config))
-			for _, step := range a {
-				if !slices.ContainsFunc(b, func(s levelStep) bool { return s.key == step.key }) {
-					list = append(list, fmt.Sprintf("step %s of %s (%s) is in %s only", step.name, config, step.load, label))
-				}
-			}
-		}
-	}
-	tell(p.first, p.other, first)
-	tell(p.other, p.first, other)
-	return list
-}

@@ -1,5 +1,7 @@
 package analysis
 
+import "slices"
+
 // A Race is how the configurations of a run were raced: which were left out when, and
 // what became of the others.
 type Race struct {
@@ -46,4 +48,18 @@ type Runner struct {
 	Capacity Value `json:"capacity"`
 	Below    Value `json:"below"`
 	Spent    Value `json:"spent_seconds"`
+}
+
+// Beat says why a configuration was left out since it could not win. It is empty of one
+// that ran to the end, and of one whose cells told nothing, which nobody beat; and of a
+// nil Race.
+func (r *Race) Beat(config string) string {
+	if r == nil {
+		return ""
+	}
+	at := slices.IndexFunc(r.Runners, func(x Runner) bool { return x.Config == config && !x.Failed })
+	if at < 0 {
+		return ""
+	}
+	return r.Runners[at].Left
 }

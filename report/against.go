@@ -165,14 +165,26 @@ func againstDiffers(a *analysis.Against) Section {
 	if len(a.Common) > 0 {
 		section.Notes = append(section.Notes, "The same in all: "+strings.Join(a.Common, ", ")+".")
 	}
-	for i, text := range a.Alone {
+	for i, x := range a.Alone {
 		if i == briefLines {
 			section.Notes = append(section.Notes, fmt.Sprintf("And %d more that only one run has.", len(a.Alone)-i))
 			break
 		}
-		section.Notes = append(section.Notes, "Not compared: "+text+".")
+		section.Notes = append(section.Notes, "Not compared: "+aloneText(a, x)+".")
 	}
 	return section
+}
+
+// aloneText says which run has what another has not.
+func aloneText(a *analysis.Against, x analysis.AgainstAlone) string {
+	has := a.Runs[x.Run].Label
+	if x.Gone {
+		has = a.Runs[0].Label
+	}
+	if x.Step == "" {
+		return fmt.Sprintf("configuration %s is in %s only", x.Config, has)
+	}
+	return fmt.Sprintf("step %s of %s (%s) is in %s only", x.Step, x.Config, x.Load, has)
 }
 
 // againstFigures has a table for each configuration.

@@ -29,7 +29,7 @@ func Regressions(a *analysis.Against, most float64, sure bool) []Regression {
 	for _, f := range a.Figures {
 		list = append(list, regression(f, most, sure))
 	}
-	return list
+	return lost(a, list, sure)
 }
 
 func regression(f analysis.AgainstFigure, most float64, sure bool) Regression {

@@ -50,3 +50,40 @@ func TestRegressionOfWhatIsNotThere(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A configuration or step that the run has lost is a regression; one that was never
+// measured, or that is new, is none.
+func TestRegressionOfWhatIsLost(t *testing.T) {
+	for _, c := range []struct {
+		alone analysis.AgainstAlone
+		n     int
+		why   string
+	}{
+		{analysis.AgainstAlone{Config: "b", Gone: true, Measured: true}, 1, "the baseline has the configuration, and the run has not"},
+		{analysis.AgainstAlone{Config: "b", Step: "20 req/s", Gone: true, Measured: true}, 1, "the baseline has the step, and the run has not"},
+		{analysis.AgainstAlone{Config: "b", Gone: true}, 0, ""},
+		{analysis.AgainstAlone{Config: "b", Measured: true}, 0, ""},
+	} {
+		got := Regressions(&analysis.Against{Alone: []analysis.AgainstAlone{c.alone}}, 0.05, false)
+		if len(got) != c.n {
+			t.Errorf("%+v: %d regressions, want %d", c.alone, len(got), c.n)
+			continue
+		}
+		for _, r := range got {
+			if r.Met || r.Warn || r.Why != c.why || r.Config != "b" || r.Step != c.alone.Step {
+				t.Errorf("%+v: %+v", c.alone, r)
+			}
+		}
+	}
+}
+
+// What a race left out is no loss, but it is only to be sure that nothing is lost.
+func TestRegressionOfWhatARaceLeftOut(t *testing.T) {
+	f := analysis.AgainstFigure{First: num(1, "req/s"), Other: analysis.Value{Why: "it screened"}, LeftOut: "slow"}
+	for _, sure := range []bool{false, true} {
+		got := Regressions(&analysis.Against{Figures: []analysis.AgainstFigure{f}}, 0.05, sure)[0]
+		if got.Met == sure || got.Warn == sure || got.Why != "a race left it out: slow" {
+			t.Errorf("sure %v: %+v", sure, got)
+		}
+	}
+}

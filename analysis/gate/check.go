@@ -16,7 +16,7 @@ import (
 // the points.
 type Options struct {
 	// Config is the configuration that requirements which name none are about; empty:
-	// every one, but those that a race left out.
+	// every one, but those that a race beat.
 	Config string
 	// Sure asks that the unfavourable end of a figure's 95 % interval meets the
 	// requirement, too, of the figures that have one: percentiles of latency and the like,
@@ -172,9 +172,7 @@ func (c checker) configs() []string {
 }
 
 // leftOut reports whether a race ended a configuration because it could not win.
-func (c checker) leftOut(config string) bool {
-	return c.s.Race != nil && slices.ContainsFunc(c.s.Race.Runners, func(r analysis.Runner) bool { return r.Config == config && r.Left != "" })
-}
+func (c checker) leftOut(config string) bool { return c.s.Race.Beat(config) != "" }
 
 // services lists those that the requirement is about: every one, or of objectives those
 // that have some.

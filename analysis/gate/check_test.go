@@ -173,6 +173,10 @@ func TestCellsThatAreNot(t *testing.T) {
 	if got := check(t, s, "vision.p95<=1s", Options{}); !got.Met {
 		t.Errorf("%+v", got.Points)
 	}
+	s.Race.Runners[0].Failed = true // it told nothing: nothing beat it
+	if got := check(t, s, "vision.p95<=1s", Options{}); got.Met {
+		t.Errorf("one that failed in a race is left out: %+v", got.Points)
+	}
 	if got := check(t, &analysis.Summary{Environment: s.Environment}, "vision.p95<=1s", Options{}); got.Met {
 		t.Error("an empty run meets a requirement")
 	}

@@ -90,6 +90,9 @@ func (o Outcome) Text() string {
 		if o.Against.Same {
 			fmt.Fprintf(&b, "%-7s  the baseline is the same measurement: nothing was compared\n", "note")
 		}
+		if names := o.come(); len(names) > 0 {
+			fmt.Fprintf(&b, "%-7s  the baseline does not have %s: nothing to compare with\n", "note", printable(strings.Join(names, ", ")))
+		}
 		for _, d := range o.Against.Differences {
 			if d.Means != "" {
 				fmt.Fprintf(&b, "%-7s  %s differs from the baseline's (%s): %s\n", "note", printable(d.What), printable(strings.Join(d.Values, " against ")), d.Means)
@@ -99,6 +102,25 @@ func (o Outcome) Text() string {
 	failed, warned := o.Failed()
 	fmt.Fprintf(&b, "%s: %d not met, %d with a warning\n", units.Plural(len(o.Results)+len(o.Regressions), "requirement"), failed, warned)
 	return b.String()
+}
+
+// come names the configurations and steps that only the run has.
+func (o Outcome) come() []string {
+	var names []string
+	for _, x := range o.Against.Alone {
+		if !x.Gone {
+			names = append(names, named(x.Config, x.Step))
+		}
+	}
+	return names
+}
+
+// named writes a configuration, or a step of it.
+func named(config, step string) string {
+	if step == "" {
+		return config
+	}
+	return config + " @ " + step
 }
 
 func lineOf(r gate.Result) line {
@@ -212,13 +234,7 @@ func (o Outcome) regressionLine(r gate.Regression) line {
 	return l
 }
 
-func regressionName(r gate.Regression) string {
-	name := r.Config + ": " + r.Figure
-	if r.Step != "" {
-		name += " @ " + r.Step
-	}
-	return name
-}
+func regressionName(r gate.Regression) string { return named(r.Config+": "+r.Figure, r.Step) }
 
 func regressionSays(r gate.Regression) string {
 	if !r.Ratio.Known() {
