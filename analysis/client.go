@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/results"
 )
@@ -78,10 +79,11 @@ func (r serviceReader) stimulus() Stimulus {
 const (
 	// BusyLimit is the share of a core above which the thread that sends and reads
 	// is too busy: an event then waits for those before it (in M/M/1, ρ ÷ (1 - ρ) =
-	// 4 times what one takes), and more at each pause.
+	// 4 times what one takes), and more at each pause. It is the share of the machine
+	// above which all of us is, too.
 	BusyLimit = 0.8
-	// lagLeast in seconds and lagShare of the median latency bound our own lag's
-	// p99, whichever is more.
+	// lagLeast in seconds and lagShare of a median bound our own lag's p99, whichever is
+	// more; the median is the least of those that objectives are about.
 	lagLeast = 1e-3
 	lagShare = 0.05
 )
@@ -102,6 +104,10 @@ func (r serviceReader) limits(s Service) []string {
 		list = append(list, fmt.Sprintf("our thread that sends and reads was busy for %s of the window, more than %.0f %%",
 			units.Format(*c.Busy.Number, units.Ratio), BusyLimit*100))
 	}
+	if c := clientOf(r.step.Client); c != nil && c.Cores.Known() && r.cpus > 0 && *c.Cores.Number > BusyLimit*float64(r.cpus) {
+		list = append(list, fmt.Sprintf("we used %s of our machine's %s, more than %.0f %%: what TLS, HTTP/2 and proxies take of it is part of the server's times",
+			units.Measure(*c.Cores.Number), units.Plural(r.cpus, "processor"), BusyLimit*100))
+	}
 	return list
 }
 
@@ -116,12 +122,28 @@ func haltText(h results.Halt, step results.Step) string {
 	return fmt.Sprintf("%s for %.3g s, %.3g s after the step's start", what, h.For.Seconds(), max(0, h.From.Sub(step.Start).Seconds()))
 }
 
-// lagLimit is in seconds, infinite where no answer was ok.
+// lagLimit is in seconds, infinite where no answer was ok. What a clause is about, of a class
+// or to the first token, may be much shorter than the service's latency, and lag is in it
+// whole.
 func (r serviceReader) lagLimit(s Service) float64 {
-	if math.IsNaN(s.median) {
-		return math.Inf(1)
+	least := math.Inf(1)
+	take := func(sorted []float64) {
+		if len(sorted) > 0 {
+			least = min(least, stats.Quantile(sorted, 0.5))
+		}
 	}
-	return max(lagLeast, lagShare*s.median)
+	take(r.tally.total.latency)
+	for _, c := range r.clauses() {
+		t := r.judged(c.Class)
+		switch {
+		case t == nil:
+		case c.Metric == "latency":
+			take(t.latency)
+		case c.Metric == "ttft":
+			take(t.ttft)
+		}
+	}
+	return max(lagLeast, lagShare*least)
 }
 
 // format writes a value with its unit.
@@ -214,10 +236,16 @@ func stepWarnings(s Step) []results.Warning {
 	for _, service := range s.Services {
 		streams = streams || service.Total.TTFT.N > 0
 	}
-	if c := s.Client; streams && c != nil && c.Stamped.Known() && *c.Stamped.Number < 0.99 {
-		list = append(list, results.Warning{Code: "unstamped-reads", Count: 1, Text: fmt.Sprintf(
-			"%s of the reads have no time of the kernel's: first tokens and gaps between chunks have our own delay in them there",
-			units.Format(1-*c.Stamped.Number, units.Ratio))})
+	if c := s.Client; streams && c != nil {
+		stamped := 0.0 // net/http reads for HTTP/2 and proxies, uncounted
+		if c.Stamped.Known() {
+			stamped = *c.Stamped.Number
+		}
+		if stamped < 0.99 {
+			list = append(list, results.Warning{Code: "unstamped-reads", Count: 1, Text: fmt.Sprintf(
+				"%s of the reads have no time of the kernel's: first tokens and gaps between chunks have our own delay in them there",
+				units.Format(1-stamped, units.Ratio))})
+		}
 	}
 	if w, near := nearRoofline(s.Roofline); near {
 		list = append(list, w)

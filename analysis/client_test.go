@@ -193,21 +193,24 @@ func TestDispersion(t *testing.T) {
 	}
 }
 
-// Above 80 % of a core our thread is part of the numbers; each reason is told.
+// Above 80 % of a core our thread is part of the numbers, above 80 % of all all of us; each
+// reason is told.
 func TestBusyClientIsNotValid(t *testing.T) {
 	for _, c := range []struct {
 		loop   time.Duration
+		all    time.Duration // of 2 processors in 100 s
 		faults int64
 		want   string
 		says   []string
 	}{
-		{80 * time.Second, 0, Valid, []string{"at most"}},
-		{80*time.Second + 1, 0, ClientLimited, []string{"busy for 80", "more than 80 %"}},
-		{90 * time.Second, 3, ClientLimited, []string{"busy for 90", "3 requests failed for want"}},
+		{80 * time.Second, 160 * time.Second, 0, Valid, []string{"at most"}},
+		{80*time.Second + 1, 90 * time.Second, 0, ClientLimited, []string{"busy for 80", "more than 80 %"}},
+		{90 * time.Second, 90 * time.Second, 3, ClientLimited, []string{"busy for 90", "3 requests failed for want"}},
+		{3 * time.Second, 161 * time.Second, 0, ClientLimited, []string{"we used 1.610 of our machine's 2 processors"}},
 	} {
 		f := madeRun()
 		step := &f.cells[0].steps[0].step
-		step.Client.Loop, step.Services[0].ClientFaults = c.loop, c.faults
+		step.Client.Loop, step.Client.CPU, step.Services[0].ClientFaults = c.loop, c.all, c.faults
 		s, v := visionOf(t, f)
 		if v.Verdict.Is != c.want {
 			t.Errorf("%v busy: %+v, want %s", c.loop, v.Verdict, c.want)
@@ -247,6 +250,9 @@ func TestClientUse(t *testing.T) {
 	c = summarized(t, f).Cells[0].Steps[0].Client
 	why(t, "stamped", c.Stamped, "nothing was read")
 	why(t, "cores", c.Cores, "no time")
+	if !warned(summarized(t, f), "unstamped-reads") {
+		t.Error("reads that nobody counted, as net/http's, are not warned of")
+	}
 }
 
 // An answer's tokens after the first, times TPOT, fill the time from its first

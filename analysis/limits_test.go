@@ -68,6 +68,41 @@ func TestClauseOfClass(t *testing.T) {
 	}
 }
 
+// A clause on the one class that a service has sees its latencies in order, in a step of
+// heavy requests alone too, and so does what it counts.
+func TestClauseOfTheOnlyClass(t *testing.T) {
+	for name, heavy := range map[string]bool{"a": false, "a" + results.HeavySuffix: true} {
+		var samples []results.Sample
+		for i := range int64(100) { // the first takes 99 s, the last takes none
+			due := at0(madeWarmup + time.Duration(i)*time.Second)
+			first := due.Add(time.Duration(99-i) * time.Second)
+			if i == 50 {
+				first = results.NoOffset // the end token alone
+			}
+			samples = append(samples, results.Sample{
+				Service: "agent", Class: name, Model: "vlm", Endpoint: "agent-0", Seq: i, Session: i, User: -1, Last: true,
+				Due: due, Sent: due, First: first, Done: due.Add(time.Duration(99-i) * time.Second), Outcome: results.OK, Chunks: 2,
+			})
+		}
+		f := madeRun()
+		f.cells[0].steps[0] = madeStep(samples, 0)
+		f.cells[0].steps[0].step.Plan.Heavy = heavy
+		f.environment.Services[1].SLO = []results.Clause{
+			{Metric: "latency", Quantile: 0.9, Class: "a", Op: "<=", Limit: 89, Unit: "s"},
+			{Metric: "ttft", Quantile: 0.9, Class: "a", Op: "<=", Limit: 89, Unit: "s"},
+		}
+		slo := summarized(t, f).Cells[0].Steps[0].Services[1].SLO
+		for i, want := range []struct {
+			value        float64
+			judged, over int64
+		}{{89, 100, 10}, {90, 99, 10}} {
+			if got := slo[i]; !got.Value.Known() || *got.Value.Number != want.value || got.Judged != want.judged || got.Over != want.over {
+				t.Errorf("%s: clause %d is %+v, want %+v", name, i, got, want)
+			}
+		}
+	}
+}
+
 // A server that refuses most and answers the rest quickly meets nothing,
 // although its SLO says no word of errors. One arrival in twenty that fails
 // does not spoil the p90.

@@ -27,10 +27,7 @@ func (r serviceReader) clauses() []results.Clause {
 // that did not end ok took longer than every limit: a quantile that falls
 // among such arrivals has no value, and does not meet its clause.
 func (r serviceReader) judge(c results.Clause, s Service, streams bool) ClauseValue {
-	t := &r.tally.total
-	if c.Class != "" {
-		t = r.tally.classes[c.Class]
-	}
+	t := r.judged(c.Class)
 	if t == nil || t.due == 0 {
 		return ClauseValue{Clause: c, Value: unknown(c.Unit, "nothing was due in the window"), Result: NotMet}
 	}
@@ -52,6 +49,20 @@ func (r serviceReader) judge(c results.Clause, s Service, streams bool) ClauseVa
 		out.Result = NotMet
 	}
 	return out
+}
+
+// judged gives the tally that a clause is about, whose spans are sorted; nil if nothing was
+// due of its class, all if that is empty. In a step of heavy requests alone a class is its
+// heavy variant.
+func (r serviceReader) judged(class string) *tally {
+	t := r.tally.classes[class]
+	if t == nil && r.step.Plan.Heavy {
+		t = r.tally.classes[class+results.HeavySuffix]
+	}
+	if class == "" || t != nil && t.taken == r.tally.total.taken {
+		return &r.tally.total // see [cutter.groups]: a class of all samples is not sorted
+	}
+	return t
 }
 
 // metric gives the value that a clause is about. The tally's spans are sorted.
@@ -78,7 +89,8 @@ func (r serviceReader) metric(c results.Clause, t *tally, s Service, streams boo
 }
 
 // over counts the arrivals that a clause judges one by one, and those of them that
-// are over its limit or did not end ok; 0 and 0 for other clauses.
+// are over its limit or did not end ok; 0 and 0 for other clauses. An ok answer without a
+// first token is none of those that a ttft judges, as it is in none of its quantiles.
 func (t *tally) over(c results.Clause) (judged, over int64) {
 	sorted := t.latency
 	switch c.Metric {
@@ -94,7 +106,8 @@ func (t *tally) over(c results.Clause) (judged, over int64) {
 		holds, _ := compare(sorted[i], c.Op, c.Limit)
 		return !holds
 	})
-	return t.due, t.due - int64(within)
+	judged = int64(len(sorted)) + t.failed()
+	return judged, judged - int64(within)
 }
 
 // failed counts the arrivals of the window that did not end ok.

@@ -197,7 +197,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 			service: serviceOf(env, level.Service), level: level, integrity: integrity,
 			tally: tallies[level.Service], window: w, step: s, around: next,
 			pages: pages.of(cell, level.Service), own: pages.ownTimes(cell, level.Service),
-			scale: env.SimulatedScale, floors: floors,
+			scale: env.SimulatedScale, floors: floors, cpus: env.Host.CPUs,
 		}
 		service := r.summarize()
 		if failover != nil {
@@ -243,6 +243,7 @@ type serviceReader struct {
 	own       []ownTimes
 	scale     float64 // of a simulated server's time; 0 on a real one
 	floors    floors
+	cpus      int // of the machine that we ran on; 0 if unknown
 }
 
 func (r serviceReader) summarize() Service {

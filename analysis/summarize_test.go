@@ -183,15 +183,19 @@ func TestLostArrivalIsLoud(t *testing.T) {
 func TestLateClientIsNotValid(t *testing.T) {
 	// Agent's median latency is 1 s, so the limit of the lag's p99 is 50 ms;
 	// Vision's 100 ms give 5 ms.
+	ttft := []results.Clause{{Metric: "ttft", Quantile: 0.9, Op: "<", Limit: 30, Unit: "s"}}
 	for _, c := range []struct {
 		service int
 		lag     time.Duration
 		want    string
+		slo     []results.Clause
 	}{
-		{0, 5 * time.Millisecond, Valid}, {0, 5*time.Millisecond + 1, ClientLimited},
-		{1, 50 * time.Millisecond, Valid}, {1, 50*time.Millisecond + 1, ClientLimited},
+		{0, 5 * time.Millisecond, Valid, nil}, {0, 5*time.Millisecond + 1, ClientLimited, nil},
+		{1, 50 * time.Millisecond, Valid, nil}, {1, 50*time.Millisecond + 1, ClientLimited, nil},
+		{1, 50 * time.Millisecond, ClientLimited, ttft}, // of a tenth of it
 	} {
 		f := madeRun()
+		f.environment.Services[1].SLO = c.slo
 		f.cells[0].steps[0].step.Services[c.service].Lag.P99 = c.lag
 		got := summarized(t, f).Cells[0].Steps[0].Services[c.service].Verdict
 		if got.Is != c.want {

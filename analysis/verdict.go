@@ -26,9 +26,9 @@ type Verdict struct {
 func (v Verdict) Measures() bool { return v.Is == Valid || v.Is == Saturated }
 
 // verdict judges a step's service: evabench ran all the time, no request failed for want of something of
-// our own, our own lateness is at most 1 ms or 5 % of the median latency,
-// whichever is more, at its p99, and our thread that sends and reads was busy
-// for at most BusyLimit of the window. Each that does not hold is told. Only what
+// our own, our own lateness is at most 1 ms or 5 % of the least median that a
+// clause is about, whichever is more, at its p99, and our thread that sends and reads was
+// busy for at most BusyLimit of the window, as all of us of the machine. Each that does not hold is told. Only what
 // the client did not spoil is judged by its backlog and its drift.
 func (r serviceReader) verdict(s Service) Verdict {
 	limits := r.limits(s)

@@ -24,8 +24,8 @@ type Answer struct {
 	ServerQueue, ServerWork time.Duration
 	ServerRefused           bool
 
-	// First and Final are when the first and the last chunk of content came in,
-	// Done when the answer was complete or its fault known: as the kernel tells it,
+	// First and Final are when the first and the last chunk of content came in (the end
+	// token's, which has none, is one too), Done when the answer was complete or its fault known: as the kernel tells it,
 	// so that a busy client does not age them. First and Final may be NoOffset; they
 	// are where no byte would pass for a first token, as in a chat answered as a
 	// whole.

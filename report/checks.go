@@ -54,6 +54,6 @@ func integrity(s *analysis.Summary) Section {
 	}
 	return Section{
 		Title: "Integrity", Tables: []Table{t, steadiness(list), stimulus(list), dispersions(list), clients(s), counters, flight(list)},
-		Notes: []string{"Valid: no request failed for want of something on our own machine, our own lag at its p99 is at most 1 ms or 5 % of the median latency, whichever is more, and our thread that sends and reads was busy for at most " + strconv.FormatFloat(analysis.BusyLimit*100, 'f', -1, 64) + " %" + " of the window; and it was neither saturated nor unsteady. Saturated and valid steps measure the server."},
+		Notes: []string{"Valid: no request failed for want of something on our own machine, our own lag at its p99 is at most 1 ms or 5 % of the least median that an objective is about, whichever is more, and our thread that sends and reads was busy for at most " + strconv.FormatFloat(analysis.BusyLimit*100, 'f', -1, 64) + " %" + " of the window, as all of us of the machine; and it was neither saturated nor unsteady. Saturated and valid steps measure the server."},
 	}
 }

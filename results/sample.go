@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// HeavySuffix ends the class of a sample whose request is the heavy variant of its class.
+const HeavySuffix = "/heavy"
+
 // A Sample is the record of one arrival, whatever became of it. Each arrival
 // of a step gives exactly one Sample, and
 //
@@ -37,7 +40,7 @@ type Sample struct {
 	// to use.
 	Sent  Offset
 	First Offset // first byte of content (token or body), or NoOffset
-	Final Offset // last chunk of content, First ≤ Final ≤ Done, or NoOffset
+	Final Offset // last chunk of content or of its end, First ≤ Final ≤ Done, or NoOffset
 	Done  Offset // last byte, or when the fault was known
 	// LongestGap is the longest time between two chunks of content; 0 with
 	// fewer than two.

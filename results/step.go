@@ -29,7 +29,8 @@ type StepPlan struct {
 	// Purpose is why the step is run, one of the Purpose constants; empty for a
 	// step of a scenario's ladder of levels.
 	Purpose string `json:"purpose,omitempty"`
-	// Heavy makes every request whose class has a heavy variant that variant.
+	// Heavy makes every request whose class has a heavy variant that variant: its samples'
+	// class ends with [HeavySuffix].
 	Heavy bool `json:"heavy,omitempty"`
 	// Failover makes an instance end within the window; nil in most steps.
 	Failover *Failover `json:"failover,omitempty"`

@@ -105,11 +105,11 @@ next:
 	return err
 }
 
-// loadSpan writes a span for people: to the second under five minutes, else to the
-// minute.
+// loadSpan writes a span for people: to the second under five minutes, unless it is some
+// minutes, else to the minute.
 func loadSpan(d time.Duration) string {
 	switch {
-	case d < 5*time.Minute:
+	case d < 2*time.Minute, d < 5*time.Minute && d.Round(time.Second)%time.Minute != 0:
 		return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
 	case d < 2*time.Hour:
 		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))

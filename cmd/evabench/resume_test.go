@@ -93,7 +93,7 @@ func TestResumeRefusesTheDirectory(t *testing.T) {
 			[]string{"measured by version 0 of measuring", "this evabench, ", "measures by version 1"},
 		},
 		"measured otherwise, whatever is accepted": {
-			func(t *testing.T, dir string) { edit(t, dir, func(e map[string]any) { e["measurement"] = 2 }) }, true,
+			func(t *testing.T, dir string) { edit(t, dir, func(e map[string]any) { e["measurement"] = 3 }) }, true,
 			[]string{"by version 2 of measuring"},
 		},
 		"another binary": {

@@ -143,8 +143,14 @@ func (r *reader) event(data []byte, at results.Offset) {
 		r.finish()
 		return
 	}
-	if content, ok := r.take(data); ok && content {
+	before := r.finished
+	content, ok := r.take(data)
+	switch a := &r.x.Answer; {
+	case ok && content:
 		r.x.Content(at)
+	case ok && r.finished && !before && a.First != results.NoOffset:
+		// The token that ends an answer is one of the server's count, and has no text.
+		a.Final = at
 	}
 }
 

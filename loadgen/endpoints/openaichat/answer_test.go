@@ -83,7 +83,7 @@ func TestStreamAnswer(t *testing.T) {
 		}
 		events := strings.SplitAfter(goodStream, "\n\n")
 		a, gaps := read(r, "text/event-stream", events...)
-		want.First, want.Final, want.LongestGap = 1, 2, 1
+		want.First, want.Final, want.LongestGap = 1, 3, 1 // 3: the reason to finish, the end token's
 		if a != want || !reflect.DeepEqual(gaps, []time.Duration{1}) {
 			t.Errorf("in pieces: got %+v, gaps %v; want %+v", a, gaps, want)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/images"
+	"github.com/evabench/evabench/results"
 )
 
 // Config is the arguments of the kind.
@@ -73,9 +74,6 @@ const (
 	inspect   = "inspect"
 	decide    = "decide"
 )
-
-// heavySuffix tells a variant's samples from the stage's others.
-const heavySuffix = "/heavy"
 
 // New draws or reads the frames and makes the workload.
 func New(c Config) (loadgen.Workload, error) {
@@ -158,7 +156,7 @@ func assemble(c Config) (*workload, error) {
 		if w.heavy, err = assemble(of); err != nil {
 			return nil, fmt.Errorf("heavy: %w", err)
 		}
-		w.heavy.variant = heavySuffix
+		w.heavy.variant = results.HeavySuffix
 	}
 	for _, stage := range c.Stages {
 		for i := range repeats(stage, c.Inspect) {

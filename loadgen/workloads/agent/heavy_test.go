@@ -11,6 +11,7 @@ import (
 
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/images"
+	"github.com/evabench/evabench/results"
 )
 
 // A share of the sessions is of the variant, as a whole; the others are what they
@@ -31,7 +32,7 @@ func TestHeavySessions(t *testing.T) {
 	heavy := 0
 	for i := range int64(n) {
 		calls := play(t, mixed, 9, i)
-		if !strings.HasSuffix(calls[0].Class, heavySuffix) {
+		if !strings.HasSuffix(calls[0].Class, results.HeavySuffix) {
 			if want := play(t, plain, 9, i); !reflect.DeepEqual(calls, want) {
 				t.Fatalf("session %d differs from what it is without heavy ones", i)
 			}
@@ -45,7 +46,7 @@ func TestHeavySessions(t *testing.T) {
 			t.Fatalf("heavy session %d has %d calls", i, len(calls))
 		}
 		for _, r := range calls {
-			if !strings.HasSuffix(r.Class, heavySuffix) || r.MaxTokens != 200 {
+			if !strings.HasSuffix(r.Class, results.HeavySuffix) || r.MaxTokens != 200 {
 				t.Fatalf("heavy session %d: %s with %d tokens", i, r.Class, r.MaxTokens)
 			}
 			for _, m := range user(r).Images {

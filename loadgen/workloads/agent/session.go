@@ -25,7 +25,7 @@ type workload struct {
 	prompts *prompts
 	nonce   string
 	heavy   *workload // the sessions' variant; nil if there is none
-	variant string    // "" or heavySuffix
+	variant string    // "" or results.HeavySuffix
 }
 
 // prompts keeps the system prompts of the last seed: one for all the sessions of

@@ -12,6 +12,7 @@ import (
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/images"
+	"github.com/evabench/evabench/results"
 )
 
 // Config is the arguments of the kind.
@@ -67,16 +68,13 @@ func New(c Config) (loadgen.Workload, error) {
 			if err != nil {
 				return nil, fmt.Errorf("workload vision: class %q: heavy: %w", class.Name, err)
 			}
-			o.share, o.heavy = h.Share, sessions(class, class.Name+heavySuffix, heavy)
+			o.share, o.heavy = h.Share, sessions(class, class.Name+results.HeavySuffix, heavy)
 		}
 		w.options = append(w.options, o)
 		w.total += class.Weight
 	}
 	return w, nil
 }
-
-// heavySuffix tells a variant's samples from the class's others.
-const heavySuffix = "/heavy"
 
 // check gives the classes with their defaults.
 func check(c Config) ([]Class, error) {
@@ -111,7 +109,7 @@ func check(c Config) ([]Class, error) {
 			bad("the weight %v of class %q is not positive", class.Weight, class.Name)
 		}
 		if h := class.Heavy; h != nil {
-			named(class.Name + heavySuffix)
+			named(class.Name + results.HeavySuffix)
 			if !(h.Share >= 0 && h.Share < 1) {
 				bad("the share %v of class %q's heavy requests is not 0 or between 0 and 1", h.Share, class.Name)
 			}
