@@ -215,7 +215,7 @@ func (p runPair) figures() []AgainstFigure {
 			continue
 		}
 		a, b := cellsOf(p.first.Cells, config), cellsOf(p.other.Cells, config)
-		shared, _, _ := pairSteps(levelSteps(a), levelSteps(b))
+		shared, _, _ := p.pairSteps(levelSteps(a), levelSteps(b))
 		for _, s := range shared {
 			theirs := figuresAt(b, s.other)
 			for _, f := range figuresAt(a, s.first) {
@@ -256,13 +256,14 @@ type sharedStep struct {
 	name, load   string
 }
 
-// pairSteps pairs the steps of levels that have the same levels; of several alike, in
-// their order. Mine and theirs are those that only one side has.
-func pairSteps(a, b []levelStep) (shared []sharedStep, mine, theirs []levelStep) {
+// pairSteps pairs the steps of levels that have the same levels and arrivals; of several
+// alike, in their order. Mine and theirs are those that only one side has.
+func (p runPair) pairSteps(a, b []levelStep) (shared []sharedStep, mine, theirs []levelStep) {
+	differ := p.otherArrivals()
 	theirs = slices.Clone(b)
 	for _, s := range a {
 		at := slices.IndexFunc(theirs, func(t levelStep) bool { return t.key == s.key })
-		if at < 0 {
+		if at < 0 || slices.ContainsFunc(s.services, func(name string) bool { return differ[name] != "" }) {
 			mine = append(mine, s)
 			continue
 		}
@@ -276,6 +277,7 @@ func pairSteps(a, b []levelStep) (shared []sharedStep, mine, theirs []levelStep)
 type levelStep struct {
 	index           int
 	name, key, load string
+	services        []string // that are driven
 }
 
 func levelSteps(cells []Cell) []levelStep {
@@ -285,7 +287,11 @@ func levelSteps(cells []Cell) []levelStep {
 			if s.Purpose != "" || s.Failover != nil || slices.ContainsFunc(list, func(l levelStep) bool { return l.index == s.Index }) {
 				continue
 			}
-			list = append(list, levelStep{s.Index, cmp.Or(s.Name, fmt.Sprintf("step %d", s.Index)), keyOf(s), loadOf(s)})
+			var services []string
+			for _, v := range s.Services {
+				services = append(services, v.Name)
+			}
+			list = append(list, levelStep{s.Index, cmp.Or(s.Name, fmt.Sprintf("step %d", s.Index)), keyOf(s), loadOf(s), services})
 		}
 	}
 	slices.SortFunc(list, func(a, b levelStep) int { return cmp.Compare(a.index, b.index) })

@@ -269,10 +269,32 @@ func TestAgainstCapacitiesOfOtherArrivals(t *testing.T) {
 	for _, raise := range []string{"vision", "agent", ""} {
 		for arrivals, same := range map[string]bool{"poisson": true, "constant": false} {
 			for _, f := range compareTwo(t, made(1, raise, "poisson"), made(2, raise, arrivals)).Figures {
-				if f.Ratio.Known() != same || !same && !strings.Contains(f.Ratio.Why, "(poisson) against ") {
+				if f.Ratio.Known() != same || !same && !strings.Contains(f.Ratio.Why, "vision poisson against constant") {
 					t.Errorf("raised %q, poisson against %s: %+v", raise, arrivals, f.Ratio)
 				}
 			}
+		}
+	}
+	a, b := made(1, "vision", "cameras"), made(2, "vision", "cameras")
+	a.Summary.Environment.Services[0].Load, b.Summary.Environment.Services[0].Load = "cameras, 5 fps", "cameras, 10 fps"
+	for _, f := range compareTwo(t, a, b).Figures {
+		if f.Ratio.Known() {
+			t.Errorf("cameras of 5 fps against some of 10: %+v", f.Ratio)
+		}
+	}
+}
+
+// Steps of one level are not the same where the load is known to arrive in another way.
+func TestAgainstStepsOfOtherArrivals(t *testing.T) {
+	made := func(start float64, load string) NamedSummary {
+		n := drawnRun{seed: 1, start: start, level: plainLevel, rates: [][2]int64{{1000, 1100}}, tails: [][2]float64{{0.1, 0.2}}}.named("x")
+		n.Summary.Environment.Services[0].Load = load
+		return n
+	}
+	for load, same := range map[string]bool{"cameras, 5 fps": true, "": true, "cameras, 10 fps": false} {
+		_, err := CompareRuns([]NamedSummary{made(1, "cameras, 5 fps"), made(2, load)})
+		if (err == nil) != same {
+			t.Errorf("5 fps against %q: %v", load, err)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (p runPair) missing(has, lacks *Summary, gone bool) []AgainstAlone {
 			list = append(list, AgainstAlone{Config: config, Run: p.run, Gone: gone, Measured: measured(cells, config, has.raced())})
 			continue
 		}
-		_, steps, _ := pairSteps(levelSteps(cells), levelSteps(cellsOf(lacks.Cells, config)))
+		_, steps, _ := p.pairSteps(levelSteps(cells), levelSteps(cellsOf(lacks.Cells, config)))
 		for _, s := range steps {
 			list = append(list, AgainstAlone{
 				Config: config, Step: s.name, Load: s.load, Run: p.run, Gone: gone, Measured: tells(figuresAt(cells, s.index), config),

@@ -41,6 +41,7 @@ var traits = []trait{
 	{"Server versions", versionsOf, ""},
 	{"Models", modelsServed, otherWork},
 	{"Objectives", func(s *Summary) string { return cmp.Or(objectives(s), "none") }, "whether objectives are met cannot be compared"},
+	{"Arrivals", loadsOf, "what is driven in another way is not compared"},
 	{"Steps", stepsOf, "steps that only one run has are not compared"},
 	{"Windows", windowsOf, "the shorter is less sure"},
 	{"Search", searchOf, "the capacities are not of the same search"},
@@ -154,6 +155,17 @@ func stepsOf(s *Summary) string {
 	var all []string
 	for _, l := range levelSteps(s.Cells) {
 		all = append(all, l.load)
+	}
+	return strings.Join(all, "; ")
+}
+
+// loadsOf tells how each service's load arrives.
+func loadsOf(s *Summary) string {
+	var all []string
+	for _, v := range s.Environment.Services {
+		if text := cmp.Or(v.Load, arrivalsOf(v)); text != "" {
+			all = append(all, v.Name+" "+text)
+		}
 	}
 	return strings.Join(all, "; ")
 }

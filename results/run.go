@@ -97,6 +97,9 @@ type Service struct {
 	// Target is the first of the levels that the scenario gives: what the service is
 	// meant to bear, or a ladder's first step. Null if it was not recorded.
 	Target *Level `json:"target,omitempty"`
+	// Load says how its load arrives, whatever the level: "cameras, 5 fps". Empty if it was
+	// not recorded.
+	Load string `json:"load,omitempty"`
 	// Timeout is that of one exchange; 0 if it was not recorded.
 	Timeout time.Duration `json:"timeout_ns,omitempty"`
 }
