@@ -15,6 +15,9 @@ type State struct {
 	// MPS holds the MPS control daemons that serve devices of these GPUs, this
 	// program's and others', by device.
 	MPS []Daemon `json:"mps,omitempty"`
+	// MPSDir is the folder by which this program's daemons were known, and below which
+	// a change may have started some since; empty where there is just one such folder.
+	MPSDir string `json:"mps_dir,omitempty"`
 	// Owners are programs that manage the GPUs of this host by themselves.
 	Owners []Owner `json:"owners,omitempty"`
 	// Blind tells why processes of the host cannot be seen, such as an own PID

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,6 +83,7 @@ type gpuOptions struct {
 	stateDir string
 	hostLock string // of real GPUs
 	mpsUser  string // see [nvidia.Config]
+	mpsDir   string // likewise; empty for the default
 }
 
 // defaultStateDir keeps the host lock and the journal.
@@ -160,7 +162,8 @@ func (o *gpuOptions) open() (*gpuSet, error) {
 		return nil, &usageError{fmt.Errorf("--mps-user: %w", err)}
 	}
 	backend, err := backends.Kinds.Build(kind.Spec{Name: nvidia.Kind.Name, Decode: func(into any) error {
-		into.(*nvidia.Config).MPSUser = o.mpsUser
+		c := into.(*nvidia.Config)
+		c.MPSUser, c.MPSDir = o.mpsUser, cmp.Or(o.mpsDir, c.MPSDir)
 		return nil
 	}})
 	if err != nil {

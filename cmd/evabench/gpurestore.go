@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -79,7 +78,7 @@ func (o *restoreOptions) restore(ctx context.Context, named bool, s streams) (er
 		endProcesses(s.err) // they would hold the GPUs
 	}
 	for pending { // a change that broke off, and then what it went on top of
-		o.mpsUser = o.served(left.State)
+		o.mpsDir = left.State.MPSDir
 		if err := o.undo(ctx, journal.Journal, left, s); err != nil {
 			return err
 		}
@@ -125,17 +124,6 @@ func (o *restoreOptions) kept(fault error) error {
 		return fault
 	}
 	return fmt.Errorf("%w; restore ends no containers: if a killed run left some, \"docker ps --all --filter label=%s\" lists them and \"docker rm --force NAME\" ends one", fault, containerLabel)
-}
-
-// served is the user of evabench's own MPS daemons in a state of real GPUs, which
-// must serve the same again; empty if there are none.
-func (o *restoreOptions) served(s partition.State) string {
-	for _, d := range s.MPS {
-		if d.Own && o.sim == "" {
-			return strconv.Itoa(d.UID)
-		}
-	}
-	return ""
 }
 
 func uuidsOf(s partition.State) []string {

@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/evabench/evabench/partition"
 )
 
 // Where GPUs cannot be put back, restore tells how containers are found that may hold them:
@@ -30,5 +33,23 @@ func TestRestoreNamesContainers(t *testing.T) {
 	o.sim, o.simDir = "pro6000x1", "d"
 	if got := o.kept(fault); strings.Contains(got.Error(), "docker") {
 		t.Errorf("of simulated GPUs: %v", got)
+	}
+}
+
+// Restore reads the GPUs back with the folder of MPS daemons that the scenario named which
+// left them: a folder that can be none is refused before a driver is asked.
+func TestRestoreKnowsTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	j, err := partition.OpenJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.Begin(partition.State{MPSDir: "of-a-scenario"}), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var o restoreOptions
+	o.stateDir = dir
+	if err := o.restore(t.Context(), true, streams{nil, io.Discard, io.Discard}); err == nil || !strings.Contains(err.Error(), `mps_dir "of-a-scenario"`) {
+		t.Errorf("restore() = %v, want that folder in it", err)
 	}
 }

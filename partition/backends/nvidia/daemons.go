@@ -45,6 +45,16 @@ const servesThis = "the device"
 // down.
 var kept = []string{"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH", "PATH", "HOME", "TMPDIR"}
 
+// daemonsIn gives the backend with the daemons of ours below a folder, for a user.
+func (b *backend) daemonsIn(dir string, uid int) *backend {
+	if b.ours == nil || dir == b.mpsDir && uid == b.mpsUID {
+		return b
+	}
+	moved := *b
+	moved.mps, moved.mpsDir, moved.mpsUID = b.ours(dir, uid), dir, uid
+	return &moved
+}
+
 // found lists the daemons of this host.
 func (b *backend) found(ctx context.Context) ([]mps.Found, error) {
 	if b.mps == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -239,5 +240,69 @@ func TestReadBack(t *testing.T) {
 		if err := r.Restore(t.Context(), before); err != nil {
 			t.Errorf("%s: Restore: %v", tt.lie, err)
 		}
+	}
+}
+
+// TestRestoreElsewhere: what a scenario with a folder of its own left of MPS daemons is
+// put back by a backend with another folder, in the folder that the state tells.
+func TestRestoreElsewhere(t *testing.T) {
+	r := newRig(t, pro6000)
+	in := func(dir string) *backend {
+		b := r.over(Options{}).(*backend)
+		b.ours = func(dir string, uid int) MPS {
+			return mps.New(r.program, mps.Options{Dir: filepath.Join(r.dir, dir), UID: uid})
+		}
+		return b.daemonsIn(dir, os.Geteuid())
+	}
+	for _, text := range []string{"off", "off(mps:50)"} { // what stood before
+		first := in("a")
+		s, err := first.Inspect(t.Context(), []string{"0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := first.Apply(t.Context(), plan(t, s, text)); err != nil {
+			t.Fatal(err)
+		}
+		before, err := first.Inspect(t.Context(), []string{"0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, left := range []string{"off(mps)", "1g.24gb(mps)", "off"} {
+			if _, err := first.Apply(t.Context(), plan(t, before, left)); err != nil {
+				t.Fatal(err)
+			}
+			if err := in("b").Restore(t.Context(), before); err != nil {
+				t.Errorf("%s over %s: %v", left, text, err)
+			}
+			now, err := in("a").Inspect(t.Context(), []string{"0"})
+			if differences := before.Differences(now); err != nil || len(differences) > 0 || len(now.MPS) != len(before.MPS) {
+				t.Errorf("%s over %s was put back, and differs: %q; daemons %v, were %v; %v", left, text, differences, now.MPS, before.MPS, err)
+			}
+			before = now // the pids are others
+		}
+	}
+}
+
+// TestRestoreAsTheirUser: a daemon of ours is started again as the user whose it was,
+// whichever user the backend serves.
+func TestRestoreAsTheirUser(t *testing.T) {
+	r := newRig(t, pro6000)
+	var as []int
+	b := r.over(Options{}).(*backend)
+	b.ours = func(_ string, uid int) MPS {
+		as = append(as, uid)
+		return r.daemons(r.program)
+	}
+	b = b.daemonsIn("a", os.Geteuid())
+	r.apply("off(mps)", "0")
+	s, err := b.Inspect(t.Context(), []string{"0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.apply("off", "0")
+	as, s.MPS[0].UID = nil, 4242
+	// The rig's daemons run as this user, whatever they are asked for.
+	if err := b.Restore(t.Context(), s); err == nil || !slices.Equal(as, []int{4242}) {
+		t.Errorf("started again as %v, want user 4242; %v", as, err)
 	}
 }

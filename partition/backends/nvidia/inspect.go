@@ -53,7 +53,7 @@ func (b *backend) inspect(ctx context.Context, named, others []nvml.Device) (s p
 	if err != nil {
 		return s, nil, err
 	}
-	s.System = partition.System(system)
+	s.System, s.MPSDir = partition.System(system), b.mpsDir
 	var holders map[int][]partition.Holder
 	if b.host != nil {
 		if holders, err = b.host.Holders(); err != nil {

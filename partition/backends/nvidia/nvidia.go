@@ -90,6 +90,11 @@ type backend struct {
 	slices TimeSlices
 	host   Host
 	trace  func(partition.Event)
+	// ours gives the daemons of ours below a folder, for a user, and mpsDir and mpsUID
+	// are those of mps; nil where there are no others.
+	ours   func(dir string, uid int) MPS
+	mpsDir string
+	mpsUID int
 	// unread are the GPUs that could not be read when they were last listed.
 	unread []nvml.Device
 }
@@ -116,8 +121,10 @@ func build(c Config) (partition.Backend, error) {
 			return nil, fmt.Errorf("backend nvidia: %w", err)
 		}
 		b := New(Options{API: api, TimeSlices: SMI{}, Host: Proc{}}).(*backend)
-		b.mps = mps.New(mps.Control{}, mps.Options{Dir: c.MPSDir, UID: uid, Resolve: b.resolve})
-		return b, nil
+		b.ours = func(dir string, uid int) MPS {
+			return mps.New(mps.Control{}, mps.Options{Dir: dir, UID: uid, Resolve: b.resolve})
+		}
+		return b.daemonsIn(c.MPSDir, uid), nil
 	})}, nil
 }
 

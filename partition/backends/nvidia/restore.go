@@ -1,6 +1,7 @@
 package nvidia
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,10 @@ type tidier interface{ Tidy(context.Context) }
 
 // Restore changes only what differs from s. It goes on with the other GPUs when one
 // fails, and reports every fault and what still differs. Daemons that were killed leave
-// nothing behind it.
+// nothing behind it. Ours are those of the folder that s tells, which another scenario
+// may have named.
 func (b *backend) Restore(ctx context.Context, s partition.State) error {
+	b = b.daemonsIn(cmp.Or(s.MPSDir, b.mpsDir), b.mpsUID)
 	err := b.restore(ctx, s)
 	if t, ok := b.mps.(tidier); ok {
 		t.Tidy(ctx)
@@ -185,7 +188,7 @@ func startStep(g partition.GPU, d partition.Daemon) partition.Step {
 // startAgain starts a daemon as it was.
 func (r *run) startAgain(ctx context.Context, g partition.GPU, d partition.Daemon) error {
 	if d.Own {
-		_, err := r.start(ctx, device.Device{UUID: d.Device, GPU: g.UUID, Name: d.Device, Model: g.Name, Sharing: sharing(d)})
+		_, err := r.daemonsIn(r.mpsDir, d.UID).start(ctx, device.Device{UUID: d.Device, GPU: g.UUID, Name: d.Device, Model: g.Name, Sharing: sharing(d)})
 		return err
 	}
 	if r.mps == nil {
