@@ -33,24 +33,31 @@ func main() {
 	os.Exit(status(run(context.WithValue(ctx, halfChangedKey{}, half), os.Args[1:], os.Stdin, os.Stdout, people), people))
 }
 
-// catch makes the first signal stop the command in order; a second one ends it
-// at once. Signals that whoever started us ignores (nohup) stay ignored.
+// catch makes the first signal stop the command in order; a second SIGINT or
+// SIGTERM ends it at once. A SIGHUP never does, nor counts as the first: an ended
+// terminal hangs up twice, by its shell and by the kernel, and the end of a session
+// or of the machine terminates and hangs up. Signals that whoever started us ignores
+// (nohup) stay ignored.
 func catch(cancel context.CancelCauseFunc, half *halfChanged, people io.Writer) {
 	// A reader of our output that goes away must not end us with a server
 	// half changed: a write fails instead.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+	asked, hungUp := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	for s, signals := range map[os.Signal]chan os.Signal{os.Interrupt: asked, syscall.SIGTERM: asked, syscall.SIGHUP: hungUp} {
 		if !signal.Ignored(s) {
 			signal.Notify(signals, s)
 		}
 	}
-	go func() {
+	heed := func(signals chan os.Signal) {
 		s := <-signals
 		cancel(errInterrupted) // before any talk: the terminal may be stopped
-		signal.Stop(signals)
-		fmt.Fprintf(people, "evabench: %s: stopping and putting the server back; a second signal leaves it as it is%s\n", s, thenRun(half))
-	}()
+		if signals == asked {
+			signal.Stop(asked)
+		}
+		fmt.Fprintf(people, "evabench: %s: stopping and putting the server back; a second SIGINT or SIGTERM leaves it as it is%s\n", s, thenRun(half))
+	}
+	go heed(asked)
+	go heed(hungUp)
 }
 
 // The exit statuses, as the README lists them.

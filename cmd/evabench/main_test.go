@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,118 +144,4 @@ func window(ts *testscript.TestScript, neg bool, args []string) {
 	if late := step.Step.WindowEnd.Sub(last); late < 0 || late > want/4 {
 		ts.Fatalf("the last arrival was due %v before the window's end", late)
 	}
-}
-
-// TestInterrupt sends a signal in the middle of a step: the command ends with
-// its status, records the cell as interrupted, and leaves no process and no
-// file behind.
-func TestInterrupt(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(s.String(), func(t *testing.T) {
-			dir := t.TempDir()
-			scenario, err := os.ReadFile("testdata/small.yaml")
-			if err != nil {
-				t.Fatal(err)
-			}
-			long := strings.Replace(string(scenario), "window: 1s", "window: 10m", 1)
-			if err := os.WriteFile(dir+"/long.yaml", []byte(long), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			temp := filepath.Join(dir, "tmp")
-			if err := os.Mkdir(temp, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			code, talk := interrupt(t, s, dir, false, "TMPDIR="+temp)
-			if code != exitInterrupted {
-				t.Errorf("exit status %d, want %d; it said:\n%s", code, exitInterrupted, talk)
-			}
-			if !strings.Contains(talk, "put back and verified") {
-				t.Errorf("it did not say that the server was put back:\n%s", talk)
-			}
-			if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
-				t.Errorf("left in the temporary folder: %v, %v", left, err)
-			}
-			run, err := results.Read(dir + "/run")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(run.Cells) != 1 || run.Cells[0].Cell.Status != results.CellInterrupted {
-				t.Errorf("the cell is not recorded as interrupted: %+v", run.Cells)
-			}
-		})
-	}
-}
-
-// TestInterruptUnheard is the everyday "sweep 2>&1 | tee log" with Ctrl-C: the
-// reader of our talk is gone first, and the server is put back all the same.
-func TestInterruptUnheard(t *testing.T) {
-	dir := t.TempDir()
-	scenario, err := os.ReadFile("testdata/small.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	long := strings.Replace(string(scenario), "window: 1s", "window: 10m", 1)
-	if err := os.WriteFile(dir+"/long.yaml", []byte(long), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code, _ := interrupt(t, syscall.SIGINT, dir, true); code != exitInterrupted {
-		t.Errorf("exit status %d, want %d", code, exitInterrupted)
-	}
-	run, err := results.Read(dir + "/run")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(run.Cells) != 1 || run.Cells[0].Cell.Status != results.CellInterrupted {
-		t.Errorf("the cell is not recorded as interrupted: %+v", run.Cells)
-	}
-}
-
-// interrupt runs a sweep in dir until its first step, signals it, and waits. Deaf
-// closes our end of its standard error before.
-func interrupt(t *testing.T, s syscall.Signal, dir string, deaf bool, env ...string) (code int, talk string) {
-	t.Helper()
-	path, err := exec.LookPath("evabench")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(path, "sweep", "long.yaml", "--out", "run", "--no-selftest")
-	c.Dir, c.Env = dir, append(os.Environ(), env...)
-	pipe, err := c.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var said strings.Builder
-	lines := bufio.NewScanner(pipe)
-	for lines.Scan() {
-		fmt.Fprintln(&said, lines.Text())
-		if strings.Contains(lines.Text(), "step 0") {
-			if deaf {
-				if err := pipe.Close(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := c.Process.Signal(s); err != nil {
-				t.Fatal(err)
-			}
-			break
-		}
-	}
-	// The pipe ends when the last process that holds it has ended: the
-	// simulated server too.
-	if !deaf {
-		rest, err := io.ReadAll(pipe)
-		if err != nil {
-			t.Fatal(err)
-		}
-		said.Write(rest)
-	}
-	err = c.Wait()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return c.ProcessState.ExitCode(), said.String()
 }

@@ -210,7 +210,7 @@ func TestNoWorkerOutlives(t *testing.T) {
 				_ = c.SetDeadline(time.Now().Add(time.Minute)) // a read that it ends fails
 				lives <- bufio.NewReader(c)
 			}()
-			code, talk := interrupt(t, s, dir, false)
+			code, talk := interrupt(t, dir, s)
 			if want := map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGKILL: -1}[s]; code != want {
 				t.Errorf("exit status %d, want %d; it said:\n%s", code, want, talk)
 			}
