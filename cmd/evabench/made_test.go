@@ -26,10 +26,11 @@ type madeRun struct {
 	slower float64
 	shed   int
 	lag    int
-	// version is evabench's, failed the folder of a cell that failed.
-	version, failed string
-	driver          string // of the GPU
-	agent           bool
+	// version is evabench's, failed the folder of a cell that failed, and unlaunched the
+	// configuration whose cells all failed before their first step.
+	version, failed, unlaunched string
+	driver                      string // of the GPU
+	agent                       bool
 }
 
 // made is the script command "made DIR [KEY=VALUE…]".
@@ -60,6 +61,8 @@ func made(ts *testscript.TestScript, neg bool, args []string) {
 			m.driver, err = value, nil
 		case "failed":
 			m.failed, err = value, nil
+		case "unlaunched":
+			m.unlaunched, err = value, nil
 		case "agent":
 			m.agent = value == "yes"
 			err = nil
@@ -126,8 +129,10 @@ func (m madeRun) cell(w *results.Writer, folder string, replicate, config, index
 	deploy := rand.New(rand.NewPCG(m.draw, uint64(replicate)*10+uint64(config)))
 	scale := m.slower * c.slower * math.Exp(0.01*deploy.NormFloat64())
 	step, samples := m.step(scale, deploy)
-	if err := cell.Step(step, samples); err != nil {
-		return err
+	if c.name != m.unlaunched {
+		if err := cell.Step(step, samples); err != nil {
+			return err
+		}
 	}
 	out := results.Cell{
 		Index: index, Folder: folder, Replicate: replicate, Seed: m.seed*1000 + uint64(replicate), Nonce: fmt.Sprintf("nonce-%d-%d", m.draw, index),
@@ -135,7 +140,7 @@ func (m madeRun) cell(w *results.Writer, folder string, replicate, config, index
 		Started: madeStart.Add(time.Duration(index) * 2 * time.Minute), Status: results.CellDone,
 		Instances: []results.Instance{{Service: "vision", Name: "vision-0", Device: "GPU-0", Version: "0.12.0"}},
 	}
-	if folder == m.failed {
+	if folder == m.failed || c.name == m.unlaunched {
 		out.Status, out.Fault = results.CellFailed, "vision-0 ended"
 	}
 	if m.agent {
