@@ -129,7 +129,8 @@ func (c *Capacity) plan() results.StepPlan {
 	case climbing:
 		p.Purpose, p.Window = results.PurposeClimb, c.plans.climb(rate)
 	case confirming:
-		p.Purpose, p.Window = results.PurposeConfirm, c.plans.confirm(rate)
+		p.Purpose = results.PurposeConfirm
+		p.Window, _ = c.confirmation(c.next)
 	default:
 		p.Purpose, p.Window = results.PurposeProbe, c.plans.probe(rate, c.settle())
 	}
@@ -211,7 +212,7 @@ func (c *Capacity) take(s analysis.Step) {
 func (c *Capacity) again(why string) {
 	c.spoiled++
 	switch {
-	case c.stage == confirming && c.spoiled > mostSpoiled:
+	case c.stage == confirming && c.state != "" && c.spoiled > mostSpoiled:
 		c.why = join(c.why, fmt.Sprintf("%d confirmations in a row do not count, the last since %s", c.spoiled, why))
 		c.stage = ended
 	case c.spoiled > mostSpoiled:
@@ -244,7 +245,11 @@ func (c *Capacity) budget() float64 {
 	case c.quoted > 0:
 		all = mostOfQuote * c.quoted
 	}
-	return all - c.settle().Seconds() - c.plans.confirm(c.rateAt(c.next)).Seconds()
+	confirm := c.plans.confirm(c.rateAt(c.next))
+	if c.found { // an interval comes first
+		confirm, _ = c.confirmation(c.next)
+	}
+	return all - c.settle().Seconds() - confirm.Seconds()
 }
 
 // mostOfQuote is how many times what was quoted a search may spend.
@@ -253,6 +258,9 @@ const mostOfQuote = 1.5
 func (c *Capacity) end(state, why string) { c.stage, c.state, c.why = ended, state, why }
 
 func (c *Capacity) outOfBudget() {
+	if c.drifts(driftLevel) {
+		return
+	}
 	if c.found && c.estimate.Low > 0 && !math.IsInf(c.estimate.High, 1) {
 		c.finish(fmt.Sprintf("the load time ran out at ±%.3g %%, before the tolerance of ±%.3g %%", 100*c.estimate.HalfWidth(), 100*c.tolerance()))
 		return

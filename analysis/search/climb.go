@@ -41,7 +41,7 @@ func (c *Capacity) climbed(l look) {
 		c.begin(l.load)
 		return
 	}
-	between := !l.clearlyMissed() && l.excess > 1 // over, but not by much
+	between := !l.clearlyMissed() && !l.within() // over, but not by much
 	most := c.search.Most
 	switch {
 	case between && !math.IsInf(missed, 1) && l.load < missed:
@@ -65,8 +65,7 @@ func (c *Capacity) climbed(l look) {
 			c.end(analysis.CapacityUnfinished, fmt.Sprintf("at %g %s, the largest load that may be asked for, %s", l.load, c.ray.words(), l.why))
 			return
 		}
-		c.above = l.load
-		c.end(analysis.CapacityAlways, fmt.Sprintf("the SLO is met at %g %s, the largest load that may be asked for", l.load, c.ray.words()))
+		c.atMost(l)
 	case math.IsInf(missed, 1) && between:
 		c.next = c.ray.settle(math.Max(l.load*1.2, l.load+c.ray.grain()), most)
 	case math.IsInf(missed, 1):
@@ -119,7 +118,7 @@ func (c *Capacity) straddles() bool {
 	for _, l := range c.looks {
 		switch {
 		case l.ended || l.excess < 0.05 || l.excess > tooMuch:
-		case l.excess <= 1:
+		case l.within():
 			within++
 		default:
 			over++
@@ -195,16 +194,22 @@ func (c *Capacity) whyAt(load float64) string {
 const mostUp = 64
 
 // bracket gives the largest load that met the SLO below the least that clearly missed it;
-// 0 and +Inf if there is none. Of several looks at one load most decide.
+// 0 and +Inf if there is none.
 func (c *Capacity) bracket() (met, missed float64) {
+	return c.between(func(l look) bool { return l.within() && !l.beyond }, look.clearlyMissed)
+}
+
+// between gives the least load that most looks at it missed, and the largest below it that
+// as many looks met as not; 0 and +Inf if there is none. One look at a load may be a stray.
+func (c *Capacity) between(meets, misses func(look) bool) (met, missed float64) {
 	missed = math.Inf(1)
 	for _, l := range c.looks {
-		if c.votes(l.load, look.clearlyMissed)*2 > c.votes(l.load, func(look) bool { return true }) {
+		if c.votes(l.load, misses)*2 > c.votes(l.load, func(look) bool { return true }) {
 			missed = math.Min(missed, l.load)
 		}
 	}
 	for _, l := range c.looks {
-		if l.load < missed && l.excess <= 1 && !l.beyond && c.votes(l.load, func(o look) bool { return o.excess <= 1 && !o.beyond })*2 >= c.votes(l.load, func(look) bool { return true }) {
+		if l.load < missed && meets(l) && c.votes(l.load, meets)*2 >= c.votes(l.load, func(look) bool { return true }) {
 			met = math.Max(met, l.load)
 		}
 	}

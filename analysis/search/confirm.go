@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -36,8 +37,14 @@ const mostConfirmations = 3
 
 // confirmedAt goes on from a confirmation.
 func (c *Capacity) confirmedAt(l look) {
-	c.confirmed = append(c.confirmed, analysis.Confirmation{Step: l.index, Load: l.load, Heavy: l.heavy, Met: l.met, Why: l.why})
-	if !l.heavy {
+	known := l.unknown == ""
+	c.confirmed = append(c.confirmed, analysis.Confirmation{Step: l.index, Load: l.load, Heavy: l.heavy, Met: l.met && known, Why: cmp.Or(l.why, l.unknown)})
+	if c.state == "" {
+		c.confirmedMost(l)
+		if c.stage != confirming {
+			return
+		}
+	} else if !l.heavy {
 		if !l.met && c.drifts(doubtLevel) {
 			return
 		}
@@ -46,6 +53,8 @@ func (c *Capacity) confirmedAt(l look) {
 	switch {
 	case l.heavy:
 		c.stage = ended
+	case l.met && !known:
+		c.stillUnknown(l)
 	case l.met:
 		c.signed = l.load
 		if c.search.Heavy {
@@ -62,6 +71,18 @@ func (c *Capacity) confirmedAt(l look) {
 			c.why = join(c.why, fmt.Sprintf("no load could be signed: %g %s, the least, missed the SLO: %s", l.load, c.ray.words(), l.why))
 			c.stage = ended
 		}
+	}
+}
+
+// confirmedMost goes on from a confirmation of the largest load that may be asked for. If it
+// missed, the boundary is near.
+func (c *Capacity) confirmedMost(l look) {
+	switch {
+	case !l.met:
+		c.begin(l.load)
+	case l.unknown == "":
+		c.state, c.above = analysis.CapacityAlways, l.load
+		c.why = c.metAtMost(l.load) + ", as confirmed for " + seconds(l.probe.Seconds).String()
 	}
 }
 

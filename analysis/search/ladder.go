@@ -118,9 +118,13 @@ func (c *Climb) take(s analysis.Step) {
 	if c.missed(l) {
 		return
 	}
-	c.above = l.load
+	if l.unknown == "" {
+		c.above = l.load
+	}
 	next := c.ray.settle(math.Max(l.load*(1+c.search.Grow), l.load+c.ray.grain()), c.search.Most)
 	switch {
+	case next <= l.load && l.unknown != "":
+		c.end(analysis.CapacityUnfinished, fmt.Sprintf("at %g %s, the largest load that may be asked for, %s: make its steps longer", l.load, c.ray.words(), l.unknown))
 	case next <= l.load:
 		c.end(analysis.CapacityAlways, fmt.Sprintf("the SLO is met at %g %s, the largest load that may be asked for", l.load, c.ray.words()))
 	case l.load >= mostGrowth*c.looks[0].load:
@@ -150,12 +154,22 @@ func (c *Climb) missed(l look) bool {
 		return false
 	}
 	c.below = l.load
-	if math.IsNaN(c.above) {
+	if before := c.unknown(); math.IsNaN(c.above) && before != "" {
+		c.end(analysis.CapacityUnfinished, fmt.Sprintf("%g %s is too much (%s), and no load below is known to meet the SLO: %s: make its steps longer", l.load, c.ray.words(), why, before))
+	} else if math.IsNaN(c.above) {
 		c.end(analysis.CapacityNever, fmt.Sprintf("the first load, %g %s, is too much: %s", l.load, c.ray.words(), why))
 	} else {
 		c.end(analysis.CapacityBracketed, fmt.Sprintf("met at %g %s, too much at %g: %s", c.above, c.ray.words(), l.load, why))
 	}
 	return true
+}
+
+// unknown is what the last step but one did not tell; empty if it told all, or was not run.
+func (c *Climb) unknown() string {
+	if len(c.looks) < 2 {
+		return ""
+	}
+	return c.looks[len(c.looks)-2].unknown
 }
 
 // Capacity is what the ladder came to.

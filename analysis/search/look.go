@@ -13,10 +13,12 @@ import (
 // A clause is one condition of one service's SLO as the boundary sees it.
 type clause struct {
 	boundary.Clause
-	service int
-	text    string  // as a person wrote it
-	limit   float64 // seconds, of a clause on latency or TTFT; else 0
-	hard    bool    // nothing may be over it: it has no share to fit
+	service  int
+	text     string  // as a person wrote it
+	class    string  // the requests that it is of alone; empty for all
+	limit    float64 // seconds, of a clause on latency or TTFT; else 0
+	quantile float64 // of such a clause; else 0
+	hard     bool    // nothing may be over it: it has no share to fit
 }
 
 // clausesOf gives the conditions of all services, that of errors too where a service
@@ -26,10 +28,10 @@ func clausesOf(services []results.Service) []clause {
 	for i, s := range services {
 		errors := false
 		for _, c := range s.SLO {
-			k := clause{service: i, text: c.Text, Clause: boundary.Clause{Name: s.Name + ": " + c.Text, Allowed: 1}}
+			k := clause{service: i, text: c.Text, class: c.Class, Clause: boundary.Clause{Name: s.Name + ": " + c.Text, Allowed: 1}}
 			switch c.Metric {
 			case "latency", "ttft":
-				k.Allowed, k.limit = 1-c.Quantile, c.Limit
+				k.Allowed, k.limit, k.quantile = 1-c.Quantile, c.Limit, c.Quantile
 			case "errors":
 				k.Allowed, k.hard = c.Limit, c.Limit <= 0
 				errors = errors || c.Class == ""
@@ -57,6 +59,7 @@ type look struct {
 	worst   int // the clause of excess, -1 if nothing was judged
 	met     bool
 	why     string // what was not met
+	unknown string // a percentile that too few answers tell, though no more were over its limit than may be; empty if none
 	beyond  bool   // ended early as hopeless, or its backlog grew
 	ended   bool   // early
 	empty   bool   // nothing was due in its window
@@ -145,10 +148,19 @@ func (l *look) count(k int, c clause, v analysis.ClauseValue) {
 	if excess > l.excess || l.worst < 0 {
 		l.excess, l.worst = excess, k
 	}
-	if excess > 1 {
+	switch {
+	case excess > justMet:
 		l.miss(c.Name)
+	case v.Result == analysis.Unknown && !l.ended && l.unknown == "":
+		l.unknown = fmt.Sprintf("%s is not known: %s", c.Name, v.Value.Why)
 	}
 }
+
+// justMet is the excess of a share that is just what is allowed, as rounding has it.
+const justMet = 1 + 1e-9
+
+// within says that no share was over what is allowed.
+func (l look) within() bool { return l.excess <= justMet }
 
 func (l *look) miss(why string) {
 	if l.met || l.why == "" {

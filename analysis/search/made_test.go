@@ -1,12 +1,14 @@
 package search
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/results"
 )
 
@@ -18,6 +20,7 @@ type made struct {
 	change       func(*analysis.Step, int)   // spoils a step, the number of which is told
 	answer       func(load float64) *float64 // of a clause on the queue; nil if there is none
 	rate         float64                     // requests a second per load, 1 if 0
+	held         float64                     // requests a second of the second service, whose SLO they all meet
 }
 
 // smooth is a share whose log odds are a line, 1 % at a load.
@@ -99,6 +102,7 @@ func (m made) step(env results.Environment, r ray, plan results.StepPlan, index 
 		switch c.Metric {
 		case "latency":
 			k.Over = min(due, int64(math.Round(gamma*m.over(load)*float64(due))))
+			told(&k)
 		case "queue":
 			k.Judged = 0
 			k.Value = analysis.Value{Why: "the server does not tell", Number: m.answer(load)}
@@ -116,10 +120,36 @@ func (m made) step(env results.Environment, r ray, plan results.StepPlan, index 
 		failed.Over = int64(math.Round(m.errors(load) * float64(due)))
 	}
 	v.SLO = append(v.SLO, failed)
+	if len(s.Services) > 1 && len(env.Services[1].SLO) > 0 {
+		m.keep(&s.Services[1], env.Services[1], s.Window)
+	}
 	if m.change != nil {
 		m.change(&s, index)
 	}
 	return s
+}
+
+// keep makes what the second service gave in so many seconds.
+func (m made) keep(v *analysis.Service, s results.Service, window float64) {
+	due := int64(math.Round(m.held * window))
+	v.Total.Due, v.Total.Completed = due, due
+	for _, c := range s.SLO {
+		k := analysis.ClauseValue{Clause: c, Result: analysis.Met, Judged: due}
+		told(&k)
+		v.SLO = append(v.SLO, k)
+	}
+	v.SLO = append(v.SLO, analysis.ClauseValue{Clause: results.Clause{Metric: "errors", Op: "<="}, Result: analysis.Met, Judged: due})
+}
+
+// told gives a percentile's clause its result, as the analysis does: too few answers do not
+// tell it.
+func told(k *analysis.ClauseValue) {
+	if need := stats.MinSamples(k.Clause.Quantile); k.Judged < int64(need) {
+		k.Result = analysis.Unknown
+		k.Value.Why = fmt.Sprintf("need n ≥ %d, have %d", need, k.Judged)
+	} else if float64(k.Over) > (1-k.Clause.Quantile)*float64(k.Judged) {
+		k.Result = analysis.NotMet
+	}
 }
 
 // mostSteps is more than any search should need.

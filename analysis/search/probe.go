@@ -38,7 +38,8 @@ func (c *Capacity) begin(load float64) {
 	if c.short {
 		c.plans.probes = screenProbes
 	}
-	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+c.plans.probe(rate, c.settle())).Seconds() + (c.settle() + c.plans.confirm(rate)).Seconds()
+	confirm, _ := c.confirmation(c.center)
+	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+c.plans.probe(rate, c.settle())).Seconds() + (c.settle() + confirm).Seconds()
 	c.next = c.ray.settle(c.center, c.search.Most)
 }
 
@@ -166,20 +167,16 @@ func (c *Capacity) aim() {
 // hardBinds ends the search where what may not happen at all happens before any share is
 // reached: there is no line to fit then, only a bracket.
 func (c *Capacity) hardBinds() bool {
-	least, times := math.Inf(1), 0
+	hard := func(l look) bool { return math.IsInf(l.excess, 1) && l.purpose != "" }
+	met, least := c.between(func(l look) bool { return l.met }, hard)
+	times := 0
 	for _, l := range c.looks {
-		if math.IsInf(l.excess, 1) && l.purpose != "" {
-			least, times = math.Min(least, l.load), times+1
+		if hard(l) && l.load >= least {
+			times++
 		}
 	}
 	if times < 3 || c.found && least > c.estimate.High || c.near < 3 {
 		return false
-	}
-	met := 0.0
-	for _, l := range c.looks {
-		if l.met && l.load < least {
-			met = math.Max(met, l.load)
-		}
 	}
 	if met == 0 || least/met > 1+2*c.tolerance() {
 		c.stage = splitting
@@ -262,18 +259,24 @@ func (c *Capacity) split(l look) {
 		c.next = again
 		return
 	}
-	met, missed := 0.0, math.Inf(1)
-	for _, l := range c.looks {
-		if !l.met {
-			missed = math.Min(missed, l.load)
-		}
-	}
-	for _, l := range c.looks {
-		if l.met && l.load < missed {
-			met = math.Max(met, l.load)
-		}
+	met, missed := c.between(func(l look) bool { return l.met }, func(l look) bool { return !l.met })
+	if math.IsInf(missed, 1) { // what was missed was met when it was looked at again
+		c.climbOn(l)
+		return
 	}
 	c.splitNext(met, missed)
+}
+
+// climbOn goes back to climbing, where no load is left that most looks missed.
+func (c *Capacity) climbOn(l look) {
+	if c.returns >= mostReturns {
+		c.bounds()
+		c.end(analysis.CapacityUnfinished, fmt.Sprintf("what was missed, the last at %g %s, was met as often", l.load, c.ray.words()))
+		return
+	}
+	c.returns++
+	c.stage, c.near = climbing, 0
+	c.climbed(l)
 }
 
 func (c *Capacity) cliff(met, missed float64) {

@@ -27,10 +27,11 @@ func Quote(env results.Environment) (time.Duration, error) {
 	rate := c.rateAt(load)
 	c.plans.aim(c.toleranceAt(load), c.plans.settle)
 	steps := quotedSteps + c.plans.probes + 1
+	confirm, _ := c.confirmation(load)
 	price := time.Duration(steps)*c.plans.settle + quotedSteps*c.plans.climb(rate) +
-		time.Duration(c.plans.probes)*c.plans.probe(rate, c.plans.settle) + c.plans.confirm(rate)
+		time.Duration(c.plans.probes)*c.plans.probe(rate, c.plans.settle) + confirm
 	if c.search.Heavy {
-		price += c.plans.settle + c.plans.confirm(rate)
+		price += c.plans.settle + confirm
 	}
 	return price, nil
 }

@@ -235,7 +235,7 @@ func (r *Race) still() []*racer {
 func (r *Race) incumbent() *racer {
 	var best *racer
 	for _, x := range r.still() {
-		if x.screened != nil && (best == nil || x.capacity() > best.capacity()) {
+		if x.screened != nil && (best == nil || r.lead(x, best) > 0) {
 			best = x
 		}
 	}
@@ -299,7 +299,8 @@ func (r *Race) judge(replicate int) {
 		case side > 0:
 			r.drop(x, replicate-1, fmt.Sprintf("its capacity is %.2g %% below that of %s, known to %.2g %% by %d blocks of both", -100*math.Expm1(-mean), best.config, 100*se, len(d)))
 		default:
-			precise = precise && side < 0
+			// One that is behind has not enough blocks in common with all to be the best.
+			precise = precise && side < 0 && mean >= -sameLead*r.zone
 			close = append(close, x)
 		}
 	}

@@ -37,6 +37,21 @@ func (r *Race) differences(a, b *racer, before int) []float64 {
 	return list
 }
 
+// lead is the mean of log(a ÷ b) over the blocks that both have, since a replicate that is bad
+// for all is no fault of the one that was measured in it; with fewer than two of them that of
+// the two's own capacities.
+func (r *Race) lead(a, b *racer) float64 {
+	d := r.differences(a, b, r.replicates()+1)
+	if len(d) < 2 {
+		return math.Log(a.capacity() / b.capacity())
+	}
+	sum := 0.0
+	for _, x := range d {
+		sum += x
+	}
+	return sum / float64(len(d))
+}
+
 // standardError is that of the mean of a few differences, whose variance is shrunk
 // towards what the probes' scatter and an assumed spread of deployments make one expect,
 // with the weight of priorBlocks differences (Smyth, "Linear models and empirical Bayes

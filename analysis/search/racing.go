@@ -155,7 +155,9 @@ func (c *Capacity) compare(center, slope, window float64) {
 func (c *Capacity) shortly() {
 	switch {
 	case c.near >= c.plans.probes && c.found:
-		c.finish("")
+		if !c.drifts(driftLevel) {
+			c.finish("")
+		}
 	case c.near >= 2*c.plans.probes:
 		c.bounds()
 		c.end(analysis.CapacityUnfinished, fmt.Sprintf("%d probes about %s %s tell no interval", c.near, figure(c.center), c.ray.words()))

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/analysis/boundary"
 	"github.com/evabench/evabench/results"
 )
 
@@ -51,6 +53,33 @@ func TestEnds(t *testing.T) {
 	one.From = 1
 	open := factor
 	open.Most = 0
+	short := a
+	short.Budget = 20 * time.Minute
+	rare := func(search results.Search) results.Environment { // the second service's p99 needs 368 answers
+		env := asked(search, rates(10, 1)...)
+		env.Services[1].SLO = env.Services[0].SLO
+		return env
+	}
+	strays := 0
+	stray := func(s *analysis.Step, index int) { // one failed request at the climb's second load and at two probes
+		if s.Purpose == results.PurposeProbe {
+			strays++
+		}
+		if index == 1 || s.Purpose == results.PurposeProbe && (strays == 2 || strays == 4) {
+			s.Services[0].SLO[1].Over = 1
+		}
+	}
+	slower := func(s *analysis.Step, _ int) { // by 1 % in 20 s
+		median := 0.05 * (1 + s.Start/2000)
+		s.Services[0].Median.Number = &median
+	}
+	narrow := a
+	narrow.Budget = 12 * time.Minute
+	lucky := func(s *analysis.Step, _ int) { // the climb's look at the largest load
+		if s.Purpose == results.PurposeClimb && s.Services[0].Level.Value == bounded.Most {
+			s.Services[0].SLO[0].Over = 0
+		}
+	}
 	for name, test := range map[string]struct {
 		server made
 		env    results.Environment
@@ -61,23 +90,31 @@ func TestEnds(t *testing.T) {
 		"found":             {made{over: smooth(100, 20), hopeless: 130}, asked(a, rates(10)...), analysis.CapacityFound, "", true},
 		"never":             {made{over: func(float64) float64 { return 0.5 }}, asked(a, rates(10)...), analysis.CapacityNever, "p99 < 100 ms", false},
 		"never, hard":       {made{over: never, errors: from(0)}, asked(a, rates(10)...), analysis.CapacityNever, "errors", false},
-		"always":            {made{over: never}, asked(bounded, rates(10)...), analysis.CapacityAlways, "1000", false},
+		"always":            {made{over: never}, asked(bounded, rates(10)...), analysis.CapacityAlways, "1000 req/s, the largest load that may be asked for, as confirmed for 3m0s", true},
 		"without end":       {made{over: never}, asked(a, rates(10)...), analysis.CapacityUnfinished, "times the first load", false},
 		"hardly over":       {made{over: func(float64) float64 { return 0.02 }}, asked(a, rates(10)...), analysis.CapacityUnfinished, "times the first load", false},
 		"cliff":             {made{over: from(100), hopeless: 100}, asked(a, rates(10)...), analysis.CapacityCliff, "hopeless", false},
 		"hard cliff":        {made{over: never, errors: from(100)}, asked(a, rates(10)...), analysis.CapacityCliff, "errors", false},
+		"held, seldom":      {made{over: smooth(100, 20), hopeless: 130, held: 1}, rare(a), analysis.CapacityFound, "", true},
+		"held, too seldom":  {made{over: smooth(100, 20), hopeless: 130, held: 0.1}, rare(a), analysis.CapacityFound, "b: p99 < 100 ms is not known: need n ≥ 368, have 18", false},
+		"held, hurried":     {made{over: smooth(100, 20), hopeless: 130, held: 0.5}, rare(short), analysis.CapacityFound, "which takes a window of 14m1", false},
+		"held, to most":     {made{over: never, held: 0.1}, rare(bounded), analysis.CapacityUnfinished, "need n ≥ 368", false},
+		"stray errors":      {made{over: smooth(100, 20), change: stray}, asked(a, rates(10)...), analysis.CapacityFound, "", true},
+		"slower, hurried":   {made{over: smooth(100, 20), change: slower}, asked(narrow, rates(10)...), analysis.CapacityDrift, "moved by", false},
+		"hardly to most":    {made{over: smooth(980, 20), change: lucky}, asked(bounded, rates(10)...), analysis.CapacityFound, "", true},
 		"non-monotone":      {made{over: band}, asked(a, rates(10)...), analysis.CapacityNonMonotone, "2 of 2 times at 20", false},
 		"budget":            {made{over: smooth(100, 20)}, asked(hurried, rates(10)...), analysis.CapacityUnfinished, "budget", false},
 		"spoiled":           {made{over: never, change: clientLimited(all)}, asked(a, rates(10)...), analysis.CapacityInvalid, "4 steps in a row", false},
 		"spoiled at end":    {made{over: smooth(100, 20), change: clientLimited(confirms)}, asked(a, rates(10)...), analysis.CapacityFound, "4 confirmations in a row", false},
+		"spoiled at most":   {made{over: never, change: clientLimited(confirms)}, asked(bounded, rates(10)...), analysis.CapacityInvalid, "4 steps in a row", false},
 		"unknown":           {made{over: smooth(100, 20), answer: untold}, queue(4, asked(a, rates(10)...)), analysis.CapacityFound, "is not known", false},
 		"unknown to most":   {made{over: never, answer: untold}, queue(4, asked(bounded, rates(10)...)), analysis.CapacityUnfinished, "is not known", false},
 		"no queue allowed":  {made{over: never, answer: some}, queue(0, asked(a, rates(10)...)), analysis.CapacityNever, "queue", false},
 		"a mean":            {made{over: never, answer: func(l float64) *float64 { x := math.Exp(10 * (l/100 - 1)); return &x }}, queue(1, asked(a, rates(10)...)), analysis.CapacityFound, "", true},
 		"users":             {made{over: smooth(7.4, 5), rate: 2}, asked(one, users(1)...), analysis.CapacityFound, "", true},
 		"one user too many": {made{over: func(u float64) float64 { return min(1, 0.02*math.Pow(u, 4)) }, rate: 60}, asked(one, users(1)...), "", "", false},
-		"all, whole":        {made{over: never}, asked(factor, users(10, 7)...), analysis.CapacityAlways, "1.2 times their levels", false},
-		"all, rates":        {made{over: never}, asked(results.Search{Kind: Interval, From: 0.37, Most: 3.3}, rates(0.3, 0.7)...), analysis.CapacityAlways, "3.3 times their levels", false},
+		"all, whole":        {made{over: never}, asked(factor, users(10, 7)...), analysis.CapacityAlways, "1.2 times their levels", true},
+		"all, rates":        {made{over: never}, asked(results.Search{Kind: Interval, From: 0.37, Most: 3.3}, rates(0.3, 0.7)...), analysis.CapacityAlways, "3.3 times their levels", true},
 		"all, cliff":        {made{over: from(2.1), hopeless: 2.1, rate: 100}, asked(open, rates(0.3, 0.7)...), analysis.CapacityCliff, "times their levels", false},
 		"all, two users":    {made{over: from(1.5), hopeless: 1.5, rate: 100}, asked(open, users(2, 1)...), analysis.CapacityCliff, "met at 1 times their levels and missed at 1.5", false},
 	} {
@@ -156,16 +193,21 @@ func TestClimb(t *testing.T) {
 	for name, test := range map[string]struct {
 		server       made
 		most         float64
+		window       time.Duration
 		state        string
 		above, below float64
 	}{
-		"bracketed":   {made{over: from(20)}, 0, analysis.CapacityBracketed, 17.49, 20.114},
-		"never":       {made{over: from(1)}, 0, analysis.CapacityNever, math.NaN(), 10},
-		"always":      {made{over: never}, 12, analysis.CapacityAlways, 12, math.NaN()},
-		"without end": {made{over: never}, 0, analysis.CapacityUnfinished, 1.1e7, math.NaN()},
+		"bracketed":   {made{over: from(20)}, 0, 0, analysis.CapacityBracketed, 17.49, 20.114},
+		"never":       {made{over: from(1)}, 0, 0, analysis.CapacityNever, math.NaN(), 10},
+		"always":      {made{over: never}, 12, 0, analysis.CapacityAlways, 12, math.NaN()},
+		"without end": {made{over: never}, 0, 0, analysis.CapacityUnfinished, 1.1e7, math.NaN()},
 		"plateau": {made{over: never, change: func(s *analysis.Step, _ int) {
-			s.Services[0].Total.Completed = min(s.Services[0].Total.Completed, 150)
-		}}, 0, analysis.CapacityBracketed, 15.209, 17.49},
+			s.Services[0].Total.Completed = min(s.Services[0].Total.Completed, 900)
+		}}, 0, 0, analysis.CapacityBracketed, 15.209, 17.49},
+		// In 20 s the loads below 18.4 have fewer than 368 answers, in 10 s all below 36.8.
+		"known late":     {made{over: from(24)}, 0, 20 * time.Second, analysis.CapacityBracketed, 23.131, 26.6},
+		"known nowhere":  {made{over: from(20)}, 0, 10 * time.Second, analysis.CapacityUnfinished, math.NaN(), 20.114},
+		"unknown at end": {made{over: never}, 12, 10 * time.Second, analysis.CapacityUnfinished, math.NaN(), math.NaN()},
 	} {
 		env := asked(results.Search{Kind: Ladder, Raise: "a", From: 10, Grow: 0.15, Most: test.most}, rates(10)...)
 		c, err := NewClimb(env)
@@ -174,7 +216,7 @@ func TestClimb(t *testing.T) {
 		}
 		random := rand.New(rand.NewPCG(5, 6))
 		for i := 0; !c.ended && i < mostSteps; i++ {
-			c.take(test.server.step(env, c.ray, results.StepPlan{Levels: c.ray.at(c.next), Window: 10 * time.Second}, i, 0, random))
+			c.take(test.server.step(env, c.ray, results.StepPlan{Levels: c.ray.at(c.next), Window: cmp.Or(test.window, time.Minute)}, i, 0, random))
 		}
 		got := c.Capacity()
 		near := func(v analysis.Value, want float64) bool {
@@ -257,6 +299,29 @@ func TestNothingToSign(t *testing.T) {
 	}
 }
 
+// A confirmation that had fewer answers than the steps before made one expect is run again at
+// the same load, for as long as it then takes.
+func TestConfirmationOfSeldom(t *testing.T) {
+	env := asked(results.Search{Kind: Interval, Raise: "a", From: 10}, rates(10, 1)...)
+	env.Services[1].SLO = env.Services[0].SLO
+	fewer := func(s *analysis.Step, _ int) { // half of 1 a second
+		if s.Purpose == results.PurposeConfirm {
+			s.Services[0].SLO[0].Over = 0 // what the first service is over plays no part
+			k := &s.Services[1].SLO[0]
+			k.Judged /= 2
+			told(k)
+		}
+	}
+	got, steps := made{over: smooth(100, 20), hopeless: 130, held: 1, change: fewer}.run(t, env)
+	list := got.Confirmations
+	if len(list) != 2 || list[0].Met || list[0].Why != "b: p99 < 100 ms is not known: need n ≥ 368, have 212" || !list[1].Met || list[0].Load != list[1].Load || number(got.Signed) != list[1].Load {
+		t.Errorf("%+v: %s", list, got.Sentence)
+	}
+	if last := steps[len(steps)-1].Window; math.Abs(last-850) > 5 { // 425.5 at half a second's
+		t.Errorf("the last window is %g s", last)
+	}
+}
+
 // Halving below a load under which nothing was ever met ends as never met, not as a
 // cliff with an end that nobody saw.
 func TestSplitBelowAll(t *testing.T) {
@@ -294,6 +359,34 @@ func TestFloorTo(t *testing.T) {
 	for x, want := range map[float64]string{0.012343: "0.01234", 12.3456: "12.35", 999.96: "1000", 12345.6: "12346"} {
 		if got := figure(x); got != want {
 			t.Errorf("%v is written %s, want %s", x, got, want)
+		}
+	}
+}
+
+// The confirmation is as long as the percentiles of all clauses take, those of a held service
+// too, and the quote has it: p99 takes 368 answers, and 425.5 so that chance does not decide.
+func TestQuoteOfHeld(t *testing.T) {
+	env := asked(results.Search{Kind: Interval, Raise: "a", From: 10}, rates(10, 1)...)
+	without, err := Quote(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Services[1].SLO = env.Services[0].SLO
+	with, err := Quote(env)
+	if want := (425500 - 180000) * time.Millisecond; err != nil || with-without != want {
+		t.Errorf("%v with a p99 at 1 a second, %v without it: %v, want %v; %v", with, without, with-without, want, err)
+	}
+}
+
+// A share of just what is allowed meets a clause, as it does in a step: 10 of 100 over a p90.
+func TestJustMet(t *testing.T) {
+	clauses := clausesOf([]results.Service{{Name: "a", SLO: []results.Clause{{Metric: "latency", Quantile: 0.9, Op: "<", Limit: 1, Unit: "s", Text: "p90 < 1 s"}}}})
+	for over, met := range map[int64]bool{10: true, 11: false} {
+		l := look{met: true, worst: -1}
+		l.probe.Counts = make([]boundary.Count, len(clauses))
+		l.count(0, clauses[0], analysis.ClauseValue{Result: analysis.Met, Judged: 100, Over: over})
+		if l.met != met || l.within() != met {
+			t.Errorf("%d of 100: met %v, within %v, want %v", over, l.met, l.within(), met)
 		}
 	}
 }
