@@ -30,7 +30,7 @@ func TestSignalsDoNotEndTheSupervisor(t *testing.T) {
 	o := order(t, time.Minute)
 	o.Argv = []string{"/bin/sleep", "1000"}
 	p := launch(t, o)
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM} {
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		if err := p.supervisor.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}

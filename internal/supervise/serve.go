@@ -25,9 +25,13 @@ import (
 // a subreaper, and every child of it is taken for the program's.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	// Whoever reads us may be gone: a write fails then, and does not end us. Nor
-	// does a second SIGTERM or SIGINT, whatever the first did to ctx: what we run
-	// would be left.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT)
+	// does a second SIGTERM, SIGINT or SIGHUP, whatever the first did to ctx: what we
+	// run would be left.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup's children ignore it too
+		signal.Notify(heard, syscall.SIGHUP)
+	}
 	lines := bufio.NewReader(in)
 	first, err := lines.ReadBytes('\n')
 	if err != nil {
@@ -159,8 +163,11 @@ func (t *tree) forkHere(files []uintptr) error {
 	}
 	// Not the mark of whoever supervises us: the first one counts.
 	env := slices.DeleteFunc(slices.Clone(t.order.Env), func(v string) bool { return strings.HasPrefix(v, markEnv+"=") })
+	if !t.order.Unmarked {
+		env = append(env, markEnv+"="+t.order.Mark+markEnd())
+	}
 	attr := &syscall.ProcAttr{
-		Dir: t.order.Dir, Env: append(env, markEnv+"="+t.order.Mark+markEnd()), Files: files,
+		Dir: t.order.Dir, Env: env, Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	var err error

@@ -64,6 +64,10 @@ type Order struct {
 
 	// Mark is a name that stands in the environment of all that it starts.
 	Mark string `json:"mark"`
+	// Unmarked keeps it out: the program asks others to start what is to outlive us,
+	// and they may hand its environment on. What is left when the supervisor was
+	// killed is then found by its cgroup alone, and not by [EndOrphans].
+	Unmarked bool `json:"unmarked,omitempty"`
 }
 
 // A Log is a file that is cut at a line's end when it is full, a few of which

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -185,41 +184,6 @@ func TestKilledSupervisor(t *testing.T) {
 	gone(t, all, soon)
 	if e.Status != -1 || !strings.Contains(e.Fault, "its supervisor ended too early (signal: killed)") {
 		t.Errorf("exit %+v", e)
-	}
-}
-
-// TestOrphans ends what a dead supervisor leaves where there is no cgroup, and
-// not what a living one has.
-func TestOrphans(t *testing.T) {
-	living := newHouse(t)
-	launch(t, order(t, time.Minute, "family", living.socket))
-	others := living.await(4)
-
-	h := newHouse(t)
-	o := order(t, time.Minute, "family", h.socket, "deaf")
-	o.Mark = "mark/of/this/test" // no folder's name
-	c, _ := supervisor(t, o)
-	all := h.await(4)
-	if err := c.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.Wait() // it says that it was killed
-	killed := EndOrphans()
-	gone(t, all, within)
-	// The main process may have ended before, with its supervisor, and an evabench of
-	// another test may have ended the others.
-	for _, k := range killed {
-		if !strings.Contains(k, "(process ") {
-			t.Errorf("it tells of %q, want processes", k)
-		}
-	}
-	for name, a := range others {
-		if err := a.conn.SetReadDeadline(time.Now().Add(soon)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadAll(a.conn); !os.IsTimeout(err) {
-			t.Errorf("%s of a living supervisor was ended: %v", name, err)
-		}
 	}
 }
 

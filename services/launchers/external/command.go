@@ -213,6 +213,7 @@ func (k *command) order(c call) (o supervise.Order, err error) {
 		o.Env = append(o.Env, name+"="+env[name])
 	}
 	o.Grace = stopGrace
+	o.Unmarked = true // a daemon that it asks may start the servers with its environment
 	o.Log = k.server.Log(services.Instance{Name: c.about + "-" + k.what, LogDir: c.logDir})
 	return o, nil
 }

@@ -3,10 +3,12 @@ package external
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/services/identity"
 )
@@ -77,7 +80,8 @@ EVABENCH_PARAMS_BATCH=8
 EVABENCH_PLACEMENT=auto
 EVABENCH_SERVICE=vision
 EVABENCH_SHARING=mps
-EVABENCH_SUPERVISED=`) || !strings.Contains(rest, "\nEVABENCH_WORKERS_RT_DETRV2=2\nEXTRA=2") {
+EVABENCH_WORKERS_RT_DETRV2=2
+EXTRA=2`) {
 		t.Errorf("it was told\n%s", got)
 	}
 	if log := read1(t, filepath.Join(c.LogDir, "vision-adapt.log")); log != "told to "+file+" [TEST_API_TOKEN]\n" {
@@ -179,6 +183,36 @@ func TestRestore(t *testing.T) {
 		t.Errorf("it was told %s", got)
 	}
 	read1(t, filepath.Join(c.LogDir, "vision-restore.log"))
+}
+
+// TestRestoreOutlives: a daemon that runs already, such as pm2's, starts the user's
+// server with the environment of the command that asked it to. Neither that command's
+// end nor what ends a killed run's processes ends the server.
+func TestRestoreOutlives(t *testing.T) {
+	dir := t.TempDir()
+	l := build(t, Config{
+		Instances: []Instance{{URL: "http://127.0.0.1:1"}},
+		Adapt:     self(t, "tell", filepath.Join(dir, "adapt")), Restore: self(t, "tell", filepath.Join(dir, "restore")),
+	})
+	if err := l.(services.Adapting).Adapt(t.Context(), "vision", configuration(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.(services.Restoring).Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command("sleep", "600")
+	server.Env = strings.Split(read1(t, filepath.Join(dir, "restore")), "\n")
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	killed := supervise.EndOrphans()
+	if err := server.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = server.Wait() // it says that it was killed
+	if self := fmt.Sprintf("sleep (process %d)", server.Process.Pid); slices.Contains(killed, self) {
+		t.Errorf("EndOrphans() killed %q; its environment was %q", killed, server.Env)
+	}
 }
 
 // TestRelease runs the command once for each change, and not without one.
