@@ -48,13 +48,15 @@ func newGate(s streams) *cobra.Command {
 A requirement is about every configuration (or one: CONFIG: or --config), every
 replicate and every step of levels (or one: @STEP, a name or an index); steps that
 fail over, spike or search for a boundary are left out, but for the confirmation
-of the signed load. Every one of them must meet it. What is not known, not valid
-or was not run does not, and says why. Arrivals that did not end ok count as later
-than any limit.
+of the signed load; so are configurations that a race beat. Every one of them must
+meet it. What is not known, not valid or was not run does not, and says why.
+Arrivals that did not end ok count as later than any limit.
 
 With --baseline, no figure may be shown to be worse than the same figure of that
 run by more than --max-regression: the favourable end of the ratio's 95 % interval
-lies beyond. What may be worse and is not shown to be is a warning.
+lies beyond. What may be worse and is not shown to be is a warning. A configuration,
+step or figure that the baseline measured and the run has not does not pass; one
+that a race beat is a warning.
 
 Exit status: 0 all are met, 3 one is not, 4 the run or the baseline has no valid
 measurement, 2 a requirement is wrong or the runs cannot be compared, 1 a fault.`,
