@@ -250,7 +250,7 @@ func (b *bench) inspect(ctx context.Context, on scenarios.Server, o openOptions,
 			keep = keeping{dir: o.simDir, sim: b.simulated.server}
 		}
 	}
-	if b.journal, err = openJournal(ctx, b.backend, keep, false, s); err != nil {
+	if b.journal, err = openJournal(ctx, b.backend, keep, intent{on: b.state}, s); err != nil {
 		return err
 	}
 	// Others may have changed the GPUs until the lock was ours.

@@ -129,7 +129,7 @@ func TestApplyPutsBackWhatFails(t *testing.T) {
 	}
 	again := &faultyBackend{}
 	var talk strings.Builder
-	j, err := openJournal(t.Context(), again, keeping{dir: dir}, false, streams{nil, io.Discard, &talk})
+	j, err := openJournal(t.Context(), again, keeping{dir: dir}, intent{on: plan.Before}, streams{nil, io.Discard, &talk})
 	if err != nil || again.restored != 1 || !strings.Contains(talk.String(), "did not put the GPUs back") {
 		t.Fatalf("next start: %v, restored %d times, said %q", err, again.restored, talk.String())
 	}

@@ -109,15 +109,16 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = joined(err, g.close()) }()
-	if _, err := g.inspect(ctx, o.gpus); err != nil {
+	state, err := g.inspect(ctx, o.gpus)
+	if err != nil {
 		return err // before the state folder is made
 	}
-	journal, err := openJournal(ctx, g.backend, o.keeping(), true, s)
+	journal, err := openJournal(ctx, g.backend, o.keeping(), intent{on: state, over: true}, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = joined(err, journal.Close()) }()
-	state, err := g.inspect(ctx, o.gpus) // others may have changed it until the lock was ours
+	state, err = g.inspect(ctx, o.gpus) // others may have changed it until the lock was ours
 	if err != nil {
 		return err
 	}

@@ -213,10 +213,10 @@ func TestKeptLayoutIsNotUndone(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, s := &faultyBackend{}, streams{nil, io.Discard, io.Discard}
-	if _, err := openJournal(t.Context(), b, keeping{dir: dir}, false, s); err == nil || !strings.Contains(err.Error(), "evabench gpu restore") || b.restored != 0 {
+	if _, err := openJournal(t.Context(), b, keeping{dir: dir}, intent{}, s); err == nil || !strings.Contains(err.Error(), "evabench gpu restore") || b.restored != 0 {
 		t.Errorf("openJournal() = %v, restored %d times; want a refusal", err, b.restored)
 	}
-	held, err := openJournal(t.Context(), b, keeping{dir: dir}, true, s)
+	held, err := openJournal(t.Context(), b, keeping{dir: dir}, intent{over: true}, s)
 	if err != nil || b.restored != 0 {
 		t.Fatalf("openJournal() over it = %v, restored %d times", err, b.restored)
 	}
@@ -259,13 +259,13 @@ func TestApplyThatChangedNothing(t *testing.T) {
 func TestOneHostIsLockedOnce(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "evabench.lock")
 	s := streams{nil, io.Discard, io.Discard}
-	first, err := openJournal(t.Context(), &faultyBackend{}, keeping{dir: t.TempDir(), hostLock: lock}, false, s)
+	first, err := openJournal(t.Context(), &faultyBackend{}, keeping{dir: t.TempDir(), hostLock: lock}, intent{}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := keeping{dir: t.TempDir(), hostLock: lock}
 	for range 2 { // the refused one holds nothing
-		_, err := openJournal(t.Context(), &faultyBackend{}, other, false, s)
+		_, err := openJournal(t.Context(), &faultyBackend{}, other, intent{}, s)
 		if locked, ok := errors.AsType[*partition.LockedError](err); !ok || !strings.Contains(locked.Error(), lock) || !strings.Contains(locked.Holder, fmt.Sprint("pid ", os.Getpid())) {
 			t.Errorf("a second folder: %v, want the host's lock and its holder", err)
 		}
@@ -273,7 +273,7 @@ func TestOneHostIsLockedOnce(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	second, err := openJournal(t.Context(), &faultyBackend{}, other, false, s)
+	second, err := openJournal(t.Context(), &faultyBackend{}, other, intent{}, s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,3 +53,34 @@ func TestRestoreKnowsTheFolder(t *testing.T) {
 		t.Errorf("restore() = %v, want that folder in it", err)
 	}
 }
+
+// What a run that broke off left on GPUs that are not named now is left alone: somebody
+// may have made a layout of his own there since.
+func TestUnnamedGPUsAreLeft(t *testing.T) {
+	a, b := partition.GPU{Index: 0, UUID: "GPU-a"}, partition.GPU{Index: 1, UUID: "GPU-b"}
+	for _, over := range []bool{false, true} {
+		dir := t.TempDir()
+		j, err := partition.OpenJournal(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(j.Begin(partition.State{GPUs: []partition.GPU{a}}), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s := streams{nil, io.Discard, io.Discard}
+		var backend faultyBackend
+		_, err = openJournal(t.Context(), &backend, keeping{dir: dir}, intent{partition.State{GPUs: []partition.GPU{b}}, over}, s)
+		for _, want := range []string{"gpu0 (GPU-a)", "evabench gpu restore --state-dir " + dir, " --forget"} {
+			if err == nil || !strings.Contains(err.Error(), want) || backend.restored != 0 {
+				t.Errorf("openJournal() = %v, restored %d times; want a refusal with %q", err, backend.restored, want)
+			}
+		}
+		held, err := openJournal(t.Context(), &backend, keeping{dir: dir}, intent{partition.State{GPUs: []partition.GPU{a, b}}, over}, s)
+		if err != nil || backend.restored != 1 {
+			t.Fatalf("openJournal() of that GPU too = %v, restored %d times; want it put back", err, backend.restored)
+		}
+		if err := held.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

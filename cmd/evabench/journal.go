@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -141,10 +142,18 @@ func (h *heldJournal) Close() error {
 	return errors.Join(h.Journal.Close(), err)
 }
 
-// openJournal takes the locks, and puts back what an earlier run left behind. A
-// layout that "gpu apply" left on purpose is refused, but where over says that what
-// comes goes on top of it: it is for its owner to say whether it goes.
-func openJournal(ctx context.Context, backend partition.Backend, k keeping, over bool, s streams) (_ *heldJournal, err error) {
+// An intent is what a journal is opened for.
+type intent struct {
+	on partition.State // the GPUs that are named
+	// over says that what comes goes on top of a layout that was left on purpose.
+	over bool
+}
+
+// openJournal takes the locks, and puts back what an earlier run left behind, but
+// for GPUs that are not named: nobody has given those away, and they are refused. A
+// layout that "gpu apply" left on purpose is refused too, unless over it: it is for
+// its owner to say whether it goes.
+func openJournal(ctx context.Context, backend partition.Backend, k keeping, i intent, s streams) (_ *heldJournal, err error) {
 	j, err := k.open(ctx)
 	if err != nil {
 		return nil, err
@@ -156,12 +165,16 @@ func openJournal(ctx context.Context, backend partition.Backend, k keeping, over
 	}()
 	for {
 		left, pending, err := j.Pending()
-		if err != nil || !pending || left.Kept && over {
+		if err != nil || !pending || left.Kept && i.over {
 			return j, err
 		}
 		if left.Kept {
 			return nil, fmt.Errorf("the GPUs stand as %q left them at %s, and %s says how they were before; put them back first with %q, or make that layout the normal state with %q",
 				left.Command, left.Begun.Local().Format(time.DateTime), k.dir, k.restore(), k.restore()+" --forget")
+		}
+		if others := i.unnamed(left.State); others != "" {
+			return nil, fmt.Errorf("%q (process %d) began to change %s at %s and did not put that back; it is not named now, and others may have changed it since: put it back with %q, or leave it as it is with %q",
+				left.Command, left.PID, others, left.Begun.Local().Format(time.DateTime), k.restore(), k.restore()+" --forget")
 		}
 		fmt.Fprintln(s.err, "evabench: "+markOf(k.sim)+"an earlier run did not put the GPUs back; doing it now")
 		endProcesses(s.err)
@@ -169,6 +182,17 @@ func openJournal(ctx context.Context, backend partition.Backend, k keeping, over
 			return nil, fmt.Errorf("an earlier run left them changed: %w; its state is in %s, and %q tries again", err, k.dir, k.restore())
 		}
 	}
+}
+
+// unnamed tells which GPUs of a state are not named; empty if all are.
+func (i intent) unnamed(s partition.State) string {
+	var names []string
+	for _, g := range s.GPUs {
+		if !slices.ContainsFunc(i.on.GPUs, func(n partition.GPU) bool { return n.UUID == g.UUID }) {
+			names = append(names, fmt.Sprintf("gpu%d (%s)", g.Index, g.UUID))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // putBack restores the state that a journal holds, also when ctx has ended, and
