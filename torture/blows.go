@@ -109,12 +109,16 @@ func gone(err error) error {
 	return err
 }
 
-// hangUp is what the end of a terminal does.
-func hangUp() strike {
-	return strike{text: "the terminal's end", do: func(_ *sweeper, g *going) error {
+// hangUp is what the end of a terminal does: its shell signals its jobs, and a while
+// after, once the shell has ended, the kernel those in the foreground.
+func hangUp(after time.Duration) []strike {
+	shell := strike{text: "the terminal's end", do: func(_ *sweeper, g *going) error {
 		g.out.Close() // it may have ended, and be closed
 		return gone(syscall.Kill(-g.cmd.Process.Pid, syscall.SIGHUP))
 	}}
+	kernel := signalled(syscall.SIGHUP, true)
+	kernel.after = after
+	return []strike{shell, kernel}
 }
 
 // killing kills with no moment between: all that is meant stands before the first dies.
@@ -149,16 +153,20 @@ func killing(text string, meant func(process) bool) strike {
 func endOf(r *rand.Rand, at point) blow {
 	b := blow{at: at, ordered: true, spared: nothing}
 	asks := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
-	s := asks[r.IntN(len(asks))]
+	s, then := asks[r.IntN(len(asks))], asks[r.IntN(len(asks))]
+	later := time.Duration(r.ExpFloat64() * float64(300*time.Millisecond))
 	switch r.IntN(5) {
 	case 0, 1:
 		b.strikes = []strike{signalled(s, r.IntN(2) == 0)}
 	case 2:
-		b.strikes = []strike{hangUp()}
-	default: // a second one ends it at once, wherever it is
-		second := signalled(asks[r.IntN(len(asks))], r.IntN(2) == 0)
-		second.after = time.Duration(r.ExpFloat64() * float64(300*time.Millisecond))
-		b.strikes, b.ordered, b.spared = []strike{signalled(s, r.IntN(2) == 0), second}, false, daemons
+		b.strikes = hangUp(later)
+	default:
+		second := signalled(then, r.IntN(2) == 0)
+		second.after = later
+		b.strikes = []strike{signalled(s, r.IntN(2) == 0), second}
+		if s != syscall.SIGHUP && then != syscall.SIGHUP { // it ends at once, wherever it is
+			b.ordered, b.spared = false, daemons
+		}
 	}
 	return b
 }

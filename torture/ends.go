@@ -14,7 +14,7 @@ import (
 // The classes of bad ends.
 var (
 	ends = class{
-		name: "ends", about: "SIGINT, SIGTERM, SIGHUP, the terminal's end, a second signal, anywhere in a sweep; then resumed",
+		name: "ends", about: "SIGINT, SIGTERM, SIGHUP, the terminal's end (which hangs up twice), a second signal, anywhere in a sweep; then resumed",
 		few: 5, many: 60,
 		try: func(ctx context.Context, b *bed, n int) (tally, error) { return tryBlows(ctx, b, n, endOf) },
 	}

@@ -103,6 +103,33 @@ func TestEndsSeesDisorder(t *testing.T) {
 	}
 }
 
+// A sweep ends in order unless it is told twice by SIGINT or SIGTERM: a SIGHUP comes
+// twice, and beside a SIGTERM, without anybody's haste.
+func TestEndOf(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	drawn := map[string]bool{}
+	for range 1000 {
+		b := endOf(r, point{})
+		kind, hurry := "", 0
+		for _, s := range b.strikes {
+			text := strings.TrimSuffix(s.text, " to its group")
+			kind += text + ", "
+			if text == "interrupt" || text == "terminated" {
+				hurry++
+			}
+		}
+		drawn[kind] = true
+		if b.ordered != (hurry < 2) {
+			t.Errorf("%s: in order %v", b, b.ordered)
+		}
+	}
+	for _, want := range []string{"the terminal's end, hangup, ", "terminated, hangup, ", "hangup, terminated, ", "interrupt, interrupt, ", "hangup, "} {
+		if !drawn[want] {
+			t.Errorf("not drawn: %s", want)
+		}
+	}
+}
+
 // What a run lost, changed or never had is told.
 func TestSeenTellsWhatIsMissing(t *testing.T) {
 	key := stepKey{"a", 0, "eyes"}
