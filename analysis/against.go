@@ -126,7 +126,7 @@ func CompareRuns(runs []NamedSummary) (*Against, error) {
 		p := runPair{first: runs[0].Summary, other: r.Summary, run: i + 1, zone: a.Zone}
 		a.Figures = append(a.Figures, p.figures()...)
 		a.Alone = append(a.Alone, p.alone()...)
-		if !slices.ContainsFunc(a.Figures[before:], func(f AgainstFigure) bool { return f.Other.Known() }) {
+		if !slices.ContainsFunc(a.Figures[before:], func(f AgainstFigure) bool { return f.OtherN > 0 }) {
 			return nil, fmt.Errorf("%s and %s have nothing to compare: no configuration of both has a finished step with the same levels that measures the server, or a capacity; %s has %s, %s has %s",
 				runs[0].Name, r.Name, runs[0].Name, listed(configsOf(runs[0].Summary.Cells)), r.Name, listed(configsOf(r.Summary.Cells)))
 		}

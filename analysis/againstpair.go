@@ -28,6 +28,10 @@ func (p runPair) compare(config string, mine, theirs *measure, how pairing) Agai
 		f.Needs = inapplicable("1", "both are the same measurement")
 		return f
 	}
+	if mine.bounds(config) || theirs.bounds(config) {
+		p.bounded(&f, mine, theirs)
+		return f
+	}
 	if how.paired && slices.Equal(first, other) && len(a) > 1 {
 		p.paired(&f, config, mine, theirs, first)
 		return f

@@ -44,6 +44,8 @@ type Contrast struct {
 	Less bool `json:"less_is_better,omitempty"`
 	// Ratio is the geometric mean over the pairs, Low and High its 95 % interval. In a
 	// race, whose replicates end when it is decided, that holds however often was looked.
+	// Where a search could say only that a load is met, Ratio is unknown, and Low and High
+	// are how far it lies at least and at most: either may be unknown.
 	Ratio Value `json:"ratio"`
 	Low   Value `json:"low"`
 	High  Value `json:"high"`

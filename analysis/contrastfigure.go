@@ -13,6 +13,9 @@ import (
 // A reading is a figure in one replicate.
 type reading struct {
 	value float64 // above 0
+	// more is the logarithm of how many times value the figure may be: 0 where it is value,
+	// +Inf where value is all that is known to be reached.
+	more float64
 	// grain is what one answer more or less would change value by, as a share of it; 0
 	// of what is no count.
 	grain float64
@@ -50,7 +53,8 @@ func (m *measure) refuse(c Cell, why string) {
 	m.why[config] = append(m.why[config], fmt.Sprintf("%s r%d: %s", config, c.Cell.Replicate, why))
 }
 
-// best names the configuration with the best mean; empty if none has any.
+// best names the configuration with the best mean, of what is bounded the mean of what it
+// is at least; empty if none has any.
 func (m *measure) best(configs []string) string {
 	best, most := "", 0.0
 	for _, config := range configs {
@@ -173,7 +177,7 @@ func loadOf(s Step) string {
 	return strings.Join(all, ", ")
 }
 
-// capacitiesOf gives the capacities that searches found; false if none was run.
+// capacitiesOf gives the capacities that searches found or bounded; false if none was run.
 // Of a race, cells that screened, or confirmed what the replicates before had told, are
 // left out.
 func capacitiesOf(cells []Cell, race bool) (*measure, bool) {
@@ -186,21 +190,17 @@ func capacitiesOf(cells []Cell, race bool) (*measure, bool) {
 		}
 		searched = true
 		m.unit = found.Unit
+		r, told := capacityReading(*found)
 		switch {
 		case !c.Done():
 			m.refuse(c, "the cell ended as "+cmp.Or(c.Cell.Status, "not finished"))
-		case found.State != CapacityFound || !found.Estimate.Known():
+		case !told:
 			m.refuse(c, "the search ended: "+found.State)
 		case race && c.Cell.Replicate == 1:
 			m.refuse(c, "it screened, and is no block of the race")
 		case race && (len(found.Confirmations) > 0 || len(c.Steps) == 0):
 			m.refuse(c, "it confirms what the replicates before told")
 		default:
-			r := reading{value: *found.Estimate.Number, deviation: math.NaN()}
-			if low, high := found.Low, found.High; low.Known() && high.Known() && *low.Number > 0 {
-				// Half of a 95 % interval is 1.96 deviations.
-				r.deviation = math.Log(*high.Number / *low.Number) / (2 * 1.959964)
-			}
 			m.add(c, r)
 		}
 	}

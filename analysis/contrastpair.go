@@ -60,7 +60,7 @@ func adjust(list []Contrast) {
 // pair compares one figure of two configurations.
 func (m matcher) pair(f *measure, of, against string) Contrast {
 	c := Contrast{Of: of, Against: against, Figure: f.name, Unit: f.unit, Step: f.step, Less: f.less, Verdict: ContrastUnknown}
-	var logs []float64
+	var logs, least, most []float64
 	var grains float64
 	within := math.NaN() // deviation of the log ratio of one pair
 	apart := false
@@ -75,7 +75,8 @@ func (m matcher) pair(f *measure, of, against string) Contrast {
 			continue
 		}
 		c.Load = a.load
-		logs = append(logs, math.Log(a.value/b.value))
+		log := math.Log(a.value / b.value)
+		logs, least, most = append(logs, log), append(least, log-b.more), append(most, log+a.more)
 		grains += a.grain*a.grain + b.grain*b.grain
 		within = math.Hypot(a.deviation, b.deviation)
 	}
@@ -87,6 +88,15 @@ func (m matcher) pair(f *measure, of, against string) Contrast {
 			why = "they were not measured at a common load"
 		}
 		c.refuse(why + because(f.why[of], f.why[against]))
+	case !slices.Equal(least, most):
+		var names []string
+		for _, config := range []string{of, against} {
+			if f.bounds(config) {
+				names = append(names, config)
+			}
+		}
+		c.refuse(onlyBounds(names...))
+		m.bounded(&c, least, most, within)
 	case len(logs) == 1 && math.IsNaN(within):
 		c.Ratio = known(math.Exp(logs[0]), "ratio")
 		c.noInterval("one pair has no spread: it takes two replicates or more, and three to be of use" + because(f.why[of], f.why[against]))
@@ -169,9 +179,16 @@ func (c *Contrast) anytime(logs []float64, zone float64) {
 func (c *Contrast) decided() bool { return c.Verdict != ContrastNone && c.Verdict != ContrastUnknown }
 
 // judge gives the verdict of an interval: within 1/(1 + zone) to 1 + zone, which are as
-// far from 1 on the log scale, it is equivalent, else on one side of 1 better or worse.
+// far from 1 on the log scale, it is equivalent, else on one side of 1 better or worse. An
+// end that is not known is nowhere.
 func (c *Contrast) judge(zone float64) {
-	low, high := *c.Low.Number, *c.High.Number
+	low, high := 0.0, math.Inf(1)
+	if c.Low.Known() {
+		low = *c.Low.Number
+	}
+	if c.High.Known() {
+		high = *c.High.Number
+	}
 	switch {
 	case low >= 1/(1+zone) && high <= 1+zone:
 		c.Verdict = ContrastEquivalent

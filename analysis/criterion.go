@@ -192,7 +192,7 @@ func tailOf(s Step, tails []tail) (reading, bool) {
 }
 
 // Mean is the geometric mean of a configuration's figure over the replicates that tell
-// it; unknown if none does.
+// it; unknown if none does. Where [Criterion.AtLeast] it is so much or more.
 func (f Criterion) Mean(config string) Value {
 	readings := f.measure.by[config]
 	if len(readings) == 0 {
@@ -205,6 +205,10 @@ func (f Criterion) Mean(config string) Value {
 	}
 	return known(math.Exp(logs/float64(len(readings))), f.Unit)
 }
+
+// AtLeast reports whether a configuration's Mean is a bound: in some replicate a search met
+// a load and could not say how much more the configuration carries.
+func (f Criterion) AtLeast(config string) bool { return f.measure.bounds(config) }
 
 // Replicates is how many replicates of a configuration tell the figure.
 func (f Criterion) Replicates(config string) int { return len(f.measure.by[config]) }

@@ -91,7 +91,11 @@ func outcome(a *analysis.Against, run int) string {
 			continue
 		}
 		n++
-		name := fmt.Sprintf("%s of %s %s", f.Figure, f.Config, units.Change(ratioOf(f)-1))
+		change := boundsText(lessOne(f.Low), lessOne(f.High))
+		if f.Ratio.Known() {
+			change = units.Change(*f.Ratio.Number - 1)
+		}
+		name := fmt.Sprintf("%s of %s %s", f.Figure, f.Config, change)
 		if f.Step != "" {
 			name += " (" + f.Step + ")"
 		}
@@ -127,13 +131,6 @@ func outcome(a *analysis.Against, run int) string {
 	add(none, "with no difference shown", nil)
 	add(unknown, "of which that is not known", nil)
 	return strings.TrimSuffix(text, ";") + "."
-}
-
-func ratioOf(f analysis.AgainstFigure) float64 {
-	if !f.Ratio.Known() {
-		return 1
-	}
-	return *f.Ratio.Number
 }
 
 // shortened lists at most six things.

@@ -50,7 +50,10 @@ func TestContrastSentences(t *testing.T) {
 		}, "No difference in capacity is shown between B and A: +8.9 % [-1.0, +11.8] (3 pairs); about 42 min more of the server would decide it."},
 		{func(c *analysis.Contrast) { c.Low, c.Verdict, c.Needs = valueOf(0.99), analysis.ContrastNone, missing }, "No difference in capacity is shown between B and A: +8.9 % [-1.0, +11.8] (3 pairs)."},
 		{func(c *analysis.Contrast) { c.Low, c.High, c.Verdict = missing, missing, analysis.ContrastUnknown }, "capacity of B against A: +8.9 %, without an interval: one pair has no spread."},
-		{func(c *analysis.Contrast) { c.Ratio, c.Verdict = missing, analysis.ContrastUnknown }, "capacity of B against A cannot be compared: one pair has no spread."},
+		{func(c *analysis.Contrast) { c.Ratio, c.High = missing, missing }, "capacity of B against A: at least +6.1 % (3 pairs): better."},
+		{func(c *analysis.Contrast) {
+			c.Ratio, c.Low, c.High, c.Verdict = missing, missing, missing, analysis.ContrastUnknown
+		}, "capacity of B against A cannot be compared: one pair has no spread."},
 		{func(c *analysis.Contrast) { c.Step, c.Figure = 0, "VLM responses" }, "8 users: B completes +8.9 % [+6.1, +11.8] more VLM responses than A (3 pairs)."},
 		{func(c *analysis.Contrast) {
 			c.Step, c.Figure, c.Less, c.Verdict = 0, "VLM latency", true, analysis.ContrastWorse
@@ -143,5 +146,16 @@ func TestProbability(t *testing.T) {
 		if got := probability(valueOf(p)); got.Text != want || *got.Value != p {
 			t.Errorf("%v is %q, want %q", p, got.Text, want)
 		}
+	}
+}
+
+// Of two runs of which one only tells a bound, that is told, and no change of nothing.
+func TestOutcomeOfBounds(t *testing.T) {
+	missing := analysis.Value{Unit: "ratio", Why: "only a load that was met is known"}
+	a := &analysis.Against{Runs: []analysis.AgainstRun{{Label: "A"}, {Label: "B"}}, Figures: []analysis.AgainstFigure{{
+		Config: "off", Run: 1, Figure: "capacity", Ratio: missing, Low: missing, High: valueOf(0.61), Verdict: analysis.ContrastWorse,
+	}}}
+	if got, want := outcome(a, 1), "B against A, 1 figure: 1 worse (capacity of off at most -39.0 %)."; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

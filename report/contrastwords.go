@@ -58,7 +58,11 @@ func sentence(s *analysis.Summary, c analysis.Contrast) string {
 }
 
 func statement(s *analysis.Summary, c analysis.Contrast) string {
-	if !c.Ratio.Known() {
+	bounds := boundsText(lessOne(c.Low), lessOne(c.High))
+	switch {
+	case !c.Ratio.Known() && bounds != "":
+		return fmt.Sprintf("%s of %s against %s: %s (%s): %s.", c.Figure, c.Of, c.Against, bounds, from(c), c.Verdict)
+	case !c.Ratio.Known():
 		return fmt.Sprintf("%s of %s against %s cannot be compared: %s.", c.Figure, c.Of, c.Against, c.Ratio.Why)
 	}
 	change := units.Change(*c.Ratio.Number - 1)
@@ -66,22 +70,38 @@ func statement(s *analysis.Summary, c analysis.Contrast) string {
 		return fmt.Sprintf("%s of %s against %s: %s, without an interval: %s.", c.Figure, c.Of, c.Against, change, c.Low.Why)
 	}
 	amount := change + " " + bracket(*c.Low.Number-1, *c.High.Number-1)
-	from := c.Basis
-	if c.Basis == analysis.BasisReplicates {
-		from = units.Plural(c.Pairs, "pair")
-	}
 	switch c.Verdict {
 	case analysis.ContrastEquivalent:
 		return fmt.Sprintf("%s and %s are equivalent in %s: %s lies within the indifference zone of %s (%s).",
-			c.Of, c.Against, c.Figure, amount, unsigned(s.Zone()), from)
+			c.Of, c.Against, c.Figure, amount, unsigned(s.Zone()), from(c))
 	case analysis.ContrastNone:
-		return fmt.Sprintf("No difference in %s is shown between %s and %s: %s (%s)%s.", c.Figure, c.Of, c.Against, amount, from, moreMinutes(c))
+		return fmt.Sprintf("No difference in %s is shown between %s and %s: %s (%s)%s.", c.Figure, c.Of, c.Against, amount, from(c), moreMinutes(c))
 	}
 	verb, up, down, thing := deed(s, c)
 	if *c.Low.Number < 1 { // the word says which way, so that the figures need not
 		up, amount = down, unsigned(1-*c.Ratio.Number)+" "+plainBracket(1-*c.High.Number, 1-*c.Low.Number)
 	}
-	return fmt.Sprintf("%s %s %s %s %s than %s (%s).", c.Of, verb, amount, up, thing, c.Against, from)
+	return fmt.Sprintf("%s %s %s %s %s than %s (%s).", c.Of, verb, amount, up, thing, c.Against, from(c))
+}
+
+// from says on what an interval rests.
+func from(c analysis.Contrast) string {
+	if c.Basis == analysis.BasisReplicates {
+		return units.Plural(c.Pairs, "pair")
+	}
+	return c.Basis
+}
+
+// boundsText writes how much a change is at least and at most; empty if neither is known.
+func boundsText(low, high analysis.Value) string {
+	var ends []string
+	if low.Known() {
+		ends = append(ends, "at least "+units.Change(*low.Number))
+	}
+	if high.Known() {
+		ends = append(ends, "at most "+units.Change(*high.Number))
+	}
+	return strings.Join(ends, " and ")
 }
 
 // unsigned writes a share of change, without its sign.

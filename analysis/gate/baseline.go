@@ -41,18 +41,17 @@ func regression(f analysis.AgainstFigure, most float64, sure bool) Regression {
 		return ratio < 1-most
 	}
 	limit := units.Format(most, units.Ratio)
-	favourable, unfavourable := f.High, f.Low
-	if f.Less {
-		favourable, unfavourable = f.Low, f.High
-	}
+	favourable, unfavourable := ends(f)
 	switch {
-	case !f.Ratio.Known() && !f.First.Known():
+	case !f.Ratio.Known() && (favourable.Known() || unfavourable.Known()):
+		r.bounded(worse, limit)
+	case !f.Ratio.Known() && !f.First.Known() && f.FirstN == 0:
 		if f.Other.Known() {
 			r.Warn, r.Why = true, "nothing to compare with, the baseline does not have it: "+f.First.Why
 		}
 	case !f.Ratio.Known():
 		r.Warn, r.Why = true, f.Ratio.Why
-		if !f.Other.Known() {
+		if !f.Other.Known() && f.OtherN == 0 {
 			r.Warn, r.Met = false, false
 			r.Why = "the baseline has it, and the run has not: " + f.Other.Why
 		}
@@ -65,7 +64,7 @@ func regression(f analysis.AgainstFigure, most float64, sure bool) Regression {
 			r.Warn, r.Why = true, "not shown to be as good: "+f.Low.Why
 		}
 	case worse(*favourable.Number) && f.Basis == analysis.BasisWithin:
-		r.Warn, r.Why = true, fmt.Sprintf("worse by more than %s on one deployment of each; how deployments differ is not known: it takes two replicates or more", limit)
+		r.Warn, r.Why = true, onOneDeployment(limit)
 	case worse(*favourable.Number):
 		r.Met, r.Why = false, fmt.Sprintf("shown to be worse by more than %s", limit)
 	case worse(*f.Ratio.Number), sure && worse(*unfavourable.Number):
@@ -75,4 +74,41 @@ func regression(f analysis.AgainstFigure, most float64, sure bool) Regression {
 		r.Warn, r.Met = false, false
 	}
 	return r
+}
+
+// ends gives the ends of a ratio's interval by what they mean.
+func ends(f analysis.AgainstFigure) (favourable, unfavourable analysis.Value) {
+	if f.Less {
+		return f.Low, f.High
+	}
+	return f.High, f.Low
+}
+
+// bounded judges a figure of which a run knows a bound alone: so much is met, and more may
+// be.
+func (r *Regression) bounded(worse func(float64) bool, limit string) {
+	favourable, unfavourable := ends(r.AgainstFigure)
+	switch {
+	case favourable.Known() && worse(*favourable.Number) && r.Basis == analysis.BasisWithin:
+		r.Warn, r.Why = true, onOneDeployment(limit)
+	case favourable.Known() && worse(*favourable.Number):
+		r.Met, r.Why = false, "shown to be worse by more than "+limit
+	case !unfavourable.Known() || worse(*unfavourable.Number):
+		r.Warn, r.Why = true, fmt.Sprintf("may be worse by more than %s: %s", limit, r.Ratio.Why)
+	}
+	if r.Why != "" {
+		r.Why = r.told(r.First) + " to " + r.told(r.Other) + ": " + r.Why
+	}
+}
+
+// told writes one run's figure.
+func (r *Regression) told(v analysis.Value) string {
+	if !v.Known() {
+		return v.Why
+	}
+	return units.Format(*v.Number, r.Unit)
+}
+
+func onOneDeployment(limit string) string {
+	return fmt.Sprintf("worse by more than %s on one deployment of each; how deployments differ is not known: it takes two replicates or more", limit)
 }

@@ -87,3 +87,35 @@ func TestRegressionOfWhatARaceLeftOut(t *testing.T) {
 		}
 	}
 }
+
+// A capacity that is bounded by the largest load that was asked for passes where even that
+// is as good, and does not where what was found lies below it.
+func TestRegressionOfBounds(t *testing.T) {
+	most := analysis.Value{Why: "at least 100.0 req/s"}
+	none := analysis.Value{Why: "only a load that was met is known"}
+	for _, c := range []struct {
+		name            string
+		first, other    analysis.Value
+		low, high       analysis.Value
+		basis           string
+		met, warn, sure bool
+	}{
+		{"fell below", most, num(60, "1/s"), none, num(0.61, "ratio"), analysis.BasisUnpaired, false, false, false},
+		{"by little", most, num(96, "1/s"), none, num(0.951, "ratio"), analysis.BasisUnpaired, true, true, false},
+		{"fell below, seen once", most, num(60, "1/s"), none, num(0.61, "ratio"), analysis.BasisWithin, true, true, false},
+		{"rose above", num(95, "1/s"), most, num(1.05, "ratio"), none, analysis.BasisUnpaired, true, false, true},
+		{"rose, or fell by little", num(104, "1/s"), most, num(0.951, "ratio"), none, analysis.BasisUnpaired, true, false, true},
+		{"less was asked", num(120, "1/s"), most, num(0.83, "ratio"), none, analysis.BasisUnpaired, true, true, false},
+		{"met both times", most, most, none, none, "", true, true, false},
+	} {
+		a := &analysis.Against{Figures: []analysis.AgainstFigure{{
+			First: c.first, Other: c.other, FirstN: 3, OtherN: 3, Ratio: none, Low: c.low, High: c.high, Basis: c.basis, Verdict: analysis.ContrastUnknown,
+		}}}
+		if got := Regressions(a, 0.05, false)[0]; got.Met != c.met || got.Warn != c.warn || got.Met && !got.Warn != (got.Why == "") {
+			t.Errorf("%s: met %v, warned %v, %q; want %v, %v", c.name, got.Met, got.Warn, got.Why, c.met, c.warn)
+		}
+		if got := Regressions(a, 0.05, true)[0]; got.Met != c.sure || got.Warn {
+			t.Errorf("%s, to be sure: met %v, warned %v; want %v", c.name, got.Met, got.Warn, c.sure)
+		}
+	}
+}
