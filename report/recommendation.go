@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -63,7 +64,7 @@ func choiceSentence(c analysis.Choice, zone float64) string {
 // changeText tells a change with its interval.
 func changeText(v, low, high analysis.Value) string {
 	if !v.Known() {
-		return "by how much is unknown: " + v.Why
+		return cmp.Or(boundsText(low, high), "by how much is unknown: "+v.Why)
 	}
 	text := units.Change(*v.Number)
 	if low.Known() && high.Known() {

@@ -86,12 +86,13 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 	may := slices.DeleteFunc(slices.Clone(told), func(c candidate) bool { return !met(c) })
 	none := len(may) == 0
 	if none {
-		may = told
+		may = slices.Clone(told)
 	}
+	slices.SortFunc(may, byFigure(f))
 	best := bestOf(f, may)
-	var alike, others []candidate
+	alike, others := []candidate{best}, []candidate(nil)
 	for _, c := range may {
-		if c.name == best.name || r.within(f, c, best) {
+		if c.name != best.name && r.within(f, c, best) {
 			alike = append(alike, c)
 		}
 	}
@@ -103,7 +104,6 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 	}
 	out.Config = chosen.name
 	if len(alike) > 1 {
-		slices.SortFunc(alike, byFigure(f))
 		out.Equivalent = names(alike)
 	}
 	out.Costs, out.Low, out.High = unknown(alone), unknown(alone), unknown(alone)
@@ -113,7 +113,6 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 		k := f.Contrast(next.name, chosen.name)
 		out.RunnerUp, out.Costs, out.Low, out.High = next.name, less1(k.Ratio), less1(k.Low), less1(k.High)
 	}
-	slices.SortFunc(others, byFigure(f))
 	for _, c := range others {
 		out.Because = append(out.Because, r.mean(f, c)+": "+told1(f.Contrast(c.name, chosen.name)))
 	}
@@ -145,18 +144,23 @@ func (r run) sure(f analysis.Criterion, best, chosen candidate, others, alike []
 	if none {
 		why = append(why, "no configuration is known to have met every objective; it is the best without regard to them")
 	}
-	var open, unjudged []string
+	var open, unjudged, once, bounds []string
 	for _, c := range others {
 		from := best // what was chosen lies within the zone of the best, which must be better
 		if slices.ContainsFunc(alike, func(o candidate) bool { return o.name == c.name }) {
 			from = chosen
 		}
-		switch k := f.Contrast(from.name, c.name); k.Verdict {
-		case analysis.ContrastBetter, analysis.ContrastEquivalent, analysis.ContrastWorse:
-		case analysis.ContrastUnknown:
-			unjudged = append(unjudged, c.name)
-		default:
+		switch k := f.Contrast(from.name, c.name); {
+		case k.Verdict == analysis.ContrastNone:
 			open = append(open, c.name)
+		case k.Verdict == analysis.ContrastUnknown && k.Pairs > 0 && (f.AtLeast(from.name) || f.AtLeast(c.name)):
+			bounds = append(bounds, from.name, c.name)
+		case k.Verdict == analysis.ContrastUnknown:
+			unjudged = append(unjudged, c.name)
+		case k.Verdict == analysis.ContrastWorse:
+			why = append(why, fmt.Sprintf("%s is shown to be worse than %s, and not to be within %.3g %% of it", from.name, c.name, 100*r.zone))
+		case k.Basis == analysis.BasisWithin:
+			once = append(once, c.name)
 		}
 	}
 	if len(open) > 0 {
@@ -165,31 +169,52 @@ func (r run) sure(f analysis.Criterion, best, chosen candidate, others, alike []
 	if len(unjudged) > 0 {
 		why = append(why, "too few valid replicates to compare it with "+strings.Join(unjudged, ", ")+" by more than means; repeat them")
 	}
+	if len(bounds) > 0 {
+		bounds = slices.DeleteFunc(bounds, func(name string) bool { return !f.AtLeast(name) })
+		slices.Sort(bounds)
+		why = append(why, "only a load that was met is known of "+strings.Join(slices.Compact(bounds), ", ")+", not how much more is")
+	}
+	if len(once) > 0 {
+		why = append(why, "compared with "+strings.Join(once, ", ")+" on one deployment of each, and how deployments differ is not known; repeat them")
+	}
 	if len(why) == 0 {
 		return analysis.Shown
 	}
 	return strings.Join(why, "; ")
 }
 
-// within reports whether a configuration lies less than the zone behind the best, by the
-// ratio alone: on the log scale, as contrasts are judged.
+// within reports whether a configuration differs from the best by no more than the zone, by
+// the ratio alone: on the log scale, as contrasts are judged. Where only bounds are known
+// it is by the most that it may be behind.
 func (r run) within(f analysis.Criterion, c, best candidate) bool {
 	k := f.Contrast(best.name, c.name)
-	if !k.Ratio.Known() {
-		return false
-	}
-	ratio := *k.Ratio.Number
+	ratio, most := k.Ratio, k.High
 	if f.Less {
-		ratio = 1 / ratio
+		most = k.Low
 	}
-	return ratio <= 1+r.zone
+	if !ratio.Known() {
+		ratio = most
+	}
+	return ratio.Known() && *ratio.Number <= 1+r.zone && *ratio.Number >= 1/(1+r.zone)
 }
 
-// bestOf candidates whose figure is known, at least one; of those that are alike the
-// simplest.
+// bestOf candidates whose figure is known, at least one: by the replicates that each two
+// have, which met the same arrivals, and where none has both by the means; of those that
+// are alike the simplest.
 func bestOf(f analysis.Criterion, list []candidate) candidate {
-	return slices.MinFunc(list, byFigure(f))
+	list = slices.SortedFunc(slices.Values(list), byFigure(f))
+	best := list[0]
+	for _, c := range list[1:] {
+		k := f.Contrast(c.name, best.name)
+		if k.Ratio.Known() && (f.Less && *k.Ratio.Number < 1-rounding || !f.Less && *k.Ratio.Number > 1+rounding) {
+			best = c
+		}
+	}
+	return best
 }
+
+// rounding is by how much ratios of what is alike may differ from 1.
+const rounding = 1e-9
 
 // alone is why there is no runner-up.
 const alone = "no other configuration may be chosen"

@@ -142,6 +142,9 @@ func (r run) sides(goal string, a, b side) outcome {
 	x, y := bestOf(f, as), bestOf(f, bs)
 	k := f.Contrast(x.name, y.name)
 	out := outcome{k.Verdict, fmt.Sprintf("%s (%s) against %s (%s), by %s: %s%s", a.name, x.name, b.name, y.name, f.Name, told1(k), r.parts(goal, f, x, y))}
+	if k.Basis == analysis.BasisWithin {
+		out.verdict = analysis.ContrastUnknown // how deployments differ is not in it
+	}
 	again := func(c candidate) bool { return f.Replicates(c.name) >= 2 }
 	seen := func(met, missed []candidate) bool {
 		return slices.ContainsFunc(met, again) && !slices.ContainsFunc(missed, func(c candidate) bool { return !again(c) })
