@@ -78,7 +78,9 @@ type AgainstFigure struct {
 	// LeftOut is why a race of the other run left the configuration out, since it could not
 	// win: what it then does not tell is nothing that it lost.
 	LeftOut string `json:"left_out,omitempty"`
-	// Ratio has a 95 % interval from Low to High. Basis is one of the Basis constants;
+	// Ratio has a 95 % interval from Low to High. Where a search could say only that a load is
+	// met, that side and Ratio are unknown, and Low and High are how far the ratio lies at
+	// least and at most: either may be unknown. Basis is one of the Basis constants;
 	// empty without an interval.
 	Ratio Value  `json:"ratio"`
 	Low   Value  `json:"low"`
