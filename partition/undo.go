@@ -1,6 +1,9 @@
 package partition
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Undo lists what a restore will put back after the plan, in words and in order,
 // as a dry run prints it.
@@ -48,4 +51,22 @@ func (p Plan) timeSlice(uuid string) string {
 		}
 	}
 	return ""
+}
+
+// Warnings tells of what a restore by this process will put back and not keep, with
+// what to do: MPS daemons that it starts again belong to its own systemd unit or
+// container then.
+func (p Plan) Warnings() []string {
+	var devices []string
+	in := ""
+	for _, s := range p.Changes {
+		if d := s.Daemon; d != nil && s.GPU != "" && d.EndsWith != "" {
+			devices, in = append(devices, d.Device), d.EndsWith
+		}
+	}
+	if in == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("what is started again of the MPS daemon of %s belongs to %s, as this process does, and is killed when that ends; run this in a login shell, in a unit with KillMode=process (systemd-run -p KillMode=process), or restart the daemon's own unit afterwards",
+		strings.Join(devices, ", "), in)}
 }

@@ -256,6 +256,9 @@ func (b *bench) printPlans(w io.Writer, plans []layoutPlan) (changes bool) {
 			fmt.Fprintln(w, fold("  "+step))
 		}
 		fmt.Fprintln(w, "  afterwards: put everything back as it was, and verify it")
+		for _, warning := range p.plan.Warnings() {
+			fmt.Fprintln(w, fold("  warning: "+warning))
+		}
 	}
 	return changes
 }

@@ -94,6 +94,14 @@ type origin struct {
 	unit       string
 }
 
+// besides gives a process's unit and ours, if they are not the same.
+func (o origin) besides(unit string) (theirs, ours string) {
+	if unit == o.unit {
+		return "", ""
+	}
+	return unit, o.unit
+}
+
 // describe reads one process; not ok if it ended meanwhile.
 func describe(p procfs.Proc, words []string, own origin) (Process, bool, error) {
 	stat, err := p.Stat()
@@ -110,9 +118,7 @@ func describe(p procfs.Proc, words []string, own origin) (Process, bool, error) 
 	one := Process{PID: p.PID, UID: int(status.UIDs[1]), Started: stat.Starttime, Args: words[1:]}
 	pid := strconv.Itoa(p.PID)
 	one.Elsewhere = elsewhere(own.namespaces, namespaces(pid))
-	if unit := unitOf(cgroups(pid)); unit != own.unit {
-		one.Unit = unit
-	}
+	one.Unit, one.EndsWith = own.besides(unitOf(cgroups(pid)))
 	lines, err := p.Environ()
 	switch {
 	case errors.Is(err, fs.ErrPermission):

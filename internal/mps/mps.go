@@ -79,6 +79,9 @@ type Process struct {
 	// Unit is the systemd unit ("x.service", "--user x.service", "x.scope") or the
 	// container ("container …") that it belongs to, unless we do too; empty if none.
 	Unit string `json:"unit,omitempty"`
+	// EndsWith is the unit or container that we belong to and it does not: what we
+	// start in its place ends with that. Empty if there is none.
+	EndsWith string `json:"ends_with,omitempty"`
 }
 
 // same reports whether two are one process, not just one number.

@@ -68,6 +68,22 @@ func TestUnit(t *testing.T) {
 	}
 }
 
+// TestBesides: what is started again in the place of a daemon ends with our unit, but
+// where the daemon did so before, or where we have none.
+func TestBesides(t *testing.T) {
+	for _, c := range []struct{ own, unit, theirs, ours string }{
+		{"", "", "", ""},
+		{"", "mps.service", "mps.service", ""},
+		{"night.service", "", "", "night.service"},
+		{"night.service", "mps.service", "mps.service", "night.service"},
+		{"mps.service", "mps.service", "", ""},
+	} {
+		if theirs, ours := mps.Besides(c.own, c.unit); theirs != c.theirs || ours != c.ours {
+			t.Errorf("in %q, of %q: %q and %q, want %q and %q", c.own, c.unit, theirs, ours, c.theirs, c.ours)
+		}
+	}
+}
+
 // TestKept: a daemon that somebody else keeps is refused by name and at most read, and
 // one elsewhere not even that.
 func TestKept(t *testing.T) {

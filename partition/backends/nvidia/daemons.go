@@ -169,7 +169,7 @@ func served(f mps.Found, gpus []partition.GPU, foreign map[string]bool) []string
 
 // daemon turns a daemon into the partition's, which holds all that a new one needs.
 func daemon(f mps.Found, uuid string) partition.Daemon {
-	d := partition.Daemon{Device: uuid, PID: f.PID, UID: f.UID, Pipe: f.Pipe, Log: f.Log, Own: f.Ours}
+	d := partition.Daemon{Device: uuid, PID: f.PID, UID: f.UID, Pipe: f.Pipe, Log: f.Log, Own: f.Ours, EndsWith: f.EndsWith}
 	if !f.Ours {
 		d.Keeper = f.Keeper()
 	}

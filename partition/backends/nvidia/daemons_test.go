@@ -62,6 +62,16 @@ func TestForeignDaemon(t *testing.T) {
 	}
 }
 
+// TestDaemonEndsWith: what would end a daemon that we start again stands in the state.
+func TestDaemonEndsWith(t *testing.T) {
+	for _, ours := range []bool{false, true} {
+		f := mps.Found{Process: mps.Process{EndsWith: "night.service"}, Ours: ours}
+		if got := daemon(f, "GPU-a").EndsWith; got != "night.service" {
+			t.Errorf("ours %v: it ends with %q", ours, got)
+		}
+	}
+}
+
 // TestServed: for which of our GPUs' devices a daemon stands in a state.
 func TestServed(t *testing.T) {
 	gpus := []partition.GPU{{UUID: "GPU-a"}, {UUID: "GPU-b"}}

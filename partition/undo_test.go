@@ -1,0 +1,33 @@
+package partition
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestWarnings: a daemon that a restore starts again is warned of where that ends with
+// this process's unit, and one that is left alone, or whose device is gone, is not.
+func TestWarnings(t *testing.T) {
+	gpu := testGPU(0)
+	for _, c := range []struct {
+		daemon Daemon
+		layout string
+		warned bool
+	}{
+		{Daemon{Own: true, Device: gpu.UUID, EndsWith: "night.service"}, "off", true},
+		{Daemon{Own: true, Device: gpu.UUID}, "off", false},
+		{Daemon{Own: true, Device: "MIG-gone", EndsWith: "night.service"}, "off", false},
+		{Daemon{Device: gpu.UUID, EndsWith: "night.service"}, "off(mps)", true},
+		{Daemon{Device: gpu.UUID, EndsWith: "night.service"}, "off", false}, // it is left
+	} {
+		c.daemon.Clients, c.daemon.Settings = []int{}, map[string]string{}
+		p, err := MakePlan(State{GPUs: []GPU{gpu}, MPS: []Daemon{c.daemon}}, mustParse(t, c.layout))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(p.Warnings(), "\n")
+		if warned := strings.Contains(got, gpu.UUID+" belongs to night.service"); warned != c.warned || (got != "") != c.warned {
+			t.Errorf("%+v, %s: %q, want a warning: %t", c.daemon, c.layout, got, c.warned)
+		}
+	}
+}
