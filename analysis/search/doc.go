@@ -13,8 +13,8 @@
 //     enough once it is as narrow as was asked for, or the load time has run out.
 //   - Where there are no shares between none and far too many, there is a cliff, and the
 //     bracket is halved instead; where a clause allows nothing at all, too.
-//   - Confirmations drive the interval's lower end for a long time, a lower load after
-//     one that missed. The first that meets everything is the load that is signed; what
+//   - Confirmations drive the interval's lower end for a long time, in which every
+//     clause's percentile can be known, a lower load after one that missed. The first that meets everything is the load that is signed; what
 //     they counted goes into the estimate.
 //
 // Not every server has a capacity that can be stated: a search also ends because the SLO

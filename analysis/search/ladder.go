@@ -40,7 +40,8 @@ func (l *Levels) Next(*results.StepResult) (results.StepPlan, bool) {
 
 // A Climb raises the load by a share from step to step, as capacity is measured by hand:
 // until a clause is missed, a queue grows or throughput no longer rises. It brackets the
-// capacity between two steps and says nothing of how sure that is. It serves one cell
+// capacity between two steps and says nothing of how sure that is. A step with too few
+// answers for a percentile is not met, and does not end it either. It serves one cell
 // and is for one goroutine.
 type Climb struct {
 	env     results.Environment
