@@ -159,7 +159,7 @@ func endOf(r *rand.Rand, at point) blow {
 	case 0, 1:
 		b.strikes = []strike{signalled(s, r.IntN(2) == 0)}
 	case 2:
-		b.strikes = hangUp(later)
+		b.strikes = hangUp(later / 10) // the shell ends at once
 	default:
 		second := signalled(then, r.IntN(2) == 0)
 		second.after = later
