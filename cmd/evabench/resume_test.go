@@ -90,11 +90,11 @@ func TestResumeRefusesTheDirectory(t *testing.T) {
 		"as it was": {func(*testing.T, string) {}, false, nil},
 		"measured otherwise": {
 			func(t *testing.T, dir string) { edit(t, dir, func(e map[string]any) { e["measurement"] = 0 }) }, false,
-			[]string{"measured by version 0 of measuring", "this evabench, ", "measures by version 1"},
+			[]string{"measured by version 0 of measuring", "this evabench, ", "measures by version 2"},
 		},
 		"measured otherwise, whatever is accepted": {
 			func(t *testing.T, dir string) { edit(t, dir, func(e map[string]any) { e["measurement"] = 3 }) }, true,
-			[]string{"by version 2 of measuring"},
+			[]string{"by version 3 of measuring"},
 		},
 		"another binary": {
 			func(t *testing.T, dir string) { edit(t, dir, func(e map[string]any) { e["sessions"] = other }) }, false,
