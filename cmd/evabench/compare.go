@@ -94,7 +94,7 @@ func writeDocument(d *report.Document, format, out string, width int, stdout io.
 }
 
 // against reads run directories and sets them side by side. Runs that cannot be compared
-// are a fault of usage; damaged tells what was left out of them.
+// are a fault of usage, unless one has no valid measurement; damaged tells what was left out of them.
 func against(dirs []string) (_ *analysis.Against, damaged error, _ error) {
 	var runs []analysis.NamedSummary
 	for _, dir := range dirs {
@@ -112,6 +112,11 @@ func against(dirs []string) (_ *analysis.Against, damaged error, _ error) {
 func compared(runs []analysis.NamedSummary) (*analysis.Against, error) {
 	a, err := analysis.CompareRuns(runs)
 	if err != nil {
+		for _, r := range runs {
+			if r.Summary.ValidSteps() == 0 {
+				return nil, fmt.Errorf("%s cannot be compared: %w", r.Name, errNoValid)
+			}
+		}
 		return nil, &usageError{fmt.Errorf("cannot be compared: %w", err)}
 	}
 	return a, nil

@@ -88,7 +88,7 @@ var examples = map[string]exemplary{
 	"evabench report runs/… --format markdown":        {status: "0|4", says: "## "},
 	"evabench report --published":                     {status: "0", says: "published"},
 
-	"evabench compare runs/before runs/after":                                       {status: "0|4", says: "2x2g.48gb-mps"},
+	"evabench compare runs/before runs/after":                                       {status: "0|4", says: "runs/before"},
 	"evabench compare runs/server-a runs/server-b --format xlsx --out servers.xlsx": {status: "0|4"},
 
 	"evabench gate runs/nightly --require 'vision.p95<=300ms' --require 'vision.capacity>=20'": {status: "3|4", says: "vision.capacity"},
