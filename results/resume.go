@@ -141,7 +141,7 @@ func (w *Writer) reopen(env Environment) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is no folder", cellsFolder)
 	}
-	if err := w.removeHalf(); err != nil {
+	if err := removeHalf(w.dir, w.disk); err != nil {
 		return err
 	}
 	if err := w.endLine(filepath.Join(w.dir, journalFile)); err != nil {
@@ -150,10 +150,14 @@ func (w *Writer) reopen(env Environment) error {
 	return w.writeEnvironment(env)
 }
 
+// RemoveHalf removes the files of a run directory that were never finished, as a kill in the
+// midst of a report leaves them. That nobody writes there is the caller's to know.
+func RemoveHalf(dir string) error { return removeHalf(dir, nil) }
+
 // removeHalf removes files that were never finished: none of them holds what was
 // measured.
-func (w *Writer) removeHalf() error {
-	there, err := os.ReadDir(w.dir)
+func removeHalf(dir string, d *disk.Disk) error {
+	there, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -161,8 +165,8 @@ func (w *Writer) removeHalf() error {
 		if !strings.HasPrefix(e.Name(), unfinished) || !e.Type().IsRegular() {
 			continue
 		}
-		path := filepath.Join(w.dir, e.Name())
-		if err := w.disk.RemoveAll(path); err != nil {
+		path := filepath.Join(dir, e.Name())
+		if err := d.RemoveAll(path); err != nil {
 			return err
 		}
 	}

@@ -47,6 +47,9 @@ func (g *goingOn) reportAgain(s streams) error {
 		what = "every cell of %s had its turn, and not every one is measured"
 	}
 	fmt.Fprintf(s.err, "evabench: "+what+"; the reports are made again\n", g.run.Dir)
+	if err := results.RemoveHalf(g.run.Dir); err != nil {
+		return errors.Join(failed, err)
+	}
 	err := reported(g.run.Dir, s)
 	if failed != nil && errors.Is(err, errNoValid) {
 		err = nil // the failures tell why
