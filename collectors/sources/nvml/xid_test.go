@@ -95,13 +95,10 @@ func TestXids(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good, old := newCard(), newCard(fmt.Errorf("events: %w", ErrUnsupported))
 		c := open(t, good.gpu("a"), old.gpu("b"))
-		if got := said(t, c); got != "" {
-			t.Errorf("the first read told %q: the watch had not begun", got)
-		}
-		got := said(t, c)
+		got := said(t, c) + said(t, c) // the first begins to watch, and may see that already
 		for _, want := range []string{"gpu GPU-a nvml:xid_watched=1; ", "gpu GPU-b nvml:xid_watched=0; "} {
 			if !strings.Contains(got, want) {
-				t.Errorf("the second read told %q, want %q in it", got, want)
+				t.Errorf("the first reads told %q, want %q in it", got, want)
 			}
 		}
 		good.found <- Xid{31, results.Subject{Kind: results.SubjectInstance, ID: "MIG-1", GPU: "GPU-a"}}
@@ -132,10 +129,10 @@ func TestXidsBreak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := newCard(nil, errors.New("still lost"), nil)
 		c := open(t, lost.gpu("a"))
-		said(t, c)
+		first := said(t, c) // it begins to watch, and may see that already
 		lost.broken <- errors.New("the GPU is lost")
 		time.Sleep(xidPause / 2)
-		if got, want := said(t, c), "gpu GPU-a nvml:xid_watched=1; gpu GPU-a nvml:xid_watched=0; "; got != want {
+		if got, want := first+said(t, c), "gpu GPU-a nvml:xid_watched=1; gpu GPU-a nvml:xid_watched=0; "; got != want {
 			t.Errorf("told %q, want %q", got, want)
 		}
 		time.Sleep(2 * xidPause)
