@@ -217,8 +217,8 @@ func (t Texts) faulty() []Case {
 		{Name: "a chunk line without CR", Serve: says(chunked + "b\n" + t.Good + "\r\n0\r\n\r\n"), Want: bad, Status: 200},
 		{Name: "a field without a colon", Serve: says("HTTP/1.1 200 OK\r\nContent-Length " + size + "\r\n\r\n" + t.Good), Want: bad},
 		{Name: "a field with a space", Serve: once("HTTP/1.1 200 OK\r\nContent-Length : " + size + "\r\n\r\n" + t.Good), Want: bad, Guesses: ok},
-		{Name: "an answer nobody asked for, at once", Serve: waits(length(t.Good) + length(t.Good)), Want: okTwice, Status: 200, Conns: 2},
-		{Name: "bytes after the body", Serve: waits(length(t.Good) + "\r\n"), Want: okTwice, Status: 200, Conns: 2},
+		{Name: "an answer nobody asked for, at once", Serve: waits(length(t.Good) + length(t.Good)), Want: okTwice, Status: 200, Conns: 2, Unasked: true},
+		{Name: "bytes after the body", Serve: waits(length(t.Good) + "\r\n"), Want: okTwice, Status: 200, Conns: 2, Unasked: true},
 		{Name: "answer before the body is written", Serve: func(c *Conn, _ int) {
 			c.Header()
 			c.Say(strings.Replace(early, "Content-Length", "Connection: close\r\nContent-Length", 1))

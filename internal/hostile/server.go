@@ -32,6 +32,11 @@ type Case struct {
 	// Guesses is the outcomes where a client follows net/http, which takes some
 	// answers that could be read in two ways; nil means Want.
 	Guesses []results.Outcome
+	// Unasked says that more than the answer comes. A client that follows net/http
+	// may send the next request before it has looked at that, and takes it for the
+	// next answer: what it makes of it is known only if some time passes between
+	// two requests.
+	Unasked bool
 	Ask     Ask
 }
 
