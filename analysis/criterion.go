@@ -206,6 +206,17 @@ func (f Criterion) Mean(config string) Value {
 	return known(math.Exp(logs/float64(len(readings))), f.Unit)
 }
 
+// Refused says, for each replicate of a configuration that does not tell the figure, which
+// it is and why, sorted: "r2: eyes is client-limited".
+func (f Criterion) Refused(config string) []string {
+	var list []string
+	for _, why := range f.measure.why[config] {
+		list = append(list, strings.TrimPrefix(why, config+" "))
+	}
+	slices.Sort(list)
+	return list
+}
+
 // AtLeast reports whether a configuration's Mean is a bound: in some replicate a search met
 // a load and could not say how much more the configuration carries.
 func (f Criterion) AtLeast(config string) bool { return f.measure.bounds(config) }

@@ -88,6 +88,19 @@ func TestHeadline(t *testing.T) {
 			want:  []string{"?off-mps: MIG off, MPS on", "At least 4 users", "?Not sure"},
 			notes: []string{"Every objective was met there.", "There it gave 1,032 VLM responses/h and 1.448 Vision req/s. At 8 users it missed an objective.", "No difference shown against off."},
 		},
+		"one was not compared": {
+			s: analysis.Summary{
+				Cells: []analysis.Cell{measuredAs("off", nil)},
+				Recommendation: &analysis.Recommendation{Choices: []analysis.Choice{{
+					Goal: analysis.GoalVision, Config: "off",
+					Sure: "clear among the configurations that were compared; configuration off-mps was not compared: it has no valid replicate (r1, r2: vision is client-limited); remove the cause (see Findings and Warnings), and measure again what was not compared",
+				}}},
+			},
+			want: []string{"?off: MIG off, MPS on", "?Not known", "?Not sure"},
+			notes: []string{
+				"Clear among the configurations that were compared; configuration off-mps was not compared: it has no valid replicate (r1, r2: vision is client-limited); remove the cause (see Findings and Warnings), and measure again what was not compared.",
+			},
+		},
 		"objectives missed at every load": {
 			s: analysis.Summary{
 				Cells:      []analysis.Cell{measuredAs("off-mps", nil)},

@@ -125,16 +125,14 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 	if len(others) == 0 {
 		out.Sure = analysis.Alone
 	}
-	var silent []string
-	for _, c := range r.all {
-		if v := f.Mean(c.name); !v.Known() {
-			silent = append(silent, c.name)
-			out.Because = append(out.Because, c.name+" is not judged: "+v.Why)
+	var left []string
+	for _, u := range r.uncompared(f) {
+		out.Because = append(out.Because, u.name+" was not compared: "+u.why)
+		if !u.never {
+			left = append(left, u.words())
 		}
 	}
-	if len(silent) > 0 {
-		out.Sure += "; not judged: " + strings.Join(silent, ", ")
-	}
+	out.Sure = besides(out.Sure, left)
 	return out
 }
 

@@ -34,15 +34,13 @@ func (r run) raced(goal string) analysis.Choice {
 	if race.State != analysis.RaceOpen && race.Why != "" {
 		out.Sure = race.Why
 	}
-	var silent []string
+	var left []string
 	for _, x := range race.Runners {
 		if x.Failed {
-			silent = append(silent, x.Config)
+			left = append(left, uncompared{name: x.Config, why: x.Left}.words())
 		}
 	}
-	if len(silent) > 0 {
-		out.Sure += "; not judged: " + strings.Join(silent, ", ")
-	}
+	out.Sure = besides(out.Sure, left)
 	none := "no other configuration has a ratio to it"
 	out.Costs, out.Low, out.High = unknown(none), unknown(none), unknown(none)
 	next := analysis.Runner{}

@@ -120,16 +120,19 @@ func TestSure(t *testing.T) {
 	}
 }
 
-// A configuration whose steps measure the client is not judged, and named; if that leaves
-// one, there is nothing to choose from.
-func TestSpoiledStepsAreNotJudged(t *testing.T) {
+// A configuration whose steps measure the client is not compared: it is named, with why and
+// what to do; if that leaves one, there is nothing to choose from.
+func TestSpoiledStepsAreNotCompared(t *testing.T) {
 	list := square(10000, 20000, 15000, 12000)
 	list[1].late = true
 	c := choice(t, recommended(0.03, nil, list...), analysis.GoalJoint)
-	if c.Config != "c" || c.Sure != "shown; not judged: b" || !slices.ContainsFunc(c.Because, func(b string) bool {
-		return strings.HasPrefix(b, "b is not judged: not measured (b r1: eyes is client-limited")
-	}) {
-		t.Errorf("%+v, want c, and that b is not judged", c)
+	const why = "it has no valid replicate (r1, r2, r3: eyes is client-limited)"
+	if want := "clear among the configurations that were compared; configuration b was not compared: " + why +
+		"; remove the cause (see Findings and Warnings), and measure again what was not compared"; c.Config != "c" || c.Sure != want {
+		t.Errorf("%s, %q; want c, %q", c.Config, c.Sure, want)
+	}
+	if !slices.Contains(c.Because, "b was not compared: "+why) {
+		t.Errorf("because: %q", c.Because)
 	}
 	list[2].late, list[3].late = true, true
 	s := recommended(0.03, nil, list...)
@@ -138,6 +141,24 @@ func TestSpoiledStepsAreNotJudged(t *testing.T) {
 	}
 	if e := s.Recommendation.Environments[0]; e.Measured != analysis.NotShown || !strings.Contains(e.Because, "with MIG nothing was measured: not measured (b r1: eyes is client-limited") {
 		t.Errorf("%+v", e)
+	}
+}
+
+// A configuration that failed in every replicate was not compared either; one that can
+// never run for want of memory leaves nothing to measure, and no doubt.
+func TestFailedConfigurationsAreNotCompared(t *testing.T) {
+	for fault, sure := range map[string]string{
+		"no answer":                "clear among the configurations that were compared; configuration b was not compared: it has no replicate that was finished (r1, r2, r3: no answer); remove the cause",
+		"eyes does not fit on gpu": analysis.Shown,
+	} {
+		list := square(10000, 20000, 15000, 12000)
+		list[1].fault = fault
+		c := choice(t, recommended(0.03, nil, list...), analysis.GoalJoint)
+		if c.Config != "c" || !strings.HasPrefix(c.Sure, sure) || !slices.ContainsFunc(c.Because, func(b string) bool {
+			return strings.HasPrefix(b, "b was not compared: it has no replicate that was finished (r1, r2, r3: "+fault)
+		}) {
+			t.Errorf("%s: %s, %q, because %q", fault, c.Config, c.Sure, c.Because)
+		}
 	}
 }
 
@@ -299,6 +320,11 @@ func TestRaceDecides(t *testing.T) {
 		if c.Config != test.config || c.RunnerUp != test.next || c.Sure != test.sure || len(c.Because) != 3 {
 			t.Errorf("%s: %+v", test.race.State, c)
 		}
+	}
+	s.Race = &analysis.Race{State: analysis.RaceWon, Winner: "d", Runners: append(slices.Clone(runners), analysis.Runner{Config: "b", Failed: true, Left: "two replicates told nothing"})}
+	Complete(s)
+	if c, want := choice(t, s, analysis.GoalJoint), "clear among the configurations that were compared; configuration b was not compared: two replicates told nothing; "; !strings.HasPrefix(c.Sure, want) {
+		t.Errorf("with one left out: %q, want %q", c.Sure, want)
 	}
 }
 
