@@ -49,6 +49,8 @@ type Event struct {
 	Took   time.Duration `json:"took_ns"`
 	Tries  int           `json:"tries"` // 1, or more where it was in use at first
 	Error  string        `json:"error,omitempty"`
+	// Warning tells, in words with what to do, what of the change will not last.
+	Warning string `json:"warning,omitempty"`
 }
 
 // A Counter is a backend that can tell who shares a device, and how.

@@ -105,9 +105,11 @@ type Daemon struct {
 	// Keeper says, in words with what to do, who else starts and ends it: a container,
 	// a unit of systemd. Empty if nobody does.
 	Keeper string `json:"keeper,omitempty"`
-	// EndsWith is the systemd unit or container of this process, to which the daemon
-	// does not belong: one that is started in its place ends with it. Empty if there is
-	// none.
+	// Unit is the systemd unit or container that it belongs to; empty if none.
+	Unit string `json:"unit,omitempty"`
+	// EndsWith is the systemd unit or container of the process that read the state, to
+	// which the daemon does not belong: one that is started in its place ends with it.
+	// Empty if there is none. A process that comes later asks for its own.
 	EndsWith string `json:"ends_with,omitempty"`
 	// Clients are the pids of its clients; nil if it did not tell.
 	Clients []int `json:"clients,omitzero"`

@@ -53,20 +53,37 @@ func (p Plan) timeSlice(uuid string) string {
 	return ""
 }
 
-// Warnings tells of what a restore by this process will put back and not keep, with
-// what to do: MPS daemons that it starts again belong to its own systemd unit or
-// container then.
+// Warnings tells what of the things that are put back after the plan will not last.
 func (p Plan) Warnings() []string {
+	var again []Daemon
+	for _, s := range p.Changes {
+		if s.Daemon != nil && s.GPU != "" {
+			again = append(again, *s.Daemon)
+		}
+	}
+	if text := EndWarning(again); text != "" {
+		return []string{text}
+	}
+	return nil
+}
+
+// EndWarning tells which daemons, if they are started again, end with the systemd unit
+// or container of the process that does it, and what to do; empty if none does.
+func EndWarning(again []Daemon) string {
 	var devices []string
 	in := ""
-	for _, s := range p.Changes {
-		if d := s.Daemon; d != nil && s.GPU != "" && d.EndsWith != "" {
+	for _, d := range again {
+		if d.EndsWith != "" {
 			devices, in = append(devices, d.Device), d.EndsWith
 		}
 	}
 	if in == "" {
-		return nil
+		return ""
 	}
-	return []string{fmt.Sprintf("what is started again of the MPS daemon of %s belongs to %s, as this process does, and is killed when that ends; run this in a login shell, in a unit with KillMode=process (systemd-run -p KillMode=process), or restart the daemon's own unit afterwards",
-		strings.Join(devices, ", "), in)}
+	where := "from a login shell, or with \"systemd-run --scope\" before the command"
+	if strings.HasPrefix(in, "container ") {
+		where = "outside of it"
+	}
+	return fmt.Sprintf("what is started again of the MPS daemon of %s belongs to %s, as this process does, and is killed when that ends; so that it lives on, run this %s, or start the daemon afterwards as it was started before (systemctl restart UNIT)",
+		strings.Join(devices, ", "), in, where)
 }

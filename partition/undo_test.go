@@ -31,3 +31,15 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// TestEndWarning: every daemon that ends is named, with what to do, and no other.
+func TestEndWarning(t *testing.T) {
+	for in, want := range map[string]string{"night.service": `"systemd-run --scope"`, "container docker-1.scope": "outside of it"} {
+		got := EndWarning([]Daemon{{Device: "GPU-a", EndsWith: in}, {Device: "GPU-b"}, {Device: "GPU-c", EndsWith: in}})
+		for _, part := range []string{"GPU-a, GPU-c belongs to " + in, want} {
+			if !strings.Contains(got, part) {
+				t.Errorf("in %s: %q, want %q in it", in, got, part)
+			}
+		}
+	}
+}

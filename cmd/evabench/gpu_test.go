@@ -84,7 +84,11 @@ type faultyBackend struct {
 	partition.Backend
 	applying, restoring error
 	restored            int
+	warning             string // told by a restore
+	trace               func(partition.Event)
 }
+
+func (b *faultyBackend) Trace(f func(partition.Event)) { b.trace = f }
 
 func (b *faultyBackend) Apply(context.Context, partition.Plan) ([]device.Device, error) {
 	return nil, b.applying
@@ -92,6 +96,9 @@ func (b *faultyBackend) Apply(context.Context, partition.Plan) ([]device.Device,
 
 func (b *faultyBackend) Restore(ctx context.Context, _ partition.State) error {
 	b.restored++
+	if b.warning != "" {
+		b.trace(partition.Event{Warning: b.warning})
+	}
 	return errors.Join(b.restoring, ctx.Err())
 }
 
@@ -113,7 +120,7 @@ func TestApplyPutsBackWhatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := &faultyBackend{applying: fault, restoring: c.restoring}
-		_, err = (&applyOptions{}).carryOut(ctx, b, j, plan)
+		_, err = (&applyOptions{}).carryOut(ctx, undoing{backend: b, journal: j}, plan)
 		for _, want := range c.want {
 			if !errors.Is(err, want) {
 				t.Errorf("carryOut() = %v, want %v in it", err, want)

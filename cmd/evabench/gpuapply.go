@@ -139,7 +139,7 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 			return err
 		}
 	}
-	devices, err := o.carryOut(ctx, g.backend, journal.Journal, plan)
+	devices, err := o.carryOut(ctx, undoing{g.backend, journal.Journal, s.err, g.mark()}, plan)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,8 @@ func (o *applyOptions) apply(ctx context.Context, s streams) (err error) {
 
 // carryOut applies a plan and leaves it, with how the GPUs were in the journal,
 // before an earlier apply if there was one; what fails is put back.
-func (o *applyOptions) carryOut(ctx context.Context, backend partition.Backend, j *partition.Journal, p partition.Plan) ([]device.Device, error) {
+func (o *applyOptions) carryOut(ctx context.Context, u undoing, p partition.Plan) ([]device.Device, error) {
+	backend, j := u.backend, u.journal
 	_, kept, err := j.Pending()
 	if err != nil {
 		return nil, err
@@ -179,7 +180,7 @@ func (o *applyOptions) carryOut(ctx context.Context, backend partition.Backend, 
 	if untouched { // and what others made meanwhile is not ours to undo
 		return nil, joined(err, j.End())
 	}
-	if fault := putBack(ctx, backend, j, p.Before); fault != nil {
+	if fault := u.putBack(ctx, p.Before); fault != nil {
 		return nil, errors.Join(err, fault)
 	}
 	return nil, fmt.Errorf("%w (everything was put back)", err)

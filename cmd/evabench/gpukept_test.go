@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/partition"
 )
@@ -145,7 +144,8 @@ func TestApplyOverKeptBreaksOff(t *testing.T) {
 	k.gpu(exitDone, nothing, "restore")
 }
 
-// The same with a process that is really killed, in the middle of its changes.
+// The same with a process that is really killed, in the middle of its changes: when it
+// starts the first MPS daemon, its instances are made.
 func TestKilledApplyOverKept(t *testing.T) {
 	evabench, err := exec.LookPath("evabench")
 	if err != nil {
@@ -153,52 +153,39 @@ func TestKilledApplyOverKept(t *testing.T) {
 	}
 	k := kept{t, t.TempDir()}
 	k.slice(exitDone, stands, "short", "0")
-	wait := watch(t, k.dir)
+	l, err := net.Listen("unix", filepath.Join(k.dir, "hold"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.(*net.UnixListener).SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	c := exec.Command(evabench, "gpu", "apply", "2x1g.24gb(mps)", "--gpus", "0", "--sim", "pro5000x3", "--sim-dir", k.dir, "--allow", "layout,mode,reset,mps", "--yes")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wait(func() bool { // until two changes or so are made
-		trace, err := os.ReadFile(filepath.Join(k.dir, "journal.jsonl"))
-		return err == nil && bytes.Contains(trace, []byte("2x1g.24gb")) && bytes.Count(trace, []byte("\n")) > 7
-	})
-	if err := c.Process.Kill(); err != nil {
+	control, err := l.Accept()
+	if err := errors.Join(err, c.Process.Kill(), l.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Wait(); err == nil {
 		t.Error("it ended before it was killed")
 	}
+	defer control.Close()
+	if err := control.(*net.UnixConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, control); err != nil { // to the control program's end
+		t.Fatal(err)
+	}
+	k.gpu(exitDone, "instance 1g.24gb", "inspect", "--gpus", "0")
 	k.gpu(exitDone, putback, "restore")
 	k.stand("default", "default", "default")
 	k.gpu(exitDone, "MIG off", "inspect", "--gpus", "0")
 	k.gpu(exitDone, nothing, "restore")
 	if n := running(t, k.dir); n != 0 {
 		t.Errorf("%d daemons are left", n)
-	}
-}
-
-// watch gives what waits until something is so that changes with a folder's files.
-func watch(t *testing.T, dir string) func(func() bool) {
-	t.Helper()
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := os.NewFile(uintptr(fd), "inotify")
-	t.Cleanup(func() { file.Close() })
-	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_MODIFY|unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	events := make([]byte, 4096)
-	return func(so func() bool) {
-		for !so() {
-			if _, err := file.Read(events); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 }
 
@@ -241,7 +228,7 @@ func TestApplyThatChangedNothing(t *testing.T) {
 			}
 		}
 		b := &faultyBackend{applying: refused}
-		if _, err := (&applyOptions{}).carryOut(t.Context(), b, j, plan); !errors.Is(err, partition.ErrNothingChanged) || strings.Contains(err.Error(), "put back") {
+		if _, err := (&applyOptions{}).carryOut(t.Context(), undoing{backend: b, journal: j}, plan); !errors.Is(err, partition.ErrNothingChanged) || strings.Contains(err.Error(), "put back") {
 			t.Errorf("carryOut() = %v, want the refusal", err)
 		}
 		left, pending, err := j.Pending()

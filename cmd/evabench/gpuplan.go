@@ -193,6 +193,9 @@ func printGPUPlan(w io.Writer, mark string, p partition.Plan, restore string) {
 	fmt.Fprintf(w, "needs --allow %s\n", strings.Join(needs, ","))
 	fmt.Fprintf(w, "%q then puts back:\n", restore)
 	printSteps(w, p.Undo(), func(int) string { return "      " })
+	for _, warning := range p.Warnings() {
+		fmt.Fprintln(w, fold("  warning: "+warning))
+	}
 }
 
 // printSteps writes steps, each GPU's name and UUID once above its own.

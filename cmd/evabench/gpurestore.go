@@ -96,7 +96,7 @@ func (o *restoreOptions) undo(ctx context.Context, j *partition.Journal, left pa
 		return err
 	}
 	defer func() { err = joined(err, g.close()) }()
-	fault := putBack(ctx, g.backend, j, left.State)
+	fault := undoing{g.backend, j, s.err, g.mark()}.putBack(ctx, left.State)
 	now, err := g.inspect(context.WithoutCancel(ctx), uuidsOf(left.State))
 	if err != nil {
 		return errors.Join(fault, err)

@@ -54,6 +54,28 @@ func TestRestoreKnowsTheFolder(t *testing.T) {
 	}
 }
 
+// Whatever puts GPUs back says what of it will not last.
+func TestRestoreWarns(t *testing.T) {
+	j, err := partition.OpenJournal(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Begin(partition.State{}); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	b := &faultyBackend{warning: "the daemon ends with night.service"}
+	if err := (undoing{b, j, &said, markOf("pro6000x1")}).putBack(t.Context(), partition.State{}); err != nil {
+		t.Error(err)
+	}
+	if got, want := said.String(), "evabench: SIMULATED server pro6000x1: warning: the daemon ends with night.service\n"; got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // What a run that broke off left on GPUs that are not named now is left alone: somebody
 // may have made a layout of his own there since.
 func TestUnnamedGPUsAreLeft(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -178,7 +179,7 @@ func openJournal(ctx context.Context, backend partition.Backend, k keeping, i in
 		}
 		fmt.Fprintln(s.err, "evabench: "+markOf(k.sim)+"an earlier run did not put the GPUs back; doing it now")
 		endProcesses(s.err)
-		if err := putBack(ctx, backend, j.Journal, left.State); err != nil {
+		if err := (undoing{backend, j.Journal, s.err, markOf(k.sim)}).putBack(ctx, left.State); err != nil {
 			return nil, fmt.Errorf("an earlier run left them changed: %w; its state is in %s, and %q tries again", err, k.dir, k.restore())
 		}
 	}
@@ -195,19 +196,33 @@ func (i intent) unnamed(s partition.State) string {
 	return strings.Join(names, ", ")
 }
 
-// putBack restores the state that a journal holds, also when ctx has ended, and
+// An undoing puts GPUs back with a backend, traces it in the journal, and warns of what
+// will not last.
+type undoing struct {
+	backend partition.Backend
+	journal *partition.Journal
+	warn    io.Writer
+	mark    string // see [markOf]
+}
+
+// putBack restores the state that the journal holds, also when ctx has ended, and
 // ends the journal's entry.
-func putBack(ctx context.Context, backend partition.Backend, j *partition.Journal, was partition.State) error {
+func (u undoing) putBack(ctx context.Context, was partition.State) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
 	defer cancel()
 	var faults []error // of the trace
-	if t, ok := backend.(partition.Traced); ok {
-		t.Trace(func(e partition.Event) { faults = append(faults, j.Record(e)) })
+	if t, ok := u.backend.(partition.Traced); ok {
+		t.Trace(func(e partition.Event) {
+			faults = append(faults, u.journal.Record(e))
+			if e.Warning != "" {
+				fmt.Fprintln(u.warn, fold("evabench: "+u.mark+"warning: "+e.Warning))
+			}
+		})
 	}
-	if err := backend.Restore(ctx, was); err != nil {
+	if err := u.backend.Restore(ctx, was); err != nil {
 		return errors.Join(fmt.Errorf("%w: %w", partition.ErrNotRestored, err), errors.Join(faults...))
 	}
-	if err := j.End(); err != nil {
+	if err := u.journal.End(); err != nil {
 		return fmt.Errorf("%w for certain: %w", partition.ErrNotRestored, err)
 	}
 	return errors.Join(faults...)

@@ -4,9 +4,6 @@ package mps
 var (
 	Elsewhere  = elsewhere
 	UnitOf     = unitOf
+	EndsIn     = endsWith
 	Credential = credential
 )
-
-// Besides gives what a process of a unit is told to belong to, and what would end it,
-// by a process of the unit own.
-func Besides(own, unit string) (theirs, ours string) { return origin{unit: own}.besides(unit) }

@@ -94,14 +94,6 @@ type origin struct {
 	unit       string
 }
 
-// besides gives a process's unit and ours, if they are not the same.
-func (o origin) besides(unit string) (theirs, ours string) {
-	if unit == o.unit {
-		return "", ""
-	}
-	return unit, o.unit
-}
-
 // describe reads one process; not ok if it ended meanwhile.
 func describe(p procfs.Proc, words []string, own origin) (Process, bool, error) {
 	stat, err := p.Stat()
@@ -118,7 +110,8 @@ func describe(p procfs.Proc, words []string, own origin) (Process, bool, error) 
 	one := Process{PID: p.PID, UID: int(status.UIDs[1]), Started: stat.Starttime, Args: words[1:]}
 	pid := strconv.Itoa(p.PID)
 	one.Elsewhere = elsewhere(own.namespaces, namespaces(pid))
-	one.Unit, one.EndsWith = own.besides(unitOf(cgroups(pid)))
+	one.Unit = unitOf(cgroups(pid))
+	one.UnitOurs = one.Unit == own.unit
 	lines, err := p.Environ()
 	switch {
 	case errors.Is(err, fs.ErrPermission):

@@ -77,11 +77,10 @@ type Process struct {
 	// is empty if it is. Such a daemon is not asked, unless it is ours.
 	Deaf string `json:"deaf,omitempty"`
 	// Unit is the systemd unit ("x.service", "--user x.service", "x.scope") or the
-	// container ("container …") that it belongs to, unless we do too; empty if none.
-	Unit string `json:"unit,omitempty"`
-	// EndsWith is the unit or container that we belong to and it does not: what we
-	// start in its place ends with that. Empty if there is none.
-	EndsWith string `json:"ends_with,omitempty"`
+	// container ("container …") that it belongs to; empty if none. UnitOurs says that
+	// we do too.
+	Unit     string `json:"unit,omitempty"`
+	UnitOurs bool   `json:"unit_ours,omitempty"`
 }
 
 // same reports whether two are one process, not just one number.

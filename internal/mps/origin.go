@@ -54,9 +54,9 @@ var (
 	// containerGroup is a control group of a container: of Docker, containerd,
 	// CRI-O, Podman, LXC, systemd-nspawn, and what kubelet makes.
 	containerGroup = regexp.MustCompile(`^((docker|cri-containerd|crio|libpod|machine|nerdctl)-.+\.scope|kubepods.*|docker|libpod_parent|lxc\.payload.*)$`)
-	// loginGroup is one in which processes are that nobody manages: of a login or a
-	// crontab.
-	loginGroup = regexp.MustCompile(`^(session-.+\.scope|init\.scope|user@\d+\.service|(ssh|sshd)(@.*)?\.service|crond?\.service)$`)
+	// loginGroup is one in which processes are that nobody manages: of a login, a
+	// crontab, or "systemd-run --scope", whose group stays until the last of them ends.
+	loginGroup = regexp.MustCompile(`^((session|run)-.+\.scope|init\.scope|user@\d+\.service|(ssh|sshd)(@.*)?\.service|crond?\.service)$`)
 )
 
 // unitOf gives the systemd unit or the container that a process of these control
@@ -102,12 +102,26 @@ func service(names []string) string {
 	return ""
 }
 
+// EndsWith is the systemd unit or the container that we belong to, with which what we
+// start ends; empty if there is none. Of what is started in the place of a process, it is
+// empty too where that belonged to it already.
+func EndsWith(unit string) string { return endsWith(unitOf(cgroups("self")), unit) }
+
+func endsWith(own, unit string) string {
+	if unit == own {
+		return ""
+	}
+	return own
+}
+
 // Keeper says who else starts and ends a daemon and what to do, in words; empty if
 // nobody does. A daemon with a keeper is never asked to quit.
 func (f Found) Keeper() string {
 	switch {
 	case f.Elsewhere != "":
 		return f.Elsewhere
+	case f.UnitOurs:
+		return ""
 	case strings.HasPrefix(f.Unit, "container "):
 		return fmt.Sprintf("it runs in %s; stop it there", f.Unit)
 	case f.Unit != "":

@@ -47,7 +47,8 @@ func TestUnit(t *testing.T) {
 		"0::/system.slice/nvidia-mps.service":                                                 "nvidia-mps.service",
 		"0::/../../system.slice/nvidia-mps@0.service/main":                                    "nvidia-mps@0.service",
 		"12:pids:/\n1:name=systemd:/system.slice/nvidia-mps.service\n0::/":                    "nvidia-mps.service",
-		"0::/system.slice/run-r12.scope":                                                      "run-r12.scope",
+		"0::/system.slice/run-r12.scope":                                                      "",
+		"0::/system.slice/run-u12.service":                                                    "run-u12.service",
 		"0::/system.slice/slurmstepd.scope/job_7/step_0":                                      "slurmstepd.scope",
 		"0::/system.slice/ssh.service":                                                        "",
 		"0::/system.slice/system-ssh.slice/ssh@1.service":                                     "",
@@ -68,19 +69,27 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestBesides: what is started again in the place of a daemon ends with our unit, but
+// TestEndsWith: what is started again in the place of a daemon ends with our unit, but
 // where the daemon did so before, or where we have none.
-func TestBesides(t *testing.T) {
-	for _, c := range []struct{ own, unit, theirs, ours string }{
-		{"", "", "", ""},
-		{"", "mps.service", "mps.service", ""},
-		{"night.service", "", "", "night.service"},
-		{"night.service", "mps.service", "mps.service", "night.service"},
-		{"mps.service", "mps.service", "", ""},
+func TestEndsWith(t *testing.T) {
+	for _, c := range []struct{ own, unit, want string }{
+		{"", "", ""},
+		{"", "mps.service", ""},
+		{"night.service", "", "night.service"},
+		{"night.service", "mps.service", "night.service"},
+		{"mps.service", "mps.service", ""},
 	} {
-		if theirs, ours := mps.Besides(c.own, c.unit); theirs != c.theirs || ours != c.ours {
-			t.Errorf("in %q, of %q: %q and %q, want %q and %q", c.own, c.unit, theirs, ours, c.theirs, c.ours)
+		if got := mps.EndsIn(c.own, c.unit); got != c.want {
+			t.Errorf("in %q, of %q: %q, want %q", c.own, c.unit, got, c.want)
 		}
+	}
+}
+
+// TestUnitOfOurs: nobody else keeps a daemon that belongs to what we belong to.
+func TestUnitOfOurs(t *testing.T) {
+	f := mps.Found{Process: mps.Process{Unit: "container docker-1.scope", UnitOurs: true}}
+	if got := f.Keeper(); got != "" {
+		t.Errorf("Keeper() = %q, want none", got)
 	}
 }
 

@@ -97,7 +97,9 @@ func (b *backend) daemonsOf(ctx context.Context, named, others []nvml.Device, gp
 		for _, uuid := range served(f, gpus, foreign) {
 			// A device that nobody knows may be that of a GPU that cannot be read.
 			if !blind || own[uuid] {
-				out = append(out, daemon(f, uuid))
+				d := daemon(f, uuid)
+				d.EndsWith = b.endsWith(d.Unit)
+				out = append(out, d)
 			}
 		}
 	}
@@ -169,7 +171,7 @@ func served(f mps.Found, gpus []partition.GPU, foreign map[string]bool) []string
 
 // daemon turns a daemon into the partition's, which holds all that a new one needs.
 func daemon(f mps.Found, uuid string) partition.Daemon {
-	d := partition.Daemon{Device: uuid, PID: f.PID, UID: f.UID, Pipe: f.Pipe, Log: f.Log, Own: f.Ours, EndsWith: f.EndsWith}
+	d := partition.Daemon{Device: uuid, PID: f.PID, UID: f.UID, Pipe: f.Pipe, Log: f.Log, Own: f.Ours, Unit: f.Unit}
 	if !f.Ours {
 		d.Keeper = f.Keeper()
 	}

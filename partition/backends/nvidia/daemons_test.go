@@ -62,12 +62,47 @@ func TestForeignDaemon(t *testing.T) {
 	}
 }
 
-// TestDaemonEndsWith: what would end a daemon that we start again stands in the state.
+// TestDaemonEndsWith: what would end a daemon that we start again stands in the state, and
+// a restore tells of its own: the state may have been read from elsewhere.
 func TestDaemonEndsWith(t *testing.T) {
-	for _, ours := range []bool{false, true} {
-		f := mps.Found{Process: mps.Process{EndsWith: "night.service"}, Ours: ours}
-		if got := daemon(f, "GPU-a").EndsWith; got != "night.service" {
-			t.Errorf("ours %v: it ends with %q", ours, got)
+	r := newRig(t, pro6000)
+	in := func(own string) partition.Backend {
+		return r.over(Options{EndsWith: func(unit string) string {
+			if unit == own {
+				return ""
+			}
+			return own
+		}})
+	}
+	r.apply("off(mps)", "0")
+	for _, c := range []struct{ read, of, restored, told string }{
+		{"", "", "night.service", "night.service"},
+		{"night.service", "", "", ""},
+		{"night.service", "", "ci.service", "ci.service"},
+		{"", "ci.service", "ci.service", ""},
+	} {
+		before, err := in(c.read).Inspect(t.Context(), []string{"0"})
+		if err != nil || len(before.MPS) != 1 || before.MPS[0].EndsWith != c.read {
+			t.Fatalf("read in %q: %+v, %v", c.read, before.MPS, err)
+		}
+		before.MPS[0].Unit = c.of
+		r.apply("off", "0")
+		var told []string
+		b := in(c.restored)
+		b.(partition.Traced).Trace(func(e partition.Event) {
+			if e.Warning != "" {
+				told = append(told, e.Warning)
+			}
+		})
+		if err := b.Restore(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+		if (len(told) != 0) != (c.told != "") || !strings.Contains(strings.Join(told, ""), before.MPS[0].Device+" belongs to "+c.told) && c.told != "" {
+			t.Errorf("read in %q, of %q, restored in %q: told %q, want %q", c.read, c.of, c.restored, told, c.told)
+		}
+		told = nil
+		if err := b.Restore(t.Context(), before); err != nil || told != nil {
+			t.Errorf("a restore of what stands gave %v, told %q", err, told)
 		}
 	}
 }

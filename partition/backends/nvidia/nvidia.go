@@ -67,14 +67,21 @@ type Options struct {
 	// Host tells who holds and who manages GPUs; nil where nobody else is.
 	Host   Host
 	Limits Limits
+	// EndsWith is what a daemon that we start in the place of one of that unit ends with;
+	// nil is [mps.EndsWith].
+	EndsWith func(unit string) string
 }
 
 // New makes a backend. It is [partition.Traced] and a [partition.Counter] too.
 func New(o Options) partition.Backend {
+	if o.EndsWith == nil {
+		o.EndsWith = mps.EndsWith
+	}
 	return &backend{
 		driver: &driver{api: o.API, limits: o.Limits.orDefaults(), stuck: map[string]int{}},
 		mps:    o.MPS, slices: o.TimeSlices, host: o.Host,
-		trace: func(partition.Event) {},
+		endsWith: o.EndsWith,
+		trace:    func(partition.Event) {},
 	}
 }
 
@@ -90,6 +97,8 @@ type backend struct {
 	slices TimeSlices
 	host   Host
 	trace  func(partition.Event)
+	// endsWith is [Options.EndsWith].
+	endsWith func(unit string) string
 	// ours gives the daemons of ours below a folder, for a user, and mpsDir and mpsUID
 	// are those of mps; nil where there are no others.
 	ours   func(dir string, uid int) MPS

@@ -138,9 +138,11 @@ func (r *run) restoreMPS(ctx context.Context, s partition.State) []error {
 	if err != nil {
 		return []error{fmt.Errorf("restore MPS daemons: %w", err)}
 	}
+	missing := s.MissingMPS(now)
+	r.tellEnd(missing)
 	var faults []error
 	started := map[int]bool{}
-	for _, d := range s.MissingMPS(now) {
+	for _, d := range missing {
 		g, _ := now.Owner(d.Device)
 		if !stands(s, g) {
 			continue // the fault is told above
@@ -155,6 +157,17 @@ func (r *run) restoreMPS(ctx context.Context, s partition.State) []error {
 		}
 	}
 	return faults
+}
+
+// tellEnd warns of daemons that are started again: those that read the state may have
+// belonged to something else than we do.
+func (r *run) tellEnd(again []partition.Daemon) {
+	for i, d := range again {
+		again[i].EndsWith = r.endsWith(d.Unit)
+	}
+	if text := partition.EndWarning(again); text != "" {
+		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "start MPS daemons again", Tries: 1, Warning: text})
+	}
 }
 
 // stands reports whether a GPU is as it was in s, but for daemons.
