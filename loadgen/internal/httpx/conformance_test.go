@@ -70,6 +70,18 @@ var subjects = []subject{
 	{name: "net-http in memory", loop: timed, memory: true, guesses: true},
 }
 
+// mayNotKeep reports whether a client may let a connection go that it could keep:
+// net/http does if its own writer has not said within 50 ms that all is written, or
+// if the next request comes before it has looked for a stream's end.
+func (s subject) mayNotKeep() bool { return s.guesses && !s.memory }
+
+// patient gives exchanges over TCP an age to begin and to pause in: a machine that
+// stands still is no fault of theirs.
+func patient(t Transport) Transport {
+	t.ConnectTimeout, t.IdleLimit = time.Hour, time.Hour
+	return t
+}
+
 // A trial is a line and the exchanges sent over it, one after another.
 type trial struct {
 	t       *testing.T
@@ -219,7 +231,10 @@ func (s subject) try(t *testing.T, c hostile.Case, wrap func(net.Conn) net.Conn,
 		if err != nil {
 			t.Fatal(err)
 		}
-		listener, base = l, scheme+"://"+l.Addr().String()
+		listener, base, config.Transport = l, scheme+"://"+l.Addr().String(), patient(config.Transport)
+	}
+	if s.mayNotKeep() && c.Conns == 1 {
+		c.Conns = 0
 	}
 	var err error
 	if config.Base, err = ParseBase(base); err != nil {
@@ -267,10 +282,10 @@ func TestConformance(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			for _, c := range hostile.Cases(hostile.Plain, testLimit) {
 				s := s
+				if s.mayNotKeep() && (c.Unasked || c.Conns == 1 && c.Want[0] != c.Want[len(c.Want)-1]) {
+					continue // what comes next is sure in virtual time only
+				}
 				if s.guesses && c.Unasked {
-					if !s.memory {
-						continue // only virtual time is sure to pass
-					}
 					s.pause = time.Millisecond
 				}
 				t.Run(c.Name, func(t *testing.T) {

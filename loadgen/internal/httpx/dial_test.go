@@ -163,7 +163,7 @@ func TestAddresses(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.guesses, s.to = guesses, c.to
-				s.with(t, Config{Base: base}, nil, 0, func(tr *trial) {
+				s.with(t, Config{Base: base, Transport: patient(Transport{})}, nil, 0, func(tr *trial) {
 					tr.request = requestOf(t, hostile.Ask{})
 					if a := tr.run(1)[0]; a.Outcome != c.want {
 						t.Errorf("%s to %v: %v (%s), want %v", s.name, c.to, a.Outcome, a.Detail, c.want)
@@ -279,19 +279,24 @@ func TestAddressesInTurn(t *testing.T) {
 // Where package net dials, too, a silent address leaves time for the next, which
 // is tried first from then on.
 func TestSilentAddress(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	listening := func() netip.AddrPort {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return l.Addr().(*net.TCPAddr).AddrPort()
 	}
-	defer l.Close()
 	to := &place{client: &Client{Config: Config{Transport: Transport{ConnectTimeout: 2 * time.Second}}}}
-	to.addrs = []netip.AddrPort{silentAddress(t), l.Addr().(*net.TCPAddr).AddrPort()}
+	to.addrs = []netip.AddrPort{silentAddress(t), listening()}
 	for range 2 {
 		c, err := to.dialPlain(t.Context())
-		if err != nil || to.good.Load() != 1 {
+		if err != nil || to.good.Load() != 1 || c.RemoteAddr().String() != to.addrs[1].String() {
 			t.Fatalf("address %d answered, %v", to.good.Load(), err)
 		}
 		c.Close()
+		to.addrs[0] = listening() // would answer, too, if it were tried
+		to.client.Transport = patient(Transport{})
 	}
 }
 

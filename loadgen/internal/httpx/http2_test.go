@@ -40,7 +40,7 @@ func TestOtherWays(t *testing.T) {
 					}
 				}
 				defer server.Close()
-				config := Config{Transport: Transport{HTTP: map[bool]string{true: "2"}[way.h2]}}
+				config := Config{Transport: patient(Transport{HTTP: map[bool]string{true: "2"}[way.h2]})}
 				if way.secure {
 					server.EnableHTTP2 = way.h2
 					server.StartTLS()
