@@ -17,7 +17,7 @@ const (
 	// CapacityDrift: the same load gave results that moved with time.
 	CapacityDrift = "drift"
 	// CapacityUnfinished: the cell ended, or the price was spent, before there was
-	// an interval.
+	// an interval; or the SLO is not missed where a clause cannot be judged.
 	CapacityUnfinished = "unfinished"
 	// CapacityBracketed: a ladder of loads met it at one and not at the next, which is
 	// all that a ladder can say.
@@ -52,7 +52,7 @@ type Capacity struct {
 	Low      Value `json:"low"`
 	High     Value `json:"high"`
 	// Above and Below bound the capacity where there is no interval: the SLO was met
-	// at Above and not met at Below. Either may be unknown.
+	// at Above, by a step that told every clause, and not met at Below. Either may be unknown.
 	Above Value `json:"met_at"`
 	Below Value `json:"not_met_at"`
 	// Tolerance is the half-width that was asked for, as a share of the estimate.

@@ -53,6 +53,11 @@ type Capacity struct {
 	state, why   string
 	above, below float64 // bounds that are told; NaN if unknown
 
+	// long is how long the next step lasts at least, for answers that come seldom, and
+	// lengthened how many steps were made longer for that.
+	long       time.Duration
+	lengthened int
+
 	// short ends probing after the planned number of probes, however wide the interval.
 	// slope, if it is above 0, is known from before: then probes lie close from the first
 	// on. steep is how many times as steep as is usual lines are expected to be, 0 for 1.
@@ -127,12 +132,12 @@ func (c *Capacity) plan() results.StepPlan {
 	rate := c.rateAt(c.next)
 	switch c.stage {
 	case climbing:
-		p.Purpose, p.Window = results.PurposeClimb, c.plans.climb(rate)
+		p.Purpose, p.Window = results.PurposeClimb, max(c.plans.climb(rate), c.long)
 	case confirming:
 		p.Purpose = results.PurposeConfirm
 		p.Window, _ = c.confirmation(c.next)
 	default:
-		p.Purpose, p.Window = results.PurposeProbe, c.plans.probe(rate, c.settle())
+		p.Purpose, p.Window = results.PurposeProbe, max(c.plans.probe(rate, c.settle()), c.long)
 	}
 	p.Name = fmt.Sprintf("%s %g %s", p.Purpose, c.next, c.ray.unit())
 	return p
@@ -190,7 +195,7 @@ func (c *Capacity) take(s analysis.Step) {
 		c.again(l.spoiled)
 		return
 	}
-	c.spoiled = 0
+	c.spoiled, c.long = 0, 0
 	c.looks = append(c.looks, l)
 	switch c.stage {
 	case climbing:

@@ -235,7 +235,7 @@ func (c *Capacity) contradiction() (again float64, ends bool) {
 			continue
 		}
 		for _, b := range c.looks {
-			if b.load < a.load*1.1 || b.excess > clearlyMet || !b.met {
+			if b.load < a.load*1.1 || b.excess > clearlyMet || !b.met || a.worst >= 0 && b.probe.Counts[a.worst].N == 0 {
 				continue
 			}
 			all, missed := c.votes(a.load, func(look) bool { return true }), c.votes(a.load, look.clearlyMissed)
@@ -255,7 +255,7 @@ func (c *Capacity) contradiction() (again float64, ends bool) {
 // bounds notes between which loads the boundary lies.
 func (c *Capacity) bounds() {
 	met, missed := c.bracket()
-	if met > 0 && c.votes(met, func(l look) bool { return l.met }) > 0 {
+	if met > 0 && c.votes(met, func(l look) bool { return l.met && l.unknown == "" }) > 0 {
 		c.above = met
 	}
 	if !math.IsInf(missed, 1) {

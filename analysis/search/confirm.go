@@ -18,6 +18,10 @@ func (c *Capacity) finish(why string) {
 	c.next = c.down(c.estimate.Low)
 	if !(c.next > 0) {
 		c.end(analysis.CapacityFound, join(why, fmt.Sprintf("no load could be signed: the interval reaches down to %.3g %s, below the least load", c.estimate.Low, c.ray.words())))
+		return
+	}
+	if _, cannot := c.confirmation(c.next); cannot != "" && !c.short {
+		c.end(analysis.CapacityFound, join(why, "no load could be signed: "+cannot))
 	}
 }
 
@@ -69,6 +73,11 @@ func (c *Capacity) confirmedAt(l look) {
 		c.next = c.down(math.Min(l.load*(1-c.tolerance()/2), l.load-c.ray.grain()))
 		if !(c.next > 0) {
 			c.why = join(c.why, fmt.Sprintf("no load could be signed: %g %s, the least, missed the SLO: %s", l.load, c.ray.words(), l.why))
+			c.stage = ended
+			return
+		}
+		if _, cannot := c.confirmation(c.next); cannot != "" {
+			c.why = join(c.why, fmt.Sprintf("no load could be signed: %g %s missed the SLO (%s), and of less load %s", l.load, c.ray.words(), l.why, cannot))
 			c.stage = ended
 		}
 	}

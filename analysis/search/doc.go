@@ -14,8 +14,9 @@
 //   - Where there are no shares between none and far too many, there is a cliff, and the
 //     bracket is halved instead; where a clause allows nothing at all, too.
 //   - Confirmations drive the interval's lower end for a long time, in which every
-//     clause's percentile can be known, a lower load after one that missed. The first that meets everything is the load that is signed; what
-//     they counted goes into the estimate.
+//     clause's percentile can be known, a lower load after one that missed. The first that
+//     meets everything is the load that is signed; what they counted goes into the estimate.
+//     There is none where no window that may be had tells every clause.
 //
 // Not every server has a capacity that can be stated: a search also ends because the SLO
 // is never or always met, met above a load that misses it, or kept by a server that

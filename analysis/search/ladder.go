@@ -119,6 +119,10 @@ func (c *Climb) take(s analysis.Step) {
 	if c.missed(l) {
 		return
 	}
+	if l.without() {
+		c.end(analysis.CapacityUnfinished, fmt.Sprintf("at %g %s %s, which no longer step tells", l.load, c.ray.words(), l.unknown))
+		return
+	}
 	if l.unknown == "" {
 		c.above = l.load
 	}

@@ -58,12 +58,13 @@ type look struct {
 	excess  float64
 	worst   int // the clause of excess, -1 if nothing was judged
 	met     bool
-	why     string // what was not met
-	unknown string // a percentile that too few answers tell, though no more were over its limit than may be; empty if none
-	beyond  bool   // ended early as hopeless, or its backlog grew
-	ended   bool   // early
-	empty   bool   // nothing was due in its window
-	spoiled string // why the step measures nothing of the server; empty if it does
+	why     string   // what was not met
+	unknown string   // a clause that was not told, though nothing that was told is over what may be; empty if none
+	silent  []string // by clause, why no window tells it: the server does not say; else empty
+	beyond  bool     // ended early as hopeless, or its backlog grew
+	ended   bool     // early
+	empty   bool     // nothing was due in its window
+	spoiled string   // why the step measures nothing of the server; empty if it does
 	rate    float64
 	served  float64 // throughput of the raised service
 	at      float64 // the middle of its window, in seconds of the cell
@@ -82,6 +83,7 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 	}
 	l.at = s.Start + s.Loaded - s.Window/2
 	l.probe = boundary.Probe{Load: l.load, Seconds: s.Window, Counts: make([]boundary.Count, len(clauses))}
+	l.silent = make([]string, len(clauses))
 	first := make([]int, len(s.Services)) // where the service's clauses begin
 	for i, v := range s.Services {
 		first[i] = slices.IndexFunc(clauses, func(c clause) bool { return c.service == i })
@@ -108,7 +110,7 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 		v := s.Services[c.service]
 		at := k - first[c.service]
 		if at >= len(v.SLO) {
-			l.miss(c.Name + " is not known: the step does not tell of it")
+			l.silence(k, c, "the step does not tell of it")
 			continue
 		}
 		l.count(k, c, v.SLO[at])
@@ -133,8 +135,11 @@ func (l *look) count(k int, c clause, v analysis.ClauseValue) {
 	}
 	l.probe.Counts[k] = count
 	if count.N == 0 {
-		if v.Result != analysis.Met && !l.ended {
-			l.miss(fmt.Sprintf("%s is not known: %s", c.Name, v.Value.Why))
+		switch v.Result {
+		case analysis.Unknown:
+			l.silence(k, c, v.Value.Why)
+		case analysis.NotMet: // nothing of it was due, which a longer window may mend
+			l.untold(c, v.Value.Why)
 		}
 		return
 	}
@@ -151,9 +156,27 @@ func (l *look) count(k int, c clause, v analysis.ClauseValue) {
 	switch {
 	case excess > justMet:
 		l.miss(c.Name)
-	case v.Result == analysis.Unknown && !l.ended && l.unknown == "":
-		l.unknown = fmt.Sprintf("%s is not known: %s", c.Name, v.Value.Why)
+	case v.Result == analysis.Unknown:
+		l.untold(c, v.Value.Why)
 	}
+}
+
+// untold notes a clause that the look does not tell, which is neither met nor missed.
+func (l *look) untold(c clause, why string) {
+	if l.unknown == "" && !l.ended {
+		l.unknown = fmt.Sprintf("%s is not known: %s", c.Name, why)
+	}
+}
+
+// silence notes a clause that the step tells nothing of, however long it was.
+func (l *look) silence(k int, c clause, why string) {
+	l.untold(c, why)
+	l.silent[k] = why
+}
+
+// without says that the step tells nothing of some clause.
+func (l look) without() bool {
+	return slices.ContainsFunc(l.silent, func(why string) bool { return why != "" })
 }
 
 // justMet is the excess of a share that is just what is allowed, as rounding has it.

@@ -280,6 +280,16 @@ func (c *Capacity) climbOn(l look) {
 }
 
 func (c *Capacity) cliff(met, missed float64) {
+	why, longer := c.told(met)
+	switch {
+	case longer:
+		c.stage = splitting
+		return
+	case why != "":
+		c.bounds()
+		c.end(analysis.CapacityUnfinished, fmt.Sprintf("at %g %s nothing is missed, at %g the SLO is (%s), with nothing between, but %s", met, c.ray.words(), missed, c.whyAt(missed), why))
+		return
+	}
 	c.above, c.below = met, missed
 	c.end(analysis.CapacityCliff, fmt.Sprintf("the SLO is met at %g %s and missed at %g (%s), with nothing between", met, c.ray.words(), missed, c.whyAt(missed)))
 }

@@ -262,3 +262,39 @@ func TestSideOf(t *testing.T) {
 		}
 	}
 }
+
+// A race says "always met" only of a load at which every clause was told, by a step that is as
+// long as that takes; of one that no step tells it says which clause, and bounds nothing.
+func TestRaceAtMostSeldom(t *testing.T) {
+	for _, test := range []struct {
+		held  float64 // answers a second of the clause
+		state string
+		race  string
+		why   string
+	}{
+		{1, analysis.CapacityAlways, analysis.RaceEquivalent, ""},
+		{0.1, analysis.CapacityUnfinished, analysis.RaceOpen, "b: p99 < 100 ms cannot be judged: at 40 req/s it takes a window of 1h"},
+	} {
+		m := meeting(100, 100)
+		m.env = seldom(*m.env.Search)
+		m.env.Search.Most = 40
+		for name := range m.servers {
+			m.servers[name] = made{over: never, errors: never, held: test.held}
+		}
+		m.run(t, 4, 1)
+		s := analysis.Summary{Environment: m.env, Cells: m.cells}
+		for _, e := range m.entries(4) {
+			s.Environment.Planned = append(s.Environment.Planned, e.Folder)
+		}
+		if err := Complete(&s); err != nil {
+			t.Fatal(err)
+		}
+		c := s.Cells[0].Capacity
+		if c.State != test.state || !strings.Contains(c.Why, test.why) || c.Above.Known() != (test.state == analysis.CapacityAlways) {
+			t.Errorf("%g answers a second: %s, met at %g: %s", test.held, c.State, number(c.Above), c.Why)
+		}
+		if got := s.Race.State; got != test.race || !strings.Contains(s.Race.Why, test.why) {
+			t.Errorf("%g answers a second: the race is %s: %s", test.held, got, s.Race.Why)
+		}
+	}
+}

@@ -36,6 +36,11 @@ func (r *Race) Race() analysis.Race {
 		if r.brokeOff {
 			out.Why = "the run broke off before the ratios were known well enough"
 		}
+		if best == nil {
+			for _, x := range r.still() {
+				out.Why = join(out.Why, x.config+": "+cmp.Or(x.why, "nothing is known of it"))
+			}
+		}
 		if len(r.still()) == 0 {
 			out.Why = "every configuration was left out, each for its own reason"
 		}
