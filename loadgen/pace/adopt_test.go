@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,7 +106,7 @@ func TestAdoptedWriteFails(t *testing.T) {
 				theirs.Write([]byte("answer"))
 				theirs.Read(make([]byte, 1))
 			}()
-			return writeFails{ours, failed}, nil
+			return &writeFails{Conn: ours, err: failed, answered: make(chan struct{})}, nil
 		}, r)
 		l.Run()
 		if string(r.got) != "answer" || r.err != failed {
@@ -114,15 +115,25 @@ func TestAdoptedWriteFails(t *testing.T) {
 	})
 }
 
+// writeFails is a connection whose answer comes before the time for it is over.
 type writeFails struct {
 	net.Conn
-	err error
+	err      error
+	once     sync.Once
+	answered chan struct{}
 }
 
-func (c writeFails) Write([]byte) (int, error) { return 0, c.err }
+func (c *writeFails) Write([]byte) (int, error) { return 0, c.err }
 
-func (c writeFails) SetReadDeadline(t time.Time) error {
-	return c.Conn.SetReadDeadline(time.Now().Add(time.Until(t) / 100)) // tests do not wait for it
+func (c *writeFails) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.once.Do(func() { close(c.answered) })
+	return n, err
+}
+
+func (c *writeFails) SetReadDeadline(time.Time) error {
+	<-c.answered
+	return c.Conn.SetReadDeadline(time.Now())
 }
 
 // TestStampedIsTransparent reads to the end, past a deadline and after Close.

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evabench/evabench/results"
 )
 
@@ -267,7 +269,8 @@ func TestSocketsBeforeTimers(t *testing.T) {
 			tm := &Timer{Sharp: sharp, F: func() { order = append(order, "timer"); l.Quit() }}
 			r := &recorder{t: t, l: l}
 			r.onConnected = func() {
-				(<-conns).Write([]byte("x")) // over loopback it is there when this returns
+				(<-conns).Write([]byte("x"))
+				arrived(t, r.c)
 				l.Set(tm, l.Now())
 			}
 			r.onReceived = func([]byte, results.Offset) { order = append(order, "bytes"); r.c.Close() }
@@ -281,6 +284,19 @@ func TestSocketsBeforeTimers(t *testing.T) {
 			r.c.Close()
 		}
 		l.Close()
+	}
+}
+
+// arrived waits until a connection has bytes to read.
+func arrived(t *testing.T, c Conn) {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(c.(*conn).fd), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(fds, -1); err == nil {
+			return
+		} else if err != unix.EINTR {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -34,12 +34,7 @@ func stampsOn(t *testing.T) {
 // TestDescriptors makes and closes loops, with a connection or not, and looks
 // for descriptors that are left.
 func TestDescriptors(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := ln.Addr().(*net.TCPAddr).AddrPort()
-	ln.Close()
+	to := nobody(t)
 	open := descriptors(t)
 	for range 10 {
 		newLoop(t).Close()
@@ -52,8 +47,9 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
-// full gives an address of loopback that answers no connection any more.
-func full(t *testing.T) netip.AddrPort {
+// bound gives a socket with an address of loopback, which nobody else gets until the
+// test ends.
+func bound(t *testing.T) (fd int, name unix.Sockaddr) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
@@ -63,11 +59,28 @@ func full(t *testing.T) netip.AddrPort {
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Listen(fd, 0); err != nil {
+	if name, err = unix.Getsockname(fd); err != nil {
 		t.Fatal(err)
 	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
+	return fd, name
+}
+
+func addrPort(name unix.Sockaddr) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port))
+}
+
+// nobody gives an address where nobody listens.
+func nobody(t *testing.T) netip.AddrPort {
+	t.Helper()
+	_, name := bound(t)
+	return addrPort(name)
+}
+
+// full gives an address of loopback that answers no connection any more.
+func full(t *testing.T) netip.AddrPort {
+	t.Helper()
+	fd, name := bound(t)
+	if err := unix.Listen(fd, 0); err != nil {
 		t.Fatal(err)
 	}
 	for range 4 { // one is taken, the others wait in vain
@@ -78,7 +91,7 @@ func full(t *testing.T) netip.AddrPort {
 		t.Cleanup(func() { unix.Close(c) })
 		unix.Connect(c, name)
 	}
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port))
+	return addrPort(name)
 }
 
 // TestStaleEvents has two connections ready at once: whichever comes first ends
