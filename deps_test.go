@@ -36,6 +36,7 @@ var imports = map[string][]string{
 	"internal/reference":  {}, // reads sources, imports none
 	"internal/screenshot": {},
 	"internal/glossary":   {},
+	"internal/leaks":      {}, // goroutines that outlive a test, for tests
 	"analysis/stats":      {},
 	"sim/model":           {},
 

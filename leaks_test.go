@@ -56,7 +56,7 @@ func TestLeaksAreLookedFor(t *testing.T) {
 		why, known := unwatched[dir]
 		switch {
 		case starting && !looks[dir] && !known:
-			t.Errorf("%s starts goroutines, and its TestMain does not look for those that are left (goleak)", dir)
+			t.Errorf("%s starts goroutines, and its TestMain does not look for those that are left (internal/leaks)", dir)
 		case known && (!starting || looks[dir]):
 			t.Errorf("%s stands in the list of the unwatched (%s), and should not", dir, why)
 		}
@@ -81,7 +81,7 @@ func startsGoroutines(file *ast.File) (yes bool) {
 	return yes
 }
 
-// looksForLeaks reports a TestMain that ends in goleak.
+// looksForLeaks reports a TestMain that looks by internal/leaks, or by goleak itself.
 func looksForLeaks(file *ast.File) (yes bool) {
 	for _, decl := range file.Decls {
 		main, ok := decl.(*ast.FuncDecl)
@@ -90,7 +90,7 @@ func looksForLeaks(file *ast.File) (yes bool) {
 		}
 		ast.Inspect(main, func(n ast.Node) bool {
 			name, ok := n.(*ast.Ident)
-			yes = yes || ok && name.Name == "goleak"
+			yes = yes || ok && (name.Name == "leaks" || name.Name == "goleak")
 			return !yes
 		})
 	}

@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/mps/mpsfake"
 )
 
@@ -38,5 +37,5 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/evabench/evabench/internal/leaks"
 )
 
 // TestMain makes the test program each of the processes that the tests need.
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 			syscall.Exit(0)
 		}
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }
 
 // role is what the program does as another process; nil if it is the test.

@@ -13,10 +13,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/results"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // both runs f on either loop, in real time. The loop is closed afterwards, with
 // a check that nothing is left of it.
@@ -38,7 +39,7 @@ func both(t *testing.T, f func(*testing.T, Loop)) {
 			if l.Post(func() {}) {
 				t.Error("Post after Close: true")
 			}
-			goleak.VerifyNone(t, running, server, serving)
+			leaks.None(t, running, server, serving)
 		})
 	}
 }

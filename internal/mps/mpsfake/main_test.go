@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/mps/mpsfake"
 )
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 		// Not os.Exit: under the race detector that takes a second, at every command.
 		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
-	os.Exit(run(m, goleak.Find))
+	os.Exit(run(m, leaks.Find))
 }
 
 // run also fails if a test left a daemon or a goroutine.

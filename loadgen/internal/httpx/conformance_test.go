@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/evabench/evabench/internal/hostile"
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/internal/memnet"
 	"github.com/evabench/evabench/loadgen/pace"
@@ -293,7 +294,7 @@ func TestConformance(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) { s.try(t, c, nil, Config{}) })
 						return
 					}
-					defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+					defer leaks.None(t, goleak.IgnoreCurrent())
 					s.try(t, c, nil, Config{})
 				})
 			}

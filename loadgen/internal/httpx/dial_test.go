@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/evabench/evabench/internal/hostile"
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
@@ -135,7 +136,7 @@ func TestIdle(t *testing.T) {
 // Addresses are tried in their order; a name that is not known is no connection,
 // and neither is a port where nobody listens.
 func TestAddresses(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

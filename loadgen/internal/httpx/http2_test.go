@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/evabench/evabench/internal/hostile"
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/loadgen/pace"
 	"github.com/evabench/evabench/results"
 )
@@ -26,7 +27,7 @@ func TestOtherWays(t *testing.T) {
 	}{{"h2", true, true, false}, {"h2c", false, true, false}, {"proxy", false, false, true}, {"tunnel", true, false, true}, {"h2 in a tunnel", true, true, true}} {
 		for path, c := range ways {
 			t.Run(way.name+path, func(t *testing.T) {
-				defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+				defer leaks.None(t, goleak.IgnoreCurrent())
 				var conns atomic.Int64
 				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if want := map[bool]int{true: 2, false: 1}[way.h2]; r.ProtoMajor != want || r.URL.Path != "/base"+path || r.Header.Get("X") != "y" {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/evabench/evabench/internal/hostile"
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/results"
 )
 
@@ -108,7 +109,7 @@ func TestConformanceTLS(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) { s.try(t, c.Case, c.wrap, config) })
 					return
 				}
-				defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+				defer leaks.None(t, goleak.IgnoreCurrent())
 				s.try(t, c.Case, c.wrap, config)
 			})
 		}

@@ -13,8 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/mps/mpsfake"
 	"github.com/evabench/evabench/internal/mps/mpstest"
@@ -29,7 +28,7 @@ func TestMain(m *testing.M) {
 		// Not os.Exit: under the race detector that takes a second, at every command.
 		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }
 
 // executable puts the fake control program, a real executable, into a folder. What it
