@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -35,7 +36,7 @@ func missing(svc runner.Service, err error) error {
 		return fmt.Errorf("%w; see whether it runs: %s; or correct %s", err, runner.Curl(pageOf(svc, e.URL)), svc.Key("launcher.instances"))
 	}
 	if e, ok := errors.AsType[*services.PortTakenError](err); ok {
-		return taken(e.Port, fmt.Sprintf("change %s (without it free ports are found)", svc.Key("launcher.port")))
+		return taken(netip.AddrPortFrom(netip.Addr{}, uint16(e.Port)), fmt.Sprintf("change %s (without it free ports are found)", svc.Key("launcher.port")))
 	}
 	return err
 }
@@ -56,27 +57,32 @@ func pageOf(svc runner.Service, url string) string {
 	return url
 }
 
-// taken tells who listens on a port, and what else can be done than to end it.
-func taken(port int, otherwise string) error {
+// taken tells who keeps others from listening at an address, and what else can be done
+// than to end that.
+func taken(at netip.AddrPort, otherwise string) error {
 	all, err := listening.Find("")
-	i := slices.IndexFunc(all, func(s listening.Socket) bool { return s.Port() == port })
-	if err != nil || i < 0 || all[i].PID == 0 {
-		return fmt.Errorf("port %d is taken; end who has it (sudo ss -ltnp 'sport = :%d' tells), or %s", port, port, otherwise)
+	who := listening.Takers(all, at)
+	if err != nil || !slices.ContainsFunc(who, func(s listening.Socket) bool { return s.PID != 0 }) {
+		return fmt.Errorf("port %d is taken; end who has it (sudo ss -ltnp 'sport = :%d' tells), or %s", at.Port(), at.Port(), otherwise)
 	}
-	return fmt.Errorf("%s is taken; end that process, or %s", all[i], otherwise)
+	end := "that process"
+	if slices.ContainsFunc(who, func(s listening.Socket) bool { return s.PID != who[0].PID }) {
+		end = "those processes"
+	}
+	return fmt.Errorf("%s is taken; end %s, or %s", listening.Names(who), end, otherwise)
 }
 
-// takenPort is the port of a fault of listening; not ok is another fault.
-func takenPort(err error) (port int, ok bool) {
+// takenAt is the address of a fault of listening; not ok is another fault.
+func takenAt(err error) (at netip.AddrPort, ok bool) {
 	fault, is := errors.AsType[*net.OpError](err)
 	if !is || !errors.Is(err, syscall.EADDRINUSE) {
-		return 0, false
+		return at, false
 	}
-	at, ok := fault.Addr.(*net.TCPAddr)
+	tcp, ok := fault.Addr.(*net.TCPAddr)
 	if !ok {
-		return 0, false
+		return at, false
 	}
-	return at.Port, true
+	return tcp.AddrPort(), true
 }
 
 // theFlags stands for the file of a scenario that was made of flags.

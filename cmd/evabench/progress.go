@@ -56,8 +56,8 @@ func (o progressOptions) prepare(s streams) (t *telling, err error) {
 		if errors.Is(err, page.ErrAddress) {
 			err = &usageError{fmt.Errorf("--live %s: %w", o.live, err)}
 		} else {
-			if port, ok := takenPort(err); ok {
-				err = taken(port, "give another port (--live :0 takes any free one)")
+			if at, ok := takenAt(err); ok {
+				err = taken(at, "give another port (--live :0 takes any free one)")
 			} else {
 				err = fmt.Errorf("%w; give an address of this machine, or --live :PORT for its own loopback", err)
 			}

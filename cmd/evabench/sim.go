@@ -102,12 +102,12 @@ func (o simServer) serve(ctx context.Context, s streams, server string) error {
 		o.Dir = folder.dir
 	}
 	err := sim.Serve(ctx, server, o.Options)
-	if port, ok := takenPort(err); ok {
+	if at, ok := takenAt(err); ok {
 		flag := "--control"
-		if strings.HasSuffix(o.DCGM, ":"+strconv.Itoa(port)) {
+		if strings.HasSuffix(o.DCGM, ":"+strconv.Itoa(int(at.Port()))) {
 			flag = "--dcgm"
 		}
-		return taken(port, fmt.Sprintf("give %s another one (without it any free port is taken)", flag))
+		return taken(at, fmt.Sprintf("give %s another one (without it any free port is taken)", flag))
 	}
 	return err
 }

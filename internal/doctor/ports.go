@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,13 +32,13 @@ func ports(_ context.Context, m Machine) []Finding {
 	}
 	if m.Needs.Known {
 		for _, p := range m.Needs.Ports {
-			k := slices.IndexFunc(sockets, func(s listening.Socket) bool { return s.Port() == p.Number })
-			if k < 0 {
+			who := listening.Takers(sockets, netip.AddrPortFrom(netip.Addr{}, uint16(p.Number)))
+			if len(who) == 0 {
 				all = append(all, ok("port %d of service %s is free", p.Number, p.Service))
 				continue
 			}
 			all = append(all, fault(fmt.Sprintf("sudo ss -ltnp 'sport = :%d'   # who has it; end that, or give the service another port, or none: {port} finds a free one", p.Number),
-				"service %s is to listen on port %d, which is taken: %s", p.Service, p.Number, sockets[k]))
+				"service %s is to listen on port %d, which is taken: %s", p.Service, p.Number, listening.Names(who)))
 		}
 		return all
 	}

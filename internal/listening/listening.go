@@ -25,6 +25,8 @@ type Socket struct {
 	PID int `json:"pid,omitempty"`
 	// Args is the process's command line; empty if unknown.
 	Args []string `json:"args,omitempty"`
+	// V6Only says that :: does not mean the addresses of IPv4.
+	V6Only bool `json:"v6_only,omitempty"`
 }
 
 // Port is the number of the port.
@@ -34,16 +36,23 @@ func (s Socket) Port() int { return int(s.Address.Port()) }
 func (s Socket) Local() netip.AddrPort {
 	at := s.Address.Addr().Unmap()
 	switch {
-	case at == netip.IPv4Unspecified(), at == netip.IPv6Unspecified():
-		at = netip.AddrFrom4([4]byte{127, 0, 0, 1}) // :: takes IPv4 too, unless told otherwise
+	case at == netip.IPv6Unspecified() && s.V6Only:
+		at = netip.IPv6Loopback()
+	case at.IsUnspecified():
+		at = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	return netip.AddrPortFrom(at, s.Address.Port())
 }
 
 // String names the socket as people do: "port 8000 (pid 12, vllm serve …)".
 func (s Socket) String() string {
+	return fmt.Sprintf("port %d (%s)", s.Port(), s.owner())
+}
+
+// owner names whose the socket is.
+func (s Socket) owner() string {
 	if s.PID == 0 {
-		return fmt.Sprintf("port %d (whose is unknown; root may see it)", s.Port())
+		return "whose is unknown; root may see it"
 	}
 	const most = 60
 	line := strings.Map(func(r rune) rune { // another's words may hold a terminal's commands
@@ -55,7 +64,7 @@ func (s Socket) String() string {
 	if r := []rune(line); len(r) > most {
 		line = string(r[:most]) + " …"
 	}
-	return fmt.Sprintf("port %d (pid %d, %s)", s.Port(), s.PID, cmp.Or(line, "name unknown"))
+	return fmt.Sprintf("pid %d, %s", s.PID, cmp.Or(line, "name unknown"))
 }
 
 // withoutSecrets hides what follows a flag that seems to take a secret.
@@ -114,6 +123,9 @@ func Find(root string) ([]Socket, error) {
 		return nil, fmt.Errorf("list listening ports: %w", err)
 	}
 	add(six)
+	for i, s := range all {
+		all[i].V6Only = s.isV6Only(all)
+	}
 	if err := owners(proc, func(inode uint64, pid int, args []string) {
 		for _, i := range byInode[inode] {
 			all[i].PID, all[i].Args = pid, args

@@ -81,7 +81,7 @@ func TestFind(t *testing.T) {
 	for _, s := range all {
 		got = append(got, fmt.Sprintf("%s %s %d", s.Address, s.Local(), s.PID))
 	}
-	want := []string{"127.0.0.1:8000 127.0.0.1:8000 41", "[::]:8000 127.0.0.1:8000 0", "0.0.0.0:8080 127.0.0.1:8080 0"}
+	want := []string{"127.0.0.1:8000 127.0.0.1:8000 41", "[::]:8000 [::1]:8000 0", "0.0.0.0:8080 127.0.0.1:8080 0"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
