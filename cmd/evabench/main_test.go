@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if mpsfake.Called() {
+		held()
 		// Not os.Exit: under the race detector that takes a second, at every command.
 		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
@@ -31,6 +34,17 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	testscript.Main(unleaking{m, goleak.Find}, map[string]func(){"evabench": main, "worker": worker})
+}
+
+// held keeps the MPS control program from starting a daemon for as long as somebody who
+// listens at "hold" beside it does not hang up.
+func held() {
+	if !slices.Contains(os.Args, "-d") {
+		return
+	}
+	if c, err := net.Dial("unix", filepath.Join(filepath.Dir(os.Args[0]), "hold")); err == nil {
+		_, _ = io.Copy(io.Discard, c)
+	}
 }
 
 // unleaking runs the tests, and fails if a goroutine outlives them.

@@ -58,8 +58,9 @@ matrix: {layout: ["off"]}
 const workerSecret = "wk-planted-5c1d-do-not-tell"
 
 // echoing is a detector that tells what it was asked with wherever it can: in
-// refusals, on its metrics page, in the answers to questions.
-func echoing(refused *atomic.Int64) http.Handler {
+// refusals, on its metrics page, in the answers to questions. It detects once the
+// children that are to be looked at were seen.
+func echoing(refused *atomic.Int64, seen <-chan struct{}) http.Handler {
 	var asked atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -69,10 +70,16 @@ func echoing(refused *atomic.Int64) http.Handler {
 			fmt.Fprintf(w, "# TYPE q gauge\nq{who=%q} 1\n", who)
 		case r.URL.Path == "/v1/models":
 			fmt.Fprintf(w, `{"models": ["detector"], "asked_by": %q}`, who)
-		case asked.Add(1) > 20 && asked.Load()%5 == 0:
-			refused.Add(1)
-			http.Error(w, "no, "+who+"; key "+strings.TrimPrefix(who, "Bearer "), http.StatusInternalServerError)
 		default:
+			select {
+			case <-seen:
+			case <-r.Context().Done():
+			}
+			if n := asked.Add(1); n > 20 && n%5 == 0 {
+				refused.Add(1)
+				http.Error(w, "no, "+who+"; key "+strings.TrimPrefix(who, "Bearer "), http.StatusInternalServerError)
+				return
+			}
 			_, _ = io.WriteString(w, `{"predictions": [{"label": "person", "score": 0.9, "box": [0, 0, 1, 1]}]}`)
 		}
 	})
@@ -83,7 +90,8 @@ func echoing(refused *atomic.Int64) http.Handler {
 func TestPlantedKey(t *testing.T) {
 	a := trusttest.New(t)
 	var refused atomic.Int64
-	server := a.Server(t, echoing(&refused))
+	seen := make(chan struct{})
+	server := a.Server(t, echoing(&refused, seen))
 	secure := fmt.Sprintf("{ca_file: %s, server_name: %s, cert_file: %s, key_file: %s}", a.TLS.CAFile, a.TLS.ServerName, a.TLS.CertFile, a.TLS.KeyFile)
 	dir := t.TempDir()
 	scenario := strings.NewReplacer("URL", server.URL, "TLS", secure, "FILE", a.KeyFile).Replace(secretScenario)
@@ -91,7 +99,7 @@ func TestPlantedKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := append(os.Environ(), "AGENT_KEY="+trusttest.Key, "WORKER_SECRET="+workerSecret, "TMPDIR="+t.TempDir())
-	said := watched(t, dir, env, "sweep", "secret.yaml", "--out", "run", "--no-selftest", "--state-dir", filepath.Join(dir, "state"))
+	said := watched(t, dir, env, seen, "sweep", "secret.yaml", "--out", "run", "--no-selftest", "--state-dir", filepath.Join(dir, "state"))
 	clean(t, "what sweep said", said)
 
 	run, err := results.Read(dir + "/run")
@@ -103,15 +111,16 @@ func TestPlantedKey(t *testing.T) {
 		t.Errorf("the server refused %d requests; %d steps and %d observations tell of it with [key]: the test has shown nothing\n%s", refused.Load(), hidden, details, said)
 	}
 	for _, format := range []string{"terminal", "markdown", "json", "csv", "html", "vllm-bench"} {
-		clean(t, "report --format "+format, watched(t, dir, env, "report", "run", "--format", format))
+		clean(t, "report --format "+format, watched(t, dir, env, nil, "report", "run", "--format", format))
 	}
 	wholeTree(t, dir)
 }
 
 // watched runs evabench and looks, as long as it runs, at every process below it:
 // no argument of any holds a key, and no environment but that of those which are
-// meant to have it.
-func watched(t *testing.T, dir string, env []string, args ...string) string {
+// meant to have it. Where it is to have a worker and a supervisor, shown is closed when
+// both were looked at.
+func watched(t *testing.T, dir string, env []string, shown chan<- struct{}, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("evabench")
 	if err != nil {
@@ -146,6 +155,10 @@ func watched(t *testing.T, dir string, env []string, args ...string) string {
 				}
 				clean(t, fmt.Sprintf("the environment of %q", line), text)
 			}
+			if shown != nil && seen["worker serve"] && seen["evabench supervise-process"] {
+				close(shown)
+				shown = nil
+			}
 			select {
 			case <-ended:
 				return
@@ -159,7 +172,7 @@ func watched(t *testing.T, dir string, env []string, args ...string) string {
 	if code := c.ProcessState.ExitCode(); code != exitDone && code != exitNoValid {
 		t.Fatalf("evabench %v: %v\n%s", args, err, said.String())
 	}
-	if args[0] == "sweep" && (!seen["worker serve"] || !seen["evabench supervise-process"]) {
+	if shown != nil {
 		t.Errorf("of children, only %v were seen", seen)
 	}
 	return said.String()

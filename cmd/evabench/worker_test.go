@@ -197,12 +197,16 @@ func TestNoWorkerOutlives(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
+			if err := l.(*net.UnixListener).SetDeadline(time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
 			scenario := strings.Replace(processScenario, "SOCKET", filepath.Join(dir, "s"), 1)
 			if err := os.WriteFile(dir+"/long.yaml", []byte(scenario), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			lives := make(chan *bufio.Reader, 1)
 			go func() {
+				defer close(lives)
 				c, err := l.Accept()
 				if err != nil {
 					return
@@ -214,13 +218,12 @@ func TestNoWorkerOutlives(t *testing.T) {
 			if want := map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGKILL: -1}[s]; code != want {
 				t.Errorf("exit status %d, want %d; it said:\n%s", code, want, talk)
 			}
-			select {
-			case r := <-lives:
-				if text, err := io.ReadAll(r); err != nil || string(text) != "here\n" {
-					t.Errorf("worker or child is left: %q, %v", text, err)
-				}
-			default:
+			r, came := <-lives
+			if !came {
 				t.Fatalf("no worker came; it said:\n%s", talk)
+			}
+			if text, err := io.ReadAll(r); err != nil || string(text) != "here\n" {
+				t.Errorf("worker or child is left: %q, %v", text, err)
 			}
 		})
 	}
