@@ -208,15 +208,24 @@ func targetOf(s *analysis.Summary, l analysis.CapacityLoad) analysis.Value {
 	return analysis.Value{Unit: "1", Why: "it was not recorded"}
 }
 
-// slicings are layouts that were shown to be better than others.
+// slicings are layouts that were shown to be better than others, or were better on one
+// deployment of each if none was.
 func slicings(s *analysis.Summary) []string {
-	var list []string
+	var list, once []string
 	for _, c := range s.Contrasts {
 		a, b := cellsOf(s, c.Of), cellsOf(s, c.Against)
 		if c.Verdict != analysis.ContrastBetter || !c.Ratio.Known() || len(a) == 0 || len(b) == 0 || a[0].Cell.Config.Layout == b[0].Cell.Config.Layout {
 			continue
 		}
-		list = append(list, fmt.Sprintf("%s has %s of the %s of %s", c.Of, units.Change(*c.Ratio.Number-1), c.Figure, c.Against))
+		text := fmt.Sprintf("%s has %s of the %s of %s", c.Of, units.Change(*c.Ratio.Number-1), c.Figure, c.Against)
+		if shown(c) {
+			list = append(list, text)
+		} else {
+			once = append(once, text+", on one deployment of each, so that it is not shown; repeat them")
+		}
+	}
+	if len(list) == 0 {
+		return once
 	}
 	return list
 }

@@ -292,10 +292,10 @@ func gainOfSharing(v view) (gain float64, words string, sure bool) {
 		if c.Less {
 			better = 1/x - 1
 		}
-		shown := c.Verdict == analysis.ContrastBetter
+		shown := shown(c)
 		if better > workUp && (shown && !sure || shown == sure && better > gain) {
 			gain, sure = better, shown
-			words = fmt.Sprintf("%s has %s of its %s (x%s [%s, %s], n = %d)", c.Of, units.Change(x-1), c.Figure, units.Measure(x), text(c.Low), text(c.High), c.Pairs)
+			words = fmt.Sprintf("%s has %s of its %s (x%s [%s, %s], n = %d)", c.Of, units.Change(x-1), c.Figure, units.Measure(x), times(c.Low), times(c.High), c.Pairs)
 		}
 	}
 	if gain > 0 || len(v.summary.Contrasts) > 0 {
@@ -316,6 +316,21 @@ func gainOfSharing(v view) (gain float64, words string, sure bool) {
 		}
 	}
 	return gain, words, false
+}
+
+// shown reports whether a contrast is shown to be better: of one deployment of each it is not,
+// since how deployments differ is not known.
+func shown(c analysis.Contrast) bool {
+	return c.Verdict == analysis.ContrastBetter && c.Basis != analysis.BasisWithin
+}
+
+// times writes a ratio as so many times.
+func times(v analysis.Value) string {
+	x, ok := of(v)
+	if !ok {
+		return units.Unknown
+	}
+	return units.Measure(x)
 }
 
 // comparedWithSharing reports whether any configuration with MPS or MIG was run beside.
