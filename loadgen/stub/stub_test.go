@@ -3,6 +3,7 @@ package stub_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,15 +38,26 @@ func start(t *testing.T, o stub.Options) (*stub.Server, func() stub.Stats) {
 }
 
 func client(t *testing.T) *http.Client {
-	transport := &http.Transport{ExpectContinueTimeout: time.Minute}
+	c, _ := counted(t)
+	return c
+}
+
+// counted is a client and how many connections it has made: not always one, since
+// net/http lets one go of which its own writer is late to say that all is written.
+func counted(t *testing.T) (c *http.Client, made *atomic.Int64) {
+	made = new(atomic.Int64)
+	transport := &http.Transport{ExpectContinueTimeout: time.Hour, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		made.Add(1)
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: transport}, made
 }
 
 // TestAnswers asks with package net/http, whose framing is not ours.
 func TestAnswers(t *testing.T) {
 	s, end := start(t, stub.Options{})
-	c := client(t)
+	c, made := counted(t)
 	body := bytes.Repeat([]byte{0xff}, 100<<10)
 	var sent int64
 	for _, r := range []struct {
@@ -86,8 +99,8 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	stats := end()
-	if stats.Requests != 7 || stats.Connections != 1 || stats.Refused != 0 {
-		t.Errorf("7 requests over one connection: %+v", stats)
+	if stats.Requests != 7 || stats.Connections != made.Load() || stats.Refused != 0 {
+		t.Errorf("7 requests over %d connections: %+v", made.Load(), stats)
 	}
 	parts := int64(0)
 	for _, n := range stats.Parts {
