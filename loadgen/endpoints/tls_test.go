@@ -67,7 +67,7 @@ func ask(t *testing.T, k kind.Kind[loadgen.Dialer], secure trust.TLS, key trust.
 	t.Helper()
 	dialer, err := Kinds.Build(kind.Spec{Name: k.Name, Decode: func(into any) error {
 		c := reflect.ValueOf(into).Elem()
-		c.FieldByName("Transport").Set(reflect.ValueOf(httpx.Transport{TLS: secure}))
+		c.FieldByName("Transport").Set(reflect.ValueOf(httpx.Transport{TLS: secure, ConnectTimeout: time.Hour}))
 		c.FieldByName("Key").Set(reflect.ValueOf(key))
 		return nil
 	}})
