@@ -6,12 +6,21 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evabench/evabench/internal/listening"
 )
+
+// TestMain gives servers of this process an hour to answer: a machine that stands still
+// is no fault of theirs.
+func TestMain(m *testing.M) {
+	asker.Timeout = time.Hour
+	os.Exit(m.Run())
+}
 
 func socket(port, pid int, args ...string) listening.Socket {
 	return listening.Socket{Address: netip.MustParseAddrPort(fmt.Sprintf("0.0.0.0:%d", port)), PID: pid, Args: args}
