@@ -3,7 +3,6 @@ package client
 import (
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sourcetest"
@@ -30,10 +29,8 @@ func TestSource(t *testing.T) {
 	}
 	before := read()
 	// Work until the kernel has counted 20 ms of it: the figure must follow.
-	for began := time.Now(); read()[SeriesCPU]-before[SeriesCPU] < 0.02; {
-		if time.Since(began) > 20*time.Second {
-			t.Fatal("20 s of work are not in the CPU time")
-		}
+	// If it never does, the test's time limit ends it.
+	for read()[SeriesCPU]-before[SeriesCPU] < 0.02 {
 	}
 	runtime.GC()
 	stop := make(chan struct{})
