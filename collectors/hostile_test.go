@@ -267,7 +267,10 @@ func TestHostileSourcesUnderLoad(t *testing.T) {
 		}
 		f.answered(t, c.name)
 		for _, j := range c.beside {
-			if !slices.ContainsFunc(warnings, func(w results.Warning) bool { return w.Subject == j.Name && w.Code == want[j.Name] && w.Count > 0 }) {
+			// A machine that stands still for a second has a read given up before it fails.
+			if !slices.ContainsFunc(warnings, func(w results.Warning) bool {
+				return w.Subject == j.Name && (w.Code == want[j.Name] || w.Code == collectors.WarnGivenUp) && w.Count > 0
+			}) {
 				t.Errorf("%q has no warning %s", j.Name, want[j.Name])
 			}
 		}
