@@ -117,7 +117,7 @@ func TestAdaptFails(t *testing.T) {
 // TestAdaptEndsInTime ends a command that hangs, and its child, by the timeout and
 // by the context.
 func TestAdaptEndsInTime(t *testing.T) {
-	hung := func(t *testing.T, timeout time.Duration, end error) error {
+	hung := func(t *testing.T, timeout time.Duration, end error) (fault error, came bool) {
 		socket := filepath.Join(t.TempDir(), "s")
 		s, err := net.Listen("unix", socket)
 		if err != nil {
@@ -130,31 +130,37 @@ func TestAdaptEndsInTime(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
 		failed := make(chan error, 1)
-		go func() { failed <- l.(services.Adapting).Adapt(ctx, "vision", configuration(t)) }()
+		go func() {
+			defer s.Close()
+			failed <- l.(services.Adapting).Adapt(ctx, "vision", configuration(t))
+		}()
 		child, err := s.Accept()
 		if err != nil {
-			t.Fatal(err)
+			return <-failed, false
 		}
 		defer child.Close()
 		if end != nil {
 			cancel(end)
 		}
-		fault := <-failed
-		if err := child.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		fault = <-failed
+		if err := child.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.ReadAll(child); err != nil {
 			t.Errorf("its child is left: %v", err)
 		}
-		return fault
+		return fault, true
 	}
-	// Long enough for the child to come, also on a busy machine.
-	if err := hung(t, 3*time.Second, nil); err == nil || !strings.Contains(err.Error(), "longer than its timeout of 3s; it was ended; the end of its log") ||
-		!strings.Contains(err.Error(), "| waiting for the rollout") {
-		t.Errorf("beyond its timeout: %v", err)
+	// The first timeout that is long enough for the child to come, and for what it wrote.
+	for timeout, done := time.Second, false; !done; timeout *= 2 {
+		err, came := hung(t, timeout, nil)
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("longer than its timeout of %v; it was ended", timeout)) {
+			t.Fatalf("beyond its timeout: %v", err)
+		}
+		done = came && strings.Contains(err.Error(), "; the end of its log") && strings.Contains(err.Error(), "| waiting for the rollout")
 	}
 	enough := errors.New("enough")
-	if err := hung(t, 0, enough); !errors.Is(err, enough) {
+	if err, _ := hung(t, 0, enough); !errors.Is(err, enough) {
 		t.Errorf("the context has ended: %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/services"
+	"github.com/evabench/evabench/services/spawn"
 )
 
 // TestMain makes the test program the supervisor and the commands too.
@@ -116,8 +117,17 @@ type server struct{ url, control string }
 func newServer(t *testing.T) server {
 	t.Helper()
 	var mu sync.Mutex
-	running := httptest.NewServer(http.NotFoundHandler())
-	address := running.Listener.Addr().String()
+	var ports spawn.Ports
+	port, err := ports.Free(1) // which nobody gets while it is off
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ports.GiveBack(port, 1) })
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	running, err := serveAt(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -127,17 +137,9 @@ func newServer(t *testing.T) server {
 			running.Close()
 			running = nil
 		case q.URL.Path == "/on" && running == nil:
-			l, err := net.Listen("tcp", address)
-			if err != nil {
+			if running, err = serveAt(address); err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
-				return
 			}
-			running = httptest.NewUnstartedServer(http.NotFoundHandler())
-			if err := running.Listener.Close(); err != nil {
-				t.Error(err)
-			}
-			running.Listener = l
-			running.Start()
 		default:
 			http.Error(w, "it is so already", http.StatusConflict)
 		}
@@ -153,6 +155,16 @@ func newServer(t *testing.T) server {
 		running.Close()
 	})
 	return server{"http://" + address, control.URL}
+}
+
+func serveAt(address string) (*httptest.Server, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.NotFoundHandler()}}
+	s.Start()
+	return s, nil
 }
 
 func build(t *testing.T, c Config) services.Launcher {
