@@ -52,7 +52,7 @@ func TestAfterKilledParent(t *testing.T) {
 	if follower["after"].conn == nil {
 		t.Fatalf("%v came then", follower)
 	}
-	gone(t, program, soon)
+	gone(t, program, 0)
 	if _, err := follower["after"].conn.Write([]byte("exit 0\n")); err != nil {
 		t.Fatal(err)
 	}

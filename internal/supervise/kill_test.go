@@ -15,7 +15,7 @@ func TestKillEndsTheTreeAtOnce(t *testing.T) {
 	if err := p.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	gone(t, all, soon)
+	gone(t, all, 0)
 	if e, ok := p.Exit(); !ok || e.Signal != syscall.SIGKILL {
 		t.Errorf("ended by %+v, %v; want SIGKILL", e, ok)
 	}
