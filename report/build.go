@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -258,12 +259,16 @@ func versions(s *analysis.Summary) Table {
 	t := Table{ID: "instances", Title: "Instances", Columns: []Column{words("Cell"), words("Instance"), words("Service"), words("URL"), words("Version")}}
 	for _, c := range s.Cells {
 		for _, i := range c.Cell.Instances {
-			version := i.Version
-			if version == "" {
-				version = "unknown"
-			}
-			t.Rows = append(t.Rows, []Cell{Text(c.Cell.Folder), Text(i.Name), Text(i.Service), Text(i.URL), Text(version)})
+			t.Rows = append(t.Rows, []Cell{Text(c.Cell.Folder), Text(i.Name), Text(i.Service), Text(i.URL), Text(cmp.Or(versionOf(i.Version, i.Image), "unknown"))})
 		}
 	}
 	return t
+}
+
+// versionOf names an instance's version, and the image where it has one.
+func versionOf(version, image string) string {
+	if image == "" {
+		return version
+	}
+	return version + " (" + image + ")"
 }

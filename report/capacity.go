@@ -326,7 +326,7 @@ func (c searched) versions(service string) string {
 	}
 	for _, i := range c.cell.Cell.Instances {
 		if i.Service == service {
-			versions = append(versions, cmp.Or(i.Version, "version unknown"))
+			versions = append(versions, cmp.Or(versionOf(i.Version, i.Image), "version unknown"))
 		}
 	}
 	return joined(models) + " on " + cmp.Or(joined(versions), "version unknown")

@@ -222,8 +222,12 @@ type Instance struct {
 	// Scrapes are the pages that tell of the instance.
 	Scrapes []Scrape       `json:"scrapes,omitempty"`
 	Workers map[string]int `json:"workers,omitempty"`
-	// Version is what the server says of itself, if it does.
+	// Version is what the server says of itself, if it does, and of a container the ID of
+	// its image: with another version it is another server.
 	Version string `json:"version,omitempty"`
+	// Image is how a container's image is found again: a registry's digest, else its name.
+	// One image may have several, and get them later. Empty for other servers.
+	Image string `json:"image,omitempty"`
 }
 
 // A Scrape is a page that tells of an instance, and the kind of collector that

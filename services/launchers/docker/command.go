@@ -118,13 +118,13 @@ type image struct {
 	} `json:"Config"`
 }
 
-// version names the image such that it is found again: by the registry's digest
-// where it has one.
-func (m image) version(asked string) string {
+// again names the image such that it is found again: by the registry's digest where it
+// has one. It is not who the image is: to push it gives it one.
+func (m image) again(asked string) string {
 	if len(m.RepoDigests) > 0 {
 		return m.RepoDigests[0]
 	}
-	return asked + " " + m.ID
+	return asked
 }
 
 // image looks at an image that is here; it is an [absentError] if it is not.

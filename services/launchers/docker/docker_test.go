@@ -59,8 +59,8 @@ func TestLaunch(t *testing.T) {
 	if !strings.Contains(env, "NVIDIA_VISIBLE_DEVICES=MIG-1") || !strings.Contains(env, "TEST_API_TOKEN=sesame-open") || strings.Contains(env, "CUDA_VISIBLE") || strings.Contains(env, "leak") {
 		t.Errorf("its environment is\n%s", env)
 	}
-	if want := "registry.example/server@sha256:" + strings.Repeat("ab", 32); s.Info().Version != want {
-		t.Errorf("version %q, want %q", s.Info().Version, want)
+	if want := "registry.example/server@sha256:" + strings.Repeat("ab", 32); s.Info().Version != newImage("server:1").ID || s.Info().Image != want {
+		t.Errorf("version %q of image %q, want %q", s.Info().Version, s.Info().Image, want)
 	}
 	eventually(t, "the log ends with what it wrote, its secret hidden", func() bool {
 		_, last := s.(services.Logged).LogTail()
@@ -252,6 +252,28 @@ func TestCommandsAreInAGroupOfTheirOwn(t *testing.T) {
 	out, err := command{path: "/bin/sh", name: "sh"}.run(t.Context(), "-c", "cut -d ' ' -f 5 /proc/$$/stat")
 	if err != nil || strings.TrimSpace(out) == fmt.Sprint(syscall.Getpgrp()) {
 		t.Errorf("it runs in group %q, %v, which is ours", out, err)
+	}
+}
+
+// An image is the same when it has been pushed, and another one by the same name is not.
+func TestVersionIsTheImage(t *testing.T) {
+	f, program := newFake(t)
+	c := config(program)
+	c.Image = "mine:1"
+	pushed, other := newImage(c.Image, "registry.example/mine@sha256:"+strings.Repeat("cd", 32)), newImage("mine:2")
+	for _, x := range []struct {
+		image         image
+		version, told string
+	}{
+		{newImage(c.Image), pushed.ID, c.Image},
+		{pushed, pushed.ID, pushed.RepoDigests[0]},
+		{other, other.ID, c.Image},
+	} {
+		f.locked(func() { f.images[c.Image], f.images[x.image.ID] = x.image, x.image })
+		i := launch(t, c, services.Instance{}).Info()
+		if i.Version != x.version || i.Image != x.told {
+			t.Errorf("%+v: version %q of image %q, want %q of %q", x.image, i.Version, i.Image, x.version, x.told)
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func (l *launcher) Launch(ctx context.Context, i services.Instance) (_ services.
 	if s.info, err = l.server.Info(v); err != nil {
 		return nil, err
 	}
-	s.info.Version = m.version(l.config.Image)
+	s.info.Version, s.info.Image = m.ID, m.again(l.config.Image)
 	if s.faultPage, err = l.server.FaultPage(v); err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ const (
 	afterRemove  = 1
 )
 
-// Info tells the addresses. Version is the image's digest, and what the server said.
+// Info tells the addresses. Version is the image's ID, and what the server said.
 func (s *service) Info() results.Instance {
 	info := s.info
 	info.Version = s.known.Version(info.Version)
