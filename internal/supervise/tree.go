@@ -67,15 +67,20 @@ func descendants(of int) []proc {
 	return slices.DeleteFunc(below, func(p proc) bool { return p.zombie })
 }
 
-// signal sends to exactly this process: not to another that got its number
-// since.
+// signal sends to exactly this process: not to another that got its number since.
+// Where there are no pidfds (before Linux 5.3, under a seccomp filter, with no
+// file left), a number that is given anew between look and signal is the price.
 func (p proc) signal(s unix.Signal) {
 	fd, err := unix.PidfdOpen(p.pid, 0)
-	if err != nil {
+	if err == unix.ESRCH {
 		return // it has ended, which is what signals are for here
 	}
-	defer unix.Close(fd)
+	send := func() { _ = unix.Kill(p.pid, s) } // it may have ended since
+	if err == nil {
+		defer unix.Close(fd)
+		send = func() { _ = unix.PidfdSendSignal(fd, s, nil, 0) } // likewise
+	}
 	if now, ok := readProc(p.pid); ok && now.begin == p.begin {
-		_ = unix.PidfdSendSignal(fd, s, nil, 0) // it may have ended since
+		send()
 	}
 }
