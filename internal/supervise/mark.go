@@ -68,8 +68,7 @@ func EndOrphans() []string {
 		if theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err != nil || theirs != ours {
 			return false
 		}
-		now, runs := readProc(supervisor.pid)
-		return !runs || now.zombie || now.begin != supervisor.begin
+		return supervisor.ended()
 	})
 }
 

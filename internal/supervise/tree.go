@@ -35,6 +35,18 @@ func readProc(pid int) (proc, bool) {
 	return proc{pid: pid, parent: parent, begin: after[19], zombie: after[0] == "Z"}, err == nil
 }
 
+// ended reports whether exactly this process has ended.
+func (p proc) ended() bool { return p.over(readProc(p.pid)) }
+
+// over is ended by what /proc tells now. It may hide another user's process
+// (hidepid): the kernel tells then whether there is one.
+func (p proc) over(now proc, seen bool) bool {
+	if !seen {
+		return unix.Kill(p.pid, 0) == unix.ESRCH
+	}
+	return now.zombie || now.begin != p.begin
+}
+
 // pids are the processes that /proc shows.
 func pids() []int {
 	d, err := os.Open("/proc")
