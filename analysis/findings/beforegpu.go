@@ -255,7 +255,9 @@ var jitter = rule{
 				if tail.Low != nil && median.High != nil && *tail.Low > jitterTimes**median.High {
 					confidence = strong
 				}
-				seen = append(seen, p)
+				if len(seen) == 0 || seen[len(seen)-1] != p { // classes of one step are one sight
+					seen = append(seen, p)
+				}
 				because = append(because, fmt.Sprintf("%s in %s: p%g %s, %s times the median of %s, with %s", g.Name, stepName(p), tail.Q*100, seconds(y), number(float64(int(y/x))), seconds(x), depth))
 			}
 		}

@@ -53,7 +53,7 @@ var capacityReached = rule{
 			if c == strong {
 				return outcome{} // others on the GPU, or its clock: what there is is worth less
 			}
-			because = append(because, work)
+			confidence, because = weak, append(because, work) // computing is not what it was at the least load
 		} else if s := workGrowth(v); s.n > 0 {
 			because = append(because, "computing a request took as long as at the least load: "+s.text(units.Ratio))
 		} else {

@@ -206,7 +206,7 @@ var errorsBeforeLatency = rule{
 		most := 0.0
 		for _, p := range list {
 			n, failed := float64(p.service.Total.Due), float64(p.service.Total.Due-p.service.Total.OK-p.service.Total.OutOfMemory()-cancelled(p))
-			if n == 0 || failed/n <= errorShare || p.unmet() || p.service.Verdict.Is == analysis.Saturated || slowed(p, list) {
+			if n == 0 || failed/n <= errorShare || late(p) || p.service.Verdict.Is == analysis.Saturated || slowed(p, list) {
 				continue
 			}
 			if low := wilsonLow(failed, n); low > errorShare {
@@ -225,6 +225,25 @@ var errorsBeforeLatency = rule{
 			"read the first fault of each outcome; raise the limit that it names: connections, pool sizes, length of the queue, time-outs, and the balancer's",
 			"raise that limit only, at the same load: the errors are gone and latency is the same")
 	},
+}
+
+// late reports whether answers that came miss a clause on latency, in whatever step. One that
+// is missed only since arrivals failed, which rank above all answers, says nothing of latency.
+func late(p place) bool {
+	return slices.ContainsFunc(p.service.SLO, func(c analysis.ClauseValue) bool {
+		if c.Clause.Metric != "latency" && c.Clause.Metric != "ttft" || c.Result != analysis.NotMet {
+			return false
+		}
+		if c.Judged == 0 {
+			return c.Value.Known()
+		}
+		all := p.service.Total
+		if at := slices.IndexFunc(p.service.Classes, func(g analysis.Group) bool { return g.Name == c.Clause.Class }); at >= 0 {
+			all = p.service.Classes[at]
+		}
+		failed := all.Due - all.OK
+		return float64(c.Over-failed) > (1-c.Clause.Quantile)*float64(c.Judged-failed)
+	})
 }
 
 func cancelled(p place) int64 {

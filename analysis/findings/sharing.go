@@ -112,7 +112,7 @@ func (v view) dram() string {
 // different ones of its neighbours on the same GPU.
 func ownInterference(v view) outcome {
 	shared := false
-	var growths []float64
+	growths := map[*analysis.Cell][]float64{}
 	var used []place
 	list := where(v.ofServer(), func(p place) bool { return p.service.Verdict.Is != analysis.Saturated })
 	for _, a := range list {
@@ -127,7 +127,7 @@ func ownInterference(v view) outcome {
 			x, okX := of(a.service.Total.Served.Mean)
 			y, okY := of(b.service.Total.Served.Mean)
 			if okX && okY && x > 0 {
-				growths = append(growths, y/x-1)
+				growths[a.cell] = append(growths[a.cell], y/x-1)
 				used = append(used, a, b)
 			}
 		}
@@ -140,7 +140,7 @@ func ownInterference(v view) outcome {
 	case len(growths) == 0:
 		return unjudged("no two steps of one cell hold the service and raise a neighbour on its GPU")
 	}
-	s := over(growths)
+	s := overCells(growths)
 	confidence := s.above(interferes)
 	if confidence == "" || confidence == weak && s.mean <= interferesWeak {
 		return outcome{}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/internal/units"
 )
@@ -34,6 +35,18 @@ func over(values []float64) spread {
 	half := stats.TQuantile(0.975, n-1) * math.Sqrt(squares/(n-1)/n)
 	s.low, s.high = s.mean-half, s.mean+half
 	return s
+}
+
+// overCells makes the spread of what was found in cells: figures of one cell share its steps
+// and its deployment, so that together they count once.
+func overCells(by map[*analysis.Cell][]float64) spread {
+	var means []float64
+	for _, values := range by {
+		if x, ok := mean(slices.Sorted(slices.Values(values))); ok {
+			means = append(means, x)
+		}
+	}
+	return over(means)
 }
 
 // above says how sure it is that the figure is above a limit: strong if the interval is,

@@ -23,7 +23,7 @@ var clockDrop = rule{
 	judge: func(v view) outcome {
 		best := bestClocks(v.summary)
 		var ratios []float64
-		var low, held, capped []place
+		var low, held, capped, both []place // both: low, and something held that card's clock
 		var because, why []string
 		clocks, reasons := false, false
 		for _, p := range heavy(v.ofServer()) {
@@ -35,11 +35,12 @@ var clockDrop = rule{
 				if len(g.Reasons) > 0 && slices.ContainsFunc(g.Reasons, func(r analysis.EventReason) bool { return r.Share.Known() }) {
 					reasons = true
 				}
+				isLow := false
 				clock, ok := of(g.SMClock)
 				if top := best[modelOf(p.cell, g.UUID)]; ok && top > 0 {
 					clocks = true
 					ratios = append(ratios, clock/top)
-					if clock/top < clockLow {
+					if isLow = clock/top < clockLow; isLow {
 						low = append(low, p)
 						why = append(why, fmt.Sprintf("the SM clock of %s was %s of the %s that the run saw of such a card", g.GPU, ratio(clock/top), units.Format(top/1e6, "MHz")))
 					}
@@ -53,7 +54,10 @@ var clockDrop = rule{
 					} else if share <= heldLeast {
 						continue
 					}
-					because = append(because, fmt.Sprintf("%s held its clock for %s of the window", r.Name, ratio(share)))
+					if isLow {
+						both = append(both, p)
+					}
+					because = append(because, fmt.Sprintf("%s held the clock of %s for %s of the window", r.Name, g.GPU, ratio(share)))
 				}
 			}
 		}
@@ -63,7 +67,7 @@ var clockDrop = rule{
 		grew, work := workGrew(v)
 		confidence := ""
 		switch {
-		case len(low) > 0 && (len(held) > 0 || len(because) > 0):
+		case len(both) > 0:
 			confidence = strong
 		case len(low) > 0 && (!reasons || grew == strong):
 			confidence = weak
@@ -159,7 +163,7 @@ func workGrew(v view) (confidence, words string) {
 // reason.
 func workGrowth(v view) spread {
 	list := v.ofServer()
-	var growths []float64
+	growths := map[*analysis.Cell][]float64{}
 	for _, h := range heavy(list) {
 		for _, l := range light(list) {
 			if h.cell != l.cell || !batchesAlike(h, l) {
@@ -168,11 +172,11 @@ func workGrowth(v view) spread {
 			a, okA := workOf(h)
 			b, okB := workOf(l)
 			if okA && okB && b > 0 {
-				growths = append(growths, a/b-1)
+				growths[h.cell] = append(growths[h.cell], a/b-1)
 			}
 		}
 	}
-	return over(growths)
+	return overCells(growths)
 }
 
 // workOf is the mean time of computing a request, where something told it.

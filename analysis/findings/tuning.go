@@ -10,6 +10,7 @@ import (
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/units"
+	"github.com/evabench/evabench/results"
 )
 
 // The limits of rules on tuning.
@@ -159,10 +160,11 @@ var tooManyWorkers = rule{
 				if o.service != v.service || !differInWorkers(v, o) {
 					continue
 				}
-				here, there := v.best(), o.best()
-				if here.n == 0 || there.n == 0 {
+				load, ok := commonLoad(v, o)
+				if !ok {
 					continue
 				}
+				here, there := v.at(load), o.at(load)
 				judged = true
 				fewer := workersOf(o)
 				if fewer >= mine || here.mean >= there.mean/throughTop {
@@ -173,26 +175,36 @@ var tooManyWorkers = rule{
 					confidence = strong
 				}
 				return next(finding(confidence, "more workers do less: they get in each other's way", []string{
-					fmt.Sprintf("with %d workers %s answers a second, with %d (%s) %s", mine, here.text(""), fewer, other, there.text("")),
-				}, heavy(v.ofServer())), "fewer workers; MPS, if they take turns on the GPU", "a sweep of the number of workers at one load: throughput has a top below this number")
+					fmt.Sprintf("at %s %s, with %d workers %s answers a second, with %d (%s) %s", number(load.Value), load.Unit, mine, here.text(""), fewer, other, there.text("")),
+				}, where(v.ofServer(), func(p place) bool { return p.service.Level == load })), "fewer workers; MPS, if they take turns on the GPU", "a sweep of the number of workers at one load: throughput has a top below this number")
 			}
 		}
 		if !judged {
-			return unjudged("no two configurations differ in nothing but the number of workers")
+			return unjudged("no two configurations differ in nothing but the number of workers, or they had no load in common")
 		}
 		return outcome{}
 	},
 }
 
-// best is the throughput at each cell's heavy loads.
-func (v view) best() spread {
-	most := map[*analysis.Cell]float64{}
-	for _, p := range heavy(v.ofServer()) {
-		if x, ok := p.perSecond(); ok && !p.step.Looks() {
-			most[p.cell] = max(most[p.cell], x)
+// commonLoad is the largest load that both were driven at; false if there is none.
+func commonLoad(a, b view) (load results.Level, ok bool) {
+	for _, p := range a.ofServer() {
+		if level := p.service.Level; a.at(level).n > 0 && b.at(level).n > 0 && (!ok || level.Value > load.Value) {
+			load, ok = level, true
 		}
 	}
-	return over(slices.Collect(maps.Values(most)))
+	return load, ok
+}
+
+// at is the throughput of the cells at a load.
+func (v view) at(load results.Level) spread {
+	by := map[*analysis.Cell][]float64{}
+	for _, p := range v.ofServer() {
+		if x, ok := p.perSecond(); ok && !p.step.Looks() && p.service.Level == load {
+			by[p.cell] = append(by[p.cell], x)
+		}
+	}
+	return overCells(by)
 }
 
 func workersOf(v view) int {

@@ -208,15 +208,13 @@ func (p place) perSecond() (float64, bool) {
 	return x, ok && x > 0
 }
 
-// unmet reports whether a clause on latency is not met, in a step that was not run to
-// look for where it is not.
+// unmet reports whether answers miss a clause on latency, in a step that was not run to look
+// for where they do.
 func (p place) unmet() bool {
 	if p.step.Looks() || p.step.Purpose == results.PurposeInterference {
 		return false
 	}
-	return slices.ContainsFunc(p.service.SLO, func(c analysis.ClauseValue) bool {
-		return (c.Clause.Metric == "latency" || c.Clause.Metric == "ttft") && c.Result == analysis.NotMet
-	})
+	return late(p)
 }
 
 // finding makes a finding of places, whose steps it names.
