@@ -30,9 +30,9 @@ func Brief(s *analysis.Summary) *Document {
 	for i, c := range s.Comparison {
 		tables.Tables = append(tables.Tables, briefComparison(c))
 		if i == len(s.Comparison)-1 {
-			tables.Tables = append(tables.Tables, briefChanges(c))
+			tables.Tables = append(tables.Tables, briefChanges(s, c))
 			tables.Tables = append(tables.Tables, briefEffects(c)...)
-			tables.Tables = append(tables.Tables, briefModels(c))
+			tables.Tables = append(tables.Tables, briefModels(s, c))
 		}
 	}
 	tables.Tables = append(tables.Tables, briefFailovers(s)...)
@@ -93,7 +93,7 @@ func briefComparison(c analysis.Comparison) Table {
 
 // briefChanges has a column for each figure; without a 2x2, of which the
 // effects tell more, also for each model.
-func briefChanges(c analysis.Comparison) Table {
+func briefChanges(s *analysis.Summary, c analysis.Comparison) Table {
 	t := Table{ID: fmt.Sprintf("change-%d", c.Index), Columns: []Column{words("Configuration")}}
 	if len(c.Rows) < 2 {
 		return t
@@ -114,11 +114,12 @@ func briefChanges(c analysis.Comparison) Table {
 			continue
 		}
 		row := []Cell{Text(r.Config)}
-		for _, v := range changesOf(c, i) {
-			row = append(row, signed(v))
+		changes := changesOf(c, i)
+		for k, m := range metrics(r) {
+			row = append(row, change(changes[k], m.less(), verdictOf(s, r.Config, c.Rows[c.Base].Config, m.name, c.Index)))
 		}
 		for _, m := range models {
-			row = append(row, signed(modelChange(c, i, m)))
+			row = append(row, modelCell(s, c, i, m))
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -140,7 +141,7 @@ func briefEffects(c analysis.Comparison) []Table {
 			break
 		}
 		t := effectTable(c, f, i)
-		t.Rows = nil
+		t.Title, t.Rows = briefEffectTitle(f), nil
 		for _, m := range f.Metrics {
 			row, intervals, any := []Cell{Text(m.Name)}, []Cell{Text("  95 %")}, false
 			for _, e := range effectsOf(m) {
@@ -159,10 +160,25 @@ func briefEffects(c analysis.Comparison) []Table {
 	return tables
 }
 
+// briefEffectTitle says of which figures less is better: there is no room for a word beside
+// each effect.
+func briefEffectTitle(f analysis.Factorial) string {
+	var less []string
+	for _, m := range f.Metrics {
+		if lessIsBetter(m.Unit) {
+			less = append(less, m.Name)
+		}
+	}
+	if len(less) == 0 {
+		return effectTitle + ": " + factorialName(f)
+	}
+	return effectTitle + " (of " + and(less) + " less is better): " + factorialName(f)
+}
+
 // briefModels is the table of vision models without what the comparison has.
 // Without a 2x2, of which the effects tell more, each configuration's changes
 // against the base stand below it.
-func briefModels(c analysis.Comparison) Table {
+func briefModels(s *analysis.Summary, c analysis.Comparison) Table {
 	models := modelsOf(c)
 	t := Table{
 		ID: fmt.Sprintf("models-%d", c.Index), Title: "Vision models, requests completed in a second",
@@ -183,9 +199,9 @@ func briefModels(c analysis.Comparison) Table {
 		if i == c.Base || len(c.Factorials) > 0 {
 			continue
 		}
-		changes := []Cell{Text("  change"), signed(changesOf(c, i)[2])}
+		changes := []Cell{Text("  change"), change(changesOf(c, i)[2], false, verdictOf(s, r.Config, c.Rows[c.Base].Config, "Vision", c.Index))}
 		for _, m := range models {
-			changes = append(changes, signed(modelChange(c, i, m)))
+			changes = append(changes, modelCell(s, c, i, m))
 		}
 		t.Rows = append(t.Rows, changes)
 	}

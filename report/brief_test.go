@@ -78,11 +78,11 @@ func TestBriefOfVisionOnly(t *testing.T) {
 	if want := []string{"Configuration", "Vision", "omdet", "owl-v2"}; !slices.Equal(heads, want) {
 		t.Errorf("change has %q, want %q", heads, want)
 	}
-	if want := []string{"4x1g.24gb-ts", "+9.6 %", "+9.6 %", "+9.6 %"}; len(rows) != 1 || !slices.Equal(rows[0], want) {
+	if want := []string{"4x1g.24gb-ts", "+9.6 % (better)", "+9.6 % (better)", "+9.6 % (better)"}; len(rows) != 1 || !slices.Equal(rows[0], want) {
 		t.Errorf("changes %q, want %q", rows, want)
 	}
 	_, rows = shown(t, d, "models-0")
-	if want := []string{"  change", "+9.6 %", "+9.6 %", "+9.6 %"}; len(rows) != 3 || !slices.Equal(rows[2], want) {
+	if want := []string{"  change", "+9.6 % (better)", "+9.6 % (better)", "+9.6 % (better)"}; len(rows) != 3 || !slices.Equal(rows[2], want) {
 		t.Errorf("models %q, want the last to be %q", rows, want)
 	}
 

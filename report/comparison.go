@@ -23,7 +23,7 @@ func comparison(s *analysis.Summary) Section {
 		section.Notes = append(section.Notes, fmt.Sprintf("Warnings: %d; see there before relying on a number.", n))
 	}
 	for _, c := range s.Comparison {
-		section.Tables = append(section.Tables, comparisonTable(c), changeTable(c))
+		section.Tables = append(section.Tables, comparisonTable(c), changeTable(s, c))
 		if t := spreadTable(c); len(t.Rows) > 0 {
 			section.Tables = append(section.Tables, t)
 		}
@@ -108,7 +108,7 @@ func aggregate(a analysis.Aggregate, unit string, scale bool) Cell {
 
 // changeTable sets each figure beside its change against the base, a row for
 // each configuration.
-func changeTable(c analysis.Comparison) Table {
+func changeTable(s *analysis.Summary, c analysis.Comparison) Table {
 	t := Table{ID: fmt.Sprintf("change-%d", c.Index), Columns: []Column{words("Configuration"), words("MIG"), words("MPS")}}
 	if len(c.Rows) == 0 {
 		return t
@@ -124,13 +124,13 @@ func changeTable(c analysis.Comparison) Table {
 		changes := changesOf(c, i)
 		for k, m := range metrics(r) {
 			row = append(row, number(m.Mean, m.unit))
-			change := Text("base")
+			cell := Text("base")
 			if i != c.Base {
-				change = signed(changes[k])
-				change.Change = &Change{Column: len(row) - 1, Row: i, Base: c.Base}
-				change = change.keyed("change", m.name, r.Config, stepName(c.Step, c.Index))
+				cell = change(changes[k], m.less(), verdictOf(s, r.Config, base.Config, m.name, c.Index))
+				cell.Change = &Change{Column: len(row) - 1, Row: i, Base: c.Base}
+				cell = cell.keyed("change", m.name, r.Config, stepName(c.Step, c.Index))
 			}
-			row = append(row, change)
+			row = append(row, cell)
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -138,7 +138,7 @@ func changeTable(c analysis.Comparison) Table {
 }
 
 func changeNotes(c analysis.Comparison) []string {
-	notes := []string{"Change = this / base - 1, of the means. How sure it is: see Comparison in pairs."}
+	notes := []string{"Change = this / base - 1, of the means; better or worse: of a latency less is better, of the others more. How sure it is: see Comparison in pairs."}
 	if !slices.ContainsFunc(c.Rows, func(r analysis.Row) bool { return r.Replicates > 1 }) {
 		notes = append(notes, "One replicate: the spread from run to run is unknown, and a change of this size may be chance.")
 	}
@@ -167,6 +167,8 @@ type metric struct {
 	name, unit string
 	analysis.Aggregate
 }
+
+func (m metric) less() bool { return lessIsBetter(m.unit) }
 
 // metrics lists a row's figures, always in one order.
 func metrics(r analysis.Row) []metric {
@@ -205,7 +207,7 @@ func spreadTable(c analysis.Comparison) Table {
 func perModel(s *analysis.Summary) Section {
 	section := Section{Title: "Vision models", Together: true}
 	for _, c := range s.Comparison {
-		if t := modelTable(c); len(t.Rows) > 0 {
+		if t := modelTable(s, c); len(t.Rows) > 0 {
 			section.Tables = append(section.Tables, t)
 		}
 	}
@@ -246,8 +248,14 @@ func modelChange(c analysis.Comparison, row int, model string) analysis.Value {
 	return analysis.Value{Unit: units.Ratio, Why: "not measured"}
 }
 
+// modelCell is that change, of a row that is not the base.
+func modelCell(s *analysis.Summary, c analysis.Comparison, row int, model string) Cell {
+	of, base := c.Rows[row].Config, c.Rows[c.Base].Config
+	return change(modelChange(c, row, model), false, verdictOf(s, of, base, "Vision "+model, c.Index))
+}
+
 // modelTable sets each rate beside its change against the base.
-func modelTable(c analysis.Comparison) Table {
+func modelTable(s *analysis.Summary, c analysis.Comparison) Table {
 	models := modelsOf(c)
 	t := Table{
 		ID: fmt.Sprintf("models-%d", c.Index), Title: stepName(c.Step, c.Index),
@@ -272,12 +280,12 @@ func modelTable(c analysis.Comparison) Table {
 			if len(c.Rows) < 2 {
 				continue
 			}
-			change := Text("base")
+			cell := Text("base")
 			if i != c.Base {
-				change = signed(modelChange(c, i, m))
-				change.Change = &Change{Column: len(row) - 1, Row: i, Base: c.Base}
+				cell = modelCell(s, c, i, m)
+				cell.Change = &Change{Column: len(row) - 1, Row: i, Base: c.Base}
 			}
-			row = append(row, change)
+			row = append(row, cell)
 		}
 		t.Rows = append(t.Rows, row)
 	}

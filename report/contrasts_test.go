@@ -49,7 +49,7 @@ func TestContrastSentences(t *testing.T) {
 			c.Low, c.Verdict, c.Needs = valueOf(0.99), analysis.ContrastNone, valueOf(41.2)
 		}, "No difference in capacity is shown between B and A: +8.9 % [-1.0, +11.8] (3 pairs); about 42 min more of the server would decide it."},
 		{func(c *analysis.Contrast) { c.Low, c.Verdict, c.Needs = valueOf(0.99), analysis.ContrastNone, missing }, "No difference in capacity is shown between B and A: +8.9 % [-1.0, +11.8] (3 pairs)."},
-		{func(c *analysis.Contrast) { c.Low, c.High, c.Verdict = missing, missing, analysis.ContrastUnknown }, "capacity of B against A: +8.9 %, without an interval: one pair has no spread."},
+		{func(c *analysis.Contrast) { c.Low, c.High, c.Verdict = missing, missing, analysis.ContrastUnknown }, "capacity of B against A: +8.9 % (better), without an interval: one pair has no spread."},
 		{func(c *analysis.Contrast) { c.Ratio, c.High = missing, missing }, "capacity of B against A: at least +6.1 % (3 pairs): better."},
 		{func(c *analysis.Contrast) {
 			c.Ratio, c.Low, c.High, c.Verdict = missing, missing, missing, analysis.ContrastUnknown

@@ -65,11 +65,10 @@ func statement(s *analysis.Summary, c analysis.Contrast) string {
 	case !c.Ratio.Known():
 		return fmt.Sprintf("%s of %s against %s cannot be compared: %s.", c.Figure, c.Of, c.Against, c.Ratio.Why)
 	}
-	change := units.Change(*c.Ratio.Number - 1)
 	if !c.Low.Known() || !c.High.Known() {
-		return fmt.Sprintf("%s of %s against %s: %s, without an interval: %s.", c.Figure, c.Of, c.Against, change, c.Low.Why)
+		return fmt.Sprintf("%s of %s against %s: %s, without an interval: %s.", c.Figure, c.Of, c.Against, change(lessOne(c.Ratio), c.Less, c.Verdict).Text, c.Low.Why)
 	}
-	amount := change + " " + bracket(*c.Low.Number-1, *c.High.Number-1)
+	amount := units.Change(*c.Ratio.Number-1) + " " + bracket(*c.Low.Number-1, *c.High.Number-1)
 	switch c.Verdict {
 	case analysis.ContrastEquivalent:
 		return fmt.Sprintf("%s and %s are equivalent in %s: %s lies within the indifference zone of %s (%s).",

@@ -123,7 +123,7 @@ func interferenceTable(s *analysis.Summary) Table {
 			}
 			t.Rows = append(t.Rows, []Cell{
 				Text(i.Config), Text(i.Victim), Text(i.Neighbour), number(p.Load, ""), Text(p.Load.Unit), Text(name), scaled(p.Tail),
-				signed(p.Inflation.Value), signed(p.Inflation.Low), signed(p.Inflation.High), number(p.Throughput, "req/s"),
+				effectOf(p.Inflation, true), signed(p.Inflation.Low), signed(p.Inflation.High), number(p.Throughput, "req/s"),
 				signed(p.Loss.Value), signed(p.Loss.Low), signed(p.Loss.High), scaled(p.Errors), count(p.N),
 			})
 		}

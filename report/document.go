@@ -96,6 +96,9 @@ type Cell struct {
 	Even     bool
 	// Signed says that Value is a relative change, whose sign is told.
 	Signed bool
+	// Meaning says in words what the change is: better, worse, or no difference. Text has it,
+	// too; empty where there is none.
+	Meaning string
 	// Note says what the text must not be read without: a spread, or why a
 	// value is unknown.
 	Note string

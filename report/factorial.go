@@ -74,22 +74,26 @@ type effect struct {
 	analysis.Effect
 }
 
+const effectTitle = "Effects of MIG and MPS"
+
 // bothName names the effect that the published tables tell.
 const bothName = "MIG+MPS against neither"
+
+const interactionName = "Interaction"
 
 // effectsOf lists a metric's effects, always in one order.
 func effectsOf(m analysis.FactorialMetric) []effect {
 	return []effect{
 		{"MIG alone", m.MIG}, {"MIG with MPS", m.MIGWithMPS},
 		{"MPS alone", m.MPS}, {"MPS with MIG", m.MPSWithMIG},
-		{bothName, m.Both}, {"Interaction", m.Interaction},
+		{bothName, m.Both}, {interactionName, m.Interaction},
 	}
 }
 
 // effectTable has a row for each figure and a column for each effect.
 func effectTable(c analysis.Comparison, f analysis.Factorial, i int) Table {
 	t := Table{
-		ID: fmt.Sprintf("effects-%d-%d", c.Index, i), Title: "Effects of MIG and MPS: " + factorialName(f),
+		ID: fmt.Sprintf("effects-%d-%d", c.Index, i), Title: effectTitle + ": " + factorialName(f),
 		Columns: []Column{words("Figure")}, Notes: replicateNotes(f),
 	}
 	for _, e := range effectsOf(analysis.FactorialMetric{}) {
@@ -98,13 +102,21 @@ func effectTable(c analysis.Comparison, f analysis.Factorial, i int) Table {
 	for _, m := range f.Metrics {
 		row := []Cell{Text(m.Name)}
 		for k, e := range effectsOf(m) {
-			cell := signed(e.Value)
+			cell := effectCell(m, e)
 			cell.Reckoned = effectCells(fmt.Sprintf("means-%d-%d", c.Index, i), len(t.Rows)+2)[k]
 			row = append(row, cell)
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// effectCell tells an effect, and whether it is better; an interaction is neither.
+func effectCell(m analysis.FactorialMetric, e effect) Cell {
+	if e.name == interactionName {
+		return signed(e.Value)
+	}
+	return effectOf(e.Effect, lessIsBetter(m.Unit))
 }
 
 // effectCells say which cells of a column of a table of corners each effect comes from,
@@ -199,7 +211,7 @@ func effectRanges(c analysis.Comparison, f analysis.Factorial, i int) Table {
 	for _, m := range f.Metrics {
 		for _, e := range effectsOf(m) {
 			if e.N > 1 {
-				t.Rows = append(t.Rows, []Cell{Text(m.Name), Text(e.name), count(e.N), signed(e.Value), signed(e.Low), signed(e.High), signed(e.Min), signed(e.Max)})
+				t.Rows = append(t.Rows, []Cell{Text(m.Name), Text(e.name), count(e.N), effectCell(m, e), signed(e.Low), signed(e.High), signed(e.Min), signed(e.Max)})
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func choiceSentence(c analysis.Choice, zone float64) string {
 		text += fmt.Sprintf(", the simplest of %d within %s of the best", len(c.Equivalent), units.Format(zone, units.Ratio))
 	}
 	if c.RunnerUp != "" {
-		text += fmt.Sprintf("; next %s, %s", c.RunnerUp, changeText(c.Costs, c.Low, c.High))
+		text += fmt.Sprintf("; next %s, %s", c.RunnerUp, changeText(c))
 	}
 	if c.Sure == analysis.Shown {
 		return text + ". The difference is clear."
@@ -61,12 +61,18 @@ func choiceSentence(c analysis.Choice, zone float64) string {
 	return text + ". " + titled(c.Sure) + "."
 }
 
-// changeText tells a change with its interval.
-func changeText(v, low, high analysis.Value) string {
+// costs says what the next would change.
+func costs(c analysis.Choice) Cell {
+	return change(c.Costs, c.Goal == analysis.GoalLatency, held(c.Low, c.High))
+}
+
+// changeText tells that with its interval.
+func changeText(c analysis.Choice) string {
+	v, low, high := c.Costs, c.Low, c.High
 	if !v.Known() {
 		return cmp.Or(boundsText(low, high), "by how much is unknown: "+v.Why)
 	}
-	text := units.Change(*v.Number)
+	text := costs(c).Text
 	if low.Known() && high.Known() {
 		text += fmt.Sprintf(" [%s, %s]", units.Change(*low.Number), units.Change(*high.Number))
 	}
@@ -80,7 +86,7 @@ func choiceTable(s *analysis.Summary, choices []analysis.Choice) Table {
 	for _, c := range choices {
 		t.Rows = append(t.Rows, []Cell{
 			Text(goals[c.Goal]), Text(c.Config), Text(c.Figure), Text(strings.Join(c.Equivalent, ", ")), Text(c.RunnerUp),
-			signed(c.Costs), signed(c.Low), signed(c.High), Text(c.Sure),
+			costs(c), signed(c.Low), signed(c.High), Text(c.Sure),
 		})
 	}
 	return t
@@ -119,7 +125,7 @@ func raceTable(r *analysis.Race) Table {
 		}
 		t.Rows = append(t.Rows, []Cell{
 			Text(x.Config), number(x.Capacity, x.Capacity.Unit), number(x.Below, x.Below.Unit), count(x.Blocks),
-			changed(x.Ratio), changed(x.Low), changed(x.High), scaled(x.Spent), Text(left),
+			change(lessOne(x.Ratio), false, held(lessOne(x.Low), lessOne(x.High))), signed(lessOne(x.Low)), signed(lessOne(x.High)), scaled(x.Spent), Text(left),
 		})
 	}
 	return t
@@ -143,15 +149,6 @@ func raceSentence(r *analysis.Race) string {
 		text += fmt.Sprintf(", %.1f min under load in all", *r.Spent.Number/60)
 	}
 	return text
-}
-
-// changed makes a cell of a ratio as a change.
-func changed(v analysis.Value) Cell {
-	if v.Known() {
-		change := *v.Number - 1
-		v.Number = &change
-	}
-	return signed(v)
 }
 
 // briefRecommendation is a line for what is asked first, and one that says what the guide

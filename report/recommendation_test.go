@@ -33,8 +33,8 @@ func TestRecommendationStandsFirst(t *testing.T) {
 		t.Fatalf("the first section is %q", first.Title)
 	}
 	for i, want := range []string{
-		"For all services together: b; next a, -50.0 % [-55.0 %, -45.0 %]. The difference is clear.",
-		"For the least tail latency none is shown to be best; by what was measured a, the simplest of 2 within 5.000 % of the best; next b, -1.0 %. No difference shown against c.",
+		"For all services together: b; next a, -50.0 % (worse) [-55.0 %, -45.0 %]. The difference is clear.",
+		"For the least tail latency none is shown to be best; by what was measured a, the simplest of 2 within 5.000 % of the best; next b, -1.0 % (better). No difference shown against c.",
 		"Not tested: heavy payloads; real hardware.",
 	} {
 		if first.Notes[i] != want {
@@ -71,7 +71,7 @@ func TestRaceIsTold(t *testing.T) {
 	}
 	d := Build(s)
 	_, rows := shown(t, d, "race")
-	if len(rows) != 3 || !slices.Equal(rows[1][4:7], []string{"-10.0 %", "-15.0 %", "-5.0 %"}) || rows[0][4] != "unknown" || rows[2][8] != "after replicate 1: it missed p99 at what b bears" || rows[2][2] != "1.500" {
+	if len(rows) != 3 || !slices.Equal(rows[1][4:7], []string{"-10.0 % (worse)", "-15.0 %", "-5.0 %"}) || rows[0][4] != "unknown" || rows[2][8] != "after replicate 1: it missed p99 at what b bears" || rows[2][2] != "1.500" {
 		t.Errorf("rows %q", rows)
 	}
 	for _, section := range d.Sections {
@@ -87,7 +87,7 @@ func TestRaceIsTold(t *testing.T) {
 func TestBriefRecommends(t *testing.T) {
 	s := advised(t)
 	notes := Brief(s).Sections[0].Notes
-	if len(notes) != 2 || notes[0] != "Recommended for all services together: b; next a, -50.0 % [-55.0 %, -45.0 %]. The difference is clear." || !strings.HasSuffix(notes[1], "consider applying MPS. What was measured here disagrees.") {
+	if len(notes) != 2 || notes[0] != "Recommended for all services together: b; next a, -50.0 % (worse) [-55.0 %, -45.0 %]. The difference is clear." || !strings.HasSuffix(notes[1], "consider applying MPS. What was measured here disagrees.") {
 		t.Errorf("notes %q", notes)
 	}
 	s.Recommendation.Environments[1].Measured = analysis.NotShown

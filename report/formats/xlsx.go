@@ -128,7 +128,7 @@ func numberFormats(t report.Table) []string {
 				continue
 			}
 			cells = append(cells, row[i])
-			mixed = mixed || row[i].Unit != cells[0].Unit || row[i].Signed != cells[0].Signed
+			mixed = mixed || row[i].Unit != cells[0].Unit || row[i].Signed != cells[0].Signed || row[i].Meaning != cells[0].Meaning
 		}
 		if len(cells) > 0 && !mixed {
 			formats[i] = numberFormat(cells...)
@@ -153,6 +153,8 @@ func numberFormat(cells ...report.Cell) string {
 	}
 	c := cells[0]
 	switch {
+	case c.Meaning != "":
+		return fmt.Sprintf(`+0.0%%" (%[1]s)";-0.0%%" (%[1]s)";0.0%%" (%[1]s)"`, c.Meaning)
 	case c.Signed:
 		return "+0.0%;-0.0%;0.0%"
 	case c.Unit == "ratio":
