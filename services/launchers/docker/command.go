@@ -17,10 +17,20 @@ import (
 
 // A command is the docker program.
 type command struct {
-	path   string   // whole
-	name   string   // as the scenario has it, for faults
-	passed []string // the secrets of ours that it gets; the others stay with us
+	path   string        // whole
+	name   string        // as the scenario has it, for faults
+	passed []string      // the secrets of ours that it gets; the others stay with us
+	within time.Duration // bounds each call; 0 is no bound
 }
+
+// Bounds of calls: a daemon may hang. Only to pull an image takes as long as it takes.
+const (
+	answerWithin = 30 * time.Second
+	createWithin = time.Minute
+)
+
+// errUnanswered is the cause of a call that took too long.
+var errUnanswered = errors.New("the daemon has not answered")
 
 // passing is the command with the variables that a container is given.
 func (c command) passing(names []string) command {
@@ -28,13 +38,20 @@ func (c command) passing(names []string) command {
 	return c
 }
 
+// taking is the command with another bound.
+func (c command) taking(within time.Duration) command {
+	c.within = within
+	return c
+}
+
 // find looks for the program.
-func find(name string) (command, error) {
+func (l *launcher) find() (command, error) {
+	name := l.config.Command
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return command{}, fmt.Errorf("command: %w; install it, or give its whole path", err)
 	}
-	return command{path: path, name: name}, nil
+	return command{path: path, name: name, within: l.within}, nil
 }
 
 // waitDelay is how long the program's own children may hold its output.
@@ -52,6 +69,11 @@ func (c command) run(ctx context.Context, args ...string) (string, error) {
 func (c command) talk(ctx context.Context, args ...string) (out, said string, err error) {
 	if ctx.Err() != nil {
 		return "", "", context.Cause(ctx)
+	}
+	if c.within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.within, fmt.Errorf("%w within %s", errUnanswered, c.within))
+		defer cancel()
 	}
 	var stdout, stderr bytes.Buffer
 	p := exec.CommandContext(ctx, c.path, args...)

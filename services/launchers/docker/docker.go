@@ -101,6 +101,8 @@ type launcher struct {
 
 	argv, publish, volumes, options []spawn.Template
 	user                            spawn.Template
+
+	within time.Duration // bounds what the daemon is asked
 }
 
 // fixed is a launcher that counts its instances itself.
@@ -164,7 +166,7 @@ var (
 // [services.Crashing], [services.Templated] and [services.Cleaning], and
 // [services.Fixed] if Instances says so.
 func New(c Config) (services.Launcher, error) {
-	l := &launcher{config: c, server: spawn.Read(c.Config)}
+	l := &launcher{config: c, server: spawn.Read(c.Config), within: answerWithin}
 	faults := append(l.check(), l.server.Check()...)
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("launcher docker: %w", err)
@@ -285,7 +287,7 @@ func (l *launcher) Probe(ctx context.Context) error {
 
 // answering finds the command and asks that its daemon answers.
 func (l *launcher) answering(ctx context.Context) (command, error) {
-	c, err := find(l.config.Command)
+	c, err := l.find()
 	if err != nil {
 		return c, err
 	}

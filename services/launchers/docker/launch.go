@@ -34,7 +34,7 @@ func (l *launcher) Launch(ctx context.Context, i services.Instance) (_ services.
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	c, err := find(l.config.Command)
+	c, err := l.find()
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (l *launcher) obtain(ctx context.Context, c command, instance string) (m im
 	}
 	m, err = c.image(ctx, name)
 	if _, absent := errors.AsType[*absentError](err); absent && l.config.Pull == PullMissing {
-		if _, err = c.run(ctx, "pull", "--quiet", name); err == nil {
+		if _, err = c.taking(0).run(ctx, "pull", "--quiet", name); err == nil {
 			warn("image-pulled", fmt.Sprintf("image %s was not here and was pulled", name))
 			m, err = c.image(ctx, name)
 		}
@@ -114,12 +114,8 @@ type service struct {
 	closed  bool  // by us, at any time
 }
 
-// Bounds of what goes on when a caller's context has ended: to make a container,
-// and to tidy up.
-const (
-	createWithin = time.Minute
-	tidyWithin   = 30 * time.Second
-)
+// tidyWithin is how long Stop waits for what was killed when its context has ended.
+const tidyWithin = 30 * time.Second
 
 // start makes a container and runs it. If it fails nothing is left.
 func (s *service) start(ctx context.Context) (err error) {
@@ -133,16 +129,13 @@ func (s *service) start(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyWithin)
-			defer cancel()
-			err = errors.Join(err, s.command.remove(tidy, name))
+			err = errors.Join(err, s.command.remove(context.WithoutCancel(ctx), name))
 		}
 	}()
 	// To its end, whatever becomes of ctx: the daemon would make the container also
 	// when nobody waits for it any more, after we have looked for it to remove it.
-	creating, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), createWithin, fmt.Errorf("the daemon has not answered within %s", createWithin))
-	defer cancel()
-	_, said, err := s.command.passing(s.launcher.config.PassEnv).talk(creating, args...)
+	making := s.command.passing(s.launcher.config.PassEnv).taking(createWithin)
+	_, said, err := making.talk(context.WithoutCancel(ctx), args...)
 	if err != nil {
 		return err
 	}
@@ -235,9 +228,7 @@ func (s *service) Stop(ctx context.Context) error {
 	}
 	if e, _ := p.Exit(); !removed(e) {
 		// The supervisor has ended too early, or could not remove it.
-		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyWithin)
-		defer cancel()
-		if err := s.command.remove(tidy, name); err != nil {
+		if err := s.command.remove(context.WithoutCancel(ctx), name); err != nil {
 			return fmt.Errorf("container %s is left: %w", name, err)
 		}
 	}

@@ -3,11 +3,14 @@ package docker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/evabench/evabench/services"
 )
 
 // The labels of our containers.
@@ -80,20 +83,22 @@ const ownerFormat = `--format={{.State.Running}} {{.Name}} {{index .Config.Label
 
 // EndOrphans removes the containers whose evabench has ended without removing
 // them, as after a kill -9 of it and of its supervisors together, and tells each
-// as "container NAME". A daemon that does not answer has none.
+// as "container NAME". Without the command there are none.
 func (l *launcher) EndOrphans(ctx context.Context) ([]string, error) {
-	c, err := l.answering(ctx)
+	c, err := l.find()
 	if err != nil {
 		return nil, nil // Probe tells
 	}
 	out, err := c.run(ctx, "ps", "--all", "--quiet", "--no-trunc", "--filter", "label="+labelOwner)
 	if err != nil {
-		return nil, fmt.Errorf("look for containers of an earlier run: %w", err)
+		return nil, fmt.Errorf("%w: %w", services.ErrNotLooked, err)
 	}
 	var ended []string
 	for id := range strings.FieldsSeq(out) {
 		out, err := c.run(ctx, "inspect", ownerFormat, id)
-		if err != nil {
+		if errors.Is(err, errUnanswered) {
+			return ended, fmt.Errorf("%w: %w", services.ErrNotLooked, err)
+		} else if err != nil {
 			continue // somebody else removes it
 		}
 		running, rest, _ := strings.Cut(strings.TrimSpace(out), " ")
