@@ -1,7 +1,6 @@
 package findings
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,39 +98,5 @@ func TestPlaybookSaysHowMuch(t *testing.T) {
 	Complete(s)
 	if got := s.Findings.Playbook[0]; !strings.Contains(got, "is not shown") {
 		t.Errorf("a run in which throughput rose to the end says %q", got)
-	}
-}
-
-// What is better on one deployment of each is not shown to be: how deployments differ is not
-// known.
-func TestOneDeploymentShowsNothing(t *testing.T) {
-	for _, c := range []struct {
-		basis      string
-		confidence string
-		slicing    string
-	}{
-		{analysis.BasisReplicates, strong, "mig has +29.5 % of the Vision of base."},
-		{analysis.BasisWithin, weak, "mig has +29.5 % of the Vision of base, on one deployment of each, so that it is not shown; repeat them."},
-	} {
-		s := healthy()
-		steps(func(step *analysis.Step) { // processes take turns, and nothing tells what that costs
-			for i := range step.Activity.Devices {
-				step.Activity.Devices[i].Processes, step.Activity.Devices[i].Graphics, step.Activity.Devices[i].Switching = val(4, "1"), val(0.9, "ratio"), none("ratio")
-			}
-		})(s)
-		mig := healthyCell(9, 1, "mig")
-		mig.MIG, mig.Cell.Config.Layout = analysis.UseAll, "4x1g.24gb"
-		s.Cells = append(s.Cells, mig)
-		s.Contrasts = []analysis.Contrast{{Of: "mig", Against: "base", Figure: "Vision", Verdict: analysis.ContrastBetter, Basis: c.basis, Pairs: 1, Ratio: val(1.295, "ratio"), Low: val(1.2, "ratio"), High: val(1.4, "ratio")}}
-		Complete(s)
-		i := slices.IndexFunc(s.Findings.Top, func(f analysis.Finding) bool { return f.Rule == "context-switching" })
-		if i < 0 || s.Findings.Top[i].Confidence != c.confidence {
-			t.Errorf("%s: want context-switching, %s: %+v", c.basis, c.confidence, s.Findings.Top)
-		} else if got := s.Findings.Top[i].Because[0]; got != "mig has +29.5 % of its Vision (x1.295 [1.200, 1.400], n = 1)" {
-			t.Errorf("it says %q", got)
-		}
-		if got := s.Findings.Playbook[4]; !strings.Contains(got, c.slicing) {
-			t.Errorf("%s: %q, want %q in it", c.basis, got, c.slicing)
-		}
 	}
 }

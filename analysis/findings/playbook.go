@@ -211,18 +211,25 @@ func targetOf(s *analysis.Summary, l analysis.CapacityLoad) analysis.Value {
 // slicings are layouts that were shown to be better than others, or were better on one
 // deployment of each if none was.
 func slicings(s *analysis.Summary) []string {
-	var list, once []string
+	var list, once, told []string
 	for _, c := range s.Contrasts {
+		if c.Verdict == analysis.ContrastWorse {
+			c = turned(c)
+		}
 		a, b := cellsOf(s, c.Of), cellsOf(s, c.Against)
 		if c.Verdict != analysis.ContrastBetter || !c.Ratio.Known() || len(a) == 0 || len(b) == 0 || a[0].Cell.Config.Layout == b[0].Cell.Config.Layout {
 			continue
 		}
 		text := fmt.Sprintf("%s has %s of the %s of %s", c.Of, units.Change(*c.Ratio.Number-1), c.Figure, c.Against)
-		if shown(c) {
+		switch {
+		case slices.Contains(told, text):
+			continue // the other way round
+		case shown(c):
 			list = append(list, text)
-		} else {
+		default:
 			once = append(once, text+", on one deployment of each, so that it is not shown; repeat them")
 		}
+		told = append(told, text)
 	}
 	if len(list) == 0 {
 		return once
