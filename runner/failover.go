@@ -108,14 +108,8 @@ func (f *failing) act(ctx context.Context, stop context.CancelCauseFunc) {
 		return
 	}
 	f.doing.Go(func() {
-		select {
-		case start := <-f.begun:
-			at := f.run.origin.Time(start.Add(f.step.Warmup + f.plan.At))
-			if !f.while(ctx, time.Until(at)) {
-				return
-			}
-		case <-f.driven:
-			return // the load never began
+		if !f.due(ctx) {
+			return
 		}
 		if err := f.crash(ctx); err != nil {
 			f.fault(stop, err)
@@ -126,6 +120,23 @@ func (f *failing) act(ctx context.Context, stop context.CancelCauseFunc) {
 		}
 		f.follow(ctx, stop, f.victim)
 	})
+}
+
+// due waits for the moment of the end, and reports whether it came. If we learn of it
+// late, when the load is over too, it has come all the same: it lies within the window.
+func (f *failing) due(ctx context.Context) bool {
+	var start results.Offset
+	select {
+	case start = <-f.begun:
+	case <-f.driven:
+		select {
+		case start = <-f.begun:
+		default:
+			return false // the load never began
+		}
+	}
+	at := f.run.origin.Time(start.Add(f.step.Warmup + f.plan.At))
+	return f.while(ctx, time.Until(at)) || ctx.Err() == nil && !time.Now().Before(at)
 }
 
 // while waits for as long as the load goes on, and reports whether it still does.

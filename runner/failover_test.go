@@ -365,3 +365,32 @@ func TestFailoverTellsOfWaiting(t *testing.T) {
 		}
 	})
 }
+
+// Who is late learns at once of the begin of the load, of the moment at which an instance
+// is to end, and of the load's end: it is made to end all the same. It is not if the moment
+// had not come, or the load never began.
+func TestFailoverDueLate(t *testing.T) {
+	for _, c := range []struct {
+		begun bool
+		since time.Duration
+		want  bool
+	}{{true, 6 * time.Second, true}, {true, 6*time.Second - 1, false}, {false, time.Minute, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			for range 50 { // as select takes any
+				plan := failoverStep(results.Failover{})
+				f := &failing{
+					run: &cellRun{origin: results.NewOrigin(time.Now())}, plan: plan.Failover, step: plan,
+					begun: make(chan results.Offset, 1), driven: make(chan struct{}),
+				}
+				if c.begun {
+					f.begun <- 0
+				}
+				time.Sleep(c.since)
+				close(f.driven)
+				if got := f.due(t.Context()); got != c.want {
+					t.Fatalf("begun %v, %v ago: due %v, want %v", c.begun, c.since, got, c.want)
+				}
+			}
+		})
+	}
+}
