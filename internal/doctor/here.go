@@ -54,7 +54,7 @@ func askDocker(ctx context.Context, program string) (Docker, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c := exec.CommandContext(ctx, program, "info", "--format", "{{json .}}")
-	c.WaitDelay, c.Env = time.Second, engineEnvironment()
+	c.WaitDelay, c.Env = patience, engineEnvironment()
 	var out, talk bytes.Buffer
 	c.Stdout, c.Stderr = &out, &talk
 	err := c.Run()

@@ -21,8 +21,9 @@ import (
 const askLimit = time.Minute
 
 // closeLimit is how long the pipes of an ended control program are read on, since
-// a daemon that it left behind may hold them open.
-const closeLimit = time.Second
+// a daemon that it left behind may hold them open. It is long, since an answer counts as
+// unread if we stand still for that long after its end.
+const closeLimit = 10 * time.Second
 
 // noDaemonText is what the control program says, with exit status 1, if nothing
 // listens at the pipe folder.

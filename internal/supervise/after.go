@@ -41,7 +41,7 @@ func (o Order) runAfter(argv []string) Done {
 	defer cancel()
 	var out, said bytes.Buffer
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	c.Env, c.Dir, c.Stdout, c.Stderr, c.WaitDelay = o.Env, o.Dir, &out, &said, time.Second
+	c.Env, c.Dir, c.Stdout, c.Stderr, c.WaitDelay = o.Env, o.Dir, &out, &said, afterWithin
 	err := c.Run()
 	if ctx.Err() != nil {
 		err = errors.Join(fmt.Errorf("it took longer than %s", afterWithin), err)

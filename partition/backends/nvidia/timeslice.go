@@ -54,7 +54,7 @@ func (s SMI) run(ctx context.Context, args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &out, environ.Own()
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second // what it said counts as unread if we stand still for that long after its end
 	// An interrupt at the terminal is for us alone: we put back what is half changed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Run(); err != nil {

@@ -54,8 +54,9 @@ func (l *launcher) find() (command, error) {
 	return command{path: path, name: name, within: l.within}, nil
 }
 
-// waitDelay is how long the program's own children may hold its output.
-const waitDelay = time.Second
+// waitDelay is how long the program's own children may hold its output. It is long, since
+// what it said counts as unread if we stand still for that long after its end.
+const waitDelay = 10 * time.Second
 
 // run runs the program with our environment but for secrets, and gives its standard output and,
 // as its own last word, what it says in an error. The context's cause is its
