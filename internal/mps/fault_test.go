@@ -16,7 +16,8 @@ import (
 	"github.com/evabench/evabench/internal/mps/mpstest"
 )
 
-// quick are options whose limits are reached only where a fault makes it so.
+// quick are options whose limits are soon reached where a fault makes it so, and
+// where a machine stands still.
 func quick(dir string) mps.Options {
 	o := options(dir)
 	o.Ready, o.End = 2*time.Second, time.Second
@@ -54,7 +55,7 @@ func cycle(ctx context.Context, ds *mps.Daemons) error {
 // none even without.
 func TestFaultAtEveryCommand(t *testing.T) {
 	whole := &mpstest.Faulty{Program: mps.Control{Path: program}}
-	if err := cycle(t.Context(), mps.New(whole, quick(shortDir(t)))); err != nil {
+	if err := cycle(t.Context(), mps.New(whole, options(shortDir(t)))); err != nil {
 		t.Fatal(err)
 	}
 	// Some commands are repeated until something is so: how many differs a little.
@@ -98,7 +99,7 @@ func TestFailedStart(t *testing.T) {
 		}
 		dir := shortDir(t)
 		faulty := &mpstest.Faulty{Program: mps.Control{Path: program}, At: k, Mode: mpstest.After}
-		ds := mps.New(faulty, quick(dir))
+		ds := mps.New(faulty, options(dir))
 		_, err := ds.Start(t.Context(), limited(gpuA))
 		if err != nil {
 			failed++
@@ -134,7 +135,7 @@ func TestEscalation(t *testing.T) {
 			dir := shortDir(t)
 			o := quick(dir)
 			o.End = 300 * time.Millisecond
-			deaf := mps.New(&deafTo{Faulty: mpstest.Faulty{Program: mps.Control{Path: program}}, words: c.deaf}, o)
+			deaf := mps.New(&deafTo{unhurried{mpstest.Faulty{Program: mps.Control{Path: program}}}, c.deaf}, o)
 			ds := mps.New(mps.Control{Path: program}, options(dir))
 			if _, err := ds.Start(t.Context(), limited(gpuA)); err != nil {
 				t.Fatal(err)
@@ -205,13 +206,13 @@ func TestStopOfUnready(t *testing.T) {
 }
 
 // mute takes quit, and stops listening, but does not end by it.
-type mute struct{ mpstest.Faulty }
+type mute struct{ unhurried }
 
 func (m *mute) Ask(ctx context.Context, pipe, command string) (string, error) {
 	if command == "quit" {
 		return "", os.Remove(filepath.Join(pipe, "control"))
 	}
-	return m.Faulty.Ask(ctx, pipe, command)
+	return m.unhurried.Ask(ctx, pipe, command)
 }
 
 // TestStopsListening: one that took quit without clients and stopped listening can
@@ -223,7 +224,7 @@ func TestStopsListening(t *testing.T) {
 		dir := shortDir(t)
 		o := options(dir)
 		o.End = 300 * time.Millisecond
-		ds := mps.New(&mute{mpstest.Faulty{Program: c}}, o)
+		ds := mps.New(&mute{unhurried{mpstest.Faulty{Program: c}}}, o)
 		env, err := ds.Start(t.Context(), limited(gpuA))
 		if err != nil {
 			t.Fatal(err)

@@ -73,8 +73,10 @@ func shortDir(t *testing.T) string {
 	return filepath.Join(dir, "m")
 }
 
+// options are limits that only what is broken reaches.
 func options(dir string) mps.Options {
-	return mps.Options{Dir: dir, UID: os.Geteuid(), Ready: 20 * time.Second, Ask: 20 * time.Second, End: 20 * time.Second}
+	const long = 5 * time.Minute
+	return mps.Options{Dir: dir, UID: os.Geteuid(), Ready: long, Ask: long, End: long}
 }
 
 // connect makes this process a client, for the length of the test.

@@ -13,9 +13,43 @@ import (
 	"github.com/evabench/evabench/internal/mps/mpstest"
 )
 
+// unhurried is a program that has ended a daemon when it says so, however long that
+// takes: a step's time is over only where the daemon does not heed it.
+type unhurried struct{ mpstest.Faulty }
+
+func (u *unhurried) Ask(ctx context.Context, pipe, command string) (string, error) {
+	ctx = context.WithoutCancel(ctx)
+	said, err := u.Faulty.Ask(ctx, pipe, command)
+	if err == nil && strings.HasPrefix(command, "quit") {
+		err = u.ended(ctx)
+	}
+	return said, err
+}
+
+func (u *unhurried) Find(ctx context.Context) ([]mps.Process, error) {
+	return u.Faulty.Find(context.WithoutCancel(ctx))
+}
+
+func (u *unhurried) Signal(ctx context.Context, p mps.Process, signal syscall.Signal) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := u.Faulty.Signal(ctx, p, signal); err != nil {
+		return err
+	}
+	return u.ended(ctx)
+}
+
+// ended waits until there is no daemon; the test's time limit ends it if never.
+func (u *unhurried) ended(ctx context.Context) error {
+	for {
+		if left, err := u.Find(ctx); err != nil || len(left) == 0 {
+			return err
+		}
+	}
+}
+
 // deafTo loses some commands, each time.
 type deafTo struct {
-	mpstest.Faulty
+	unhurried
 	words []string
 }
 
@@ -23,14 +57,14 @@ func (d *deafTo) Ask(ctx context.Context, pipe, command string) (string, error) 
 	if slices.Contains(d.words, command) {
 		return "", nil
 	}
-	return d.Faulty.Ask(ctx, pipe, command)
+	return d.unhurried.Ask(ctx, pipe, command)
 }
 
 func (d *deafTo) Signal(ctx context.Context, p mps.Process, signal syscall.Signal) error {
 	if slices.Contains(d.words, "signal") {
 		return nil
 	}
-	return d.Faulty.Signal(ctx, p, signal)
+	return d.unhurried.Signal(ctx, p, signal)
 }
 
 // A stub shows processes, and answers by a table.
