@@ -354,6 +354,9 @@ func checkSums(t *rapid.T, s Service) {
 		}
 	}
 	for _, d := range []Distribution{s.Total.Latency, s.Total.Wait, s.Total.TTFT, s.Total.TPOT, s.Total.LongestGap} {
+		if d.Deviation.Known() != (d.N > 1) || d.N > 1 && *d.Deviation.Number > *d.Max.Number-*d.Min.Number {
+			t.Fatalf("deviation %+v of %d values in [%v, %v]", d.Deviation, d.N, d.Min, d.Max)
+		}
 		for _, q := range d.Quantiles {
 			if q.Known() && (*q.Number < *d.Min.Number || *q.Number > *d.Max.Number) {
 				t.Fatalf("quantile %v = %v outside of [%v, %v]", q.Q, *q.Number, *d.Min.Number, *d.Max.Number)

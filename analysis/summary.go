@@ -320,8 +320,11 @@ type Count struct {
 // A Distribution tells of N values in Unit. A quantile from fewer values than
 // stats.MinSamples asks for is unknown, and says how many are needed.
 type Distribution struct {
-	N         int64      `json:"n"`
-	Mean      Value      `json:"mean"`
+	N    int64 `json:"n"`
+	Mean Value `json:"mean"`
+	// Deviation is the standard deviation of these N themselves, √(Σ(x - mean)² ÷ N): no
+	// estimate of another's. It is unknown of fewer than two.
+	Deviation Value      `json:"standard_deviation"`
 	Min       Value      `json:"min"`
 	Max       Value      `json:"max"`
 	Quantiles []Quantile `json:"quantiles"`

@@ -147,7 +147,7 @@ func (t *tally) inFlight(w window) Value {
 
 func notStreamed() Distribution {
 	v := inapplicable("s", "answers were not streamed")
-	return Distribution{Mean: v, Min: v, Max: v, Quantiles: []Quantile{}}
+	return Distribution{Mean: v, Deviation: v, Min: v, Max: v, Quantiles: []Quantile{}}
 }
 
 func perSecond(n float64, w window) Value {
@@ -173,9 +173,9 @@ func distribution(seconds []float64, quantiles []float64) Distribution {
 	d := Distribution{N: int64(len(seconds)), Quantiles: []Quantile{}}
 	if len(seconds) == 0 {
 		none := unknown("s", "no samples")
-		d.Mean, d.Min, d.Max = none, none, none
+		d.Mean, d.Deviation, d.Min, d.Max = none, none, none, none
 	} else {
-		d.Mean = known(stats.Mean(seconds), "s")
+		d.Mean, d.Deviation = known(stats.Mean(seconds), "s"), deviation(seconds)
 		d.Min = known(seconds[0], "s")
 		d.Max = known(seconds[len(seconds)-1], "s")
 	}
@@ -183,6 +183,14 @@ func distribution(seconds []float64, quantiles []float64) Distribution {
 		d.Quantiles = append(d.Quantiles, Quantile{Q: q, Value: quantile(seconds, q)})
 	}
 	return d
+}
+
+// deviation is how far values lie from their mean; of one it says nothing.
+func deviation(seconds []float64) Value {
+	if len(seconds) < 2 {
+		return unknown("s", "one sample has no spread")
+	}
+	return known(stats.Deviation(seconds), "s")
 }
 
 // distributionOver is distribution of spans that were gathered over a window and

@@ -21,7 +21,8 @@ var vllmDiffers = map[string]string{
 	"tpot":                    "(last chunk - first chunk) / (output tokens - 1); vLLM takes the end of the answer for its last chunk",
 	"itl":                     "time between chunks of content over all answers due in the window, also those that did not end ok; to three digits",
 	"max_concurrent_requests": "of all requests, also those that did not end ok",
-	"left out":                "std_*, mean_itl_ms, request_goodput, max_output_tokens_per_s, rtfx and per-request lists: a summary does not have them",
+	"std":                     "of the answers themselves, as numpy's; left out of fewer than two, where vLLM has 0",
+	"left out":                "mean_itl_ms, std_itl_ms: a step records how many times between chunks there were and their percentiles, and neither their sum nor that of their squares; request_goodput, max_output_tokens_per_s, rtfx and per-request lists: a summary does not have them",
 }
 
 // VLLMResults gives, for each agent service of each step in the order of running, an
@@ -38,7 +39,7 @@ func VLLMResults(s *analysis.Summary) []map[string]any {
 	return results
 }
 
-// A vllmMetric is one that vLLM tells mean and percentiles of.
+// A vllmMetric is one that vLLM tells mean, deviation and percentiles of.
 type vllmMetric struct {
 	name string
 	of   analysis.Distribution
@@ -92,9 +93,10 @@ func (p place) vllmLoad(r map[string]any) {
 	}
 }
 
-// put adds a metric's mean and percentiles, in milliseconds.
+// put adds a metric's mean, deviation and percentiles, in milliseconds.
 func (m vllmMetric) put(r map[string]any) {
 	put(r, "mean_"+m.name+"_ms", m.of.Mean, 1e3)
+	put(r, "std_"+m.name+"_ms", m.of.Deviation, 1e3)
 	for _, q := range m.of.Quantiles {
 		put(r, quantileName(q.Q)+"_"+m.name+"_ms", q.Value, 1e3)
 		if q.Q == 0.5 {

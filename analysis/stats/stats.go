@@ -63,6 +63,16 @@ func Mean(values []float64) float64 {
 	return (sum + lost) / float64(len(values))
 }
 
+// Deviation gives the standard deviation of the values themselves, √(Σ(x - mean)² ÷ n),
+// NaN of nothing.
+func Deviation(values []float64) float64 {
+	mean, squares := Mean(values), 0.0
+	for _, v := range values {
+		squares += (v - mean) * (v - mean)
+	}
+	return math.Sqrt(squares / float64(len(values)))
+}
+
 // A Point is one reading of a gauge: its value at a moment, in seconds.
 type Point struct{ At, Value float64 }
 

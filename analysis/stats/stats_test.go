@@ -100,6 +100,19 @@ func TestMean(t *testing.T) {
 	}
 }
 
+func TestDeviation(t *testing.T) {
+	// The squares of the distances from 5 are 9, 1, 1, 1, 0, 0, 4 and 16: 32 of 8 values.
+	if got := Deviation([]float64{2, 4, 4, 4, 5, 5, 7, 9}); got != 2 {
+		t.Errorf("Deviation = %v, want 2", got)
+	}
+	if got := Deviation([]float64{3}); got != 0 {
+		t.Errorf("Deviation of one = %v, want 0", got)
+	}
+	if got := Deviation(nil); !math.IsNaN(got) {
+		t.Errorf("Deviation(nil) = %v, want NaN", got)
+	}
+}
+
 func TestTimeMean(t *testing.T) {
 	for _, c := range []struct {
 		name          string

@@ -63,7 +63,7 @@ func TestVLLMBench(t *testing.T) {
 			t.Errorf("%s: more than %d objects (%v)", name, len(services), err)
 		}
 	}
-	for _, key := range []string{"model_id", "request_throughput", "total_token_throughput", "mean_ttft_ms", "median_tpot_ms", "p90_e2el_ms", "median_itl_ms", "max_concurrency", "total_input_tokens"} {
+	for _, key := range []string{"model_id", "request_throughput", "total_token_throughput", "mean_ttft_ms", "std_ttft_ms", "std_tpot_ms", "std_e2el_ms", "median_tpot_ms", "p90_e2el_ms", "median_itl_ms", "max_concurrency", "total_input_tokens"} {
 		if seen[key] == 0 {
 			t.Errorf("no object has %s", key)
 		}
@@ -81,10 +81,11 @@ func checkVLLM(t *testing.T, name string, got map[string]any, step analysis.Step
 	want := map[string]figure{
 		"duration": {known(step.Window), 1}, "completed": {known(float64(g.Completed)), 1}, "failed": {known(float64(g.Due - g.OK)), 1}, "num_prompts": {known(float64(g.Due)), 1},
 		"request_throughput": {g.Throughput, 1}, "output_throughput": {g.Output.PerSecond, 1}, "max_concurrent_requests": {known(float64(service.Integrity.PeakInFlight)), 1},
-		"std_ttft_ms": {}, "std_e2el_ms": {}, "mean_itl_ms": {}, "request_goodput": {}, "max_output_tokens_per_s": {}, "rtfx": {},
+		"mean_itl_ms": {}, "std_itl_ms": {}, "request_goodput": {}, "max_output_tokens_per_s": {}, "rtfx": {},
 	}
 	for metric, d := range map[string]analysis.Distribution{"ttft": g.SentTTFT, "tpot": g.TPOT, "e2el": g.Served, "client_queue_time": g.Wait, "e2el_including_client_queue": g.Latency} {
 		want["mean_"+metric+"_ms"] = figure{d.Mean, 1000}
+		want["std_"+metric+"_ms"] = figure{d.Deviation, 1000}
 		for _, q := range d.Quantiles {
 			want[percentile(q.Q)+"_"+metric+"_ms"] = figure{q.Value, 1000}
 			if q.Q == 0.5 {
