@@ -16,4 +16,7 @@ type Cleaning interface {
 	// in words. What belongs to one that runs is not touched. It is an
 	// [ErrNotLooked] if that could not be found out.
 	EndOrphans(ctx context.Context) ([]string, error)
+	// AfterConsent reports whether that runs a program that the scenario names: it is
+	// done only when the scenario was agreed to.
+	AfterConsent() bool
 }

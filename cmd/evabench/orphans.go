@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -11,8 +12,9 @@ import (
 	"github.com/evabench/evabench/services"
 )
 
-// endOrphans ends what an earlier run left, also of a scenario's launchers. It comes
-// before the GPUs are put back: what is left would hold them.
+// endOrphans ends what an earlier run left, also of those of a scenario's launchers
+// that need no consent. It comes before the GPUs are put back: what is left would hold
+// them.
 func (b *bench) endOrphans(ctx context.Context, scenario *scenarios.Scenario, talk io.Writer) error {
 	var all []runner.Service
 	for _, s := range scenario.Services {
@@ -22,23 +24,26 @@ func (b *bench) endOrphans(ctx context.Context, scenario *scenarios.Scenario, ta
 		}
 		all = append(all, runner.Service{Service: s, Launcher: l})
 	}
-	return endOrphans(ctx, all, talk)
+	endProcesses(talk)
+	return endOrphans(ctx, all, false, talk)
 }
 
-// endOrphans ends what an earlier run left that was killed with its supervisors:
-// processes, and what the scenario's launchers know of. Each is told.
-func endOrphans(ctx context.Context, all []runner.Service, talk io.Writer) error {
-	endProcesses(talk)
+// endOrphans ends what an earlier run left that was killed with its supervisors, as
+// far as launchers know of it: those that need the scenario to be agreed to, or the
+// others. Each is told.
+func endOrphans(ctx context.Context, all []runner.Service, agreed bool, talk io.Writer) error {
 	var left []string
 	var fault error
 	for _, s := range all {
 		c, ok := s.Launcher.(services.Cleaning)
-		if !ok {
+		if !ok || c.AfterConsent() != agreed {
 			continue
 		}
 		ended, err := c.EndOrphans(ctx)
 		left = append(left, ended...)
-		if err != nil && fault == nil {
+		if errors.Is(err, services.ErrNotLooked) {
+			fmt.Fprintf(talk, "evabench: warning: service %s: %v; something may be left\n", s.Name, err)
+		} else if err != nil && fault == nil {
 			fault = fmt.Errorf("service %s: %w", s.Name, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,28 +24,93 @@ type leftover struct {
 	services.Launcher
 	ended []string
 	fault error
+	after bool
 }
+
+func (l leftover) AfterConsent() bool { return l.after }
 
 func (l leftover) EndOrphans(context.Context) ([]string, error) { return l.ended, l.fault }
 
-// Each launcher is asked, also after one that fails, and what was ended is told.
+// Each launcher is asked in its time, also after one that fails, and what was ended is
+// told. One that could not look ends nothing.
 func TestEndOrphans(t *testing.T) {
 	fault := errors.New("it holds on")
-	var talk bytes.Buffer
-	err := endOrphans(t.Context(), []runner.Service{
+	all := []runner.Service{
+		{Service: scenarios.Service{Name: "hung"}, Launcher: leftover{fault: fmt.Errorf("%w: no answer", services.ErrNotLooked)}},
 		{Service: scenarios.Service{Name: "eyes"}, Launcher: leftover{ended: []string{"container a"}, fault: fault}},
 		{Service: scenarios.Service{Name: "other"}},
 		{Service: scenarios.Service{Name: "agent"}, Launcher: leftover{ended: []string{"container b"}}},
-	}, &talk)
-	if !errors.Is(err, fault) || !strings.Contains(err.Error(), "service eyes") {
+		{Service: scenarios.Service{Name: "own"}, Launcher: leftover{ended: []string{"container c"}, after: true}},
+	}
+	var before, after bytes.Buffer
+	if err := endOrphans(t.Context(), all, false, &before); !errors.Is(err, fault) || !strings.Contains(err.Error(), "service eyes") || errors.Is(err, services.ErrNotLooked) {
 		t.Errorf("endOrphans() = %v", err)
 	}
-	for _, want := range []string{"left container a; it was ended\n", "left container b; it was ended\n"} {
-		if !strings.Contains(talk.String(), want) {
-			t.Errorf("it tells %q, want %q", talk.String(), want)
+	want := "evabench: warning: service hung: what an earlier run left could not be looked for: no answer; something may be left\n" +
+		"evabench: an earlier run was killed and left container a; it was ended\n" +
+		"evabench: an earlier run was killed and left container b; it was ended\n"
+	if before.String() != want {
+		t.Errorf("it tells %q, want %q", before.String(), want)
+	}
+	if err := endOrphans(t.Context(), all, true, &after); err != nil || after.String() != "evabench: an earlier run was killed and left container c; it was ended\n" {
+		t.Errorf("after consent it tells %q, %v", after.String(), err)
+	}
+}
+
+// A docker command that the scenario names by its path is run when that was agreed to,
+// and not before. The commands that everybody knows are asked at once.
+func TestOwnCommandWaitsForConsent(t *testing.T) {
+	for _, c := range []struct {
+		command string // of the scenario
+		yes     bool
+		runs    bool
+	}{{"PATH/docker", false, false}, {"PATH/docker", true, true}, {"docker", false, true}} {
+		dir := t.TempDir()
+		program, ran := filepath.Join(dir, "docker"), filepath.Join(dir, "ran")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\" >> "+ran+"\nexit 1\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		file := filepath.Join(dir, "own.yaml")
+		if err := os.WriteFile(file, []byte(strings.ReplaceAll(ownCommand, "COMMAND", strings.Replace(c.command, "PATH", dir, 1))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"sweep", file, "--no-selftest", "--out", filepath.Join(dir, "out"), "--state-dir", filepath.Join(dir, "state")}
+		if c.yes {
+			args = append(args, "--yes")
+		}
+		code, _, talk := command(t, args...)
+		text, _ := os.ReadFile(ran) // it is not there where nothing ran
+		if runs := strings.HasPrefix(string(text), "ps "); code == exitDone || runs != c.runs || strings.Contains(talk, "say --yes") == c.yes {
+			t.Errorf("command %s, agreed %v: status %d; it ran %q, want that: %v\n%s", c.command, c.yes, code, text, c.runs, talk)
 		}
 	}
 }
+
+const ownCommand = `version: 1
+name: own
+server: {backend: {kind: none}}
+services:
+  vision:
+    role: vision
+    launcher: {kind: docker, command: COMMAND, image: "x:1", instances: 1, gpu: none}
+    endpoint: torchserve
+    models: {omdet: {workers: 1}}
+    workload:
+      kind: vision
+      images: {width: 320, height: 180, kilobytes: 20, count: 2}
+      classes: [{name: omdet, model: omdet}]
+    load: {arrivals: poisson, levels: [5]}
+  agent:
+    role: agent
+    launcher: {kind: external, instances: [{url: "http://127.0.0.1:9"}], adapt: {argv: [/bin/true]}}
+    endpoint: openai-chat
+    models: {m: {}}
+    workload: {kind: agent, model: m, inspect: 1, max_tokens: 4, images: {width: 320, height: 180, kilobytes: 20}}
+    load: {arrivals: closed, levels: [1]}
+steps: {warmup: 500ms, window: 1s}
+matrix: {layout: ["off"]}
+`
 
 // A process of a run that was killed with its supervisors holds a device of the layout
 // which that run left: it is ended before the GPUs are put back.
@@ -89,21 +155,36 @@ func TestRestoreEndsOrphansFirst(t *testing.T) {
 	if err := dead.Run(); err != nil {
 		t.Fatal(err)
 	}
-	orphan := exec.Command("sleep", "600")
+	orphan := exec.Command("cat")
 	orphan.Env = append(os.Environ(), fmt.Sprintf("EVABENCH_SUPERVISED=mark/%d/1", dead.Process.Pid))
+	in, err := orphan.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := orphan.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := orphan.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer orphan.Process.Kill()
+	// Until it answers, its environment may not be there to read.
+	if _, err := fmt.Fprintln(in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	go orphan.Wait() // as init does
-	if err := gpus.API.(*nvml.Fake).AddProcess(devices[0].UUID, orphan.Process.Pid, "sleep", 1<<30); err != nil {
+	if err := gpus.API.(*nvml.Fake).AddProcess(devices[0].UUID, orphan.Process.Pid, "cat", 1<<30); err != nil {
 		t.Fatal(err)
 	}
 
-	code, out, talk := command(t, "gpu", "restore", "--sim", "pro6000x1", "--sim-dir", dir)
-	want := fmt.Sprintf("left sleep (process %d); it was ended", orphan.Process.Pid)
-	if code != exitDone || !strings.Contains(out, "put back and verified") || !strings.Contains(talk, want) {
-		t.Errorf("status %d, want %d, a restore and %q in\n%s%s", code, exitDone, want, out, talk)
+	code, said, talk := command(t, "gpu", "restore", "--sim", "pro6000x1", "--sim-dir", dir)
+	want := fmt.Sprintf("left cat (process %d); it was ended", orphan.Process.Pid)
+	if code != exitDone || !strings.Contains(said, "put back and verified") || !strings.Contains(talk, want) {
+		t.Errorf("status %d, want %d, a restore and %q in\n%s%s", code, exitDone, want, said, talk)
 	}
 	now, err := gpus.Backend.Inspect(t.Context(), []string{"0"})
 	if err != nil {

@@ -144,7 +144,9 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) (err error
 	// What asks servers may be a program that the scenario names: it waits until that was
 	// shown and agreed to. Where there is nothing to agree to, a server that is missing is
 	// all that there is to tell.
-	asks := func() error { return probe(ctx, r.Services) }
+	asks := func() error {
+		return errors.Join(endOrphans(ctx, r.Services, true, s.err), probe(ctx, r.Services))
+	}
 	if !changes {
 		if err := asks(); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -77,6 +78,13 @@ func abandoned(owner string, running bool) bool {
 	}
 	return begin != at[4]
 }
+
+// programs are the commands that containers are looked for by before a scenario was
+// agreed to. Any other is what the scenario names.
+var programs = []string{"docker", "podman", "nerdctl"}
+
+// AfterConsent reports whether the command is the scenario's own.
+func (l *launcher) AfterConsent() bool { return !slices.Contains(programs, l.config.Command) }
 
 // ownerFormat asks whether a container runs, for its name and its owner.
 const ownerFormat = `--format={{.State.Running}} {{.Name}} {{index .Config.Labels "` + labelOwner + `"}}`
