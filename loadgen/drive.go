@@ -97,6 +97,8 @@ type run struct {
 
 // drive works until the last service is over.
 func (r *run) drive(ctx context.Context) {
+	r.busy = len(r.services) + 1 // the window is one, too
+	r.loop.Post(r.begin)         // before a stop can be: what falls due counts from the begin
 	// Arrivals end with ctx, also when the loop comes to know of it later.
 	posted := make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {
@@ -104,8 +106,6 @@ func (r *run) drive(ctx context.Context) {
 		at := r.loop.Now()
 		r.loop.Post(func() { r.stop(at) })
 	})
-	r.busy = len(r.services) + 1 // the window is one, too
-	r.loop.Post(r.begin)
 	r.loop.Run()
 	if !unhook() {
 		<-posted

@@ -227,6 +227,61 @@ func TestScheduledAtAStop(t *testing.T) {
 	}
 }
 
+// A slowPost loop is a moment late in taking the first function of the two that are posted
+// at a step's begin.
+type slowPost struct {
+	pace.Loop
+	first atomic.Bool
+}
+
+func (l *slowPost) Post(f func()) bool {
+	if l.first.CompareAndSwap(false, true) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return l.Loop.Post(f)
+}
+
+// A step that is stopped before it began has nothing due before its begin, and ends.
+func TestStoppedBeforeItBegan(t *testing.T) {
+	for _, users := range []int{0, 3} {
+		for range 20 { // of two goroutines either may post first
+			err := bubble(t, func() error {
+				x := good(steady{after: time.Millisecond})
+				l := &x.Loads[0]
+				if l.Users, x.Plan.Levels[0].Value = users, float64(users); users == 0 {
+					constant, err := arrivals.New(arrivals.Config{Kind: "constant", Value: 1_000})
+					if err != nil {
+						return err
+					}
+					x.Plan.Levels[0].Arrivals, x.Plan.Levels[0].Value = "constant", 1_000
+					l.Arrivals, l.Workload = constant, fixed{}
+				}
+				x.NewLoop = func(o results.Origin) (pace.Loop, error) { return &slowPost{Loop: pace.NewTimed(o)}, nil }
+				ctx, cancel := context.WithCancel(context.Background())
+				cancel()
+				var got sink
+				// Who takes the origin for the begin has much due until the stop.
+				step, err := drive(ctx, results.NewOrigin(time.Now().Add(-time.Second)), x, &got)
+				if !errors.Is(err, context.Canceled) {
+					return err
+				}
+				for _, a := range got.all {
+					if a.Due < step.Start || step.Start == 0 {
+						return fmt.Errorf("due at %v of a step that began at %v", a.Due, step.Start)
+					}
+				}
+				if i := step.Services[0]; int(i.Due) != len(got.all) {
+					return fmt.Errorf("%d due, %d samples", i.Due, len(got.all))
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatalf("%d users: %v", users, err)
+			}
+		}
+	}
+}
+
 // What was in flight and how evenly it was sent is told of the whole window, idle
 // parts included.
 func TestFlightAndDispersion(t *testing.T) {
