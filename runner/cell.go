@@ -135,14 +135,20 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	return errors.Join(err, r.during("recount", func() error { return r.observe(ctx, alive(up), true) }))
 }
 
-// alike faults instances that are others than those that were measured before.
+// alike faults instances that are others than those that were measured before, and warns
+// of those that may be.
 func (r *cellRun) alike(up []running) error {
+	if r.bench.Alike == nil {
+		return nil
+	}
 	for _, u := range up {
-		if r.bench.Alike == nil {
-			continue
-		}
-		if err := r.bench.Alike(r.cell, u.service.Info()); err != nil {
+		i := u.service.Info()
+		doubt, err := r.bench.Alike(r.cell, i)
+		if err != nil {
 			return fmt.Errorf("%w: %w", ErrOther, err)
+		}
+		if doubt != "" {
+			r.warning(results.Warning{Code: "servers-differ", Subject: i.Name, Text: doubt, Count: 1})
 		}
 	}
 	return nil

@@ -52,8 +52,9 @@ type Bench struct {
 	// every cell is skipped is not applied. nil skips none.
 	Skip func(scenarios.Cell) (why string)
 	// Alike says why an instance that is ready is another server than those that were
-	// measured before; the run ends then, in order. nil asks nobody.
-	Alike     func(scenarios.Cell, results.Instance) error
+	// measured before; the run ends then, in order. A doubt whether it is becomes a warning
+	// of the cell. nil asks nobody.
+	Alike     func(scenarios.Cell, results.Instance) (doubt string, err error)
 	NewRouter func(name string) (loadgen.Router, error)
 	// Devices gives the collector jobs of a layout's devices; nil for none.
 	// Client jobs (evabench itself) belong here too.

@@ -299,9 +299,14 @@ func refused(err error) bool {
 	return ok
 }
 
+// goesOn reports whether a fault ended a run that can be gone on with when it is put right.
+func goesOn(err error) bool {
+	return refused(err) || errors.Is(err, runner.ErrNotRestored) || errors.Is(err, runner.ErrOther)
+}
+
 // tellResume tells how to go on with a run that broke off.
 func tellResume(ctx context.Context, dir string, measured error, talk io.Writer) {
-	if ctx.Err() != nil || refused(measured) || errors.Is(measured, runner.ErrNotRestored) {
+	if ctx.Err() != nil || goesOn(measured) {
 		fmt.Fprintf(talk, "evabench: cells that were measured are kept; go on with \"evabench sweep --resume %s\"\n", quoted(dir))
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/results"
-	"github.com/evabench/evabench/scenarios"
 )
 
 // What is measured with are the trace and the images, not where programs begin, nor keys.
@@ -71,40 +70,4 @@ services:
 	if why := inputsDiffer(many, nil); len(why) != 6 || why[5] != "and 4 more of its files" {
 		t.Errorf("of many it tells %q", why)
 	}
-}
-
-// A server of another version than the measured cells' is refused; one of other parameters may
-// be of another, and one that tells none is not compared.
-func TestAlike(t *testing.T) {
-	cell := func(folder, image, version string) *results.CellData {
-		return &results.CellData{Cell: results.Cell{
-			Folder: folder, Config: results.Config{Params: map[string]string{"agent.image": image, "eyes.batch": folder}},
-			Instances: []results.Instance{{Service: "agent", Name: "agent-0", Version: version}},
-		}}
-	}
-	g := &goingOn{
-		run:      &results.Run{Dir: "run", Cells: []*results.CellData{cell("a", "x", "0.10"), cell("b", "x", ""), cell("c", "y", "0.12"), cell("d", "x", "0.9")}},
-		measured: map[string]bool{"a": true, "b": true, "c": true},
-	}
-	for _, c := range []struct {
-		service, image, version string
-		want                    string // empty: it is alike
-	}{
-		{"agent", "x", "0.10", ""},
-		{"agent", "x", "0.11", `run is not resumed: service agent was measured with servers that said "0.10", and agent-0 says "0.11"`},
-		{"agent", "x", "0.9", `that said "0.10", and`}, // of a cell that broke off
-		{"agent", "y", "0.10", `that said "0.12", and`},
-		{"agent", "z", "0.11", ""},
-		{"agent", "x", "", ""},
-		{"eyes", "x", "0.11", ""},
-	} {
-		err := g.alike(cellOf(c.image), results.Instance{Service: c.service, Name: "agent-0", Version: c.version})
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%+v: %v", c, err)
-		}
-	}
-}
-
-func cellOf(image string) scenarios.Cell {
-	return scenarios.Cell{Config: results.Config{Params: map[string]string{"agent.image": image, "eyes.batch": "e"}}}
 }

@@ -359,12 +359,10 @@ func (b *bench) runner(s streams) (*runner.Bench, error) {
 		Clocks:       clocks.Read,
 		Devices:      b.deviceJobs,
 		CollectEvery: b.scenario.CollectEvery,
+		Alike:        b.servers().alike,
 	}
 	if b.journal != nil {
 		r.Journal = b.journal.Journal
-	}
-	if b.going != nil {
-		r.Alike = b.going.alike
 	}
 	for _, svc := range b.scenario.Services {
 		built, err := runner.Build(svc, b.kinds.launchers, b.kinds.endpoints, b.kinds.workloads, b.kinds.sources)

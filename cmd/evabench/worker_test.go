@@ -26,6 +26,7 @@ import (
 // worker is a server for scripts, as the command "worker":
 //
 //	worker serve PORT [SOCKET]  answers; a child of it, in a session of its own, sleeps
+//	worker say PORT FILE        answers, also what version it is, as the file said when it began
 //	worker die PORT N           answers N requests, and fails at the next, or at /debug/gpu-fault
 //	worker tell PORT            answers one request after another, and tells how long each waited and took
 //	worker crash                fails at once
@@ -52,6 +53,8 @@ func work(args []string) error {
 		return fmt.Errorf("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 16.00 GiB")
 	case "die":
 		return die(args[1], args[2])
+	case "say":
+		return say(args[1], args[2])
 	case "tell":
 		return tell(args[1])
 	case "cold":
@@ -84,6 +87,20 @@ func work(args []string) error {
 	}
 	fmt.Println("serving on", args[1], "with", os.Getenv("CUDA_VISIBLE_DEVICES"))
 	if _, err := stub.Start(stub.Options{Addr: netip.MustParseAddrPort("127.0.0.1:" + args[1])}); err != nil {
+		return err
+	}
+	select {}
+}
+
+// say is a detector that says its version at every page.
+func say(port, file string) error {
+	version, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	answer := fmt.Sprintf(`[{"version": %q, "label": "person", "box": [0, 0, 1, 1], "score": 0.9}]`, strings.TrimSpace(string(version)))
+	_, err = stub.Start(stub.Options{Addr: netip.MustParseAddrPort("127.0.0.1:" + port), Answer: []byte(answer)})
+	if err != nil {
 		return err
 	}
 	select {}

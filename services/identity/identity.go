@@ -32,7 +32,8 @@ type Question struct {
 	JSON string `yaml:"json"`
 	// Equals is what the value that JSON names must be; numbers are compared as
 	// numbers. Empty asks nothing. Without Has and Equals the value is recorded as the
-	// server's version, which must stay as it was while a run is measured and resumed.
+	// server's version, which must stay as it was for all cells of a configuration; what
+	// differs between configurations is warned of.
 	Equals string `yaml:"equals"`
 }
 
