@@ -146,7 +146,7 @@ func get(ctx context.Context, url string) (string, error) {
 // text is what a page says.
 func text(t *testing.T, url string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := get(ctx, url)
 	if err != nil {
@@ -160,7 +160,7 @@ func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
-	for limit := time.Now().Add(30 * time.Second); !so(); <-again.C {
+	for limit := time.Now().Add(2 * time.Minute); !so(); <-again.C {
 		if time.Now().After(limit) {
 			t.Fatalf("not so: %s", what)
 		}

@@ -120,7 +120,7 @@ func get(ctx context.Context, url string) (string, error) {
 // text is what a page says.
 func text(t *testing.T, url string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := get(ctx, url)
 	if err != nil {
