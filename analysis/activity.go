@@ -170,12 +170,13 @@ func (d *deviceReadings) activity(c cellFacts, s Step, w window) *Activity {
 
 // of gives one device's readings.
 func (d *deviceReadings) of(uuid string, w window) deviceSeries {
-	return deviceSeries{d.series[uuid], d.refused[uuid], w}
+	return deviceSeries{d.series[uuid], d.series[dcgmKey], d.refused[uuid], w}
 }
 
 // deviceSeries are one device's readings, and a step's window.
 type deviceSeries struct {
 	series  map[string][]stats.Point
+	page    map[string][]stats.Point // about the page of DCGM's figures
 	refused map[string]float64
 	window  window
 }
@@ -189,10 +190,13 @@ func (d deviceSeries) none(series string) error {
 }
 
 // of gives the readings of a series within the window.
-func (d deviceSeries) of(series string) []stats.Point {
+func (d deviceSeries) of(series string) []stats.Point { return d.window.of(d.series[series]) }
+
+// of gives the points that lie within the window.
+func (w window) of(points []stats.Point) []stats.Point {
 	var list []stats.Point
-	for _, p := range d.series[series] {
-		if p.At >= d.window.from.Seconds() && p.At <= d.window.to.Seconds() {
+	for _, p := range points {
+		if p.At >= w.from.Seconds() && p.At <= w.to.Seconds() {
 			list = append(list, p)
 		}
 	}
@@ -202,11 +206,11 @@ func (d deviceSeries) of(series string) []stats.Point {
 func (d deviceSeries) device(dev device.Device) DeviceActivity {
 	a := DeviceActivity{
 		Device: dev.Name, UUID: dev.UUID, Readings: int64(len(d.of("gpm:span_seconds"))),
-		SM:         either(d.spanned("ratio", "gpm:sm_active_ratio"), d.mean("ratio", "DCGM_FI_PROF_SM_ACTIVE")),
-		Occupancy:  either(d.spanned("ratio", "gpm:sm_occupancy_ratio"), d.mean("ratio", "DCGM_FI_PROF_SM_OCCUPANCY")),
-		Tensor:     either(d.spanned("ratio", "gpm:tensor_active_ratio"), d.mean("ratio", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE")),
-		DRAM:       either(d.spanned("ratio", "gpm:dram_active_ratio"), d.mean("ratio", "DCGM_FI_PROF_DRAM_ACTIVE")),
-		Graphics:   either(d.spanned("ratio", "gpm:graphics_active_ratio"), d.mean("ratio", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"), d.mean("ratio", "nvml:gpu_utilization_ratio")),
+		SM:         d.share("gpm:sm_active_ratio", "DCGM_FI_PROF_SM_ACTIVE"),
+		Occupancy:  d.share("gpm:sm_occupancy_ratio", "DCGM_FI_PROF_SM_OCCUPANCY"),
+		Tensor:     d.share("gpm:tensor_active_ratio", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"),
+		DRAM:       d.share("gpm:dram_active_ratio", "DCGM_FI_PROF_DRAM_ACTIVE"),
+		Graphics:   either(d.share("gpm:graphics_active_ratio", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"), d.mean("ratio", "nvml:gpu_utilization_ratio")),
 		MemoryPeak: d.most("B", "nvml:memory_used_bytes"), Processes: d.most("1", "nvml:processes"),
 	}
 	a.Switches, a.Switching = unknown("1/s", "no engine told its context switches"), unknown("ratio", "no engine told its context switches")
@@ -294,7 +298,11 @@ func (d deviceSeries) most(unit, series string) Value {
 
 // mean is the time average of a gauge.
 func (d deviceSeries) mean(unit, series string) Value {
-	points := d.of(series)
+	return d.meanOf(unit, series, d.of(series))
+}
+
+// meanOf is the time average of some of a series' readings.
+func (d deviceSeries) meanOf(unit, series string, points []stats.Point) Value {
 	if len(points) == 0 {
 		return unknown(unit, d.none(series).Error())
 	}

@@ -35,8 +35,8 @@ type ProcessUse struct {
 	Waiting Value `json:"waiting_threads"`
 }
 
-// beside takes an observation of the host, of an instance's processes, or of what DCGM
-// tells of a device, and reports whether it was one.
+// beside takes an observation of the host, of an instance's processes, of what DCGM tells of
+// a device, or of its page, and reports whether it was one.
 func (d *deviceReadings) beside(o results.Observation, steps []stepFacts) bool {
 	switch {
 	case o.Source == "host" && o.Subject.Kind == results.SubjectHost:
@@ -50,16 +50,19 @@ func (d *deviceReadings) beside(o results.Observation, steps []stepFacts) bool {
 	case o.Source == "dcgm" && strings.HasPrefix(o.Series, "DCGM_FI_PROF_"):
 		d.told = true
 		d.keep(o.Subject.ID, o, steps)
+	case o.Source == "dcgm" && (o.Series == seriesUnchanged || o.Series == seriesInterval):
+		d.keep(dcgmKey, o, steps)
 	default:
 		return false
 	}
 	return true
 }
 
-// What the host's series are kept under, which no UUID is.
+// What the series of no device are kept under, which no UUID is.
 const (
 	hostKey    = "host:"
 	processKey = "process:"
+	dcgmKey    = "dcgm:" // the page; a run reads one
 )
 
 // host tells of a machine in a window: of a simulated server its own, whose name is the
