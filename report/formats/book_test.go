@@ -201,3 +201,34 @@ func TestWorkbookRules(t *testing.T) {
 		t.Errorf("Raw says %q (%v)", text, err)
 	}
 }
+
+// No row is a column of single words, and on paper the notes of a table's rows stand
+// below it, each once.
+func TestWorkbookIsReadOnPaper(t *testing.T) {
+	const most = 7 // lines of a row
+	for _, file := range []string{"sweep.json", "capacity.json", "open.json", "failover.json"} {
+		f := opened(t, written(t, "xlsx", read(t, file)))
+		for _, sheet := range f.GetSheetList() {
+			rows, err := f.GetRows(sheet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lookup := false
+			for i, row := range rows {
+				high, err := f.GetRowHeight(sheet, i+1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				lookup = lookup || len(row) > 0 && strings.Contains(row[0], "only these lines are printed")
+				if high > 15*most {
+					t.Errorf("%s: %s, row %d is %.0f points high: %q", file, sheet, i+1, high, row)
+				}
+				for n, text := range row {
+					if n > 0 && len(row) > 3 && !lookup && strings.Contains(text, ": one pair has no spread") {
+						t.Errorf("%s: %s, row %d: the note %q stands in its column", file, sheet, i+1, text)
+					}
+				}
+			}
+		}
+	}
+}

@@ -21,7 +21,7 @@ type verdictColour struct {
 
 var verdictColours = []verdictColour{
 	{[]string{"not met", "no:", "fail", "invalid", "client-limited", "void", "disagree", "never", "missing"}, "9C0006", "FFC7CE"},
-	{[]string{"unknown", "unsteady", "saturated", "not ", "unfinished", "drift", "cliff", "no difference"}, "7F6000", "FFEB9C"},
+	{[]string{"unknown", "unsteady", "saturated", "not ", "unfinished", "drift", "cliff", "no difference", "too few"}, "7F6000", "FFEB9C"},
 	{[]string{"met", "yes", "valid", "pass", "found", "shown", "done", "agrees"}, "006100", "C6EFCE"},
 }
 
@@ -95,12 +95,13 @@ func (b *book) bars(sheet string, t placed) error {
 	return nil
 }
 
-// filter puts a filter on the longest table of a sheet: a sheet has one at most.
-func (b *book) filter(sheet string, tables []placed) error {
+// filter puts a filter on the longest table of a sheet that has no merged cells, which
+// could not be sorted: a sheet has one at most.
+func (b *book) filter(sheet string, tables []placed, lookup bool) error {
 	const least = 3 // rows that are worth it
 	longest := -1
 	for i, t := range tables {
-		if len(t.Rows) >= least && (longest < 0 || len(t.Rows) > len(tables[longest].Rows)) {
+		if len(t.Rows) >= least && !reaches(t.Table, lookup) && (longest < 0 || len(t.Rows) > len(tables[longest].Rows)) {
 			longest = i
 		}
 	}

@@ -85,3 +85,12 @@ func (f *footnotes) mark(c report.Cell) string {
 	f.texts = append(f.texts, c.Note)
 	return fmt.Sprintf("%s [%d]", c.Text, len(f.texts))
 }
+
+// lines are the notes with their marks, as they stand below a table.
+func (f *footnotes) lines() []string {
+	var lines []string
+	for i, text := range f.texts {
+		lines = append(lines, fmt.Sprintf("[%d] %s", i+1, text))
+	}
+	return lines
+}

@@ -26,6 +26,8 @@ type line struct {
 	high  int // lines of text that it takes
 	// prose says that the first cell reaches over the whole width.
 	prose string
+	// over is the column that the last cell reaches to, from 1; 0 is its own.
+	over int
 	// size is that of the prose's letters over the usual; 0 is 1.
 	size float64
 }
@@ -36,12 +38,22 @@ func (l *line) add(cell any, text string, widths []int) {
 	l.cells = append(l.cells, cell)
 }
 
+// reach puts a cell at the end of a line that reaches to the end of the sheet.
+func (l *line) reach(cell any, text string, widths []int) {
+	l.high = max(l.high, len(wrapped(text, total(widths[len(l.cells):]))))
+	l.cells = append(l.cells, cell)
+	l.over = len(widths)
+}
+
 const (
-	widest    = 60  // of a column, in characters; what is longer is wrapped
-	noteWide  = 45  // of the column of a table's notes
-	narrowest = 8   // of a column
-	proseWide = 120 // of a sheet's notes, at most
-	proseThin = 60  // of them at least
+	widest    = 60 // of a column, in characters; what is longer is wrapped
+	noteWide  = 45 // of the column of a table's notes
+	narrowest = 8  // of a column
+	// lookupLines is how high a row of a sheet is at most that is for looking up, in
+	// lines of text.
+	lookupLines = 3
+	proseWide   = 120 // of a sheet's notes, at most
+	proseThin   = 60  // of them at least
 )
 
 // sheet writes a sheet. The rows above the first row of its only table stay in view; with
@@ -62,7 +74,7 @@ func (b *book) sheet(p sheetPlan) error {
 	printed := len(lines)
 	decide, aside := b.answers(p.answers)
 	lines = append(lines, decide...)
-	widths := sheetWidths(p.tables())
+	widths := sheetWidths(p.tables(), p.lookup)
 	charts := len(lines) + 1
 	if len(p.charts) > 0 {
 		lines = append(lines, make([]line, 1+chartRows*((len(p.charts)+1)/2))...)
@@ -86,7 +98,7 @@ func (b *book) sheet(p sheetPlan) error {
 		}
 		for _, t := range part.tables {
 			tables = append(tables, placed{Table: t})
-			if err := b.table(name, &lines, tables, widths); err != nil {
+			if err := b.table(name, &lines, tables, widths, p.lookup); err != nil {
 				return err
 			}
 		}
@@ -99,7 +111,7 @@ func (b *book) sheet(p sheetPlan) error {
 	if p.name == chartSheet && (name != chartSheet || tables[0].top != b.dataTop()) {
 		return fmt.Errorf("its rows begin at %d of %q, and charts look for them at %d of %q", tables[0].top, name, b.dataTop(), chartSheet)
 	}
-	if err := b.filter(name, tables); err != nil { // it forgets how the sheet is printed
+	if err := b.filter(name, tables, p.lookup); err != nil { // it forgets how the sheet is printed
 		return err
 	}
 	if err := b.printSetup(name, heading); err != nil {
@@ -189,6 +201,16 @@ func (b *book) stream(name string, lines []line, widths []int, frozen int, drawn
 				}
 			}
 		}
+		if l.over > len(l.cells) {
+			area, err := between(len(l.cells), i+1, l.over, i+1)
+			if err != nil {
+				return err
+			}
+			from, to, _ := strings.Cut(area, ":")
+			if err := w.MergeCell(from, to); err != nil {
+				return err
+			}
+		}
 		var height excelize.RowOpts
 		if l.high > 1 || size > 1 {
 			height.Height = min(15*size*float64(l.high), excelize.MaxRowHeight)
@@ -217,7 +239,7 @@ func proseColumns(widths []int) (columns, characters int) {
 }
 
 // table adds the lines of the last of the tables, and notes where its rows begin.
-func (b *book) table(sheet string, lines *[]line, tables []placed, widths []int) error {
+func (b *book) table(sheet string, lines *[]line, tables []placed, widths []int, lookup bool) error {
 	t := &tables[len(tables)-1]
 	var head line
 	for i, c := range t.Columns {
@@ -231,13 +253,18 @@ func (b *book) table(sheet string, lines *[]line, tables []placed, widths []int)
 		text := fitting(sheetHeading(c))
 		head.add(excelize.Cell{Value: text, StyleID: style}, text, widths)
 	}
+	far := reaches(t.Table, lookup)
+	if far {
+		head.over = len(widths)
+	}
 	if hasNotes(t.Table) {
 		head.add(excelize.Cell{Value: "Notes", StyleID: b.header}, "", widths)
 	}
 	*lines = append(*lines, line{}, prose(t.Title, b.title), head)
 	t.top = len(*lines) + 1
 	formats := numberFormats(t.Table)
-	for _, row := range t.Rows {
+	notes, below := tableNotes(t.Table, lookup)
+	for n, row := range t.Rows {
 		var l line
 		for i, c := range row {
 			cell, err := b.cell(c, formats[i], tables)
@@ -257,14 +284,21 @@ func (b *book) table(sheet string, lines *[]line, tables []placed, widths []int)
 					return err
 				}
 			}
-			l.add(cell, text, widths)
+			if far && i == len(row)-1 {
+				l.reach(cell, text, widths)
+			} else {
+				l.add(cell, text, widths)
+			}
 		}
-		if text := fitting(rowNotes(t.Table, row)); text != "" {
-			l.add(excelize.Cell{Value: text, StyleID: b.wrapped}, text, widths)
+		if notes[n] != "" {
+			l.add(excelize.Cell{Value: notes[n], StyleID: b.wrapped}, notes[n], widths)
+		}
+		if lookup { // of long notes the begin is seen, and the cell has all
+			l.high = min(l.high, lookupLines)
 		}
 		*lines = append(*lines, l)
 	}
-	for _, note := range t.Notes {
+	for _, note := range append(below, t.Notes...) {
 		*lines = append(*lines, prose(note, b.wrapped))
 	}
 	return nil

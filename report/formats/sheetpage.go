@@ -8,9 +8,14 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// pageWide is the width in characters at which a sheet that is fitted to landscape A4
-// prints at about nine tenths of its size.
-const pageWide = 150
+// The widths in characters to which a sheet is widened that is fitted to landscape A4:
+// pageWide prints at about three quarters of its size, letters of 8 points; pageMost, so
+// that no text takes more than fewLines, at two thirds.
+const (
+	pageWide = 175
+	pageMost = 205
+	fewLines = 3
+)
 
 // sheetHeading is a column's name with its unit.
 func sheetHeading(c report.Column) string {
@@ -20,47 +25,89 @@ func sheetHeading(c report.Column) string {
 	return c.Name + " [" + c.Unit + "]"
 }
 
+// A room is the columns of a sheet that one text stands in.
+type room struct {
+	first, last int
+	whole       int // characters that it takes on one line
+}
+
+func (r room) wide(widths []int) int { return total(widths[r.first:r.last+1]) - gap }
+
 // sheetWidths gives the widths of a sheet's columns in characters, which its tables
-// share. Numbers and single words are whole; what the page then has left goes, a
-// character at a time, to the column whose text takes the most lines.
+// share. Numbers and single words are whole; what the page then has left goes to texts.
 //
 // Note: a grid's widths give whole columns what they lack, the least first, which on
 // a page of many long texts leaves the last of them a word wide. The widest that each
 // table would have alone made a sheet of several tables three pages wide.
-func sheetWidths(tables []report.Table) []int {
+func sheetWidths(tables []report.Table, lookup bool) []int {
 	var widths, natural []int
+	var texts []room
 	for _, t := range tables {
-		g := sheetGrid(t)
+		g := sheetGrid(t, lookup)
 		least, whole := g.least(), g.natural()
 		for i := range least {
 			if i == len(widths) {
 				widths, natural = append(widths, narrowest), append(natural, narrowest)
 			}
 			most := widest
-			if i == len(t.Columns) {
+			switch {
+			case i == len(t.Columns):
 				most = noteWide
+			case i == len(least)-1 && reaches(t, lookup):
+				texts = append(texts, room{first: i, whole: min(whole[i], proseWide)})
+				continue
 			}
 			widths[i] = max(widths[i], min(least[i], most))
 			natural[i] = max(natural[i], min(whole[i], most))
 		}
 	}
-	for over := pageWide - total(widths); over > 0; over-- {
-		thinnest := -1
-		for i := range widths {
-			if widths[i] < natural[i] && (thinnest < 0 || natural[i]*widths[thinnest] > natural[thinnest]*widths[i]) {
-				thinnest = i
-			}
-		}
-		if thinnest < 0 {
-			break
-		}
-		widths[thinnest]++
+	for i := range texts {
+		texts[i].last = len(widths) - 1
 	}
+	for i, whole := range natural {
+		texts = append(texts, room{i, i, whole})
+	}
+	widen(widths, texts, pageMost, fewLines)
+	widen(widths, texts, pageWide, 1)
 	return widths
 }
 
+// widen gives what a page of some width has left, a character at a time, to the text that
+// takes the most lines, until none takes more than so many.
+func widen(widths []int, texts []room, page int, lines float64) {
+	for over := page - total(widths); over > 0; over-- {
+		worst, most := -1, lines
+		for i, r := range texts {
+			if n := float64(r.whole) / float64(r.wide(widths)); n > most {
+				worst, most = i, n
+			}
+		}
+		if worst < 0 {
+			return
+		}
+		widths[texts[worst].last]++
+	}
+}
+
+// reaches says whether the last column of a table is of long texts, which reach to the
+// right end of its sheet: the columns beyond are other tables'. Not so where rows are
+// looked up: cells that are merged cannot be sorted.
+func reaches(t report.Table, lookup bool) bool {
+	const long = 40 // characters
+	last := len(t.Columns) - 1
+	if lookup || last < 0 || hasNotes(t) || t.Columns[last].Align == report.Right {
+		return false
+	}
+	for _, row := range t.Rows {
+		if width(row[last].Text) > long {
+			return true
+		}
+	}
+	return false
+}
+
 // sheetGrid is a table as its sheet has it, with a column of its notes.
-func sheetGrid(t report.Table) grid {
+func sheetGrid(t report.Table, lookup bool) grid {
 	g := grid{columns: t.Columns}
 	for _, c := range t.Columns {
 		g.head = append(g.head, sheetHeading(c))
@@ -69,13 +116,14 @@ func sheetGrid(t report.Table) grid {
 		g.columns = append(g.columns[:len(g.columns):len(g.columns)], report.Column{Name: "Notes"})
 		g.head = append(g.head, "Notes")
 	}
-	for _, row := range t.Rows {
+	notes, _ := tableNotes(t, lookup)
+	for n, row := range t.Rows {
 		line := make([]string, len(g.head))
 		for i, c := range row {
 			line[i] = fitting(c.Text)
 		}
 		if len(line) > len(row) {
-			line[len(row)] = fitting(rowNotes(t, row))
+			line[len(row)] = notes[n]
 		}
 		g.rows = append(g.rows, line)
 	}

@@ -49,6 +49,22 @@ func rowNotes(t report.Table, row []report.Cell) string {
 	return strings.Join(notes, "; ")
 }
 
+// tableNotes gives the notes of a table's rows as the column of notes has them, and
+// what stands below the table. Where rows are looked up and filtered, the column has
+// the texts. On paper it has the marks of texts below: texts made rows of a dozen lines
+// in the little room that a wide table leaves, four rows on a page.
+func tableNotes(t report.Table, lookup bool) (column, below []string) {
+	var notes footnotes
+	for _, row := range t.Rows {
+		text := rowNotes(t, row)
+		if !lookup {
+			text = strings.TrimSpace(notes.mark(report.Cell{Note: text}))
+		}
+		column = append(column, fitting(text))
+	}
+	return column, notes.lines()
+}
+
 // clipped is the begin of a text, where there is no room for more.
 func clipped(text string, most int) string {
 	if r := []rune(text); len(r) > most {
