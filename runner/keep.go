@@ -28,8 +28,11 @@ func (b *Bench) room(arrivals float64) error {
 }
 
 // inVain reports whether a fault is that what is measured cannot be kept, or not be
-// compared with what was measured before.
-func inVain(err error) bool { return notKept(err) || errors.Is(err, ErrOther) }
+// compared with what was measured before, or would be measured beside what was left.
+func inVain(err error) bool {
+	_, left := errors.AsType[*StopError](err)
+	return left || notKept(err) || errors.Is(err, ErrOther)
+}
 
 // notKept reports whether a fault is that what is measured cannot be kept.
 func notKept(err error) bool {

@@ -181,7 +181,7 @@ func (r *cellRun) adapt(ctx context.Context, instances []placedInstance) error {
 }
 
 // stopAll closes the endpoints and stops the services, side by side so that each
-// has its own time to end, also when ctx has ended.
+// has its own time to end, also when ctx has ended. Its faults are [StopError]s.
 func stopAll(ctx context.Context, up []running) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
@@ -193,7 +193,7 @@ func stopAll(ctx context.Context, up []running) error {
 		}
 		stopping.Go(func() {
 			if err := u.service.Stop(ctx); err != nil {
-				faults[i] = fmt.Errorf("stop %s: %w", u.service.Info().Name, err)
+				faults[i] = &StopError{u.service.Info().Name, err}
 			}
 		})
 	}

@@ -152,6 +152,19 @@ const (
 // ErrNoCell says that no cell ended as it should.
 var ErrNoCell = errors.New("no cell was measured")
 
+// A StopError says that an instance is not as it is when it was stopped: it may still run
+// and hold its device, or a server that runs already is down.
+type StopError struct {
+	Instance string
+	Err      error
+}
+
+func (e *StopError) Error() string {
+	return fmt.Sprintf("stop %s: %v; no other cell is measured beside that: put it right by hand, then go on with the run", e.Instance, e.Err)
+}
+
+func (e *StopError) Unwrap() error { return e.Err }
+
 // ErrOther says that the servers are others than those that were measured before.
 var ErrOther = errors.New("the servers are others than before")
 
@@ -159,8 +172,9 @@ var ErrOther = errors.New("the servers are others than before")
 // of which no cell fits the devices' memory is not applied. A cell that fails,
 // one that does not fit too, is recorded with its fault, and the next one goes on; Run then
 // returns an error that joins the faults, with [ErrNoCell] if none was left, and
-// [ErrNotRestored] if the server is not as it was. A disk that takes nothing more, and an
-// instance that is not Alike ([ErrOther]), ends the run in order: what is whole stays, everything is put back, and the fault is told once.
+// [ErrNotRestored] if the server is not as it was. A disk that takes nothing more, an
+// instance that is not Alike ([ErrOther]), and one that cannot be stopped ([StopError]), end
+// the run in order: what is whole stays, everything is put back, and the fault is told once.
 // When ctx ends, the cell that runs is recorded as interrupted, its finished
 // steps are kept, everything is put back, and ctx's cause is returned.
 func (b *Bench) Run(ctx context.Context) (err error) {

@@ -260,7 +260,7 @@ func TestRunUndoesAfterFaults(t *testing.T) {
 	}{
 		{"apply", []error{ErrNoCell}, "apply: injected", 0},
 		{"launch vision-0", []error{ErrNoCell}, "launch vision-0 on gpu0 (GPU-0): launch vision-0: injected", 2},
-		{"stop vision-0", []error{ErrNoCell}, "stop vision-0: injected", 2},
+		{"stop vision-0", []error{ErrNoCell}, "stop vision-0: injected", 1},
 		{"restore", []error{ErrNotRestored}, "not put back", 1},
 	} {
 		t.Run(c.failAt, func(t *testing.T) {

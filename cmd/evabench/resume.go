@@ -301,7 +301,8 @@ func refused(err error) bool {
 
 // goesOn reports whether a fault ended a run that can be gone on with when it is put right.
 func goesOn(err error) bool {
-	return refused(err) || errors.Is(err, runner.ErrNotRestored) || errors.Is(err, runner.ErrOther)
+	_, left := errors.AsType[*runner.StopError](err)
+	return left || refused(err) || errors.Is(err, runner.ErrNotRestored) || errors.Is(err, runner.ErrOther)
 }
 
 // tellResume tells how to go on with a run that broke off.
