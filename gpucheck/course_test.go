@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,9 +91,15 @@ func TestEndLeft(t *testing.T) {
 		cmd := exec.Command("cat") // which waits for its input's end
 		in, err := cmd.StdinPipe()
 		need(t, err)
+		out, err := cmd.StdoutPipe()
+		need(t, err)
 		cmd.Dir, cmd.Env = dir, env
 		need(t, cmd.Start())
 		t.Cleanup(func() { in.Close(); cmd.Wait() })
+		_, err = io.WriteString(in, "x") // until it answers, its environment may not be there to read
+		need(t, err)
+		_, err = out.Read(make([]byte, 1))
+		need(t, err)
 		return cmd
 	}
 	others := []*exec.Cmd{start("/", "A=B"), start(k.scratch, "PWD="+k.scratch, "OLDPWD="+k.scratch+"/tmp", "_="+k.scratch+"/a")}

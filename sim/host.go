@@ -143,7 +143,7 @@ func (h *Host) start(server string, scale float64) (*Machine, error) {
 	m.command.Stderr = h.stderr
 	// A group of its own: Ctrl-C is for the parent, which restores first.
 	m.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	m.command.WaitDelay = time.Second
+	m.command.WaitDelay = 10 * time.Second // it counts as failed if we stand still for that long after its end
 	stdin, err := m.command.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -51,14 +51,15 @@ func TestKillSeesVandal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+	sleeper := strings.TrimSpace(string(text))
+	if pid, err := strconv.Atoi(sleeper); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
 		t.Errorf("end %q: %v", text, err)
 	}
 	if got.tried != 1 || got.survived != 0 || !strings.Contains(strings.Join(got.faults, ""), "was done and has changed") {
 		t.Errorf("%d of %d survived; %q", got.survived, got.tried, got.faults)
 	}
 	left := strings.Join(got.left, "\n")
-	if !strings.Contains(left, "sleep 600") || !strings.Contains(left, "scrap") {
+	if !strings.Contains(left, "process "+sleeper+": ") || !strings.Contains(left, "scrap") {
 		t.Errorf("left: %s", left)
 	}
 }

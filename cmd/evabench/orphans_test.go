@@ -156,7 +156,7 @@ func TestRestoreEndsOrphansFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	orphan := exec.Command("cat")
-	orphan.Env = append(os.Environ(), fmt.Sprintf("EVABENCH_SUPERVISED=mark/%d/1", dead.Process.Pid))
+	orphan.Env = append(os.Environ(), fmt.Sprintf("EVABENCH_SUPERVISED=mark/%[1]d/1/%[1]d/1", dead.Process.Pid))
 	in, err := orphan.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -192,5 +192,57 @@ func TestRestoreEndsOrphansFirst(t *testing.T) {
 	}
 	if d := before.Differences(now); len(d) > 0 {
 		t.Errorf("the GPUs differ: %q", d)
+	}
+}
+
+// onWrite does something at each line.
+type onWrite func(string)
+
+func (f onWrite) Write(line []byte) (int, error) {
+	f(string(line))
+	return len(line), nil
+}
+
+// What a killed evabench's supervisor still lets end is waited for, and told.
+func TestStartWaitsForWhatStillEnds(t *testing.T) {
+	supervisor := exec.Command("cat")
+	hold, err := supervisor.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := supervisor.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan struct{})
+	go func() { defer close(waited); _ = supervisor.Wait() }() // so that it is no zombie
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", supervisor.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command("sleep", "600")
+	begin := strings.Fields(string(stat))[21] // "cat" has no space
+	server.Env = []string{fmt.Sprintf("EVABENCH_SUPERVISED=mark/%d/1/%d/%s", dead.Process.Pid, supervisor.Process.Pid, begin)}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Process.Kill()
+	go server.Wait() // as init does
+	var talk strings.Builder
+	err = endProcesses(t.Context(), onWrite(func(line string) {
+		talk.WriteString(line)
+		if strings.Contains(line, "waiting") {
+			hold.Close()
+			<-waited
+		}
+	}))
+	want := []string{"an earlier run was killed, and of it still end: ", "waiting for them, at most 1m0s\n", fmt.Sprintf("left sleep (process %d); it was ended\n", server.Process.Pid)}
+	for _, w := range want {
+		if err != nil || !strings.Contains(talk.String(), w) {
+			t.Errorf("endProcesses() = %v and tells %q, want %q", err, talk.String(), w)
+		}
 	}
 }
