@@ -82,6 +82,7 @@ type beforeRecord struct {
 	Schema int     `json:"schema"`
 	State  any     `json:"state"`
 	Inputs []Input `json:"inputs"` // null in runs of before
+	Flags  *Flags  `json:"flags"`  // likewise
 }
 
 // An Input is a file that a run measures with, as it was when the run began.
@@ -93,9 +94,10 @@ type Input struct {
 
 // Before keeps the state of the server before the run's first change, as JSON, and the
 // files that it measures with in before.json, so that a later session can see whether it
-// finds the same.
-func (w *Writer) Before(state any, inputs []Input) error {
-	record := beforeRecord{SchemaVersion, state, append([]Input{}, inputs...)}
+// finds the same; and the flags, which stand in for those of an environment.json that is
+// lost.
+func (w *Writer) Before(state any, inputs []Input, flags Flags) error {
+	record := beforeRecord{SchemaVersion, state, append([]Input{}, inputs...), &flags}
 	if err := w.writeJSON(filepath.Join(w.dir, beforeFile), record); err != nil {
 		return fmt.Errorf("write the state before the run: %w", err)
 	}
@@ -105,16 +107,33 @@ func (w *Writer) Before(state any, inputs []Input) error {
 // ReadBefore reads into state what [Writer.Before] kept, and gives the files, nil if they
 // were not kept; the fault is fs.ErrNotExist's if the run broke off before.
 func ReadBefore(dir string, state any) ([]Input, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fmt.Errorf("read the state before the run: %w", err)
-	}
-	defer root.Close()
 	record := beforeRecord{State: state}
-	if err := readJSON(root, beforeFile, &record); err != nil {
+	if err := record.read(dir); err != nil {
 		return nil, fmt.Errorf("read the state before the run: %w", err)
 	}
 	return record.Inputs, nil
+}
+
+// ReadFlags gives the flags that [Writer.Before] kept.
+func ReadFlags(dir string) (Flags, error) {
+	var state any
+	record := beforeRecord{State: &state}
+	if err := record.read(dir); err != nil {
+		return Flags{}, fmt.Errorf("read the flags of the run: %w", plain(err))
+	}
+	if record.Flags == nil {
+		return Flags{}, fmt.Errorf("read the flags of the run: %s of an earlier evabench holds none", beforeFile)
+	}
+	return *record.Flags, nil
+}
+
+func (r *beforeRecord) read(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return readJSON(root, beforeFile, r)
 }
 
 // Reopen opens the run directory dir to go on with it, with an environment that holds

@@ -25,7 +25,7 @@ func breakOff(dir string, d *disk.Disk) error {
 	if err != nil {
 		return err
 	}
-	if err := w.Before(map[string]string{"gpu": "as it was"}, []Input{{"trace.txt", 4, "abcd"}}); err != nil {
+	if err := w.Before(map[string]string{"gpu": "as it was"}, []Input{{"trace.txt", 4, "abcd"}}, Flags{Mode: "race"}); err != nil {
 		return err
 	}
 	if err := oneCell(w, "000-a-r1", true); err != nil {
@@ -127,6 +127,9 @@ func TestGoOn(t *testing.T) {
 	var state map[string]string
 	if inputs, err := ReadBefore(dir, &state); err != nil || state["gpu"] != "as it was" || len(inputs) != 1 || inputs[0].SHA256 != "abcd" {
 		t.Errorf("before: %v, %v, %v", state, inputs, err)
+	}
+	if flags, err := ReadFlags(dir); err != nil || flags != (Flags{Mode: "race"}) {
+		t.Errorf("the flags are read back as %+v, %v", flags, err)
 	}
 }
 

@@ -13,7 +13,11 @@ func (b *bench) keepBefore(w *results.Writer) error {
 	if err != nil {
 		return err
 	}
-	return w.Before(keptState(b.state), inputs)
+	flags := b.flags
+	if b.going != nil {
+		flags = b.going.run.Environment.Flags
+	}
+	return w.Before(keptState(b.state), inputs, flags)
 }
 
 // begin makes the run directory, or opens the one that is gone on with.
@@ -23,9 +27,10 @@ func (b *bench) begin(ctx context.Context, o sweepOptions, s streams) (w *result
 		w, err = b.going.begin(b, env, s.err)
 		return w, func() error { return nil }, err // it is locked since it was read
 	}
-	if env.Flags, err = o.flagsSaid(); err != nil {
+	if b.flags, err = o.flagsSaid(); err != nil {
 		return nil, nil, err
 	}
+	env.Flags = b.flags
 	if !o.noSelftest {
 		if env.SelfTest, err = selftestForRun(ctx, s); err != nil {
 			return nil, nil, err

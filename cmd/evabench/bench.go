@@ -123,9 +123,10 @@ type bench struct {
 	scratch    *scratch // the simulator's folder; nil on a real server
 	backend    partition.Backend
 	state      partition.State
-	noGPUs     bool         // there are none to ask, so that only text was checked
-	journal    *heldJournal // held while the server may be changed, else nil
-	simulated  simulation   // the simulated server; none on a real one
+	noGPUs     bool          // there are none to ask, so that only text was checked
+	journal    *heldJournal  // held while the server may be changed, else nil
+	simulated  simulation    // the simulated server; none on a real one
+	flags      results.Flags // of a new run, once it begins
 	cells      []scenarios.Cell
 	impossible []results.Impossible
 	commands   []string          // what launchers do to servers that are not theirs, a line each

@@ -13,12 +13,23 @@ import (
 	"github.com/evabench/evabench/sim"
 )
 
-// fillLost fills what a lost environment.json held as far as the scenario tells it. What flags
-// said in its place is not known, nor what a race left out: then no search is told.
+// fillLost fills what a lost environment.json held as far as the scenario tells it, and the
+// flags that stood in its place. What a race left out is not known: then no search is told,
+// nor one that may have been a race.
 func fillLost(run *results.Run) {
 	var b bench
+	flags, unknown := results.ReadFlags(run.Dir)
+	if unknown != nil {
+		run.Problems = append(run.Problems, results.Problem{
+			Path: "before.json", Damaged: true,
+			Text: fmt.Sprintf("the flags of the run are not known: it may have been on another simulated server (--sim), at another speed (--sim-scale), or another search (--mode) than scenario.yaml says: %v", unknown),
+		})
+	}
 	b.kinds = knownKinds(sim.NewHost("", "", io.Discard))
-	scenario, err := scenarios.Read("scenario.yaml", run.Scenario, b.kinds.checks(simOptions{}, nil))
+	scenario, err := scenarios.Read("scenario.yaml", run.Scenario, b.kinds.checks(simOptions{server: flags.Sim, scale: flags.SimScale}, nil))
+	if err == nil {
+		err = setMode(scenario, flags.Mode)
+	}
 	if err != nil {
 		why, _, _ := strings.Cut(err.Error(), "\n")
 		run.Problems = append(run.Problems, results.Problem{
@@ -32,7 +43,8 @@ func fillLost(run *results.Run) {
 	if on, err := simulationOf(scenario); err == nil {
 		env.Simulated, env.SimulatedScale, env.SimulatedFaults = on.server, on.scale, on.faults
 	}
-	if !b.races() {
+	mayRace := unknown != nil && scenario.Search != nil && scenario.Search.Kind == scenarios.SearchCapacity
+	if !b.races() && !mayRace {
 		env.Search = b.searchAsked()
 	}
 }

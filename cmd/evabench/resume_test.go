@@ -32,7 +32,7 @@ func brokenRun(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Before(keptState(stateBefore()), nil); err != nil {
+	if err := w.Before(keptState(stateBefore()), nil, results.Flags{}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := w.Cell("000-a-r1")
