@@ -135,16 +135,20 @@ func TestOneUserAtATime(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
+	last := 4194305
 	for i, arrived := range []chan result{in, behind} {
 		r := <-arrived
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
-		if l, want := r.conn.Limits(), 4194306+i; l.Server != want {
-			t.Errorf("client %d is at server %d, want a new one, %d", i+2, l.Server, want)
+		// Who gave up may have had one before it was seen that it is gone.
+		now := r.conn.Limits().Server
+		if now <= last {
+			t.Errorf("client %d is at server %d after %d, want a new one", i+2, now, last)
 		}
-		says(t, pipe, "get_server_list", fmt.Sprint(4194306+i))
-		says(t, pipe, fmt.Sprintf("get_client_list %d", 4194306+i), fmt.Sprint(i+2))
+		last = now
+		says(t, pipe, "get_server_list", fmt.Sprint(now))
+		says(t, pipe, fmt.Sprintf("get_client_list %d", now), fmt.Sprint(i+2))
 		if err := r.conn.Close(); err != nil {
 			t.Fatal(err)
 		}
