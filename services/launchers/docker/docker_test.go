@@ -355,7 +355,7 @@ func TestWordsOfAbsence(t *testing.T) {
 		}
 	}
 	for said, gone := range map[string]bool{
-		"Error: No such container: x": true, "Error response from daemon: removal of container x is already in progress": true,
+		"Error: No such container: x": true, "Error response from daemon: removal of container x is already in progress": false,
 		`Error: no container with name or ID "x" found: no such container`: true, "Cannot connect to the Docker daemon": false, "": false,
 	} {
 		if isGone(said) != gone {

@@ -38,6 +38,7 @@ type fake struct {
 	calls      [][]string
 	told       [][]string // with each call: its environment
 	creating   func()     // called before a container is made; nil: nothing
+	removals   int        // how many times somebody else is removing what is to be removed
 }
 
 // A box is a container of the fake.
@@ -259,6 +260,10 @@ func (f *fake) do(asked call) (string, error) {
 		b := f.find(last)
 		if b == nil {
 			return "", fmt.Errorf("Error: No such container: %s", last)
+		}
+		if f.removals > 0 {
+			f.removals--
+			return "", fmt.Errorf("Error response from daemon: removal of container %s is already in progress", last)
 		}
 		f.stop(b)
 		delete(f.containers, b.name)

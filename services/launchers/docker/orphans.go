@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/evabench/evabench/services"
 )
@@ -124,18 +125,40 @@ func (l *launcher) EndOrphans(ctx context.Context) ([]string, error) {
 }
 
 // remove ends and removes a container, with its anonymous volumes. One that is
-// not there is removed.
+// not there is removed; one that somebody else is removing is waited for.
 func (c command) remove(ctx context.Context, name string) error {
-	_, said, err := c.talk(ctx, "rm", "--force", "--volumes", name)
-	if err != nil && ctx.Err() == nil && isGone(said) {
-		return nil
+	ctx, cancel := context.WithTimeout(ctx, removeWithin)
+	defer cancel()
+	again := time.NewTicker(removedEvery)
+	defer again.Stop()
+	for {
+		_, said, err := c.talk(ctx, "rm", "--force", "--volumes", name)
+		switch {
+		case err != nil && ctx.Err() == nil && isGone(said):
+			return nil
+		case err == nil || !isGoing(said):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-again.C:
+		}
 	}
-	return err
 }
 
-// isGone reports whether the command says that there is no such container, or that
-// another removes it at the moment.
+// Somebody else who removes a container is waited for so long, and asked for so often.
+const (
+	removeWithin = time.Minute
+	removedEvery = 100 * time.Millisecond
+)
+
+// isGone reports whether the command says that there is no such container.
 func isGone(said string) bool {
 	said = strings.ToLower(said)
-	return strings.Contains(said, "no such container") || strings.Contains(said, "no container with name") || strings.Contains(said, "already in progress")
+	return strings.Contains(said, "no such container") || strings.Contains(said, "no container with name")
 }
+
+// isGoing reports whether the command says that another removes the container at the
+// moment, whose processes may still hold a device.
+func isGoing(said string) bool { return strings.Contains(strings.ToLower(said), "already in progress") }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/services"
@@ -146,5 +148,35 @@ func TestStopRemovesWhatTheSupervisorLeft(t *testing.T) {
 	}
 	if left := f.names(); len(left) > 0 {
 		t.Errorf("containers are left: %q", left)
+	}
+}
+
+// A container that somebody else is removing is there until it is removed.
+func TestStopWaitsForRemoval(t *testing.T) {
+	f, program := newFake(t)
+	s := launch(t, config(program), services.Instance{})
+	text(t, s.Info().URL)
+	f.locked(func() { f.removals = 3 })
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if left := f.names(); len(left) > 0 || f.removals > 0 {
+		t.Errorf("containers %q are left, and %d removals in progress", left, f.removals)
+	}
+	s = launch(t, config(program), services.Instance{})
+	text(t, s.Info().URL)
+	f.locked(func() { f.removals = 1 << 30 })
+	ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
+	defer cancel()
+	c, err := build(t, config(program)).(*launcher).find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.remove(ctx, f.names()[0]); err == nil {
+		t.Error("a container that is still being removed counts as removed")
+	}
+	f.locked(func() { f.removals = 0 })
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
