@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/evabench/evabench/results"
@@ -108,7 +109,7 @@ func (s mortal) Crash(ctx context.Context, how string) error {
 	if err := s.crash.run(ctx, s.about); err != nil {
 		return err
 	}
-	if err := refused(ctx, s.info.URL); err != nil {
+	if err := refused(ctx, s.info.URL, dial); err != nil {
 		return fmt.Errorf("crash of %s: the command ended well, but %w", s.info.Name, err)
 	}
 	s.mu.Lock()
@@ -152,27 +153,34 @@ func (s identifiedMortal) Identify(ctx context.Context) error {
 // command has ended.
 const refusedWithin = 10 * time.Second
 
-// refused waits until a server accepts no connection.
-func refused(ctx context.Context, server string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, refusedWithin,
-		fmt.Errorf("%s does not refuse connections %s later; does the command end this server, and does nothing start it at once?", server, refusedWithin))
+// refused waits until a server refuses a connection. Any other fault says nothing of the
+// server: we may have no descriptor, or the network no way.
+func refused(ctx context.Context, server string, dial func(context.Context, string) (net.Conn, error)) error {
+	limited, cancel := context.WithTimeout(ctx, refusedWithin)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
+	last := "none was answered"
 	for {
-		c, err := dial(ctx, server)
-		late, timed := errors.AsType[net.Error](err)
+		c, err := dial(limited, server)
 		switch {
 		case err == nil:
+			last = "the last was accepted"
 			if err := c.Close(); err != nil {
 				return err
 			}
-		case ctx.Err() == nil && !(timed && late.Timeout()):
-			return nil // a timeout is no refusal: it may be ctx's own, before ctx tells of it
+		case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+			return nil
+		case limited.Err() == nil: // else it may be of that
+			last = "the last: " + err.Error()
 		}
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("%s does not refuse connections %s later (%s); does the command end this server, and does nothing start it at once?",
+				server, refusedWithin, last)
 		case <-again.C:
 		}
 	}
