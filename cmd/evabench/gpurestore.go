@@ -75,7 +75,9 @@ func (o *restoreOptions) restore(ctx context.Context, named bool, s streams) (er
 		return nil
 	}
 	if !left.Kept {
-		endProcesses(s.err) // they would hold the GPUs
+		if err := endProcesses(ctx, s.err); err != nil { // they would hold the GPUs
+			return err
+		}
 	}
 	for pending { // a change that broke off, and then what it went on top of
 		o.mpsDir = left.State.MPSDir

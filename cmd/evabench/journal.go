@@ -178,7 +178,9 @@ func openJournal(ctx context.Context, backend partition.Backend, k keeping, i in
 				left.Command, left.PID, others, left.Begun.Local().Format(time.DateTime), k.restore(), k.restore()+" --forget")
 		}
 		fmt.Fprintln(s.err, "evabench: "+markOf(k.sim)+"an earlier run did not put the GPUs back; doing it now")
-		endProcesses(s.err)
+		if err := endProcesses(ctx, s.err); err != nil {
+			return nil, err
+		}
 		if err := (undoing{backend, j.Journal, s.err, markOf(k.sim)}).putBack(ctx, left.State); err != nil {
 			return nil, fmt.Errorf("an earlier run left them changed: %w; its state is in %s, and %q tries again", err, k.dir, k.restore())
 		}

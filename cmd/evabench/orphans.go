@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/runner"
@@ -24,7 +26,9 @@ func (b *bench) endOrphans(ctx context.Context, scenario *scenarios.Scenario, ta
 		}
 		all = append(all, runner.Service{Service: s, Launcher: l})
 	}
-	endProcesses(talk)
+	if err := endProcesses(ctx, talk); err != nil {
+		return err
+	}
 	return endOrphans(ctx, all, false, talk)
 }
 
@@ -51,8 +55,22 @@ func endOrphans(ctx context.Context, all []runner.Service, agreed bool, talk io.
 	return fault
 }
 
-// endProcesses ends the processes of supervisors that were killed, and tells of each.
-func endProcesses(talk io.Writer) { tellEnded(talk, supervise.EndOrphans()) }
+// endWithin is how long servers of a run that was killed may take to end by themselves.
+const endWithin = time.Minute
+
+// endProcesses ends the processes of a run that was killed, and tells of each. Those
+// that a supervisor still lets end are waited for: they would share the GPUs with
+// what is measured next, and may want to save something.
+func endProcesses(ctx context.Context, talk io.Writer) error {
+	err := supervise.Ending(ctx, endWithin, func(names []string) {
+		fmt.Fprintf(talk, "evabench: an earlier run was killed, and of it still end: %s; waiting for them, at most %s\n", strings.Join(names, ", "), endWithin)
+	})
+	if err != nil {
+		return err
+	}
+	tellEnded(talk, supervise.EndOrphans())
+	return nil
+}
 
 func tellEnded(talk io.Writer, all []string) {
 	for _, what := range all {

@@ -239,7 +239,8 @@ func TestStartWaitsForWhatStillEnds(t *testing.T) {
 			<-waited
 		}
 	}))
-	want := []string{"an earlier run was killed, and of it still end: ", "waiting for them, at most 1m0s\n", fmt.Sprintf("left sleep (process %d); it was ended\n", server.Process.Pid)}
+	name := fmt.Sprintf("sleep (process %d)", server.Process.Pid)
+	want := []string{"an earlier run was killed, and of it still end: ", name, "; waiting for them, at most 1m0s\n", "left " + name + "; it was ended\n"}
 	for _, w := range want {
 		if err != nil || !strings.Contains(talk.String(), w) {
 			t.Errorf("endProcesses() = %v and tells %q, want %q", err, talk.String(), w)

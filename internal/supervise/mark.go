@@ -1,42 +1,60 @@
 package supervise
 
 import (
+	"context"
 	"fmt"
+	"iter"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // markEnv is the variable by which what a supervisor started is known, for when
-// the supervisor is dead and its children another's: MARK/PID/BEGIN, the last
-// two the supervisor's own. What has cleared its environment, or made it
-// unreadable for us, is not found by it.
+// the supervisor or its evabench is dead: see [mark]. What has cleared its
+// environment, or made it unreadable for us, is not found by it.
 const markEnv = "EVABENCH_SUPERVISED"
 
-// markEnd is what a supervisor, which calls it, adds to its mark.
-func markEnd() string {
-	self, _ := readProc(os.Getpid()) // without /proc nothing is found either
-	return fmt.Sprintf("/%d/%s", self.pid, self.begin)
+// A mark is a name and who stands behind it, as text NAME/PID/BEGIN/PID/BEGIN.
+type mark struct {
+	name       string
+	owner      proc // the evabench that gave the order
+	supervisor proc
 }
 
-// markOf is the mark of a process, and its supervisor; false if it has none.
-func markOf(pid int) (mark string, supervisor proc, ok bool) {
+// ourselves is how we stand in a mark. Without /proc nothing is found either.
+func ourselves() string {
+	p, _ := readProc(os.Getpid())
+	return fmt.Sprintf("/%d/%s", p.pid, p.begin)
+}
+
+// markOf is the mark of a process; false if it has none.
+func markOf(pid int) (mark, bool) {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
-		return "", proc{}, false
+		return mark{}, false
 	}
 	for v := range strings.SplitSeq(string(env), "\x00") {
-		value, found := strings.CutPrefix(v, markEnv+"=")
-		rest, begin, cut := cutLast(value)
-		mark, number, cut2 := cutLast(rest)
-		n, err := strconv.Atoi(number)
-		if found && cut && cut2 && err == nil {
-			return mark, proc{pid: n, begin: begin}, true
+		if value, found := strings.CutPrefix(v, markEnv+"="); found {
+			rest, supervisor, ok := cutProc(value)
+			name, owner, ok2 := cutProc(rest)
+			if ok && ok2 {
+				return mark{name, owner, supervisor}, true
+			}
 		}
 	}
-	return "", proc{}, false
+	return mark{}, false
+}
+
+// cutProc cuts the last PID/BEGIN.
+func cutProc(text string) (before string, p proc, ok bool) {
+	rest, begin, ok := cutLast(text)
+	before, number, ok2 := cutLast(rest)
+	pid, err := strconv.Atoi(number)
+	return before, proc{pid: pid, begin: begin}, ok && ok2 && err == nil
 }
 
 // cutLast cuts at the last slash.
@@ -48,50 +66,90 @@ func cutLast(s string) (before, after string, ok bool) {
 	return s[:at], s[at+1:], true
 }
 
-// killMarked kills every process with that mark, again until none is left.
-func killMarked(mark string) {
-	killEach(func(_ int, m string, _ proc) bool { return m == mark })
+// killMarked kills every process with a mark of that name, again until none is left.
+func killMarked(name string) {
+	killEach(func(_ proc, m mark) bool { return m.name == name })
 }
 
-// EndOrphans kills what supervisors started that are dead themselves, as after a
-// kill -9 of evabench and its supervisors together, and tells each process as
-// "name (process 123)". What runs under a living supervisor, and what another
-// container started, is not touched.
-func EndOrphans() []string {
-	ours, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil {
+// Ending waits until the supervisors whose evabench has ended, as by kill -9, have
+// ended what they run, but no longer than within. It first tells what that is, if
+// there is any, each as "name (process 123)".
+func Ending(ctx context.Context, within time.Duration, tell func([]string)) error {
+	var names []string
+	alive := map[proc]bool{} // supervisors
+	for p, m := range marked() {
+		if m.owner.ended() && !m.supervisor.ended() && isHere(p.pid) {
+			alive[m.supervisor] = true
+			names = append(names, p.name())
+		}
+	}
+	if len(alive) == 0 {
 		return nil
 	}
-	defer removeEmptyCgroups()
-	return killEach(func(pid int, _ string, supervisor proc) bool {
-		// In another namespace the supervisor's number means another process.
-		if theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err != nil || theirs != ours {
-			return false
+	tell(names)
+	limit, again := time.NewTimer(within), time.NewTicker(killEvery)
+	defer limit.Stop()
+	defer again.Stop()
+	for len(alive) > 0 {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-limit.C:
+			return nil
+		case <-again.C:
+			maps.DeleteFunc(alive, func(s proc, _ bool) bool { return s.ended() })
 		}
-		return supervisor.ended()
+	}
+	return nil
+}
+
+// EndOrphans kills what supervisors started that are dead themselves, or whose
+// evabench is, and tells each process as "name (process 123)". What another
+// container started is not touched.
+func EndOrphans() []string {
+	defer removeEmptyCgroups()
+	return killEach(func(p proc, m mark) bool {
+		return (m.supervisor.ended() || m.owner.ended()) && isHere(p.pid)
 	})
 }
 
-// killEach kills the marked processes that are wanted, again until there is none,
-// and tells them.
-func killEach(want func(pid int, mark string, supervisor proc) bool) (killed []string) {
-	seen := map[int]bool{}
-	for range 100 {
-		found := false
+// isHere reports whether a process is in our namespace: in another the numbers of a
+// mark mean other processes.
+func isHere(pid int) bool {
+	ours, err := os.Readlink("/proc/self/ns/pid")
+	theirs, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	return err == nil && err2 == nil && ours == theirs
+}
+
+// marked are the living processes with a mark, but for us.
+func marked() iter.Seq2[proc, mark] {
+	return func(yield func(proc, mark) bool) {
 		for _, pid := range pids() {
 			p, ok := readProc(pid)
 			if !ok || p.zombie || pid == os.Getpid() {
 				continue
 			}
-			mark, supervisor, ok := markOf(pid)
-			if !ok || !want(pid, mark, supervisor) {
+			if m, ok := markOf(pid); ok && !yield(p, m) {
+				return
+			}
+		}
+	}
+}
+
+// killEach kills the marked processes that are wanted, again until there is none,
+// and tells them.
+func killEach(want func(proc, mark) bool) (killed []string) {
+	seen := map[int]bool{}
+	for range 100 {
+		found := false
+		for p, m := range marked() {
+			if !want(p, m) {
 				continue
 			}
 			found = true
-			if !seen[pid] {
-				seen[pid] = true
-				name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // it may have ended
-				killed = append(killed, fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), pid))
+			if !seen[p.pid] {
+				seen[p.pid] = true
+				killed = append(killed, p.name())
 			}
 			p.signal(unix.SIGKILL)
 		}
@@ -100,4 +158,10 @@ func killEach(want func(pid int, mark string, supervisor proc) bool) (killed []s
 		}
 	}
 	return killed
+}
+
+// name tells a process in words; it may have ended.
+func (p proc) name() string {
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.pid))
+	return fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), p.pid)
 }

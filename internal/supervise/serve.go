@@ -164,7 +164,7 @@ func (t *tree) forkHere(files []uintptr) error {
 	// Not the mark of whoever supervises us: the first one counts.
 	env := slices.DeleteFunc(slices.Clone(t.order.Env), func(v string) bool { return strings.HasPrefix(v, markEnv+"=") })
 	if !t.order.Unmarked {
-		env = append(env, markEnv+"="+t.order.Mark+markEnd())
+		env = append(env, markEnv+"="+t.order.Mark+t.order.Owner+ourselves())
 	}
 	attr := &syscall.ProcAttr{
 		Dir: t.order.Dir, Env: env, Files: files,

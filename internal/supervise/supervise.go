@@ -64,6 +64,8 @@ type Order struct {
 
 	// Mark is a name that stands in the environment of all that it starts.
 	Mark string `json:"mark"`
+	// Owner is who gives the order, as "/PID/BEGIN".
+	Owner string `json:"owner"`
 	// Unmarked keeps it out: the program asks others to start what is to outlive us,
 	// and they may hand its environment on. What is left when the supervisor was
 	// killed is then found by its cgroup alone, and not by [EndOrphans].
@@ -142,7 +144,7 @@ func Start(ctx context.Context, o Order) (*Process, error) {
 	if len(o.Argv) == 0 {
 		return nil, errors.New("supervise: no program")
 	}
-	o.Mark = rand.Text()
+	o.Mark, o.Owner = rand.Text(), ourselves()
 	// Args[0] is ours: the executable may be one of several names.
 	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], Command}, Env: environ.Own()}
 	// A session of its own: the terminal's Ctrl-C is for us, not for it.

@@ -124,6 +124,7 @@ func supervisor(t *testing.T, o Order) (*exec.Cmd, pipes) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { write.Close() })
+	o.Owner = ourselves()
 	if err := errors.Join(in.Close(), json.NewEncoder(write).Encode(o)); err != nil {
 		t.Fatal(err)
 	}
