@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/internal/mps"
@@ -74,7 +75,11 @@ func (r *rig) over(o Options) partition.Backend {
 }
 
 func (r *rig) daemons(p mps.Program) *mps.Daemons {
-	return mps.New(p, mps.Options{Dir: filepath.Join(r.dir, "mps"), UID: os.Geteuid()})
+	o := mps.Options{Dir: filepath.Join(r.dir, "mps"), UID: os.Geteuid()}
+	if _, processes := r.program.(mps.Control); processes { // only what is broken takes so long
+		o.Ready, o.Ask, o.End = 5*time.Minute, 5*time.Minute, 5*time.Minute
+	}
+	return mps.New(p, o)
 }
 
 func (r *rig) inspect(gpus ...string) partition.State {
