@@ -9,11 +9,22 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/evabench/evabench/collectors"
+)
+
+// The most that Parse takes, many times what servers tell: a page of [Limit] could hold
+// thirty times as much in memory.
+const (
+	mostSamples = 100_000 // and as many types
+	mostLabels  = 256     // of a line
+	mostInAll   = 500_000 // labels of all lines
 )
 
 // Parse reads a page in Prometheus' text format 0.0.4. A page that is broken
 // anywhere, that ends within a line, that names one sample twice, or that has
-// no sample at all is an error.
+// no sample at all is an error; so is one with more samples or labels than any
+// server has, which wraps [collectors.ErrFlood].
 //
 // Note: Prometheus' own parser (expfmt) takes longer and five times the
 // memory (BenchmarkParse), and panics on some broken pages; TestAgainstExpfmt and
@@ -49,6 +60,13 @@ type parser struct {
 	page   Page
 	types  map[string]string // of each family
 	labels []label           // of the line at hand
+	// Numbers of what is kept.
+	samples, inAll int
+}
+
+// flood is the error of a page with more than the most.
+func flood(most int, what string) error {
+	return fmt.Errorf("it has more than %d %s: %w", most, what, collectors.ErrFlood)
 }
 
 // A label points into the line, but for a value with escapes.
@@ -80,6 +98,9 @@ func (p *parser) comment(line []byte) error {
 	}
 	switch kind := string(fields[2]); kind {
 	case "counter", "gauge", "histogram", "summary", "untyped":
+		if len(p.types) == mostSamples {
+			return flood(mostSamples, "types")
+		}
 		p.types[name] = kind
 		return nil
 	}
@@ -115,6 +136,13 @@ func (p *parser) sample(line []byte) error {
 	}
 	if p.part(name) {
 		return nil
+	}
+	p.samples, p.inAll = p.samples+1, p.inAll+len(p.labels)
+	switch {
+	case p.samples > mostSamples:
+		return flood(mostSamples, "samples")
+	case p.inAll > mostInAll:
+		return flood(mostInAll, "labels")
 	}
 	s.Labels = make(map[string]string, len(p.labels))
 	for _, l := range p.labels {
@@ -174,6 +202,9 @@ func (p *parser) parseLabels(line []byte) ([]byte, error) {
 		var err error
 		if l.value, line, err = quoted(line); err != nil {
 			return nil, err
+		}
+		if len(p.labels) == mostLabels {
+			return nil, flood(mostLabels, "labels in a line")
 		}
 		for _, other := range p.labels {
 			if bytes.Equal(other.name, l.name) {

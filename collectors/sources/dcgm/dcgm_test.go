@@ -161,6 +161,14 @@ func TestParentsLine(t *testing.T) {
 	}
 }
 
+// A ratio a hair above 1 is the highest that there is: it is kept as it is told.
+func TestRatioAboveOne(t *testing.T) {
+	readings, err := read(t, whole("GPU-1"), `DCGM_FI_PROF_SM_ACTIVE{UUID="GPU-1"} 1.000001`+"\n")
+	if err != nil || len(readings) == 0 || readings[0].Value != 1.000001 {
+		t.Errorf("got %+v, %v", readings, err)
+	}
+}
+
 // What cannot be believed is refused with its reason; what is beside it stands.
 func TestRefused(t *testing.T) {
 	seven, readmePage := file(t, "transcribed-mig-7x1g.txt"), file(t, "transcribed-readme.txt")
@@ -187,7 +195,9 @@ func TestRefused(t *testing.T) {
 		{"every value blank", whole("GPU-1"), one(`gpu="0"`, "9223372036854775792"), 0, "no value for any series"},
 		{"no number", whole("GPU-1"), one(`gpu="0"`, "NaN"), 0, "no value for any series"},
 		{"a ratio of 140737488355328", whole("GPU-1"), one(`gpu="0"`, "140737488355328"), 0, "no value for any series"},
-		{"a ratio above 1", mig, good + strings.Replace(one(`GPU_I_ID="7",GPU_I_PROFILE="1g.10gb"`, "1.01"), "SM_ACTIVE", "DRAM_ACTIVE", 1), 1, "is 1.01, which it cannot be"},
+		{"a ratio above 1", mig, good + strings.Replace(one(`GPU_I_ID="7",GPU_I_PROFILE="1g.10gb"`, "1.011"), "SM_ACTIVE", "DRAM_ACTIVE", 1), 1, "is 1.011, which it cannot be"},
+		{"a ratio a hair above 1", mig, good + strings.Replace(one(`GPU_I_ID="7",GPU_I_PROFILE="1g.10gb"`, "1.000001"), "SM_ACTIVE", "DRAM_ACTIVE", 1), 2, ""},
+		{"the largest ratio", mig, good + strings.Replace(one(`GPU_I_ID="7",GPU_I_PROFILE="1g.10gb"`, "1.01"), "SM_ACTIVE", "DRAM_ACTIVE", 1), 2, ""},
 		{"a ratio of exactly 1", mig, one(`GPU_I_ID="7",GPU_I_PROFILE="1g.10gb"`, "1"), 1, ""},
 		{"utilization under MIG", mig, good + `DCGM_FI_DEV_GPU_UTIL{UUID="GPU-1",GPU_I_ID="7",GPU_I_PROFILE="1g.10gb"} 0` + "\n", 1, ""},
 		{"utilization without MIG", whole("GPU-1"), `DCGM_FI_DEV_GPU_UTIL{UUID="GPU-1"} 40` + "\n", 1, ""},

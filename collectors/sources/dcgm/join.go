@@ -147,6 +147,10 @@ func computeSlices(profile string) string {
 	return head
 }
 
+// mostRatio is up to where a ratio is taken, as it is told: DCGM divides two counters that
+// it does not read at one moment, so that what is always busy may come out a hair above 1.
+const mostRatio = 1.01
+
 // add takes the readings of a GPU's lines, in their order.
 func (j *joined) add(g gpu, lines []line) {
 	type key struct {
@@ -165,7 +169,7 @@ func (j *joined) add(g gpu, lines []line) {
 			subject = g.instances[l.gi].subject
 		}
 		k, value := key{subject, l.name}, l.value*l.scale
-		if value < 0 && l.unit != "°C" || l.unit == "ratio" && value > 1 {
+		if value < 0 && l.unit != "°C" || l.unit == "ratio" && value > mostRatio {
 			j.faults = append(j.faults, fmt.Errorf("%s of %s is %v, which it cannot be", l.name, subject.ID, l.value))
 			continue
 		}
