@@ -139,7 +139,7 @@ type Process struct {
 
 // Start runs an order under a supervisor, which is our own executable, and
 // returns when the program runs. If it fails or ctx ends before that, nothing is
-// left. After that ctx means nothing to the process.
+// left but what the error names. After that ctx means nothing to the process.
 func Start(ctx context.Context, o Order) (*Process, error) {
 	if len(o.Argv) == 0 {
 		return nil, errors.New("supervise: no program")
@@ -167,20 +167,51 @@ func Start(ctx context.Context, o Order) (*Process, error) {
 	go p.follow(bufio.NewReader(events), &talk, started)
 	if err := json.NewEncoder(asks).Encode(o); err != nil {
 		_ = asks.Close()
-		<-p.gone
-		return nil, fmt.Errorf("start the supervisor: %w; %s", err, p.exit.Fault)
+		err = fmt.Errorf("start the supervisor: %w", err)
+		if p.goes(killWithin) {
+			return nil, fmt.Errorf("%w; %s", err, p.exit.Fault)
+		}
+		return nil, p.mute(err)
 	}
 	select {
 	case err = <-started:
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if err != nil {
-		p.ask(askKill)
-		<-p.gone // the supervisor's answer, or its end
+	if err == nil {
+		return p, nil
+	}
+	p.ask(askKill)
+	if p.goes(killWithin) { // the supervisor's answer, or its end
 		return nil, err
 	}
-	return p, nil
+	select {
+	case <-started: // the program runs since
+		return nil, p.stuck(err)
+	default:
+		return nil, p.mute(err)
+	}
+}
+
+// goes reports whether nothing of it runs within a time.
+func (p *Process) goes(within time.Duration) bool {
+	select {
+	case <-p.gone:
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
+// stuck tells of a program that a kill does not end.
+func (p *Process) stuck(cause error) error {
+	return fmt.Errorf("process %d does not end, though it was killed; its supervisor (process %d) goes on trying: %w",
+		p.pid, p.supervisor.Process.Pid, cause)
+}
+
+// mute tells of a supervisor that does not answer.
+func (p *Process) mute(cause error) error {
+	return fmt.Errorf("nothing was heard of the program, nor of the end of its supervisor (process %d): %w", p.supervisor.Process.Pid, cause)
 }
 
 // follow reads the supervisor's events until its end.
@@ -286,13 +317,10 @@ func (p *Process) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	p.ask(askKill)
-	select {
-	case <-p.gone:
+	if p.goes(killWithin) {
 		return nil
-	case <-time.After(killWithin):
-		return fmt.Errorf("process %d does not end, though it was killed; its supervisor (process %d) goes on trying: %w",
-			p.pid, p.supervisor.Process.Pid, context.Cause(ctx))
 	}
+	return p.stuck(context.Cause(ctx))
 }
 
 // Kill kills the program and all that it started at once, and waits until nothing
@@ -307,7 +335,7 @@ func (p *Process) Kill(ctx context.Context) error {
 	}
 }
 
-// killWithin is how long Stop waits for the kernel to end what was killed.
+// killWithin is how long Start and Stop wait for the kernel to end what was killed.
 const killWithin = 2 * time.Second
 
 // ask sends a message. A supervisor that is gone needs none.
