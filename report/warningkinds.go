@@ -23,7 +23,7 @@ var meanings = []struct{ code, text string }{
 	{"cell-failed", "a cell ended early: its figures are of what there was"},
 	{"cell-interrupted", "a cell was stopped: its figures are of what there was"},
 	{"race-differs", "a race that was resumed does not come to what it decided before: read both"},
-	{"servers-differ", "servers said other versions than in other cells: what differs may be theirs"},
+	{"servers-differ", "servers said other versions than in other cells: that may be what differs"},
 	{"damaged", "parts of the run are damaged and left out: what they told is unknown"},
 	{"unreadable", "parts of the run could not be read: what they told is unknown"},
 	{"gpu-xid", "a GPU reported critical errors: figures of that time may be of a GPU in trouble"},
