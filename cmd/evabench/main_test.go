@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/mps/mpsfake"
 	"github.com/evabench/evabench/results"
 )
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
 		panic(err)
 	}
-	testscript.Main(unleaking{m, goleak.Find}, map[string]func(){"evabench": main, "worker": worker})
+	testscript.Main(unleaking{m, leaks.Find}, map[string]func(){"evabench": main, "worker": worker})
 }
 
 // held keeps the MPS control program from starting a daemon for as long as somebody who

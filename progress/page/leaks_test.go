@@ -3,8 +3,8 @@ package page
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/evabench/evabench/internal/leaks"
 )
 
 // No goroutine of this package's may outlive its tests.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
