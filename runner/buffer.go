@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -11,9 +12,10 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
-// idleReads bounds the wait for a reading before a step: a page that is slower
-// leaves the step without one, and is warned of by its collector.
-const idleReads = scrapeTimeout + time.Second
+// idleReads bounds the wait for a reading before a step: the read that is under way, the
+// time until the next, and that one. A page that is slower leaves the step without one, and
+// is warned of by its collector.
+const idleReads = 2*scrapeTimeout + DefaultCollectEvery
 
 // buffer holds a cell's facts until they are written. It is safe for
 // concurrent use.
@@ -21,11 +23,14 @@ type buffer struct {
 	sampling sync.Mutex         // guards samples: the load waits for nobody else
 	samples  [][]results.Sample // pieces, which stay where they are
 
-	mu           sync.Mutex // guards the rest
-	observations []results.Observation
-	given        int              // how many of them fresh has given
-	awaited      map[readKey]bool // collectors that did not read since awaitReads
-	allRead      chan struct{}    // closed when awaited is empty
+	mu           sync.Mutex            // guards the rest
+	observations []results.Observation // from the dropped-th on
+	dropped      int
+	given        int                        // how many of all fresh has given
+	began        map[readKey]results.Offset // reads of which only the end is missing
+	awaited      map[readKey]bool           // collectors that began no read since asked
+	asked        results.Offset             // when awaitReads was called
+	allRead      chan struct{}              // closed when awaited is empty
 	jobs         []readKey
 	origin       results.Origin // of the observations
 }
@@ -39,21 +44,21 @@ type readKey struct {
 // newBuffer makes a buffer for the facts of a cell with these collectors, whose
 // origin is given.
 func newBuffer(jobs []collectors.Job, origin results.Origin) *buffer {
-	b := &buffer{origin: origin}
+	b := &buffer{origin: origin, began: map[readKey]results.Offset{}}
 	for _, j := range jobs {
 		b.jobs = append(b.jobs, readKey{j.Name, j.Subject})
 	}
 	return b
 }
 
-// awaitReads waits until every collector has read once more, or failed to, and
-// at most for a span.
+// awaitReads waits until every collector has begun and ended one more read, or failed to,
+// and at most for a span. A read that was under way may tell of before it.
 func (b *buffer) awaitReads(ctx context.Context, atMost time.Duration) {
 	if len(b.jobs) == 0 {
 		return
 	}
 	b.mu.Lock()
-	b.awaited, b.allRead = map[readKey]bool{}, make(chan struct{})
+	b.awaited, b.asked, b.allRead = map[readKey]bool{}, b.origin.Now(), make(chan struct{})
 	for _, k := range b.jobs {
 		b.awaited[k] = true
 	}
@@ -87,11 +92,19 @@ func (b *buffer) Observation(o results.Observation) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.observations = append(b.observations, o)
-	if o.Series != results.SeriesReadOK || len(b.awaited) == 0 {
-		return
-	}
-	if delete(b.awaited, readKey{o.Source, o.Subject}); len(b.awaited) == 0 {
-		close(b.allRead)
+	k := readKey{o.Source, o.Subject}
+	switch o.Series {
+	case results.SeriesReadSeconds: // comes just before the read's end
+		b.began[k] = o.At.Add(-time.Duration(math.Round(o.Value * float64(time.Second))))
+	case results.SeriesReadOK:
+		began, told := b.began[k] // not told of one that was given up, and is not read again
+		delete(b.began, k)
+		if !b.awaited[k] || told && began <= b.asked {
+			return
+		}
+		if delete(b.awaited, k); len(b.awaited) == 0 {
+			close(b.allRead)
+		}
 	}
 }
 
@@ -121,14 +134,14 @@ func each(pieces [][]results.Sample) iter.Seq[results.Sample] {
 func (b *buffer) observed() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.observations)
+	return b.dropped + len(b.observations)
 }
 
 // since gives a copy of the observations from the n-th on, with the moments of
-// another origin.
+// another origin. They must not be dropped.
 func (b *buffer) since(n int, to results.Origin) []results.Observation {
 	b.mu.Lock()
-	late := slices.Clone(b.observations[n:])
+	late := slices.Clone(b.observations[n-b.dropped:])
 	b.mu.Unlock()
 	moveTo(to, b.origin, late)
 	return late
@@ -142,11 +155,13 @@ func moveTo(to, from results.Origin, list []results.Observation) {
 }
 
 // fresh gives a copy of the observations since it was called last, with the moments of
-// another origin.
-func (b *buffer) fresh(to results.Origin) []results.Observation {
+// another origin, and drops those before the keep-th: a day's would be gigabytes.
+func (b *buffer) fresh(to results.Origin, keep int) []results.Observation {
 	b.mu.Lock()
-	late := slices.Clone(b.observations[b.given:])
-	b.given = len(b.observations)
+	late := slices.Clone(b.observations[b.given-b.dropped:])
+	b.given = b.dropped + len(b.observations)
+	b.observations = slices.Clone(b.observations[keep-b.dropped:]) // what is dropped is let go
+	b.dropped = keep
 	b.mu.Unlock()
 	moveTo(to, b.origin, late)
 	return late

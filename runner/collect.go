@@ -37,7 +37,7 @@ func (r *cellRun) collecting(ctx context.Context, up []running, f func(*buffer) 
 	if r.record.Started.IsZero() { // no step began
 		r.setOrigin(time.Now())
 	}
-	return JoinOnce(err, caught("write what was read", func() error { return r.writer.Observations(sink.fresh(r.origin)) }))
+	return JoinOnce(err, caught("write what was read", func() error { return r.writer.Observations(sink.fresh(r.origin, sink.observed())) }))
 }
 
 // jobs gives the collectors of a cell: the services' pages, and what the

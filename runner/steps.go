@@ -37,7 +37,7 @@ func (r *cellRun) steps(ctx context.Context, up []running, sink *buffer) (err er
 		sink.awaitReads(ctx, idleReads)
 		if last != nil {
 			last.Observations = sink.since(from, r.origin)
-			observed := sink.fresh(r.origin)
+			observed := sink.fresh(r.origin, mark)
 			keeping.keep(func() error { return r.writer.Observations(observed) })
 		}
 		from = mark
