@@ -108,6 +108,7 @@ func (r *cellRun) run(ctx context.Context) (err error) {
 	var up []running
 	defer func() {
 		err = errors.Join(err, r.during("stop", func() error { return stopAll(ctx, up) }))
+		r.warnOfLogs(up)
 	}()
 	if up, err = r.launch(ctx, instances); err != nil {
 		return err
@@ -182,6 +183,15 @@ func (r *cellRun) warn(s services.Service, e loadgen.Endpoint) {
 		for _, warning := range w.Warnings() {
 			warning.Subject = s.Info().Name
 			r.warning(warning)
+		}
+	}
+}
+
+// warnOfLogs records which logs of services that were stopped have gaps.
+func (r *cellRun) warnOfLogs(up []running) {
+	for _, u := range up {
+		if g, ok := u.service.(services.Gapped); ok && g.LogFault() != "" {
+			r.warning(results.Warning{Code: "log-gaps", Subject: u.service.Info().Name, Text: "its log has gaps: " + g.LogFault(), Count: 1})
 		}
 	}
 }

@@ -19,6 +19,8 @@ type ExitError struct {
 	// LogFile is where its log is; Log the last lines of it.
 	LogFile string
 	Log     []string
+	// LogFault tells why the log has gaps; empty if it has none.
+	LogFault string
 }
 
 // Error tells the end in a line, and the log's end in a line each.
@@ -37,6 +39,9 @@ func (e *ExitError) Error() string {
 		b.WriteString(", out of memory: " + e.OOM)
 	case e.Status == 0 && e.Signal == 0:
 		b.WriteString("; a program that goes to the background must be told to stay in the foreground")
+	}
+	if e.LogFault != "" {
+		b.WriteString("; its log has gaps: " + e.LogFault)
 	}
 	b.WriteString(LogText(e.LogFile, e.Log))
 	return b.String()

@@ -118,6 +118,13 @@ type Logged interface {
 	LogTail() (file string, last []string)
 }
 
+// Gapped is a Service whose log may have gaps, as where a disk was full.
+type Gapped interface {
+	// LogFault tells, once Stop has returned, why the log has gaps; empty if it has
+	// none.
+	LogFault() string
+}
+
 // Identified is a Service that can tell whether it is what the configuration
 // asks for: the right models, the right number of workers.
 type Identified interface {

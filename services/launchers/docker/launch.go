@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -105,13 +106,14 @@ type service struct {
 	warnings  []results.Warning
 	free      func() // gives the ports back
 
-	turn    sync.Mutex // held while it is started
-	mu      sync.Mutex // guards the rest
-	name    string     // the container's
-	process *supervise.Process
-	past    int64 // what was counted of containers before this one
-	stopped bool  // by us, before it ended by itself
-	closed  bool  // by us, at any time
+	turn     sync.Mutex // held while it is started
+	mu       sync.Mutex // guards the rest
+	name     string     // the container's
+	process  *supervise.Process
+	past     int64  // what was counted of containers before this one
+	logFault string // of a container before this one; empty if there was none
+	stopped  bool   // by us, before it ended by itself
+	closed   bool   // by us, at any time
 }
 
 // tidyWithin is how long Stop waits for what was killed when its context has ended.
@@ -157,6 +159,8 @@ func (s *service) start(ctx context.Context) (err error) {
 		s.warnings = append(s.warnings, warnings...)
 	} else {
 		s.past += outOfMemory(s.process)
+		e, _ := s.process.Exit()
+		s.logFault = cmp.Or(s.logFault, e.LogFault)
 	}
 	s.name, s.process = name, p
 	return nil
@@ -197,6 +201,14 @@ func (s *service) Warnings() []results.Warning {
 // LogTail gives the log's file and its last lines.
 func (s *service) LogTail() (file string, last []string) {
 	return s.log.Path, supervise.Tail(s.log.Path)
+}
+
+// LogFault tells why the log has gaps.
+func (s *service) LogFault() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, _ := s.process.Exit()
+	return cmp.Or(s.logFault, e.LogFault)
 }
 
 // current is the container of now, and the process attached to it.
@@ -255,7 +267,7 @@ func (s *service) Err() error {
 // exitError tells how a container ended: what the daemon says of it goes over
 // what the attached command's exit says.
 func exitError(e supervise.Exit, name, log string) *services.ExitError {
-	x := &services.ExitError{Status: e.Status, Signal: e.Signal, OOM: e.OOM, Fault: e.Fault, LogFile: log, Log: e.Tail}
+	x := &services.ExitError{Status: e.Status, Signal: e.Signal, OOM: e.OOM, Fault: e.Fault, LogFile: log, Log: e.Tail, LogFault: e.LogFault}
 	if e.Fault != "" {
 		return x // the supervisor's end; nobody has asked the daemon
 	}

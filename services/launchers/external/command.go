@@ -182,7 +182,7 @@ func (k *command) wait(ctx context.Context, o supervise.Order) error {
 	if e.Status == 0 && e.Signal == 0 && e.Fault == "" {
 		return nil
 	}
-	return &services.ExitError{Status: e.Status, Signal: e.Signal, OOM: e.OOM, Fault: e.Fault, LogFile: o.Log.Path, Log: e.Tail}
+	return &services.ExitError{Status: e.Status, Signal: e.Signal, OOM: e.OOM, Fault: e.Fault, LogFile: o.Log.Path, Log: e.Tail, LogFault: e.LogFault}
 }
 
 // order says what is to be run.

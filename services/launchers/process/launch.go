@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,9 +127,10 @@ type service struct {
 	starting sync.Mutex // held while it is started again
 	mu       sync.Mutex // guards the rest
 	process  *supervise.Process
-	earlier  int64 // what its earlier processes counted of memory that ran out
-	stopped  bool  // by us, before it ended by itself
-	closed   bool  // by us, at any time
+	earlier  int64  // what its earlier processes counted of memory that ran out
+	logFault string // of an earlier process; empty if there was none
+	stopped  bool   // by us, before it ended by itself
+	closed   bool   // by us, at any time
 }
 
 // Info tells the addresses, and what the server said of itself.
@@ -143,6 +145,14 @@ func (s *service) Warnings() []results.Warning { return slices.Clone(s.warnings)
 
 // LogTail gives the log's file and its last lines.
 func (s *service) LogTail() (file string, last []string) { return s.log, supervise.Tail(s.log) }
+
+// LogFault tells why the log has gaps.
+func (s *service) LogFault() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, _ := s.process.Exit()
+	return cmp.Or(s.logFault, e.LogFault)
+}
 
 // Stop ends the process and all that it started, and waits until all is gone or
 // ctx ends; then all is killed and an error may be returned.
@@ -171,7 +181,7 @@ func (s *service) Err() error {
 	if !ended || s.stopped {
 		return nil
 	}
-	return &services.ExitError{Status: e.Status, Signal: e.Signal, OOM: e.OOM, Fault: e.Fault, LogFile: s.log, Log: e.Tail}
+	return &services.ExitError{Status: e.Status, Signal: e.Signal, OOM: e.OOM, Fault: e.Fault, LogFile: s.log, Log: e.Tail, LogFault: e.LogFault}
 }
 
 // checked is a service with a page that tells whether it is up.

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,8 @@ func (s *service) Revive(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.earlier += s.process.OutOfMemory()
+	e, _ := s.process.Exit()
+	s.logFault = cmp.Or(s.logFault, e.LogFault)
 	s.process = p
 	return nil
 }
