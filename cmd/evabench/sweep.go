@@ -145,7 +145,7 @@ func (b *bench) sweep(ctx context.Context, o sweepOptions, s streams) (err error
 	// shown and agreed to. Where there is nothing to agree to, a server that is missing is
 	// all that there is to tell.
 	asks := func() error {
-		return errors.Join(endOrphans(ctx, r.Services, true, s.err), probe(ctx, r.Services))
+		return errors.Join(endOrphans(ctx, r.Services, true, s.err), probe(ctx, r.Services), refuseSimulators(ctx, r.Services))
 	}
 	if !changes {
 		if err := asks(); err != nil {
