@@ -53,6 +53,7 @@ var meanings = []struct{ code, text string }{
 	{"collector-long-reads", "pages took over 50 ms to read: their moment is uncertain"},
 	{"collector-flood", "a page was too large: it was read seldom"},
 	{"collector-panicked", "a collector failed by a fault of ours: please report it"},
+	{"log-gaps", "a server's log has gaps: what it said there is lost"},
 	{"host-not-told", "some of the host's figures are not told: unknown"},
 	{"collector-slow", "pages were read seldomer than asked: server-side figures are coarser"},
 	{"not-settled", "service time still fell when the load came: first steps may be slow"},
