@@ -295,8 +295,9 @@ func TestHostileSourcesUnderLoad(t *testing.T) {
 			t.Errorf("%s: %.0f goroutines, at most %.0f wanted", c.name, threads, most)
 		}
 		// Four pages of 16 MiB at once, thrice while their buffers grow, what 100,000 samples
-		// cost (60 MiB), and garbage.
-		if most := alone.most(heapBytes) + 384<<20; heap > most {
+		// cost (60 MiB), and as much again of garbage and more: a collection that a busy
+		// machine delays leaves it. Without their bounds the pages take gigabytes.
+		if most := alone.most(heapBytes) + 1<<30; heap > most {
 			t.Errorf("%s: %.0f MiB, at most %.0f wanted", c.name, heap/(1<<20), most/(1<<20))
 		}
 	}
