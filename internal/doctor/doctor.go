@@ -66,7 +66,8 @@ type Machine struct {
 	Space func(path string) (Space, error)
 	// Synced tells whether the kernel's clock follows another one.
 	Synced func() (bool, error)
-	// Reaches tells whether something answers at a URL's address.
+	// Reaches tells whether an HTTP server answers at a URL. The error wraps ErrSilent
+	// if a connection was taken and no status line came.
 	Reaches func(ctx context.Context, url string) error
 
 	// SelfTest is what the load generator can do here; nil if it was not measured,

@@ -293,9 +293,14 @@ func TestNeeds(t *testing.T) {
 	}
 	m.Needs = Needs{
 		Known: true, Docker: []string{"docker"}, NVIDIA: true, Ports: []Port{{8000, "agent"}, {8001, "agent"}},
-		Servers: []Running{{"vision", "http://10.0.0.7:8080"}, {"eyes", "http://10.0.0.7/$(id)"}},
+		Servers: []Running{{"vision", "http://10.0.0.7:8080"}, {"eyes", "http://10.0.0.7/$(id)"}, {"mute", "http://10.0.0.8"}},
 	}
-	m.Reaches = func(context.Context, string) error { return errors.New("connection refused") }
+	m.Reaches = func(_ context.Context, url string) error {
+		if url == "http://10.0.0.8" {
+			return fmt.Errorf("%w within 5s", ErrSilent)
+		}
+		return errors.New("connection refused")
+	}
 	f["proc/net/tcp"] = tcpHead + listens(8000)
 	found := examine(t, m, f, "docker", "ports", "servers")
 	text := lines(found)
@@ -306,6 +311,7 @@ func TestNeeds(t *testing.T) {
 		"ok ports: port 8001 of service agent is free",
 		"fault servers: service vision: nothing answers at http://10.0.0.7:8080: connection refused\n    curl -sv --max-time 5 http://10.0.0.7:8080 ",
 		"curl -sv --max-time 5 'http://10.0.0.7/$(id)' ",
+		"warning servers: service mute: what listens at http://10.0.0.8 takes a connection and gives no HTTP answer within 5s\n    curl -sv --max-time 5 http://10.0.0.8   # see the server's log",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("lacks %q:\n%s", want, text)

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -80,6 +81,10 @@ func (m Machine) portRange() (Finding, bool) {
 	return Finding{}, false
 }
 
+// ErrSilent is what a Reaches error wraps if something took the connection and did not
+// answer as an HTTP server does.
+var ErrSilent = errors.New("no HTTP answer")
+
 func servers(ctx context.Context, m Machine) []Finding {
 	if !m.Needs.Known {
 		return nil // which are meant is not known
@@ -89,12 +94,18 @@ func servers(ctx context.Context, m Machine) []Finding {
 	}
 	var all []Finding
 	for _, s := range m.Needs.Servers {
-		if err := m.Reaches(ctx, s.URL); err != nil {
+		err := m.Reaches(ctx, s.URL)
+		if errors.Is(err, ErrSilent) {
+			all = append(all, warn(fmt.Sprintf("curl -sv --max-time 5 %s   # see the server's log: it may still be starting, or hang; start it again, or correct the url in the scenario", quoted(s.URL)),
+				"service %s: what listens at %s takes a connection and gives %v", s.Service, s.URL, err))
+			continue
+		}
+		if err != nil {
 			all = append(all, fault(fmt.Sprintf("curl -sv --max-time 5 %s   # start the server, or correct the url in the scenario", quoted(s.URL)),
 				"service %s: nothing answers at %s: %v", s.Service, s.URL, err))
 			continue
 		}
-		all = append(all, ok("service %s: something answers at %s", s.Service, s.URL))
+		all = append(all, ok("service %s: a server answers at %s", s.Service, s.URL))
 	}
 	return all
 }
