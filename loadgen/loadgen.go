@@ -106,6 +106,13 @@ type Dialer interface {
 	Dial(url string) (Endpoint, error)
 }
 
+// Telling is a Dialer whose endpoints tell more of an answer than that it is complete.
+type Telling interface {
+	// Tells reports whether they tell when the first token came, and how many tokens
+	// an answer has.
+	Tells() (first, tokens bool)
+}
+
 // Arrivals say when sessions of an open loop are due.
 type Arrivals interface {
 	// Times gives a function that gives the next due time since the step's
@@ -136,6 +143,13 @@ type Nonced interface {
 type Classed interface {
 	// Classes lists the classes of sessions' first requests.
 	Classes() []string
+}
+
+// Asking is a Workload that tells what all its requests ask.
+type Asking interface {
+	// Asks lists the classes of all requests that sessions can have, those of heavy
+	// variants too, and the models that they name.
+	Asks() (classes, models []string)
 }
 
 // Weighted is a Workload of which some classes have a heavy variant.

@@ -10,7 +10,7 @@ import (
 func TestReadTakesEveryPermission(t *testing.T) {
 	words := AllowWords()
 	slices.Reverse(words)
-	text := change(t, "name: small", "name: small\nserver: {allow: ["+strings.Join(words, ", ")+"]}")
+	text := change(t, "name: small", "name: small\nserver: {backend: nvidia, allow: ["+strings.Join(words, ", ")+"]}")
 	s, err := Read("f.yaml", []byte(text), checks())
 	if err != nil {
 		t.Fatal(err)

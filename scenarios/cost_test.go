@@ -50,7 +50,7 @@ func TestCostPerHour(t *testing.T) {
 			t.Errorf("%s: fault %q, want %q", text, fault, want)
 		}
 	}
-	if s, fault := readCost(t, "12.50 EUR\n  allow: [mps]"); fault != "" || s.Server.Currency != "EUR" {
+	if s, fault := readCost(t, "12.50 EUR\n  backend: sim\n  allow: [mps]"); fault != "" || s.Server.Currency != "EUR" {
 		t.Errorf("beside other keys: %+v, %s", s.Server, fault)
 	}
 }

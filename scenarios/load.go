@@ -79,6 +79,17 @@ type Retry struct {
 // defaultPause is a retry's pause that is not told.
 const defaultPause = time.Second
 
+// MaxWait bounds what one request or one user waits for: a time limit, a pause between
+// two requests. What is longer is a mistake of units, and far longer ends before it begins.
+const MaxWait = 24 * time.Hour
+
+// wait checks a time that is bounded by MaxWait.
+func (b *builder) wait(told at[time.Duration], where string) {
+	if told.OK && told.V > MaxWait {
+		b.fault(told.N, fmt.Sprintf("%s is at most %v, not %v", where, MaxWait, told.V), "")
+	}
+}
+
 // The limits of loads: those of the load generator.
 const (
 	minBurstiness, maxBurstiness = 0.01, 100
@@ -147,6 +158,7 @@ func (b *builder) loadKeys(r at[rawLoad], l Load, where string) {
 	if l.Think < 0 {
 		b.fault(v.Think.N, where+".think is not negative", "")
 	}
+	b.wait(v.Think, where+".think")
 	if v.Shape.N != nil && l.Arrivals == Closed {
 		b.fault(v.Shape.N, where+".shape goes with open loops, not closed", "a closed loop's rate is what its users make of it")
 	}
@@ -193,6 +205,7 @@ func (b *builder) retry(r at[rawRetry], where string) Retry {
 	if to.Pause < 0 {
 		b.fault(v.Pause.N, where+".pause is not negative", "")
 	}
+	b.wait(v.Pause, where+".pause")
 	if v.On.OK && len(v.On.V) == 0 {
 		b.fault(v.On.N, where+".on is empty", "leave retry out to ask once")
 	}

@@ -47,8 +47,10 @@ func Read(file string, data []byte, c Checks) (*Scenario, error) {
 		if c.Rewrite != nil {
 			c.Rewrite(b.s)
 		}
+		b.changes()
 		b.kinds(c)
 		b.heavyFits(c)
+		b.asked(c)
 		b.points(c)
 	}
 	if len(b.faults) > 0 {
@@ -137,6 +139,22 @@ func (b *builder) server() {
 	}
 }
 
+// changes refuses GPUs and permissions of a backend that changes nothing. It sees the
+// backend that is taken, which Rewrite may have put there.
+func (b *builder) changes() {
+	if b.s.Server.Backend.Name != "none" {
+		return
+	}
+	const hint = "leave it out, or name the backend: server: {backend: nvidia, gpus: [0], allow: [layout]}"
+	r := b.raw.Server.V
+	if len(b.s.Server.GPUs) > 0 {
+		b.fault(r.GPUs.N, "server.gpus says nothing with backend none, which touches no GPU", hint)
+	}
+	if len(b.s.Server.Allow) > 0 {
+		b.fault(r.Allow.N, "server.allow says nothing with backend none, which changes no GPU", hint)
+	}
+}
+
 func (b *builder) times() {
 	steps, every := b.raw.Steps.V, b.raw.Collect.V.Every
 	b.s.Warmup = or(steps.Warmup, defaultWarmup)
@@ -150,6 +168,9 @@ func (b *builder) times() {
 	}
 	if b.s.CollectEvery < minEvery {
 		b.fault(every.N, fmt.Sprintf("collect.every is at least %v, not %v", minEvery, b.s.CollectEvery), "faster reading would disturb what it reads")
+	}
+	if every.OK && b.s.Window > 0 && b.s.CollectEvery > b.s.Window {
+		b.fault(every.N, fmt.Sprintf("collect.every is at most the window, %v, not %v", b.s.Window, b.s.CollectEvery), "a step would be read less than once")
 	}
 	b.dcgm(b.raw.Collect.V.DCGM)
 	b.dcgmAccess(b.raw.Collect.V)
@@ -210,6 +231,7 @@ func (b *builder) service(p pair[at[rawService]]) Service {
 	if v.Timeout = or(r.Timeout, timeout); v.Timeout <= 0 {
 		b.fault(r.Timeout.N, where+".timeout is above 0s", "")
 	}
+	b.wait(r.Timeout, where+".timeout")
 	if v.Warm = or(r.Warm, defaultWarm); v.Warm < 0 {
 		b.fault(r.Warm.N, where+".warm is not negative", "0s sends no request to warm up")
 	}
@@ -276,11 +298,7 @@ func (b *builder) slo(list []at[string]) []results.Clause {
 		}
 		c, err := ParseClause(t.V)
 		if e, ok := errors.AsType[*ClauseError](err); ok {
-			n := *t.N
-			if n.at.column += e.Column - 1; n.quoted {
-				n.at.column++
-			}
-			b.fault(&n, e.Text, e.Hint)
+			b.fault(t.N.within(e.Column-1), e.Text, e.Hint)
 			continue
 		}
 		all = append(all, c)
@@ -306,15 +324,28 @@ func (b *builder) ladder() {
 }
 
 // sameModels checks that a model of several services has one worker count, as
-// configurations count workers by model.
+// configurations count workers by model, and takes the same memory.
 func (b *builder) sameModels() {
-	seen := map[string]Model{}
+	type first struct {
+		Model
+		memory string // as it is written
+	}
+	seen := map[string]first{}
 	for i, v := range b.s.Services {
 		for j, m := range v.Models {
-			if before, ok := seen[m.Name]; ok && before != m {
-				b.fault(b.raw.Services.V[i].V.V.Models.V[j].Key, fmt.Sprintf("%s has %d workers here and %d in another service", m.Name, m.Workers, before.Workers), "give both the same count")
+			told := b.raw.Services.V[i].V.V.Models.V[j]
+			now := first{m, "untold memory"}
+			if n := told.V.V.Memory.N; n != nil {
+				now.memory = n.text
 			}
-			seen[m.Name] = m
+			before, ok := seen[m.Name]
+			seen[m.Name] = now
+			if ok && before.Workers != m.Workers {
+				b.fault(told.Key, fmt.Sprintf("%s has %d workers here and %d in another service", m.Name, m.Workers, before.Workers), "give both the same count")
+			}
+			if ok && (before.MemoryBytes != m.MemoryBytes || before.MemoryShare != m.MemoryShare) {
+				b.fault(told.Key, fmt.Sprintf("a worker of %s takes %s here and %s in another service", m.Name, now.memory, before.memory), "give both the same memory")
+			}
 		}
 	}
 }

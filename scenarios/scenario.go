@@ -130,6 +130,14 @@ type Checks struct {
 	Backend, Launcher, Endpoint, Workload, Source, Router func(kind.Spec) error
 	// Heavy says why a workload has no heavy requests.
 	Heavy func(workload kind.Spec) error
+	// Asks lists the classes of a workload's requests, and the models that they ask;
+	// nil is not known.
+	Asks func(workload kind.Spec) (classes, models []string, err error)
+	// Tells says what an endpoint's answers tell: when their first token came, and
+	// how many tokens they have.
+	Tells func(endpoint kind.Spec) (first, tokens bool, err error)
+	// Models says why a service's launcher has not its models.
+	Models func(s Service) error
 	// Arrivals checks a service's load at one of its levels.
 	Arrivals func(l Load, level float64) error
 	// Layout checks a layout and gives its canonical text.

@@ -37,6 +37,15 @@ type node struct {
 	items  []*node
 }
 
+// within gives the place of a scalar's text after so many of its characters.
+func (n *node) within(characters int) *node {
+	at := *n
+	if at.at.column += characters; n.quoted {
+		at.at.column++
+	}
+	return &at
+}
+
 type form uint8
 
 const (

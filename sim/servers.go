@@ -1,9 +1,13 @@
 package sim
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/sim/parameters"
 )
 
@@ -26,4 +30,24 @@ func Servers() []ServerInfo {
 func findServer(name string) (ServerInfo, error) {
 	s, err := parameters.Default().Server(name)
 	return ServerInfo{name, s}, err
+}
+
+// CheckModels says why a simulated instance of a role cannot serve models, on
+// whichever server.
+func CheckModels(role string, models []string) error {
+	p := parameters.Default()
+	known := slices.Sorted(maps.Keys(p.Detectors))
+	if role == results.RoleAgent {
+		known = slices.Sorted(maps.Keys(p.Engines))
+	}
+	var faults []error
+	if role == results.RoleAgent && len(models) > 1 {
+		faults = append(faults, fmt.Errorf("a simulated instance of role agent serves one model, not %d", len(models)))
+	}
+	for _, m := range models {
+		if !slices.Contains(known, m) {
+			faults = append(faults, fmt.Errorf("unknown simulated model %q of role %s; %s", m, role, kind.Known(m, known)))
+		}
+	}
+	return errors.Join(faults...)
 }

@@ -62,6 +62,8 @@ func (k kinds) checks(o simOptions, state *partition.State) scenarios.Checks {
 		Source:   builds(k.sources),
 		Router:   builds(k.routers),
 		Heavy:    k.heavy,
+		Asks:     k.asks,
+		Tells:    k.tells,
 		Arrivals: func(l scenarios.Load, level float64) error {
 			_, err := runner.Arrivals(l, level, 0, 0)
 			return err
@@ -87,7 +89,7 @@ func (k kinds) checks(o simOptions, state *partition.State) scenarios.Checks {
 			return layout.String(), nil
 		},
 	}
-	c.Rewrite = o.rewrite
+	c.Models, c.Rewrite = simulatedModels, o.rewrite
 	return c
 }
 

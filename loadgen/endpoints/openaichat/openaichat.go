@@ -129,6 +129,9 @@ type dialer struct {
 	extra  []byte
 }
 
+// Tells reports a first token of streams. Servers count an answer's tokens either way.
+func (d *dialer) Tells() (first, tokens bool) { return d.config.Stream, true }
+
 func (d *dialer) Dial(base string) (loadgen.Endpoint, error) {
 	u, err := httpx.ParseBase(base)
 	if err != nil {

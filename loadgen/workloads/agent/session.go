@@ -114,6 +114,19 @@ func (w *workload) Classes() []string {
 	return first
 }
 
+// Asks tells the stages and, if some sessions are of the variant, its stages, and
+// the one model.
+func (w *workload) Asks() (classes, models []string) {
+	for _, stage := range w.config.Stages {
+		classes = append(classes, stage+w.variant)
+	}
+	if w.heavy != nil && w.config.Heavy.Share > 0 {
+		heavy, _ := w.heavy.Asks()
+		classes = append(classes, heavy...)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(classes))), []string{w.config.Model}
+}
+
 // Heavy gives the workload whose sessions are all of the variant.
 func (w *workload) Heavy() (loadgen.Workload, bool) { return w.heavy, w.heavy != nil }
 

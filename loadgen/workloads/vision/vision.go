@@ -205,6 +205,16 @@ func (w *workload) Classes() []string {
 	return names
 }
 
+// Asks tells the classes of Classes, and their models.
+func (w *workload) Asks() (classes, models []string) {
+	for _, o := range w.options {
+		if model := o.plain[0][0].Model; !slices.Contains(models, model) {
+			models = append(models, model)
+		}
+	}
+	return w.Classes(), models
+}
+
 // A session is its one request. It keeps nothing and is used by all sessions of
 // its class and frame at once.
 type session [1]*loadgen.Request
