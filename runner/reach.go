@@ -36,6 +36,35 @@ func CheckReach(all []Service, configs []results.Config) ([]results.Warning, err
 	return warnings, errors.Join(faults...)
 }
 
+// CheckRouting tells, before anything is changed, whether routings that differ are of
+// any effect: a service of one instance is asked alike by every router. place gives the
+// instances of a configuration; one for which it fails is not looked at.
+func CheckRouting(configs []results.Config, place func(results.Config) ([]services.Instance, error)) error {
+	routings := vary(configs, func(c results.Config) string { return c.Routing })
+	if len(routings) < 2 {
+		return nil
+	}
+	known := false
+	for _, c := range configs {
+		instances, err := place(c)
+		if err != nil {
+			continue
+		}
+		known = true
+		count := map[string]int{}
+		for _, i := range instances {
+			if count[i.Service]++; count[i.Service] > 1 {
+				return nil
+			}
+		}
+	}
+	if !known {
+		return nil
+	}
+	return fmt.Errorf("matrix: routing varies (%s), and each service has one instance in every configuration: every cell would measure the same; place more instances of a service, or name one routing",
+		strings.Join(routings, ", "))
+}
+
 // standing reports whether a service's instances are the same wherever devices
 // are.
 func standing(s Service) bool {

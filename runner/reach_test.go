@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -91,4 +92,40 @@ func TestCheckReach(t *testing.T) {
 	check(texts{names: []string{"params.bach", "workers.rt-detr2"}}, configs(others), "",
 		"service eyes: {params.bach}: configuration a has no parameter eyes.bach; give it in matrix: params",
 		`service eyes: {workers.rt-detr2}: it has no model "rt-detr2"; its models: rt-detr`)
+}
+
+// Routings that differ need a service of several instances, in some configuration that
+// can be placed.
+func TestCheckRouting(t *testing.T) {
+	configs := []results.Config{{Layout: "off", Routing: "round-robin"}, {Layout: "2x", Routing: "sticky"}, {Layout: "none", Routing: "sticky"}}
+	place := func(counts map[string]int) func(results.Config) ([]services.Instance, error) {
+		return func(c results.Config) (all []services.Instance, err error) {
+			n, ok := counts[c.Layout]
+			if !ok {
+				return nil, errors.New("cannot be")
+			}
+			for range n {
+				all = append(all, services.Instance{Service: "eyes"})
+			}
+			return append(all, services.Instance{Service: "ears"}), nil
+		}
+	}
+	for _, c := range []struct {
+		configs []results.Config
+		counts  map[string]int
+		good    bool
+	}{
+		{configs, map[string]int{"off": 1, "2x": 1}, false},
+		{configs, map[string]int{"off": 1, "2x": 2}, true},
+		{configs, nil, true}, // nothing is known
+		{configs[1:], map[string]int{"off": 1, "2x": 1}, true},
+	} {
+		err := CheckRouting(c.configs, place(c.counts))
+		if (err == nil) != c.good {
+			t.Errorf("%+v: got %v, want good: %v", c, err, c.good)
+		}
+		if err != nil && !strings.Contains(err.Error(), "routing varies (round-robin, sticky), and each service has one instance") {
+			t.Errorf("got %v", err)
+		}
+	}
 }

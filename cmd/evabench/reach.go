@@ -31,6 +31,11 @@ func (b *bench) checkReach() error {
 		faults = append(faults, &usageError{fmt.Errorf("%s: %w", b.scenario.File, f)})
 	}
 	b.unreached = unreached
+	if !b.noGPUs { // else nobody knows how many instances there are
+		if err := runner.CheckRouting(b.scenario.Configs(), b.place); err != nil {
+			faults = append(faults, &usageError{fmt.Errorf("%s: %w", b.scenario.File, err)})
+		}
+	}
 	return errors.Join(faults...)
 }
 
