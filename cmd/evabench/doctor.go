@@ -50,6 +50,9 @@ Exit status: 0 no fault, 1 a fault, 2 usage.`,
 			if len(args) > 0 {
 				o.scenario = args[0]
 			}
+			if c.Flags().Changed("only") && len(o.only) == 0 {
+				return &usageError{fmt.Errorf("--only names no check; known: %s", strings.Join(doctor.Names(), ", "))}
+			}
 			return o.run(c.Context(), s)
 		},
 	}

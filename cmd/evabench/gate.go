@@ -64,7 +64,10 @@ measurement, 2 a requirement is wrong or the runs cannot be compared, 1 a fault.
   evabench gate runs/nightly --config recommended --require agent.slo --junit gate.xml
   evabench gate runs/nightly --baseline runs/last-release --max-regression 5%`,
 		Args: one("run directory"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("max-regression") && o.baseline == "" {
+				return &usageError{errors.New("--max-regression says nothing without --baseline")}
+			}
 			return o.gate(args[0], s.out)
 		},
 	}

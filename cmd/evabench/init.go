@@ -77,6 +77,12 @@ func (o *initOptions) run(ctx context.Context, s streams) error {
 	if o.sim != "" && (len(o.servers) > 0 || o.probe) {
 		return &usageError{errors.New("--server and --probe are for servers of this machine or others, not for --sim")}
 	}
+	for _, text := range o.servers { // before anything is looked at
+		url, management, _ := strings.Cut(text, ",")
+		if err := propose.CheckURLs(url, management); err != nil {
+			return &usageError{fmt.Errorf("--server: %w", err)}
+		}
+	}
 	if f, ok := s.in.(*os.File); !o.yes && (!ok || !isTerminal(f)) {
 		return &usageError{errors.New("there is no terminal to ask at; --yes takes the defaults")}
 	}

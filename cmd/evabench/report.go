@@ -73,6 +73,9 @@ the run's own, as printed and marked published; without a run directory, alone.`
 				o.width = widthOf(s.out)
 			}
 			if len(args) == 0 {
+				if o.all {
+					return &usageError{errors.New("--all says nothing of --published without a run directory, which is always whole")}
+				}
 				return o.publishedAlone(s.out)
 			}
 			return o.report(args[0], s.out)

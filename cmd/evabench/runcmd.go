@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/evabench/evabench/runner"
+	"github.com/evabench/evabench/scenarios"
 )
 
 // runOptions describe services that run already.
@@ -59,6 +60,9 @@ in the run directory and can be used with sweep.`,
 				if err := needsURL(c.Flags(), side); err != nil {
 					return &usageError{err}
 				}
+			}
+			if err := o.check(c.Flags()); err != nil {
+				return &usageError{err}
 			}
 			data, err := o.scenario()
 			if err != nil {
@@ -112,6 +116,24 @@ func needsURL(flags *pflag.FlagSet, side string) (err error) {
 		}
 	})
 	return err
+}
+
+// check refuses flags that say nothing, and times that no request waits for.
+func (o *runOptions) check(flags *pflag.FlagSet) error {
+	for _, name := range []string{"image-width", "image-height", "image-kilobytes"} {
+		if o.imageFolder != "" && flags.Changed(name) {
+			return fmt.Errorf("--%s says nothing with --image-folder, whose images are sent as they are", name)
+		}
+	}
+	for _, f := range []struct {
+		name string
+		span time.Duration
+	}{{"timeout", o.timeout}, {"agent-think", o.agentThink}} {
+		if f.span > scenarios.MaxWait {
+			return fmt.Errorf("--%s is at most %v, not %v", f.name, scenarios.MaxWait, f.span)
+		}
+	}
+	return nil
 }
 
 // scenario writes the scenario that the flags amount to.

@@ -56,13 +56,8 @@ func get(ctx context.Context, base, page string, into any) error {
 // base URL. It is an error if nothing answers, or nothing that is known; an address
 // that refuses connections wraps the network's error.
 func Ask(ctx context.Context, base, management string) (Server, error) {
-	for _, text := range []string{base, management} {
-		if text == "" {
-			continue
-		}
-		if err := check(text); err != nil {
-			return Server{}, err
-		}
+	if err := CheckURLs(base, management); err != nil {
+		return Server{}, err
 	}
 	base = strings.TrimRight(base, "/")
 	s := Server{URL: base, Page: strings.TrimRight(management, "/"), Asked: true}
@@ -82,6 +77,15 @@ func Ask(ctx context.Context, base, management string) (Server, error) {
 		lines = errors.Join(lines, err)
 	}
 	return s, fmt.Errorf("ask %s: it is no server that evabench knows (%s)", base, strings.ReplaceAll(lines.Error(), "\n", "; "))
+}
+
+// CheckURLs refuses what Ask cannot be given: no address, or one that holds a secret.
+// management may be empty.
+func CheckURLs(base, management string) error {
+	if err := check(base); err != nil || management == "" {
+		return err
+	}
+	return check(management)
 }
 
 // check refuses what is no address.
