@@ -131,7 +131,7 @@ type Clause struct {
 	Unit  string   `json:"unit"`
 	Limit float64  `json:"limit"`
 	// Holds is null where the value is; a quantile that falls among failed arrivals
-	// does not hold.
+	// does not hold, nor does anything of a window that is over and had no arrival.
 	Holds *bool `json:"holds"`
 }
 

@@ -80,7 +80,11 @@ func (g *gauge) figures(f *Figures, into float64, queue *queueMean) ServiceFigur
 		of.Quantiles = append(of.Quantiles, Quantile{q, v})
 	}
 	for _, c := range g.service.SLO {
-		of.Clauses = append(of.Clauses, t.clause(c, span, queue))
+		clause := t.clause(c, span, queue)
+		if f.Part == PartAfter && g.unfinished == 0 && t.class(c.Class).done == 0 {
+			clause.Holds = ptr(false) // nothing was due in the window, as analysis judges it
+		}
+		of.Clauses = append(of.Clauses, clause)
 	}
 	return of
 }

@@ -59,7 +59,8 @@ func TestFiguresAreTheSamples(t *testing.T) {
 		}
 		sameQuantile(t, got.Clauses[0].Value, all, 0.9)
 		sameQuantile(t, got.Clauses[1].Value, ofB, 0.5)
-		if c := got.Clauses[0]; (c.Holds == nil) != (float64(len(all))*0.1 < 1-1e-9) {
+		// The window is over: no arrival at all is a miss, and too few are unknown.
+		if c := got.Clauses[0]; (c.Holds == nil) != (len(all) > 0 && float64(len(all))*0.1 < 1-1e-9) {
 			t.Fatalf("of %d arrivals p90 is %v and holds: %v", len(all), c.Value, c.Holds)
 		}
 		if c := got.Clauses[2]; due == 0 && c.Value != nil || due > 0 && (*c.Value != float64(failed)/float64(due) || *c.Holds != (*c.Value <= 0.1)) {
@@ -233,4 +234,23 @@ func BenchmarkMeter(b *testing.B) {
 			yield(s)
 		}
 	}})
+}
+
+// Nothing due of a class is unknown while the window lasts, and then not met, as in the
+// report of the step.
+func TestClauseOfNothing(t *testing.T) {
+	service := results.Service{Name: "v", SLO: []results.Clause{{Class: "rare", Metric: "latency", Quantile: 0.5, Op: "<", Limit: 1, Unit: "s"}}}
+	plan := results.StepPlan{Window: time.Second, Levels: []results.Level{{Service: "v"}}}
+	m := newMeter(runner.StepBegins{Plan: plan}, []results.Service{service}, nil)
+	holds := func(into time.Duration) *bool { return m.figures(into).Services[0].Clauses[0].Holds }
+	if got := holds(time.Second - 1); got != nil {
+		t.Errorf("in the window: %v", *got)
+	}
+	if got := holds(time.Second); got == nil || *got {
+		t.Error("after the window it is not told as missed")
+	}
+	m.gauges[0].ends(stretch{}, 1)
+	if got := holds(time.Second); got != nil {
+		t.Errorf("with an answer to come: %v", *got)
+	}
 }
