@@ -56,11 +56,11 @@ type rawService struct {
 	Scrape      at[[]at[spec]]            `yaml:"scrape" doc:"pages of the server that collectors read"`
 	Load        at[rawLoad]               `yaml:"load" doc:"how often it is asked" need:"such as load: {arrivals: closed, levels: [4]}"`
 	Retry       at[rawRetry]              `yaml:"retry" doc:"ask again after a failure; each time is an arrival of its own; default never"`
-	Timeout     at[time.Duration]         `yaml:"timeout" doc:"of one request; default 30s for vision, 5m for agent"`
+	Timeout     at[time.Duration]         `yaml:"timeout" doc:"of one request, at most 24h; default 30s for vision, 5m for agent"`
 	Warm        at[time.Duration]         `yaml:"warm" doc:"before the first step requests are sent until service time no longer falls, at most for so long, and then each instance in its turn, one request at a time, at most for half of that; 0s sends none; default 1m"`
 	MaxInFlight at[int]                   `yaml:"max_in_flight" doc:"most requests in flight at once; 0 leaves it to the load generator"`
 	Percentiles at[[]at[float64]]         `yaml:"percentiles" doc:"which to tell, between 0 and 1; default 0.5, 0.95, 0.99 for vision and 0.5, 0.9 for agent"`
-	SLO         at[[]at[string]]          `yaml:"slo" doc:"conditions that must all hold, such as p95 < 300 ms"`
+	SLO         at[[]at[string]]          `yaml:"slo" doc:"conditions that must all hold, such as p95 < 300 ms; each about something that the service tells"`
 }
 
 type rawModel struct {
@@ -100,7 +100,7 @@ type rawLoad struct {
 	Burstiness       at[float64]       `yaml:"burstiness" doc:"gamma, 0.01 to 100: 1 is as poisson, less comes in bursts, more is more even"`
 	File             at[string]        `yaml:"file" doc:"trace: the file of the moments at which sessions are due, in seconds or as dates: one a line, or JSON lines or CSV with a timestamp; once it ends there is no more load"`
 	Shape            at[[]at[rawRate]] `yaml:"shape" doc:"open loops: how the rate rises and falls within the window, evenly between points; two points at one moment make a jump"`
-	Think            at[time.Duration] `yaml:"think" doc:"closed loop: mean time between a user's sessions; default 0s"`
+	Think            at[time.Duration] `yaml:"think" doc:"closed loop: mean time between a user's sessions, at most 24h; default 0s"`
 	ThinkExponential at[bool]          `yaml:"think_exponential" doc:"draw think times from an exponential distribution; default false"`
 }
 
@@ -112,7 +112,7 @@ type rawRate struct {
 type rawRetry struct {
 	Attempts at[int]           `yaml:"attempts" doc:"asked again at most so often, 1 to 100" need:"such as attempts: 2"`
 	On       at[[]at[string]]  `yaml:"on" doc:"after these outcomes: http_4xx, http_5xx, shed, timeout, connect, reset, malformed, wrong_answer, oom" need:"such as on: [shed, connect]"`
-	Pause    at[time.Duration] `yaml:"pause" doc:"before each; default 1s"`
+	Pause    at[time.Duration] `yaml:"pause" doc:"before each, at most 24h; default 1s"`
 }
 
 type rawSteps struct {
@@ -121,7 +121,7 @@ type rawSteps struct {
 }
 
 type rawCollect struct {
-	Every  at[time.Duration] `yaml:"every" doc:"time between two readings, at least 100ms; default 500ms"`
+	Every  at[time.Duration] `yaml:"every" doc:"time between two readings, at least 100ms and at most the window; default 500ms"`
 	Access at[trust.Access]  `yaml:"dcgm_access" doc:"how dcgm's page is reached: tls, api_key_env or api_key_file, api_key_header"`
 	DCGM   at[string]        `yaml:"dcgm" doc:"URL of dcgm-exporter's page of the server's GPUs, such as http://127.0.0.1:9400/metrics"`
 }

@@ -36,9 +36,14 @@ func findServer(name string) (ServerInfo, error) {
 // whichever server.
 func CheckModels(role string, models []string) error {
 	p := parameters.Default()
-	known := slices.Sorted(maps.Keys(p.Detectors))
-	if role == results.RoleAgent {
+	var known []string
+	switch role {
+	case results.RoleVision:
+		known = slices.Sorted(maps.Keys(p.Detectors))
+	case results.RoleAgent:
 		known = slices.Sorted(maps.Keys(p.Engines))
+	default:
+		return fmt.Errorf("no simulated instance has the role %q", role)
 	}
 	var faults []error
 	if role == results.RoleAgent && len(models) > 1 {

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/loadgen"
+	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/sim"
 )
@@ -33,8 +34,8 @@ func (k kinds) tells(s kind.Spec) (first, tokens bool, err error) {
 
 // simulatedModels says why a service on the simulator has not its models.
 func simulatedModels(s scenarios.Service) error {
-	if s.Launcher.Name != simKind {
-		return nil
+	if s.Launcher.Name != simKind || s.Role != results.RoleVision && s.Role != results.RoleAgent {
+		return nil // another role is told already
 	}
 	var models []string
 	for _, m := range s.Models {

@@ -64,6 +64,9 @@ in the run directory and can be used with sweep.`,
 			if err := o.check(c.Flags()); err != nil {
 				return &usageError{err}
 			}
+			if !c.Flags().Changed("collect") {
+				o.collect = min(o.collect, o.window)
+			}
 			data, err := o.scenario()
 			if err != nil {
 				return &usageError{err}
@@ -99,7 +102,7 @@ in the run directory and can be used with sweep.`,
 	f.IntVar(&o.imageKilobytes, "image-kilobytes", 100, "size of drawn images, about")
 	f.DurationVar(&o.warmup, "warmup", 10*time.Second, "load before the window")
 	f.DurationVar(&o.window, "window", time.Minute, "span whose arrivals count")
-	f.DurationVar(&o.collect, "collect", time.Second, "how often pages are read")
+	f.DurationVar(&o.collect, "collect", time.Second, "how often pages are read; the default is the window where that is shorter")
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "time limit of one request")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of everything that is drawn")
 	return c
