@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -104,6 +105,7 @@ type tally struct {
 	classes  map[string]*classTally // "" is all; else those that clauses name
 	output   int64
 	untold   bool // of an answer's tokens
+	heavy    bool // of a step of heavy requests alone, in which a class is its variant
 }
 
 type classTally struct {
@@ -137,6 +139,11 @@ func (t *tally) add(s results.Sample) {
 	t.class("").add(s)
 	if c := t.class(s.Class); c != nil && s.Class != "" {
 		c.add(s)
+	}
+	if plain, ok := strings.CutSuffix(s.Class, results.HeavySuffix); ok && t.heavy && plain != "" {
+		if c := t.class(plain); c != nil {
+			c.add(s)
+		}
 	}
 }
 
@@ -258,7 +265,9 @@ func newMeter(b runner.StepBegins, services []results.Service, devices []Device)
 		if i := slices.IndexFunc(services, func(s results.Service) bool { return s.Name == l.Service }); i >= 0 {
 			s = services[i]
 		}
-		m.gauges = append(m.gauges, newGauge(s, l))
+		g := newGauge(s, l)
+		g.warm.heavy, g.window.heavy = b.Plan.Heavy, b.Plan.Heavy
+		m.gauges = append(m.gauges, g)
 	}
 	return m
 }

@@ -254,3 +254,17 @@ func TestClauseOfNothing(t *testing.T) {
 		t.Errorf("with an answer to come: %v", *got)
 	}
 }
+
+// In a step of heavy requests alone a clause on a class is about its variant, as in
+// analysis; in any other it is not.
+func TestClauseOfHeavyStep(t *testing.T) {
+	service := results.Service{Name: "v", SLO: []results.Clause{{Class: "a", Metric: "errors", Op: "<=", Unit: "ratio"}}}
+	for _, heavy := range []bool{false, true} {
+		plan := results.StepPlan{Window: time.Second, Heavy: heavy, Levels: []results.Level{{Service: "v"}}}
+		m := newMeter(runner.StepBegins{Plan: plan}, []results.Service{service}, nil)
+		m.gauges[0].add(results.Sample{Service: "v", Class: "a/heavy", Outcome: results.OK}, 0, new(stretch))
+		if got := m.figures(time.Second - 1).Services[0].Clauses[0]; (got.Holds != nil) != heavy {
+			t.Errorf("heavy %v: %+v", heavy, got)
+		}
+	}
+}
