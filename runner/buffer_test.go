@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,13 +59,13 @@ func TestBufferLetsGo(t *testing.T) {
 
 // A slowPage tells what a server had counted when it was asked, and is slow to send it.
 type slowPage struct {
-	count *int
+	count *atomic.Int64
 	takes time.Duration
 	err   error
 }
 
 func (p slowPage) Read(context.Context) ([]collectors.Reading, error) {
-	n := *p.count
+	n := p.count.Load()
 	time.Sleep(p.takes)
 	return []collectors.Reading{{Series: "count", Value: float64(n), Unit: "1"}}, p.err
 }
@@ -76,7 +77,8 @@ func TestAwaitsReadsThatBeginLater(t *testing.T) {
 		for _, at := range []time.Duration{0, 1, 100 * time.Millisecond, 300*time.Millisecond - 1, 300 * time.Millisecond, 301 * time.Millisecond} {
 			t.Run(name+" after "+at.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					count := 100
+					var count atomic.Int64
+					count.Store(100)
 					jobs := []collectors.Job{
 						{Name: "slow", Collector: slowPage{&count, 300 * time.Millisecond, fault}, Every: time.Second, Timeout: 2 * time.Second},
 						{Name: "quick", Collector: slowPage{&count, 0, nil}, Every: time.Second, Timeout: 2 * time.Second},
@@ -91,7 +93,7 @@ func TestAwaitsReadsThatBeginLater(t *testing.T) {
 					}()
 					time.Sleep(3*time.Second + at)
 					synctest.Wait()
-					count = 130
+					count.Store(130)
 					mark, asked := b.observed(), origin.Now()
 					b.awaitReads(t.Context(), idleReads)
 					if took := origin.Now().Sub(asked); took > 1300*time.Millisecond {
