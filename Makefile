@@ -51,12 +51,13 @@ release: ## bin/release: archives for linux/amd64 with and without NVML and linu
 image: ## a container image of the build with NVML, evabench:VERSION; needs Docker
 	docker build --build-arg 'VERSION=$(VERSION)' -t 'evabench:$(VERSION)' .
 
-# What the race detector sees in make race only. Six packages reckon in virtual time or in
-# figures, most on one goroutine: it makes minutes of their seconds, and has little to look
-# at; the days of virtual time are so too, in a package that is watched otherwise.
+# What the race detector sees in make race only. Most reckon in virtual time or in
+# figures, or fail at every write of a run directory, on one goroutine or nearly so: it
+# makes minutes of their seconds, and has little to look at; the days of virtual time are so
+# too, in a package that is watched otherwise.
 # The command's own tests take a quarter of an hour with it; what meets in it are packages
 # that are tested with it.
-UNWATCHED := analysis analysis/recommend analysis/search/bench analysis/stats cmd/evabench internal/queues report/formats
+UNWATCHED := analysis analysis/recommend analysis/search/bench analysis/stats cmd/evabench internal/queues report/formats results sim/virtual
 DAYS := ^TestADay
 
 test: vet gofmt ## all Go tests, most with the race detector; needs no root, no GPU

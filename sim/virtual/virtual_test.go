@@ -204,7 +204,7 @@ func TestOpenRefuses(t *testing.T) {
 	data, _ := scenarios.Preset("pro6000x1")
 	for _, test := range []struct{ from, to, want string }{
 		{"server: pro6000x1", "server: laptop", "unknown simulated server"},
-		{"{kind: sim, server: pro6000x1, scale: 60}", "{kind: none}", "want sim"},
+		{"{kind: sim, server: pro6000x1, scale: 60}", "{kind: nvidia}", "want sim"},
 		{"version: 1", "version: 7", "version"},
 		{"launcher: {kind: sim}", "launcher: {kind: sim, fault: {kind: slow-worker, factor: 2}}", "it has a fault"},
 		{"stages: [decompose", "shared_prefix: 9\n      stages: [decompose", "prefix cache"},
