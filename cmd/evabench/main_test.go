@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -55,6 +56,13 @@ type unleaking struct {
 }
 
 func (m unleaking) Run() int {
+	// What nohup or a shell's background has us ignore, commands that we start would ignore,
+	// too, and tests of how they are interrupted wait for ever. Caught, it is theirs again.
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	status := m.M.Run()
 	if err := m.find(); err != nil && status == 0 {
 		fmt.Fprintln(os.Stderr, err)
