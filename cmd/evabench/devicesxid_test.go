@@ -42,21 +42,25 @@ func TestXidSubject(t *testing.T) {
 	}
 }
 
-// An untilSeries ends a run when a series has been observed.
+// An untilSeries ends a run when a series has been observed of each of some subjects.
 type untilSeries struct {
 	collected
 	series string
+	of     map[string]bool // those that are left
 	cancel func()
 }
 
 func (u *untilSeries) Observation(o results.Observation) {
 	u.collected.Observation(o)
 	if o.Series == u.series {
-		u.cancel()
+		if delete(u.of, o.Subject.ID); len(u.of) == 0 {
+			u.cancel()
+		}
 	}
 }
 
-// xidsOf runs the nvml collector of a bench until a series is told.
+// xidsOf runs the nvml collector of a bench until a series is told of each GPU: each has a
+// watch of its own.
 func xidsOf(t *testing.T, b *bench, devices []device.Device, series string) ([]results.Observation, []results.Warning) {
 	t.Helper()
 	jobs, err := b.deviceJobs(devices)
@@ -65,7 +69,10 @@ func xidsOf(t *testing.T, b *bench, devices []device.Device, series string) ([]r
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	sink := &untilSeries{series: series, cancel: cancel}
+	sink := &untilSeries{series: series, of: map[string]bool{}, cancel: cancel}
+	for _, d := range devices {
+		sink.of[d.GPU] = true
+	}
 	var warnings []results.Warning
 	for _, j := range jobs {
 		if j.Name == source.Name {

@@ -150,9 +150,14 @@ func (x *xids) take(r collectors.Reading) {
 	x.readings = append(x.readings, r)
 }
 
-// refused records that a GPU is not watched; the first reason is kept.
+// refused records that a GPU is not watched. The warning is there before the reading is.
 func (x *xids) refused(g GPU, why error) {
+	x.warn(g, why)
 	x.take(collectors.Reading{Subject: subjectOf(g), Series: SeriesXidWatched, Value: 0, Unit: "1"})
+}
+
+// warn counts a GPU that is not watched; the first reason is kept.
+func (x *xids) warn(g GPU, why error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := range x.warnings {
