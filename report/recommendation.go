@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/evabench/evabench/analysis"
@@ -55,7 +56,10 @@ func choiceSentence(c analysis.Choice, zone float64) string {
 	if c.RunnerUp != "" {
 		text += fmt.Sprintf("; next %s, %s", c.RunnerUp, changeText(c))
 	}
-	if c.Sure == analysis.Shown {
+	switch {
+	case c.Sure == analysis.Shown && slices.Contains(c.Equivalent, c.RunnerUp):
+		return text + ". Those are as good; from any other the difference is clear."
+	case c.Sure == analysis.Shown:
 		return text + ". The difference is clear."
 	}
 	return text + ". " + titled(c.Sure) + "."

@@ -25,6 +25,15 @@ func advised(t *testing.T) *analysis.Summary {
 	return s
 }
 
+// A choice among equals says so: of the next, which is one of them, it is not clear.
+func TestChoiceAmongEquals(t *testing.T) {
+	c := advised(t).Recommendation.Choices[1]
+	c.Sure = analysis.Shown
+	if got := choiceSentence(c, 0.05); !strings.HasSuffix(got, "(better). Those are as good; from any other the difference is clear.") {
+		t.Error(got)
+	}
+}
+
 func TestRecommendationStandsFirst(t *testing.T) {
 	s := advised(t)
 	d := Build(s)
