@@ -1,11 +1,8 @@
 package supervise
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -17,23 +14,7 @@ import (
 func dying(t *testing.T) map[string]arrival {
 	t.Helper()
 	h := newHouse(t)
-	o := order(t, time.Minute, "family", h.socket, "deaf")
-	text, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(o.Argv[0], "evabench", string(text))
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	all := h.await(4)
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil { // it follows its supervisor
-		t.Fatal(err)
-	}
+	c, all, _ := ordered(t, h, order(t, time.Minute, "family", h.socket, "deaf"))
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

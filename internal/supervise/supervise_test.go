@@ -131,32 +131,39 @@ func supervisor(t *testing.T, o Order) (*exec.Cmd, pipes) {
 	return c, pipes{write}
 }
 
+// ordered is another evabench that gave an order for a family, which is up, and the
+// family's supervisor.
+func ordered(t *testing.T, h *house, o Order) (c *exec.Cmd, all map[string]arrival, supervisor int) {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = exec.Command(o.Argv[0], "evabench", string(text))
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	all = h.await(4)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if supervisor, err = strconv.Atoi(strings.TrimSpace(line)); err != nil {
+		t.Fatal(err)
+	}
+	return c, all, supervisor
+}
+
 // TestKilledParent is kill -9 of evabench, and of the supervisor.
 func TestKilledParent(t *testing.T) {
 	for _, deaf := range []string{"", "deaf"} {
 		h := newHouse(t)
 		o := order(t, 50*time.Millisecond, slices.DeleteFunc([]string{"family", h.socket, deaf}, func(s string) bool { return s == "" })...)
-		text, err := json.Marshal(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := exec.Command(o.Argv[0], "evabench", string(text))
-		out, err := c.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		all := h.await(4)
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		supervisor, err := strconv.Atoi(strings.TrimSpace(line))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, all, supervisor := ordered(t, h, o)
 		fd, err := unix.PidfdOpen(supervisor, 0)
 		if err != nil {
 			t.Fatal(err)
