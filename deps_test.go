@@ -38,6 +38,7 @@ var imports = map[string][]string{
 	"internal/glossary":   {},
 	"internal/leaks":      {}, // goroutines that outlive a test, for tests
 	"analysis/stats":      {},
+	"analysis/luck":       {},
 	"sim/model":           {},
 
 	"internal/nvml/nvmltest":   {"internal/nvml"},
@@ -59,7 +60,7 @@ var imports = map[string][]string{
 	"loadgen":    {"results", "internal/kind", "internal/trust", "loadgen/pace"},
 	"collectors": {"results", "internal/kind", "internal/trust"},
 	"scenarios":  {"results", "internal/kind", "internal/trust"},
-	"analysis":   {"results", "internal/device", "internal/units", "analysis/stats"},
+	"analysis":   {"results", "internal/device", "internal/units", "analysis/luck", "analysis/stats"},
 
 	// level 3: kinds know their family; a family's list knows its kinds
 	"analysis/search":       {"results", "analysis", "analysis/boundary", "analysis/stats"},

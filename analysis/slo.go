@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/evabench/evabench/analysis/luck"
 	"github.com/evabench/evabench/analysis/stats"
 	"github.com/evabench/evabench/results"
 )
@@ -33,6 +34,7 @@ func (r serviceReader) judge(c results.Clause, s Service, streams bool) ClauseVa
 	}
 	out := ClauseValue{Clause: c, Value: r.metric(c, t, s, streams), Result: Unknown}
 	out.Judged, out.Over = t.over(c)
+	out.Luck = r.luck(c)
 	if out.Value.Why == amongFailed {
 		out.Result = NotMet
 	}
@@ -143,4 +145,34 @@ func compare(value float64, op string, limit float64) (bool, error) {
 		return value >= limit, nil
 	}
 	return false, fmt.Errorf("unknown comparison %q", op)
+}
+
+// luck tells how kind the step's arrivals were to a clause on times; nil where it cannot be
+// told, and in steps that no estimate rests on.
+func (r serviceReader) luck(c results.Clause) *float64 {
+	shape := r.service.GapShape
+	if shape == nil || c.Quantile == 0 || r.step.Plan.Purpose != results.PurposeProbe && r.step.Plan.Purpose != results.PurposeConfirm {
+		return nil
+	}
+	if r.tally.first != len(r.tally.history) {
+		return nil // calls and attempts that follow others are not the law's
+	}
+	law := luck.Law{Rate: r.level.Value, Shape: *shape}
+	more, ok := law.Of(r.tally.dues(), r.step.Start.Seconds(), r.step.WindowStart.Seconds(), r.step.WindowEnd.Seconds(), c.Limit, 1-c.Quantile)
+	if !ok {
+		return nil
+	}
+	return &more
+}
+
+// dues are the moments in seconds at which the step's calls were due, ascending.
+func (t *serviceTally) dues() []float64 {
+	if t.sortedDues == nil {
+		t.sortedDues = make([]float64, 0, len(t.history))
+		for _, c := range t.history {
+			t.sortedDues = append(t.sortedDues, c.Due)
+		}
+		stats.Sort(t.sortedDues)
+	}
+	return t.sortedDues
 }

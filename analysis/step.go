@@ -29,9 +29,12 @@ type serviceTally struct {
 	calls                      map[string]*callsOf // by endpoint
 	// okDone holds the moments of ok answers with their tokens, by endpoint, for counters.
 	okDone map[string][]answered
-	// history are all samples of the step, for drift.
-	history []stats.Call
-	course  *courseTally
+	// history are all samples of the step, for drift, and first how many of them are a
+	// session's first attempt. sortedDues is made by dues.
+	history    []stats.Call
+	first      int
+	sortedDues []float64
+	course     *courseTally
 }
 
 type answered struct {
@@ -99,6 +102,9 @@ func (t *serviceTally) add(s *results.Sample, w window) {
 		t.after++
 	}
 	t.history = append(t.history, call(s))
+	if s.Call == 0 && s.Attempt == 0 {
+		t.first++
+	}
 	t.course.add(s)
 	endpoint := s.Endpoint
 	if endpoint == "" {

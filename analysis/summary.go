@@ -456,4 +456,9 @@ type ClauseValue struct {
 	// end ok; 0 of other clauses.
 	Judged int64 `json:"judged,omitempty"`
 	Over   int64 `json:"over,omitempty"`
+	// Luck is how many more of the same arrivals than usual would have waited long in a plain
+	// queue, as a share of what is usual: 0 as usual, -1 if none. Only in steps of a search that
+	// its estimate rests on, of clauses on latency and TTFT; null where it cannot be told. See
+	// analysis/luck.
+	Luck *float64 `json:"luck,omitempty"`
 }

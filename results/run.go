@@ -100,6 +100,10 @@ type Service struct {
 	// Load says how its load arrives, whatever the level: "cameras, 5 fps". Empty if it was
 	// not recorded.
 	Load string `json:"load,omitempty"`
+	// GapShape says that gaps between arrivals are independent and of a gamma distribution of
+	// this shape, 1 for Poisson's, at an even rate. Null of other loads, and if it was not
+	// recorded.
+	GapShape *float64 `json:"gap_shape,omitempty"`
 	// Timeout is that of one exchange; 0 if it was not recorded.
 	Timeout time.Duration `json:"timeout_ns,omitempty"`
 }

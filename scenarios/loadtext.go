@@ -24,3 +24,18 @@ func (l Load) Text() string {
 	}
 	return strings.Join(all, ", ")
 }
+
+// GapShape is the shape of the gamma distribution of the gaps between arrivals, 1 for
+// Poisson's; nil where gaps depend on each other or the rate is not even.
+func (l Load) GapShape() *float64 {
+	shape := l.Burstiness
+	switch {
+	case len(l.Shape) > 0:
+		return nil
+	case l.Arrivals == Poisson:
+		shape = 1
+	case l.Arrivals != Gamma:
+		return nil
+	}
+	return &shape
+}

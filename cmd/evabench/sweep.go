@@ -292,7 +292,7 @@ func (b *bench) servicesUnderTest() []results.Service {
 	for _, svc := range b.scenario.Services {
 		all = append(all, results.Service{
 			Name: svc.Name, Role: svc.Role, Percentiles: svc.Percentiles, SLO: svc.SLO,
-			Target: target(svc), Load: svc.Load.Text(), Timeout: svc.Timeout,
+			Target: target(svc), Load: svc.Load.Text(), GapShape: svc.Load.GapShape(), Timeout: svc.Timeout,
 		})
 	}
 	return all

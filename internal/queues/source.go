@@ -244,3 +244,15 @@ func gamma(r *rand.Rand, shape float64) float64 {
 		}
 	}
 }
+
+// gapShape is the shape of the gaps' gamma distribution, nil where gaps depend on each other.
+func (s *Source) gapShape() *float64 {
+	switch s.Arrivals {
+	case Poisson:
+		one := 1.0
+		return &one
+	case Gamma:
+		return &s.Burstiness
+	}
+	return nil
+}

@@ -104,6 +104,9 @@ func All() []*System {
 		if s.Most == 0 {
 			s.Most = math.Inf(1)
 		}
+		for i, src := range s.Sources {
+			s.Services[i].GapShape = src.gapShape()
+		}
 		s.Truth = truths()[s.Name]
 	}
 	return all

@@ -72,7 +72,7 @@ func ofEVA(e evaSystem) (subject, error) {
 	}
 	s := subject{name: e.name, from: e.from, most: math.Inf(1), truth: e.truth}
 	for _, v := range bench.Scenario.Services {
-		r := results.Service{Name: v.Name, Role: v.Role, Percentiles: v.Percentiles, SLO: v.SLO}
+		r := results.Service{Name: v.Name, Role: v.Role, Percentiles: v.Percentiles, SLO: v.SLO, GapShape: v.Load.GapShape()}
 		if v.Name == e.raised { // the first is the one that is raised
 			s.services = append([]results.Service{r}, s.services...)
 			s.unit, s.closed = v.Load.Unit(), v.Load.Arrivals == scenarios.Closed
