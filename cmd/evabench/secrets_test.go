@@ -145,6 +145,10 @@ func watched(t *testing.T, dir string, env []string, shown chan<- struct{}, args
 				if pid == c.Process.Pid {
 					continue
 				}
+				// A child shares its parent's memory until it executes its program.
+				if own, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", c.Process.Pid)); bytes.Equal(line, own) {
+					continue
+				}
 				variables, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 				text := string(variables)
 				if argv := strings.Split(string(line), "\x00"); argv[0] != "" && len(argv) > 1 {
