@@ -104,7 +104,7 @@ func (c *Capacity) refit() {
 		}
 		c.found, c.estimate = !math.IsInf(e.High, 1), e
 		move := wideMove
-		if c.near > len(apart) {
+		if c.near > len(apart) && !c.astray() {
 			move = closeMove
 		}
 		to := math.Min(math.Max(e.Load, c.center*(1-move)), c.center*(1+move))
@@ -118,6 +118,28 @@ func (c *Capacity) refit() {
 		}
 	}
 }
+
+// astray says that the last steps all lay on one side of the boundary, and not near it:
+// probing began far from it.
+func (c *Capacity) astray() bool {
+	last := c.looks[max(0, len(c.looks)-min(c.near, astrayLooks)):]
+	over, within := 0, 0
+	for _, l := range last {
+		switch {
+		case l.ended || l.excess > astrayBy:
+			over++
+		case l.excess < 1/astrayBy:
+			within++
+		}
+	}
+	return len(last) == astrayLooks && max(over, within) == astrayLooks
+}
+
+// How many looks in a row, each so many times over what is allowed or under it, are astray.
+const (
+	astrayLooks = 3
+	astrayBy    = 2.0
+)
 
 // shares are the clauses as the boundary sees them.
 func (c *Capacity) shares() []boundary.Clause { return sharesOf(c.clauses, c.steep) }
