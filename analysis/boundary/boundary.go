@@ -13,8 +13,6 @@ package boundary
 import (
 	"cmp"
 	"math"
-
-	"github.com/evabench/evabench/analysis/stats"
 )
 
 // A Clause is one condition of the SLO. Allowed is the share of requests that may be
@@ -29,7 +27,13 @@ type Clause struct {
 }
 
 // A Count is how many of N requests were over a clause's limit. N = 0 tells nothing.
-type Count struct{ N, Over float64 }
+type Count struct {
+	N, Over float64
+	// Luck says how unkind the probe's arrivals were, as analysis/luck has it: how many more
+	// of them than usual, as a share, would have waited long in a plain queue. Its mean over
+	// all arrivals that might have come is 0, which is also what is not known; it is at least -1.
+	Luck float64
+}
 
 // Excess says how far a count is over what a clause allows: the odds of being over the
 // limit, divided by the odds that are allowed, 1 at the boundary; for a mean its share of
@@ -41,6 +45,19 @@ func (c Clause) Excess(n Count) float64 {
 	}
 	odds := n.Over / math.Max(n.N-n.Over, 1)
 	return odds * (1 - c.Allowed) / c.Allowed
+}
+
+// counted gives the terms of a count's quasi-likelihood. The variance of a share m is taken
+// to be proportional to m²·(1-m)² (McCullagh and Nelder, "Generalized Linear Models", table
+// 9.1): the relative spread of small ones is the same for all, and the mean of shares stays
+// the mean, which the mean of odds would not. A mean has a variance in proportion to its
+// square.
+func (c Clause) counted(n Count) (up, even, down float64) {
+	if c.Allowed >= 1 {
+		return n.Over / n.N / c.Allowed, 1, 0
+	}
+	share, odds := n.Over/n.N, c.Allowed/(1-c.Allowed)
+	return share / odds, 1 - 2*share, (1 - share) * odds
 }
 
 // A Probe is one step at one load.
@@ -144,9 +161,13 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 // A point is a probe as a clause's line sees it.
 type point struct {
 	x float64 // load ÷ center - 1
-	y float64 // excess
-	w float64 // weight: seconds, over all points 1 on average
-	n float64 // requests
+	// up, even and down are what the probe counted as the quasi-likelihood has it: that of an
+	// expected excess r is -(up/r + even·log r + down·r).
+	up, even, down float64
+
+	w    float64 // weight: seconds, over all points 1 on average
+	n    float64 // requests
+	luck float64 // see Count
 }
 
 // near gives the points of a clause.
@@ -160,7 +181,9 @@ func near(probes []Probe, clause int, c Clause, center, grain float64) []point {
 			continue
 		}
 		w := p.Seconds * kernel(x, below, above)
-		list = append(list, point{x, c.Excess(count), w, count.N})
+		p := point{x: x, w: w, n: count.N, luck: count.Luck}
+		p.up, p.even, p.down = c.counted(count)
+		list = append(list, p)
 		total += w
 	}
 	for i := range list {
@@ -179,64 +202,6 @@ func kernel(x, below, above float64) float64 {
 	return 1 - 0.8*u*u
 }
 
-// A line is log(y) = slope·(x - root) with what it was fitted from.
-type line struct {
-	slope, level float64 // log y = level + slope·x
-	scatter      float64 // relative variance of y about it, of a point of weight 1
-	points       int
-	about        float64 // of the slope's prior
-}
-
-func (l line) root() float64 { return -l.level / l.slope }
-
-// fit finds the line by quasi-likelihood with a variance proportional to the squared
-// mean (a gamma model with log link, McCullagh and Nelder, "Generalized Linear Models",
-// chapter 8): a share's spread is as large as itself, whatever the load, because what
-// makes it vary is a few long spells of congestion. Points without anything over a limit
-// take part with their 0. For a given slope the level follows, so that one number is
-// searched.
-func fit(points []point, about float64) (line, bool) {
-	over := 0.0
-	for _, p := range points {
-		over += p.y
-	}
-	if len(points) < 2 || over == 0 {
-		return line{}, false
-	}
-	scatter := 1.0
-	l := line{about: about}
-	for range 2 { // the prior's weight depends on the scatter
-		slope := math.Exp(least(math.Log(leastSlope), math.Log(mostSlope), func(u float64) float64 {
-			b := math.Exp(u)
-			return float64(len(points))*math.Log(levelAt(points, b)) + b*meanX(points) + l.prior(u, scatter)
-		}))
-		l = line{about: about, slope: slope, level: math.Log(levelAt(points, slope)), points: len(points)}
-		scatter = l.scatterOf(points)
-	}
-	l.scatter = scatter
-	// The logarithm of a mean is too low by half its relative variance on average.
-	l.level += scatter / 2 / float64(len(points))
-	return l, true
-}
-
-// levelAt is the mean of y brought to x = 0 with a slope.
-func levelAt(points []point, slope float64) float64 {
-	sum := 0.0
-	for _, p := range points {
-		sum += p.w * p.y * math.Exp(-slope*p.x)
-	}
-	return sum / float64(len(points))
-}
-
-// meanX is Σ w·x.
-func meanX(points []point) float64 {
-	sum := 0.0
-	for _, p := range points {
-		sum += p.w * p.x
-	}
-	return sum
-}
-
 // Expected is about which slope the clause's prior lies.
 func (c Clause) Expected() float64 {
 	about := float64(slopePrior)
@@ -244,121 +209,4 @@ func (c Clause) Expected() float64 {
 		about = slopeOften
 	}
 	return about * cmp.Or(c.Steep, 1)
-}
-
-// prior is minus the logarithm of the slope's prior, on the scale of the
-// quasi-likelihood, whose unit is the scatter.
-func (l line) prior(logSlope, scatter float64) float64 {
-	d := (logSlope - math.Log(l.about)) / priorSpread
-	return scatter * d * d / 2
-}
-
-// scatterOf is Pearson's estimate of the dispersion. With few points it is no less than
-// leastScatter: they may lie on the line by chance.
-func (l line) scatterOf(points []point) float64 {
-	sum := 0.0
-	for _, p := range points {
-		e := p.y/math.Exp(l.level+l.slope*p.x) - 1
-		sum += p.w * e * e
-	}
-	return math.Max(leastScatter, sum/math.Max(1, float64(len(points)-2)))
-}
-
-const leastScatter = 0.01
-
-// interval gives the ends of the root's interval, as x: where the quasi-deviance of a
-// line through (x, y = 1) passes what an F distribution with the points' degrees of
-// freedom allows. It is longer towards the side on which little was seen, as it
-// must: a share is skewed, and what was not seen is a rare long spell.
-func (l line) interval(points []point) (low, high float64) {
-	if len(points) < leastProbes {
-		return -1, math.Inf(1)
-	}
-	t := stats.TQuantile(0.975, float64(len(points)-2)) * widen
-	allowed := l.scatter * t * t / 2
-	best := l.profile(points, l.root())
-	end := func(direction float64) float64 {
-		inside, outside := 0.0, 0.002
-		for l.profile(points, l.root()+direction*outside)-best < allowed {
-			if inside, outside = outside, outside*1.6; outside > 1 {
-				return outside
-			}
-		}
-		for range 14 {
-			middle := (inside + outside) / 2
-			if l.profile(points, l.root()+direction*middle)-best < allowed {
-				inside = middle
-			} else {
-				outside = middle
-			}
-		}
-		return outside
-	}
-	return math.Max(-1, l.root()-end(-1)), l.root() + end(1)
-}
-
-// profile is minus the quasi-likelihood of the best line whose root is x.
-func (l line) profile(points []point, x float64) float64 {
-	value := func(u float64) float64 {
-		b := math.Exp(u)
-		sum := 0.0
-		for _, p := range points {
-			e := b * (p.x - x)
-			sum += p.w * (p.y*math.Exp(-e) + e)
-		}
-		return sum + l.prior(u, l.scatter)
-	}
-	return value(least(math.Log(leastSlope), math.Log(mostSlope), value))
-}
-
-// least finds where a function is least between from and to: a coarse look, then golden
-// sections about its best.
-func least(from, to float64, f func(float64) float64) float64 {
-	const parts = 24
-	step := (to - from) / parts
-	best, at := math.Inf(1), from
-	for i := range parts + 1 {
-		if v := f(from + float64(i)*step); v < best {
-			best, at = v, from+float64(i)*step
-		}
-	}
-	low, high := math.Max(from, at-step), math.Min(to, at+step)
-	golden := (math.Sqrt(5) - 1) / 2
-	a, b := high-golden*(high-low), low+golden*(high-low)
-	fa, fb := f(a), f(b)
-	for range 20 {
-		if fa < fb {
-			high, b, fb = b, a, fa
-			a = high - golden*(high-low)
-			fa = f(a)
-		} else {
-			low, a, fa = a, b, fb
-			b = low + golden*(high-low)
-			fb = f(b)
-		}
-	}
-	return (low + high) / 2
-}
-
-// bend fits lines to the points below and above the root apart, and gives by how much
-// their mean root differs from the line's.
-func bend(points []point, l line) float64 {
-	half := func(below bool) (line, bool) {
-		var some []point
-		for _, p := range points {
-			if d := p.x - l.root(); math.Abs(d) < 0.005 || (d < 0) == below {
-				some = append(some, p)
-			}
-		}
-		if len(some) < leastProbes {
-			return line{}, false
-		}
-		return fit(some, l.about)
-	}
-	low, okLow := half(true)
-	high, okHigh := half(false)
-	if !okLow || !okHigh {
-		return math.NaN()
-	}
-	return (low.root()+high.root())/2 - l.root()
 }

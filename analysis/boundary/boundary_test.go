@@ -146,3 +146,80 @@ func TestFitTooLittle(t *testing.T) {
 		}
 	}
 }
+
+// What a probe's arrivals raised its share by is taken out: probes that lie on a line but
+// for that give it back, more surely than without their luck.
+func TestLuckIsTakenOut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		slope := rapid.Float64Range(10, 60).Draw(t, "slope")
+		heed := rapid.Float64Range(0.3, 0.7).Draw(t, "heed")
+		c := Clause{Name: "c", Allowed: 0.01}
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		var with, without []Probe
+		for _, s := range spread {
+			luck := math.Exp(0.7*random.NormFloat64()-0.245) - 1
+			p := at(100*s, math.Exp(slope*(s-1))*(1+heed*luck)*math.Exp(0.05*random.NormFloat64()), c)
+			without = append(without, p)
+			p.Counts = []Count{p.Counts[0]}
+			p.Counts[0].Luck = luck
+			with = append(with, p)
+		}
+		a, okA := Fit([]Clause{c}, without, 100, 0)
+		b, okB := Fit([]Clause{c}, with, 100, 0)
+		if !okA || !okB {
+			t.Fatal("no estimate")
+		}
+		if off := math.Abs(b.Load/100 - 1); off > 0.01 {
+			t.Errorf("the estimate is %g, want 100", b.Load)
+		}
+		if b.Scatter > a.Scatter {
+			t.Errorf("the scatter is %g with luck, %g without", b.Scatter, a.Scatter)
+		}
+	})
+}
+
+// Luck that the server does not show is not put right: it makes no bias.
+func TestLuckThatSaysNothing(t *testing.T) {
+	c := Clause{Name: "c", Allowed: 0.01}
+	random := rand.New(rand.NewPCG(3, 4))
+	sum, n := 0.0, 200
+	for range n {
+		var probes []Probe
+		for _, s := range spread {
+			p := at(100*s, math.Exp(25*(s-1)+0.3*random.NormFloat64()-0.045), c)
+			p.Counts[0].Luck = math.Exp(0.7*random.NormFloat64()-0.245) - 1
+			probes = append(probes, p)
+		}
+		e, ok := Fit([]Clause{c}, probes, 100, 0)
+		if !ok {
+			t.Fatal("no estimate")
+		}
+		sum += (e.Load/100 - 1) / float64(n)
+	}
+	if math.Abs(sum) > 0.004 {
+		t.Errorf("estimates are off by %.2g on average, want less than 0.4 %%", sum)
+	}
+}
+
+// A median's share swings between nearly none and nearly all; the boundary is where its
+// mean is a half, which the mean of odds is not.
+func TestSharesAreAveraged(t *testing.T) {
+	c := Clause{Name: "c", Allowed: 0.5}
+	random := rand.New(rand.NewPCG(5, 6))
+	sum, n := 0.0, 200
+	for range n {
+		var probes []Probe
+		for _, s := range spread {
+			share := 1 / (1 + math.Exp(-8*(s-1)-2*random.NormFloat64())) // its mean is 0.5 at 1
+			probes = append(probes, Probe{Load: 100 * s, Seconds: 60, Counts: []Count{{N: many, Over: many * share}}})
+		}
+		e, ok := Fit([]Clause{c}, probes, 100, 0)
+		if !ok {
+			t.Fatal("no estimate")
+		}
+		sum += math.Log(e.Load/100) / float64(n)
+	}
+	if math.Abs(sum) > 0.05 {
+		t.Errorf("estimates are off by %.2g on average, want less than 5 %%", sum)
+	}
+}

@@ -121,6 +121,9 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 // count takes what a clause was found to be.
 func (l *look) count(k int, c clause, v analysis.ClauseValue) {
 	count, hard := boundary.Count{N: float64(v.Judged), Over: float64(v.Over)}, c.hard
+	if v.Luck != nil {
+		count.Luck = *v.Luck
+	}
 	if v.Judged == 0 && v.Value.Known() && v.Clause.Limit > 0 { // a mean
 		over := *v.Value.Number / v.Clause.Limit
 		if v.Clause.Op == ">" || v.Clause.Op == ">=" {
