@@ -85,18 +85,20 @@ func (p *parser) line(line []byte) error {
 
 // comment keeps a family's type.
 func (p *parser) comment(line []byte) error {
-	fields := bytes.Fields(line)
-	if len(fields) < 2 || string(fields[0]) != "TYPE" {
+	keyword, rest := field(line)
+	family, rest := field(rest)
+	if string(keyword) != "TYPE" || len(family) == 0 {
 		return nil
 	}
-	name := string(fields[1])
-	if len(fields) != 3 || nameEnd(fields[1], true) != len(name) {
+	kind, rest := field(rest)
+	if len(rest) > 0 || nameEnd(family, true) != len(family) {
 		return errFormat
 	}
+	name := string(family)
 	if _, ok := p.types[name]; ok {
 		return fmt.Errorf("%s has a second type", name)
 	}
-	switch kind := string(fields[2]); kind {
+	switch kind := string(kind); kind {
 	case "counter", "gauge", "histogram", "summary", "untyped":
 		if len(p.types) == mostSamples {
 			return flood(mostSamples, "types")
@@ -160,7 +162,8 @@ func (p *parser) part(name []byte) bool {
 	return p.types[string(name)] == "summary" || p.types[string(name)] == "histogram"
 }
 
-// field gives a text up to the next space, and what follows the spaces.
+// field gives a text up to the next space, and what follows the spaces. Space and tab
+// are the format's only ones: a form feed is a part of the text.
 func field(text []byte) (first, rest []byte) {
 	text = bytes.TrimLeft(text, " \t")
 	end := 0
