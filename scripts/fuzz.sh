@@ -82,11 +82,16 @@ while read -r package name; do
     $go test -c -fuzz '^Fuzz' -o "$binary" ${flags[@]+"${flags[@]}"} "$package" || { failed=1; built=; continue; }
     built=$package
   fi
-  fuzz || failed=1
+  lines=3
+  fuzz || { failed=1; lines=100; } # the reason stands anywhere, and a worker's stack may follow it
   if [[ -n $json ]]; then
     $go tool test2json -p "$package" <"$work/said"
   else
-    tail -n 3 "$work/said"
+    tail -n "$lines" "$work/said"
+  fi
+  if [[ $lines != 3 ]]; then
+    input=$(sed -n 's/^ *Failing input written to //p' "$work/said" | tail -n 1)
+    echo "fuzz: $package $name failed${input:+; its input is $dir/$input}" >&2
   fi
 done <<<"$targets"
 exit $failed
