@@ -15,9 +15,10 @@ var runFiles = []string{
 	"cells/000-a-r1/steps/00/step.json", "cells/000-a-r1/steps/00/samples.parquet", "cells/000-a-r1/steps/00/latency.hlog",
 }
 
-// A run directory in which one file holds anything is read without a panic, what is read of
-// it makes sense, and the step that is whole is there as it was written. A document
-// whose hash is wrong is given the right one, so that its content is what is judged.
+// A run directory in which one file holds anything is read without a panic and without
+// more memory than it could need, what is read of it makes sense, and the step that is
+// whole is there as it was written. A document whose hash is wrong is given the right
+// one, and a table its checksum, so that its content is what is judged.
 func FuzzRead(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "run")
 	must(f, writeRun(dir, nil))
@@ -36,7 +37,17 @@ func FuzzRead(f *testing.F) {
 		i := int(which) % len(runFiles)
 		name := filepath.Join(dir, runFiles[i])
 		must(t, os.WriteFile(name, resealed(text), 0o600))
-		defer func() { must(t, os.WriteFile(name, good[i], 0o600)) }()
+		rechecked(t, dir, i, text)
+		defer func() {
+			must(t, os.WriteFile(name, good[i], 0o600))
+			rechecked(t, dir, i, good[i])
+		}()
+		before := allocated()
+		defer func() {
+			if took := allocated() - before; took > maxAllocated {
+				t.Errorf("%s: %d bytes took %d MiB", runFiles[i], len(text), took>>20)
+			}
+		}()
 		run, err := Read(dir)
 		if err != nil {
 			if i != 0 {

@@ -333,6 +333,10 @@ func table[R, T any](run, file string, rows func(*parquet.File) iter.Seq2[T, err
 			return
 		}
 		defer opened.Close()
+		if err := checkPages(opened, frame); err != nil {
+			yield(none, fmt.Errorf("read %s: %w", file, err))
+			return
+		}
 		for item, err := range rows(frame) {
 			if err != nil {
 				err = fmt.Errorf("read %s: %w", file, err)

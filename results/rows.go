@@ -153,7 +153,13 @@ func writeRows[T, R any](w *parquet.GenericWriter[R], items []T, convert func(T)
 // with our columns. Nothing of its rows is read yet.
 func openRows[R any](r io.ReaderAt, size int64) (file *parquet.File, err error) {
 	defer recovered(&err)
-	file, err = parquet.OpenFile(r, size)
+	if err := checkFooter(r, size); err != nil {
+		return nil, err
+	}
+	var row R
+	want := parquet.SchemaOf(row)
+	// Rows are read from the first on: no index is needed.
+	file, err = parquet.OpenFile(r, size, parquet.FileSchema(want), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +167,7 @@ func openRows[R any](r io.ReaderAt, size int64) (file *parquet.File, err error) 
 	if version != fmt.Sprint(SchemaVersion) {
 		return nil, fmt.Errorf("%w %q, this program reads %d", ErrSchema, version, SchemaVersion)
 	}
-	var row R
-	if want := parquet.SchemaOf(row); !parquet.EqualNodes(file.Schema(), want) {
+	if !parquet.EqualNodes(file.Root(), want) {
 		return nil, fmt.Errorf("the columns are not those of schema %d", SchemaVersion)
 	}
 	return file, nil
