@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
 
@@ -110,14 +111,34 @@ func (c *chunk) read(at, n int64) ([]byte, error) {
 	return c.text, plain(err)
 }
 
+// A pageHeader is what is looked at of a [format.PageHeader]: its statistics are not.
+type pageHeader struct {
+	Type                 format.PageType                          `thrift:"1,required"`
+	UncompressedPageSize int32                                    `thrift:"2,required"`
+	CompressedPageSize   int32                                    `thrift:"3,required"`
+	DictionaryPageHeader thrift.Null[format.DictionaryPageHeader] `thrift:"7,optional"`
+	DataPageHeaderV2     thrift.Null[dataHeader]                  `thrift:"8,optional"`
+}
+
+// A dataHeader is what is looked at of a [format.DataPageHeaderV2].
+type dataHeader struct {
+	NumValues                  int32             `thrift:"1,required"`
+	NumNulls                   int32             `thrift:"2,required"`
+	NumRows                    int32             `thrift:"3,required"`
+	Encoding                   format.Encoding   `thrift:"4,required"`
+	DefinitionLevelsByteLength int32             `thrift:"5,required"`
+	RepetitionLevelsByteLength int32             `thrift:"6,required"`
+	IsCompressed               thrift.Null[bool] `thrift:"7,optional"`
+}
+
 // header reads the next page's header, and says how long it is.
-func (c *chunk) header() (header format.PageHeader, n int, err error) {
+func (c *chunk) header() (header pageHeader, n int, err error) {
 	for size := int64(windowSize); ; size *= 16 {
 		text, err := c.read(c.at, size)
 		if err != nil {
 			return header, 0, err
 		}
-		header = format.PageHeader{}
+		header = pageHeader{}
 		n, err := decodeThrift(text, &header)
 		if err == nil || size >= c.end-c.at {
 			return header, n, err
@@ -156,7 +177,7 @@ func (c *chunk) dictionary(b body, header format.DictionaryPageHeader) error {
 	return nil
 }
 
-func (c *chunk) data(b body, header format.DataPageHeaderV2) error {
+func (c *chunk) data(b body, header dataHeader) error {
 	most := int64(maxNumbers)
 	if c.kind == parquet.Boolean {
 		most = maxTruths
