@@ -163,6 +163,7 @@ func (c *column) fill(batch []Sample) (err error) {
 
 // some sets the field of rows of one page.
 func (c *column) some(batch []Sample) error {
+	number := c.number // here, as next and none below: in c they are looked up again with each value
 	switch {
 	case c.text != nil:
 		for i, word := range c.index[c.next : c.next+len(batch)] {
@@ -189,14 +190,16 @@ func (c *column) some(batch []Sample) error {
 		}
 		c.next += len(batch)
 	default:
+		numbers, none, next := c.numbers[c.next:], c.none, 0
 		for i, level := range c.levels[c.at : c.at+len(batch)] {
-			v := c.none
+			v := none
 			if level != 0 {
-				v = c.numbers[c.next]
-				c.next++
+				v = numbers[next]
+				next++
 			}
-			c.number(&batch[i], v)
+			number(&batch[i], v)
 		}
+		c.next += next
 	}
 	return nil
 }
