@@ -24,6 +24,9 @@ type Clause struct {
 	Allowed float64
 	// Steep is how many times as steep as is usual its line is expected to be; 0 is 1.
 	Steep float64
+	// Paired leaves the luck of arrivals in: the boundary is only set against others' whose
+	// probes met the same arrivals at the same shares of their capacity, and fared alike.
+	Paired bool
 }
 
 // A Count is how many of N requests were over a clause's limit. N = 0 tells nothing.
@@ -181,7 +184,10 @@ func near(probes []Probe, clause int, c Clause, center, grain float64) []point {
 			continue
 		}
 		w := p.Seconds * kernel(x, below, above)
-		p := point{x: x, w: w, n: count.N, luck: count.Luck}
+		p := point{x: x, w: w, n: count.N}
+		if !c.Paired {
+			p.luck = count.Luck
+		}
 		p.up, p.even, p.down = c.counted(count)
 		list = append(list, p)
 		total += w

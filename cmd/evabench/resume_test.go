@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,11 +91,13 @@ func TestResumeRefusesTheDirectory(t *testing.T) {
 		"as it was": {func(*testing.T, string) {}, false, nil},
 		"measured otherwise": {
 			func(t *testing.T, dir string) { edit(t, dir, func(e map[string]any) { e["measurement"] = 0 }) }, false,
-			[]string{"measured by version 0 of measuring", "this evabench, ", "measures by version 2"},
+			[]string{"measured by version 0 of measuring", "this evabench, ", fmt.Sprintf("measures by version %d", results.MeasurementVersion)},
 		},
 		"measured otherwise, whatever is accepted": {
-			func(t *testing.T, dir string) { edit(t, dir, func(e map[string]any) { e["measurement"] = 3 }) }, true,
-			[]string{"by version 3 of measuring"},
+			func(t *testing.T, dir string) {
+				edit(t, dir, func(e map[string]any) { e["measurement"] = results.MeasurementVersion + 1 })
+			}, true,
+			[]string{fmt.Sprintf("by version %d of measuring", results.MeasurementVersion+1)},
 		},
 		"another binary": {
 			func(t *testing.T, dir string) { edit(t, dir, func(e map[string]any) { e["sessions"] = other }) }, false,
