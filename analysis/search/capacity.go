@@ -62,12 +62,13 @@ type Capacity struct {
 	// slope, if it is above 0, is known from before: then probes lie close from the first
 	// on. steep is how many times as steep as is usual lines are expected to be, 0 for 1.
 	// held, if it is above 0, is the load about which probes lie for as long as the estimate
-	// stays near. All are a race's.
+	// stays near. paired is as in [boundary.Clause]. All are a race's.
 	// known is a look at an earlier deployment, for rate and sessions while no look tells of
 	// this one, and deployments how many the estimate is of; 0 of this one alone.
 	short       bool
 	slope       float64
 	steep, held float64
+	paired      bool
 	known       look
 	deployments int
 }

@@ -142,16 +142,16 @@ const (
 )
 
 // shares are the clauses as the boundary sees them.
-func (c *Capacity) shares() []boundary.Clause { return sharesOf(c.clauses, c.steep) }
+func (c *Capacity) shares() []boundary.Clause { return sharesOf(c.clauses, c.steep, c.paired) }
 
-// sharesOf are clauses as the boundary sees them, whose lines are so many times as steep as is
-// usual, as those of a race are at an edge, where blocks are [boundary.Clause.Paired]; hard
-// ones allow a share that nothing of what was seen is over.
-func sharesOf(clauses []clause, steep float64) []boundary.Clause {
+// sharesOf are clauses, whose lines are so many times as steep as is usual, as the boundary
+// sees them; hard ones allow a share that nothing of what was seen is over. For paired see
+// [boundary.Clause].
+func sharesOf(clauses []clause, steep float64, paired bool) []boundary.Clause {
 	list := make([]boundary.Clause, len(clauses))
 	for i, k := range clauses {
 		list[i] = k.Clause
-		list[i].Steep, list[i].Paired = steep, steep > 0
+		list[i].Steep, list[i].Paired = steep, paired
 		if k.hard {
 			list[i].Allowed = 1e9 // judged by hardBinds
 		}

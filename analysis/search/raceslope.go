@@ -48,7 +48,7 @@ func (r *Race) fitAgain() {
 	for range fitRounds {
 		for _, x := range r.still() {
 			for i := range x.blocks {
-				x.blocks[i].fit(sharesOf(clauses, r.edge.steep), grain)
+				x.blocks[i].fit(sharesOf(clauses, r.edge.steep, true), grain)
 			}
 		}
 		if found := r.steepness(); found.steep > 0 {
@@ -59,7 +59,7 @@ func (r *Race) fitAgain() {
 
 // steepness is the geometric mean of the blocks' slopes; 0 of no blocks.
 func (r *Race) steepness() edge {
-	usual := sharesOf(clausesOf(r.env.Services), 0)
+	usual := sharesOf(clausesOf(r.env.Services), 0, true)
 	sum, times, n := 0.0, 0.0, 0.0
 	for _, x := range r.still() {
 		for _, b := range x.blocks {

@@ -27,7 +27,7 @@ func TestBlocksAreFittedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		alone := sharesOf(clausesOf(r.env.Services), 0)
+		alone := sharesOf(clausesOf(r.env.Services), 0, true)
 		for i := range 40 {
 			center := 100 * math.Exp(0.01*random.NormFloat64())
 			var probes []boundary.Probe

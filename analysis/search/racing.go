@@ -99,7 +99,7 @@ func (r *Race) begin(e Entry) (*racing, error) {
 	if err != nil {
 		return nil, err
 	}
-	run.capacity = c
+	run.capacity, c.paired = c, run.purpose != signs
 	if known != nil {
 		c.known = known.look
 	}
