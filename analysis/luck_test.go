@@ -32,8 +32,21 @@ func TestLuck(t *testing.T) {
 		all := r.Samples
 		r.Samples = func(yield func(results.Sample) bool) {
 			for s := range all {
-				if s.Seq == 7 {
+				if s.Seq%9 == 7 {
 					s.Attempt = 1
+				}
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+	chained := func(r *results.StepResult) {
+		all := r.Samples
+		r.Samples = func(yield func(results.Sample) bool) {
+			for s := range all {
+				if s.Seq%9 == 7 {
+					s.Call = 1
 				}
 				if !yield(s) {
 					return
@@ -53,7 +66,8 @@ func TestLuck(t *testing.T) {
 		{"a step of a ladder", "mid-nobatch", "", nil, false},
 		{"users who wait", "closed", results.PurposeProbe, nil, false},
 		{"a recording", "mmpp", results.PurposeProbe, nil, false},
-		{"a request that was asked again", "mid-nobatch", results.PurposeProbe, retried, false},
+		{"requests that were asked again", "mid-nobatch", results.PurposeProbe, retried, true},
+		{"sessions of several calls", "mid-nobatch", results.PurposeProbe, chained, false},
 	} {
 		if got := judged(c.system, c.purpose, 1, c.change).Luck; (got != nil) != c.told {
 			t.Errorf("%s: luck %v, want one: %v", c.name, got, c.told)

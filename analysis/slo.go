@@ -154,8 +154,8 @@ func (r serviceReader) luck(c results.Clause) *float64 {
 	if shape == nil || c.Quantile == 0 || r.step.Plan.Purpose != results.PurposeProbe && r.step.Plan.Purpose != results.PurposeConfirm {
 		return nil
 	}
-	if r.tally.first != len(r.tally.history) {
-		return nil // calls and attempts that follow others are not the law's
+	if r.tally.chained {
+		return nil // calls that follow others are load as well, and not the law's
 	}
 	law := luck.Law{Rate: r.level.Value, Shape: *shape}
 	more, ok := law.Of(r.tally.dues(), r.step.Start.Seconds(), r.step.WindowStart.Seconds(), r.step.WindowEnd.Seconds(), c.Limit, 1-c.Quantile)
@@ -165,12 +165,14 @@ func (r serviceReader) luck(c results.Clause) *float64 {
 	return &more
 }
 
-// dues are the moments in seconds at which the step's calls were due, ascending.
+// dues are the moments in seconds at which the step's sessions were due, ascending.
 func (t *serviceTally) dues() []float64 {
 	if t.sortedDues == nil {
 		t.sortedDues = make([]float64, 0, len(t.history))
 		for _, c := range t.history {
-			t.sortedDues = append(t.sortedDues, c.Due)
+			if !c.Follows {
+				t.sortedDues = append(t.sortedDues, c.Due)
+			}
 		}
 		stats.Sort(t.sortedDues)
 	}

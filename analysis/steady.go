@@ -149,7 +149,7 @@ func (r serviceReader) unsteadyByPlan() string {
 
 // call makes what steadiness is judged by of a sample.
 func call(s *results.Sample) stats.Call {
-	return stats.Call{Due: s.Due.Seconds(), Done: s.Done.Seconds(), OK: s.Outcome == results.OK}
+	return stats.Call{Due: s.Due.Seconds(), Done: s.Done.Seconds(), OK: s.Outcome == results.OK, Follows: s.Call > 0 || s.Attempt > 0}
 }
 
 // interval gives the ends of a quantile's interval, nil where there is none, and why.

@@ -29,10 +29,9 @@ type serviceTally struct {
 	calls                      map[string]*callsOf // by endpoint
 	// okDone holds the moments of ok answers with their tokens, by endpoint, for counters.
 	okDone map[string][]answered
-	// history are all samples of the step, for drift, and first how many of them are a
-	// session's first attempt. sortedDues is made by dues.
+	// history are all samples of the step, for drift. sortedDues is made by dues.
 	history    []stats.Call
-	first      int
+	chained    bool // sessions have more calls than one
 	sortedDues []float64
 	course     *courseTally
 }
@@ -102,9 +101,7 @@ func (t *serviceTally) add(s *results.Sample, w window) {
 		t.after++
 	}
 	t.history = append(t.history, call(s))
-	if s.Call == 0 && s.Attempt == 0 {
-		t.first++
-	}
+	t.chained = t.chained || s.Call > 0
 	t.course.add(s)
 	endpoint := s.Endpoint
 	if endpoint == "" {

@@ -53,13 +53,13 @@ func (c Clause) Excess(n Count) float64 {
 // counted gives the terms of a count's quasi-likelihood. The variance of a share m is taken
 // to be proportional to m²·(1-m)² (McCullagh and Nelder, "Generalized Linear Models", table
 // 9.1): the relative spread of small ones is the same for all, and the mean of shares stays
-// the mean, which the mean of odds would not. A mean has a variance in proportion to its
-// square.
+// the mean, which the mean of odds would not. At least half a request counts as within. A
+// mean has a variance in proportion to its square.
 func (c Clause) counted(n Count) (up, even, down float64) {
 	if c.Allowed >= 1 {
 		return n.Over / n.N / c.Allowed, 1, 0
 	}
-	share, odds := n.Over/n.N, c.Allowed/(1-c.Allowed)
+	share, odds := math.Min(n.Over, n.N-0.5)/n.N, c.Allowed/(1-c.Allowed)
 	return share / odds, 1 - 2*share, (1 - share) * odds
 }
 
@@ -157,7 +157,7 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 			e.Bend = bend(points, l)
 		}
 	}
-	e.Low = math.Max(0, math.Min(e.Low, e.Load))
+	e.Low, e.High = math.Max(0, math.Min(e.Low, e.Load)), math.Max(e.High, e.Load)
 	return e, e.Binding >= 0
 }
 

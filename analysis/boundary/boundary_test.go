@@ -223,3 +223,56 @@ func TestSharesAreAveraged(t *testing.T) {
 		t.Errorf("estimates are off by %.2g on average, want less than 5 %%", sum)
 	}
 }
+
+// Where half may be over, a share bends in the luck that raises its odds, and in its own
+// scatter: neither makes a bias.
+func TestSharesOfAHalfWithLuck(t *testing.T) {
+	c := Clause{Name: "c", Allowed: 0.5}
+	random := rand.New(rand.NewPCG(7, 8))
+	const slope, heed, deviation = 8, 0.5, 0.9
+	share := func(s, luck float64) float64 {
+		odds := math.Exp(slope*(s-1)) * (1 + heed*luck)
+		return odds / (1 + odds)
+	}
+	luck := func() float64 { return math.Exp(deviation*random.NormFloat64()-deviation*deviation/2) - 1 }
+	truth := 1.0 // where the mean share over all luck is a half
+	for range 20 {
+		mean := 0.0
+		const draws = 20_000
+		for range draws {
+			mean += share(truth, luck()) / draws
+		}
+		truth -= (mean - 0.5) * 4 / slope
+	}
+	sum, n := 0.0, 300
+	for range n {
+		var probes []Probe
+		for _, s := range spread {
+			l := luck()
+			probes = append(probes, Probe{Load: 100 * s, Seconds: 60, Counts: []Count{{N: many, Over: many * share(s, l), Luck: l}}})
+		}
+		e, ok := Fit([]Clause{c}, probes, 100, 0)
+		if !ok {
+			t.Fatal("no estimate")
+		}
+		sum += (e.Load/100/truth - 1) / float64(n)
+	}
+	if math.Abs(sum) > 0.007 {
+		t.Errorf("estimates are off by %.4f on average of the load %.4f, want less than 0.007", sum, truth)
+	}
+}
+
+// Probes in which everything was over tell no line that is not a number.
+func TestAllOver(t *testing.T) {
+	over, within := Clause{Name: "over", Allowed: 0.5}, Clause{Name: "within", Allowed: 0.1}
+	var probes []Probe
+	for _, s := range spread {
+		probes = append(probes, Probe{Load: 100 * s, Seconds: 60, Counts: []Count{{N: 20, Over: 20}, {N: 20, Over: 3}}})
+	}
+	for _, clauses := range [][]Clause{{over}, {over, within}} {
+		e, ok := Fit(clauses, probes, 100, 0)
+		if !ok || !(e.Load > 0) || !(e.Load < 100) || !(e.Low <= e.Load) || !(e.Load <= e.High) {
+			t.Errorf("%d clauses: %+v %v, want an estimate below all probes", len(clauses), e, ok)
+		}
+	}
+}

@@ -48,9 +48,25 @@ func fit(points []point, about float64) (line, bool) {
 		scatter = l.scatterOf(points)
 	}
 	l.scatter = scatter
-	// The logarithm of a mean is too low by half its relative variance on average.
-	l.level += scatter / 2 / float64(len(points))
+	l.level += l.bias(points)
 	return l, true
+}
+
+// bias is by how much the level is to be raised for the excess, whose mean it is, to be the
+// odds of the mean share over all arrivals. The logarithm of odds bends in the share m:
+//
+//   - that of a mean is too low by half its relative variance, times 1 - 2m, on average, and
+//   - shares at the luck of all arrivals are, on average, below the share at a luck of 0, by
+//     m·heed² times the variance of luck in the logarithm of their odds.
+//
+// Both are by the second terms of Taylor's series.
+func (l line) bias(points []point) float64 {
+	n := float64(len(points))
+	share := 0.0 // of all points; 0 for a mean
+	for _, p := range points {
+		share += p.w * (1 - p.even) / 2 / n
+	}
+	return l.scatter/2/n*(1-2*share) - share*l.heed*l.heed*luckSquare(points)
 }
 
 // How much of the luck of its arrivals a probe shows lies between 0, where what the server
@@ -64,12 +80,15 @@ const (
 )
 
 // heedPrior is about which heed lies.
-func heedPrior(points []point) float64 {
-	square := 0.0
+func heedPrior(points []point) float64 { return heedOften / math.Max(1, luckSquare(points)) }
+
+// luckSquare is the mean square of the points' luck: its variance, since its mean is 0.
+func luckSquare(points []point) float64 {
+	sum := 0.0
 	for _, p := range points {
-		square += p.luck * p.luck / float64(len(points))
+		sum += p.luck * p.luck
 	}
-	return heedOften / math.Max(1, square)
+	return sum / float64(len(points))
 }
 
 // anyLuck says that some point's luck is known.

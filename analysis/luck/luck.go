@@ -42,7 +42,8 @@ const (
 // is false where that cannot be told.
 func (l Law) Of(due []float64, start, from, to, limit, allowed float64) (more float64, ok bool) {
 	wait, usual := patience*limit, math.Min(allowed, most)
-	if !(l.Rate > 0) || !(l.Shape > 0) || !(usual > 0) || !(wait > 0) || wait*l.Rate > mostGaps || (to-from)*l.Rate*usual < leastOver {
+	if !(l.Rate > 0) || !(l.Shape > 0) || !(usual > 0) || !(wait > 0) ||
+		wait*l.Rate > mostGaps || (to-from)*l.Rate*usual < leastOver {
 		return 0, false
 	}
 	load := l.load(wait*l.Rate, usual)

@@ -21,7 +21,7 @@ func draw(l Law, seed uint64, end float64) []float64 {
 
 // Franx's formula is what a simulation of the queue comes to.
 func TestWaiting(t *testing.T) {
-	const n = 4_000_000
+	const n = 1_000_000
 	for _, c := range []struct{ wait, service float64 }{{0.3, 0.6}, {1, 0.5}, {5, 0.8}, {14, 0.8}, {20, 0.9}, {40, 0.96}} {
 		random := rand.New(rand.NewPCG(1, 2))
 		over, w := 0, 0.0
@@ -50,7 +50,7 @@ func TestWaitingRises(t *testing.T) {
 		if low < 0 || high > 1 || low > high+1e-9 {
 			t.Errorf("%g wait for longer than %g at %g, %g at %g", low, wait, a, high, b)
 		}
-		if l := solve(0.01, func(load float64) float64 { return waiting(wait, load) }); math.Abs(waiting(wait, l)-0.01) > 1e-5 {
+		if l := solve(0.01, 30, func(load float64) float64 { return waiting(wait, load) }); math.Abs(waiting(wait, l)-0.01) > 1e-5 {
 			t.Errorf("at the load %g that was solved for %g wait, want 0.01", l, waiting(wait, l))
 		}
 	})
@@ -58,11 +58,11 @@ func TestWaitingRises(t *testing.T) {
 
 // Over all that might have come luck is 0: what is put right by it stays without bias.
 func TestMeanIsZero(t *testing.T) {
-	const runs = 400
+	const runs = 1500
 	for _, l := range []Law{{Rate: 250, Shape: 1}, {Rate: 30, Shape: 1}, {Rate: 250, Shape: 0.25}} {
 		var sum, squares float64
 		for seed := range uint64(runs) {
-			more, ok := l.Of(draw(l, seed, 62), 0, 2, 62, 0.08, 0.05)
+			more, ok := l.Of(draw(l, seed, 32), 0, 2, 32, 0.08, 0.05)
 			if !ok {
 				t.Fatalf("%+v: not told", l)
 			}

@@ -12,15 +12,16 @@ import (
 // arrivals waiting for longer than wait mean gaps.
 func (l Law) load(wait, usual float64) float64 {
 	if l.Shape == 1 {
-		return solve(usual, func(load float64) float64 { return waiting(wait, load) })
+		return solve(usual, 30, func(load float64) float64 { return waiting(wait, load) })
 	}
 	return simulated(l.Shape, wait, usual)
 }
 
-// solve finds the load below 1 at which a share that grows with it is share.
-func solve(share float64, of func(load float64) float64) float64 {
+// solve finds the load below 1 at which a share that grows with it is share, by so many
+// halvings.
+func solve(share float64, halvings int, of func(load float64) float64) float64 {
 	low, high := 0.0, 1.0
-	for range 30 {
+	for range halvings {
 		middle := (low + high) / 2
 		if of(middle) > share {
 			high = middle
@@ -127,11 +128,12 @@ func simulate(n node) float64 {
 		simulations.gaps[n.shape] = gaps
 	}
 	wait := math.Exp2(float64(n.at) / 4)
-	load := solve(n.usual, func(load float64) float64 {
+	load := solve(n.usual, 18, func(load float64) float64 {
 		over, w := 0, 0.0
 		for _, g := range gaps {
-			w = math.Max(0, w+load-float64(g))
-			if w > wait {
+			if w += load - float64(g); w < 0 {
+				w = 0
+			} else if w > wait {
 				over++
 			}
 		}

@@ -74,7 +74,7 @@ func deviation(r *Race) float64 {
 func TestBlockHoldsItsLoads(t *testing.T) {
 	m := meeting(100, 99)
 	for i, name := range m.order {
-		m.servers[name] = made{over: smooth(100-float64(i), 90), errors: never}
+		m.servers[name] = made{over: smooth(100-float64(i), 60), errors: never}
 	}
 	m.run(t, 4, 5)
 	loads := map[int]map[string][]float64{}

@@ -11,6 +11,7 @@ import (
 type Call struct {
 	Due, Done float64
 	OK        bool // its time counts; others are in flight only
+	Follows   bool // it was due because of another: a later call, or asked again
 }
 
 // A Drift is the verdict on whether calls took as long at the end of a window as at

@@ -35,7 +35,7 @@ func TestMSER5(t *testing.T) {
 func line(seconds float64, took func(at float64) float64) []Call {
 	var calls []Call
 	for at := 0.0; at < seconds; at += 0.1 {
-		calls = append(calls, Call{at, at + took(at), true})
+		calls = append(calls, Call{Due: at, Done: at + took(at), OK: true})
 	}
 	return calls
 }

@@ -123,7 +123,7 @@ func (s system) calls(seed uint64, rate, to float64) []Call {
 	due := s.arrivals(r, rate, to)
 	calls := make([]Call, len(due))
 	for i, done := range s.serve(r, due) {
-		calls[i] = Call{due[i], done, true}
+		calls[i] = Call{Due: due[i], Done: done, OK: true}
 	}
 	return calls
 }
