@@ -13,6 +13,11 @@ import (
 // longest of ours is that of the columns.
 const maxItems = 100
 
+// maxParts bounds the structures and lists of a footer, or of a page's header, together, and
+// so how deep they are nested: the library goes down by calling itself, and Go ends a
+// process whose stack is full. Ours have some hundreds.
+const maxParts = 10_000
+
 // footerEnd is the end of a Parquet file: the footer's length and the magic bytes.
 const footerEnd = 8
 
@@ -50,7 +55,7 @@ func checkFooter(r io.ReaderAt, size int64) error {
 
 // decodeThrift reads a structure from the beginning of a text, and says how long it is.
 func decodeThrift(text []byte, into any) (n int, err error) {
-	r := thriftReader{new(thrift.CompactProtocol).NewReaderFromBytes(text)}
+	r := thriftReader{new(thrift.CompactProtocol).NewReaderFromBytes(text), new(int)}
 	err = thrift.NewDecoder(r).Decode(into)
 	if base := errors.Unwrap(err); base != nil {
 		err = base // without the path to it, which is as long as a damaged file likes
@@ -58,16 +63,42 @@ func decodeThrift(text []byte, into any) (n int, err error) {
 	return r.BytesRead(), err
 }
 
-// A thriftReader refuses a list with more than maxItems.
-type thriftReader struct{ thrift.BytesReader }
+// A thriftReader refuses a list with more than maxItems, more parts than maxParts, and maps
+// and sets, which the format has none of.
+type thriftReader struct {
+	thrift.BytesReader
+	parts *int
+}
 
 func (r thriftReader) ReadList() (thrift.List, error) {
 	list, err := r.BytesReader.ReadList()
-	if err == nil && list.Size > maxItems {
+	switch {
+	case err != nil:
+	case list.Size > maxItems:
 		err = fmt.Errorf("a list claims %d items, ours have %d at most", list.Size, maxItems)
+	default:
+		err = r.part()
 	}
 	return list, err
 }
+
+func (r thriftReader) ReadField() (thrift.Field, error) {
+	field, err := r.BytesReader.ReadField()
+	if err == nil && field.Type == thrift.STRUCT {
+		err = r.part()
+	}
+	return field, err
+}
+
+func (r thriftReader) part() error {
+	if *r.parts++; *r.parts > maxParts {
+		return fmt.Errorf("it has more than %d parts", maxParts)
+	}
+	return nil
+}
+
+func (r thriftReader) ReadSet() (set thrift.Set, err error) { return set, errPage }
+func (r thriftReader) ReadMap() (m thrift.Map, err error)   { return m, errPage }
 
 // Discard is what the library skips with.
 func (r thriftReader) Discard(n int) (int, error) {

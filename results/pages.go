@@ -140,7 +140,8 @@ func (c *chunk) header() (header pageHeader, n int, err error) {
 		}
 		header = pageHeader{}
 		n, err := decodeThrift(text, &header)
-		if err == nil || size >= c.end-c.at {
+		cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if !cut || size >= c.end-c.at {
 			return header, n, err
 		}
 	}
