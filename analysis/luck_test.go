@@ -28,32 +28,23 @@ func TestLuck(t *testing.T) {
 		}
 		return step.Services[0].SLO[0]
 	}
-	retried := func(r *results.StepResult) {
-		all := r.Samples
-		r.Samples = func(yield func(results.Sample) bool) {
-			for s := range all {
-				if s.Seq%9 == 7 {
-					s.Attempt = 1
-				}
-				if !yield(s) {
-					return
-				}
-			}
-		}
-	}
-	chained := func(r *results.StepResult) {
-		all := r.Samples
-		r.Samples = func(yield func(results.Sample) bool) {
-			for s := range all {
-				if s.Seq%9 == 7 {
-					s.Call = 1
-				}
-				if !yield(s) {
-					return
+	changed := func(change func(*results.Sample)) func(*results.StepResult) { // every ninth sample
+		return func(r *results.StepResult) {
+			all := r.Samples
+			r.Samples = func(yield func(results.Sample) bool) {
+				for s := range all {
+					if s.Seq%9 == 7 {
+						change(&s)
+					}
+					if !yield(s) {
+						return
+					}
 				}
 			}
 		}
 	}
+	retried := changed(func(s *results.Sample) { s.Attempt = 1 })
+	chained := changed(func(s *results.Sample) { s.Call = 1 })
 	for _, c := range []struct {
 		name, system, purpose string
 		change                func(*results.StepResult)

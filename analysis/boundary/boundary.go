@@ -97,7 +97,7 @@ const (
 	nearGrains = 1.7
 )
 
-// leastProbes is with how many a line has an interval: 2 of them are used up.
+// leastProbes is with how many a line has an interval: 2 or 3 of them are used up.
 const leastProbes = 5
 
 // most is the excess over which a probe is no longer on the line: the queue grew, and its

@@ -7,11 +7,11 @@ import (
 	"github.com/evabench/evabench/analysis/stats"
 )
 
-// A line is log(y) = slope·(x - root) with what it was fitted from.
+// A line is log(excess) = slope·(x - root), at arrivals as usual, with what it was fitted from.
 type line struct {
-	slope, level float64 // log y = level + slope·x + log(1 + heed·luck)
+	slope, level float64 // log(excess) = level + slope·x + log(1 + heed·luck)
 	heed         float64 // how much of the luck of its arrivals a probe shows
-	scatter      float64 // relative variance of y about it, of a point of weight 1
+	scatter      float64 // relative variance of shares about it, of a point of weight 1
 	points       int
 	about        float64 // of the slope's prior
 }
