@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Owner gives the GPU that a device is or is part of, in this state.
@@ -33,13 +34,47 @@ func (s State) Differences(now State) []string {
 		}
 		out = append(out, want.differences(now.GPUs[k])...)
 	}
+	return append(out, s.daemonDifferences(now)...)
+}
+
+func (s State) daemonDifferences(now State) []string {
+	var out []string
+	extra := s.ExtraMPS(now)
+	rest := slices.Clone(now.MPS)
 	for _, d := range s.missing(now) {
-		out = append(out, fmt.Sprintf("%s is missing", s.daemon(d)))
+		k := slices.IndexFunc(rest, func(e Daemon) bool { return now.alike(e, s, d) && !d.asSet(e) })
+		if k < 0 {
+			out = append(out, s.daemon(d)+" is missing")
+			continue
+		}
+		there := rest[k]
+		rest = slices.Delete(rest, k, k+1)
+		extra = slices.DeleteFunc(extra, func(e Daemon) bool { return e.PID == there.PID && e.Device == there.Device })
+		out = append(out, s.daemon(d)+" "+d.setOtherwise(there))
 	}
-	for _, d := range s.ExtraMPS(now) {
-		out = append(out, fmt.Sprintf("%s is extra", now.daemon(d)))
+	for _, d := range extra {
+		out = append(out, now.daemon(d)+" is extra")
 	}
 	return out
+}
+
+// setOtherwise tells how the settings of now are not those of d.
+func (d Daemon) setOtherwise(now Daemon) string {
+	if now.Settings == nil {
+		return "does not tell its settings, or not in time"
+	}
+	var told []string
+	for _, name := range slices.Sorted(maps.Keys(d.Settings)) {
+		if was, is := d.Settings[name], now.Settings[name]; is != was {
+			told = append(told, fmt.Sprintf("%s is %s, not %s", name, cmp.Or(is, "unset"), was))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.Settings)) {
+		if _, set := d.Settings[name]; !set {
+			told = append(told, fmt.Sprintf("%s is %s, not unset", name, now.Settings[name]))
+		}
+	}
+	return "is set otherwise: " + strings.Join(told, ", ")
 }
 
 func (g GPU) differences(now GPU) []string {

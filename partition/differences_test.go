@@ -48,6 +48,39 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
+// A daemon whose settings are others, or that does not tell them, is neither missing
+// nor extra: it is told how it is set.
+func TestDaemonSetOtherwise(t *testing.T) {
+	const percent, memory = "default_active_thread_percentage", "default_device_pinned_mem_limit 0"
+	daemon := func(own bool, pid int, settings map[string]string) Daemon {
+		return Daemon{Device: "GPU-a", Own: own, PID: pid, Settings: settings}
+	}
+	full, half := map[string]string{percent: "100.0"}, map[string]string{percent: "50.0", memory: "1G"}
+	for name, c := range map[string]struct {
+		was, now []Daemon
+		want     []string
+	}{
+		"otherwise": {[]Daemon{daemon(true, 1, full)}, []Daemon{daemon(true, 2, half)},
+			[]string{"the MPS daemon of GPU-a is set otherwise: " + percent + " is 50.0, not 100.0, " + memory + " is 1G, not unset"}},
+		"unset": {[]Daemon{daemon(true, 1, half)}, []Daemon{daemon(true, 2, full)},
+			[]string{"the MPS daemon of GPU-a is set otherwise: " + percent + " is 100.0, not 50.0, " + memory + " is unset, not 1G"}},
+		"untold": {[]Daemon{daemon(true, 1, full)}, []Daemon{daemon(true, 1, nil)},
+			[]string{"the MPS daemon of GPU-a does not tell its settings, or not in time"}},
+		"another's, untold": {[]Daemon{daemon(false, 1, full)}, []Daemon{daemon(false, 1, nil)},
+			[]string{"the MPS daemon of GPU-a (not ours: user 0, pid 1, ) does not tell its settings, or not in time"}},
+		"one of two": {[]Daemon{daemon(true, 1, full), daemon(true, 2, full)}, []Daemon{daemon(true, 1, full), daemon(true, 2, half)},
+			[]string{"the MPS daemon of GPU-a is set otherwise: " + percent + " is 50.0, not 100.0, " + memory + " is 1G, not unset"}},
+		"one, and one more": {[]Daemon{daemon(true, 1, full)}, []Daemon{daemon(true, 2, half), daemon(true, 3, half)},
+			[]string{"the MPS daemon of GPU-a is set otherwise: " + percent + " is 50.0, not 100.0, " + memory + " is 1G, not unset", "the MPS daemon of GPU-a is extra"}},
+		"untold before": {[]Daemon{daemon(true, 1, nil)}, []Daemon{daemon(true, 1, half)}, nil},
+	} {
+		gpus := []GPU{testGPU(0)}
+		if got := (State{GPUs: gpus, MPS: c.was}).Differences(State{GPUs: gpus, MPS: c.now}); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q\nwant %q", name, got, c.want)
+		}
+	}
+}
+
 // cut gives the GPU's first instance with compute instances of these slices, in
 // this order.
 func (g GPU) cut(places ...Placement) GPU {

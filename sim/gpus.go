@@ -28,6 +28,9 @@ type GPUs struct {
 	Backend partition.Backend
 }
 
+// patience bounds each thing that is asked of a simulated MPS daemon.
+const patience = 5 * time.Minute
+
 // OpenGPUs gives the GPUs of a server that dir keeps; both are made if dir holds
 // none. Exe is this program, which [mpsfake] runs in the place of
 // nvidia-cuda-mps-control. MPS daemons that the Backend starts outlive the
@@ -51,7 +54,11 @@ func OpenGPUs(server, dir, exe string) (*GPUs, error) {
 	if err != nil {
 		return nil, err
 	}
-	daemons := mps.New(mps.Control{Path: program}, mps.Options{Dir: mpsFolder(dir), UID: os.Geteuid()})
+	// A daemon that does not answer in minutes is broken; in seconds, on a machine that
+	// also bears the load, it may only have to wait.
+	daemons := mps.New(mps.Control{Path: program, Limit: patience}, mps.Options{
+		Dir: mpsFolder(dir), UID: os.Geteuid(), Ready: patience, Ask: patience, End: patience,
+	})
 	return &GPUs{API: cards, Backend: nvidia.New(nvidia.Options{API: cards, MPS: daemons, TimeSlices: timeSlicesIn(dir)})}, nil
 }
 
