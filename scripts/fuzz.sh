@@ -5,7 +5,7 @@
 #
 # TIME is for each target: 10s or 10m, or a number of inputs such as 50000x.
 # Targets are found by go test -list, so that a new one needs no line here;
-# PACKAGES (./... if unset) says where.
+# PACKAGES (./... if unset) says where, TARGETS (^Fuzz if unset) which.
 # Finding none is a failure: it means that the search is broken. All targets are
 # run even if one fails.
 #
@@ -33,7 +33,7 @@ case $time in
 esac
 
 # go test -list prints each package's targets and then a line "ok <package> …".
-list=$($go test -list '^Fuzz' "${PACKAGES:-./...}") || { printf '%s\n' "$list" >&2; exit 1; }
+list=$($go test -list "${TARGETS:-^Fuzz}" "${PACKAGES:-./...}") || { printf '%s\n' "$list" >&2; exit 1; }
 targets=$(awk '
   $1 ~ /^Fuzz/ { names[++n] = $1 }
   $1 == "ok" { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 }' <<<"$list")
