@@ -97,3 +97,15 @@ func TestIdentityIsPrinted(t *testing.T) {
 		}
 	}
 }
+
+// An objective that is not known was not missed.
+func TestObjectivesInWords(t *testing.T) {
+	const missed, open = "vision r1: p95 < 1 s: not met", "vision r2: p95 < 1 s: unknown"
+	for want, unmet := range map[string][]string{
+		"met": nil, "1 of 4 not met": {missed}, "1 of 4 not known": {open}, "2 of 4 not met, 1 not known": {missed, open, missed},
+	} {
+		if got := objectivesOf(analysis.Row{Objectives: 4, Unmet: unmet}); got.Text != want {
+			t.Errorf("%q: %q, want %q", unmet, got.Text, want)
+		}
+	}
+}

@@ -72,7 +72,20 @@ func objectivesOf(r analysis.Row) Cell {
 	case len(r.Unmet) == 0:
 		return Text("met")
 	}
-	return Cell{Text: fmt.Sprintf("%d of %d not met", len(r.Unmet), r.Objectives), Note: strings.Join(r.Unmet, "; ")}
+	missed := 0
+	for _, u := range r.Unmet {
+		if wasMissed(u) {
+			missed++
+		}
+	}
+	text, open := fmt.Sprintf("%d of %d not met", missed, r.Objectives), len(r.Unmet)-missed
+	switch {
+	case missed == 0:
+		text = fmt.Sprintf("%d of %d not known", open, r.Objectives)
+	case open > 0:
+		text += fmt.Sprintf(", %d not known", open)
+	}
+	return Cell{Text: text, Note: strings.Join(r.Unmet, "; ")}
 }
 
 // answers counts the VLM responses, if there can be any.

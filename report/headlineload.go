@@ -159,7 +159,7 @@ func (h head) carried(a *Answer, config string) {
 // missedOf tells whether a row missed an objective, and whether it is not known of one.
 func missedOf(row analysis.Row) (missed, unknown bool) {
 	for _, u := range row.Unmet {
-		if strings.HasSuffix(u, ": "+string(analysis.NotMet)) {
+		if wasMissed(u) {
 			missed = true
 		} else {
 			unknown = true
@@ -167,6 +167,9 @@ func missedOf(row analysis.Row) (missed, unknown bool) {
 	}
 	return missed, unknown
 }
+
+// wasMissed reports whether an objective of a row's Unmet was missed, and is not merely unknown.
+func wasMissed(unmet string) bool { return strings.HasSuffix(unmet, ": "+analysis.NotMet) }
 
 // unsound says why what a row met does not show that its load can be carried; empty if it
 // does.

@@ -55,28 +55,46 @@ func (r run) figure(goal string) (f analysis.Criterion, met func(candidate) bool
 // met reports whether every objective was met in every cell that has the step. Without
 // objectives there is none to miss.
 func (c candidate) met(step int) bool {
-	return len(c.missed(step)) == 0
+	return len(c.objectives(step, analysis.NotMet)) == 0 && len(c.objectives(step, analysis.Unknown)) == 0
 }
 
-// missed lists the objectives that were not met, or not known to be.
-func (c candidate) missed(step int) []string {
+// objectives lists those of a step that came to a result.
+func (c candidate) objectives(step int, result string) []string {
 	var list []string
 	for _, cell := range c.cells {
 		for _, s := range cell.Steps {
-			if s.Index != step {
-				continue
-			}
-			for _, v := range s.Services {
-				for _, k := range v.SLO {
-					if k.Result != analysis.Met {
-						list = append(list, fmt.Sprintf("%s r%d: %s: %s", v.Name, cell.Cell.Replicate, k.Clause.Text, k.Result))
-					}
-				}
+			if s.Index == step {
+				list = append(list, objectivesOf(s, fmt.Sprintf("r%d", cell.Cell.Replicate), result)...)
 			}
 		}
 	}
 	slices.Sort(list)
 	return list
+}
+
+func objectivesOf(s analysis.Step, replicate, result string) (list []string) {
+	for _, v := range s.Services {
+		for _, k := range v.SLO {
+			if k.Result == result {
+				list = append(list, fmt.Sprintf("%s %s: %s: %s", v.Name, replicate, k.Clause.Text, k.Result))
+			}
+		}
+	}
+	return list
+}
+
+// missedAgain reports whether an objective was missed at a step in two replicates that
+// measure the server.
+func (c candidate) missedAgain(step int) bool {
+	n := 0
+	for _, cell := range c.cells {
+		if slices.ContainsFunc(cell.Steps, func(s analysis.Step) bool {
+			return s.Index == step && s.Measures() && len(objectivesOf(s, "", analysis.NotMet)) > 0
+		}) {
+			n++
+		}
+	}
+	return n >= 2
 }
 
 // pick takes the simplest of those within the zone of the best.
@@ -117,8 +135,12 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 		out.Because = append(out.Because, r.mean(f, c)+": "+told1(f.Contrast(c.name, chosen.name)))
 	}
 	for _, c := range told {
-		if missed := c.missed(f.Step); f.Step >= 0 && len(missed) > 0 {
-			out.Because = append(out.Because, fmt.Sprintf("%s (%s) missed %s", c.name, units.Format(*f.Mean(c.name).Number, unitOf(f)), some(missed)))
+		what := fmt.Sprintf("%s (%s) ", c.name, units.Format(*f.Mean(c.name).Number, unitOf(f)))
+		if missed := c.objectives(f.Step, analysis.NotMet); f.Step >= 0 && len(missed) > 0 {
+			out.Because = append(out.Because, what+"missed "+some(missed))
+		}
+		if open := c.objectives(f.Step, analysis.Unknown); f.Step >= 0 && len(open) > 0 {
+			out.Because = append(out.Because, what+"is not known to have met "+some(open))
 		}
 	}
 	out.Sure = r.sure(f, best, chosen, others, alike, none)

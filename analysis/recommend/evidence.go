@@ -110,8 +110,9 @@ type outcome struct {
 }
 
 // sides sets the best configuration of one side against the best of the other, by the
-// figure of a goal. Where one side has configurations that met every objective at the
-// load and the other has none, that decides, if it was seen in two replicates of each.
+// figure of a goal. Where one side has configurations that met every objective at the load,
+// and each of the other missed one, that decides, if it was seen in two replicates of each.
+// An objective of which nothing is known was not missed.
 func (r run) sides(goal string, a, b side) outcome {
 	none := func(format string, args ...any) outcome {
 		return outcome{analysis.ContrastUnknown, fmt.Sprintf(format, args...)}
@@ -146,8 +147,9 @@ func (r run) sides(goal string, a, b side) outcome {
 		out.verdict = analysis.ContrastUnknown // how deployments differ is not in it
 	}
 	again := func(c candidate) bool { return f.Replicates(c.name) >= 2 }
-	seen := func(met, missed []candidate) bool {
-		return slices.ContainsFunc(met, again) && !slices.ContainsFunc(missed, func(c candidate) bool { return !again(c) })
+	missed := func(c candidate) bool { return c.missedAgain(f.Step) }
+	seen := func(met, others []candidate) bool {
+		return slices.ContainsFunc(met, again) && !slices.ContainsFunc(others, func(c candidate) bool { return !missed(c) })
 	}
 	switch {
 	case len(aMet) > 0 && len(bMet) == 0 && seen(aMet, bs):

@@ -22,6 +22,7 @@ type made struct {
 	routing          string
 	requests, vlm    []int64 // by replicate
 	missed           bool    // an objective
+	unknown          []int   // replicates in which it is not known of an objective
 	tail             float64 // p99 of Vision, s; 0 if it cannot be told
 	fault            string  // every cell failed with it
 	late             bool    // the client was
@@ -87,6 +88,9 @@ func (m made) cells() []analysis.Cell {
 		step := analysis.Step{Name: "both", Window: 1000, Loaded: 1100}
 		if len(m.requests) > 0 {
 			eyes := service("eyes", results.RoleVision, m.requests[r], m.missed)
+			if slices.Contains(m.unknown, r+1) {
+				eyes.SLO[0].Result = analysis.Unknown
+			}
 			if m.tail > 0 {
 				tail := m.tail * (1 + 0.001*float64(r))
 				eyes.Total.Latency.Quantiles = []analysis.Quantile{{Q: 0.99, Value: analysis.Value{Number: &tail, Unit: "s"}}}

@@ -282,6 +282,27 @@ func TestObjectivesOfOneReplicateDecideNothing(t *testing.T) {
 	}
 }
 
+// An objective of which nothing is known decides nothing, beside as many as were met or as
+// one that was missed.
+func TestUnknownObjectivesDecideNothing(t *testing.T) {
+	for _, unknown := range [][]int{{3}, {1, 2, 3}} {
+		list := square(10000, 10000, 10000, 10000)
+		list[0].unknown, list[2].unknown = unknown, unknown
+		s := recommended(0.03, nil, list...)
+		if e := s.Recommendation.Environments[0]; e.Measured != analysis.Disagrees || strings.Contains(e.Because, "every objective") {
+			t.Errorf("in replicates %v: %+v", unknown, e)
+		}
+		c := choice(t, s, analysis.GoalVision)
+		if want := "a (10.00 req/s) is not known to have met eyes r"; c.Config == "a" || !slices.ContainsFunc(c.Because, func(b string) bool { return strings.HasPrefix(b, want) }) {
+			t.Errorf("in replicates %v: %s, %q", unknown, c.Config, c.Because)
+		}
+		list[0].missed, list[0].unknown = true, []int{2, 3} // missed once
+		if e := recommended(0.03, nil, list...).Recommendation.Environments[0]; e.Measured != analysis.Disagrees {
+			t.Errorf("missed once: %+v", e)
+		}
+	}
+}
+
 // The least tail is the best for latency.
 func TestLatency(t *testing.T) {
 	list := square(10000, 10000, 10000, 10000)
