@@ -154,7 +154,15 @@ func (r run) pick(goal string, f analysis.Criterion, met func(candidate) bool) a
 			left = append(left, u.words())
 		}
 	}
-	out.Sure = besides(out.Sure, left)
+	lost, refused := r.lost(chosen.name), f.Refused(chosen.name)
+	refused = slices.DeleteFunc(refused, func(why string) bool { return slices.ContainsFunc(lost, sameReplicate(why)) })
+	if len(lost) > 0 {
+		out.Because = append(out.Because, fmt.Sprintf("%s was not finished in %s", chosen.name, byReason(lost)))
+	}
+	if len(refused) > 0 {
+		out.Because = append(out.Because, fmt.Sprintf("%s was not compared in %s", chosen.name, byReason(refused)))
+	}
+	out.Sure = besides(failing(out.Sure, chosen.name, lost), left)
 	return out
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
 )
 
 // An uncompared is a configuration that the choice leaves out, as no cell of it tells the
@@ -39,9 +40,18 @@ func (r run) uncompared(f analysis.Criterion) (list []uncompared) {
 }
 
 // faults says how each cell of a configuration ended, in the first line of its fault.
-func (r run) faults(name string) (list []string) {
+func (r run) faults(name string) []string {
+	return r.ended(name, func(results.Cell) bool { return true })
+}
+
+// lost says how those of its cells ended that failed.
+func (r run) lost(name string) []string {
+	return r.ended(name, func(c results.Cell) bool { return c.Status == results.CellFailed })
+}
+
+func (r run) ended(name string, so func(results.Cell) bool) (list []string) {
 	for _, c := range r.Cells {
-		if c.Cell.Config.Name == name {
+		if c.Cell.Config.Name == name && so(c.Cell) {
 			fault, _, _ := strings.Cut(c.Cell.Fault, "\n")
 			list = append(list, fmt.Sprintf("r%d: %s", c.Cell.Replicate, cmp.Or(fault, c.Cell.Status, "not finished")))
 		}
@@ -69,6 +79,24 @@ func byReason(reasons []string) string {
 
 func (u uncompared) words() string {
 	return fmt.Sprintf("configuration %s was not compared: %s", u.name, u.why)
+}
+
+// sameReplicate tells of faults whether they are of one's replicate.
+func sameReplicate(one string) func(string) bool {
+	r, _, _ := strings.Cut(one, ":")
+	return func(other string) bool { return strings.HasPrefix(other, r+":") }
+}
+
+// failing adds to how sure a choice is in which replicates it failed: the others show that
+// it is better, and not that it can be relied on.
+func failing(sure, name string, lost []string) string {
+	if len(lost) == 0 {
+		return sure
+	}
+	if sure == analysis.Shown {
+		sure = "better in the replicates that were finished"
+	}
+	return fmt.Sprintf("%s; but %s failed in %s; find out why, and measure it again", sure, name, byReason(lost))
 }
 
 // besides adds to how sure a choice is which configurations it leaves out, and what to do

@@ -40,7 +40,7 @@ func (r run) raced(goal string) analysis.Choice {
 			left = append(left, uncompared{name: x.Config, why: x.Left}.words())
 		}
 	}
-	out.Sure = besides(out.Sure, left)
+	out.Sure = besides(failing(out.Sure, out.Config, r.lost(out.Config)), left)
 	none := "no other configuration has a ratio to it"
 	out.Costs, out.Low, out.High = unknown(none), unknown(none), unknown(none)
 	next := analysis.Runner{}

@@ -162,6 +162,43 @@ func TestFailedConfigurationsAreNotCompared(t *testing.T) {
 	}
 }
 
+// What failed in a replicate is not shown to be right by the others.
+func TestChosenThatFailedOnce(t *testing.T) {
+	fails := func(cells []analysis.Cell) {
+		for i := range cells {
+			if c := &cells[i].Cell; c.Config.Name == "b" && c.Replicate == 2 {
+				c.Status, c.Fault = results.CellFailed, "eyes-0 ended: out of memory\nlog"
+			}
+		}
+	}
+	list := square(10000, 20000, 15000, 12000)
+	s := recommended(0.03, fails, list...)
+	c := choice(t, s, analysis.GoalVision)
+	if want := "better in the replicates that were finished; but b failed in r2: eyes-0 ended: out of memory; find out why, and measure it again"; c.Config != "b" || c.Sure != want {
+		t.Errorf("%s, %q, want %q", c.Config, c.Sure, want)
+	}
+	if want := "b was not finished in r2: eyes-0 ended: out of memory"; !slices.Contains(c.Because, want) {
+		t.Errorf("because %q, want %q", c.Because, want)
+	}
+	s.Environment.Search = &results.Search{Kind: "capacity", Race: true}
+	s.Race = &analysis.Race{State: analysis.RaceWon, Winner: "b", Runners: []analysis.Runner{{Config: "b", Blocks: 2}, {Config: "a", Left: "below what b bears", After: 1}}}
+	Complete(s)
+	if c := choice(t, s, analysis.GoalJoint); c.Config != "b" || !strings.Contains(c.Sure, "; but b failed in r2: eyes-0 ended: out of memory") {
+		t.Errorf("of a race: %s, %q", c.Config, c.Sure)
+	}
+	late := func(cells []analysis.Cell) { // the load generator's fault, not that of what it measured
+		for i := range cells {
+			if c := &cells[i]; c.Cell.Config.Name == "b" && c.Cell.Replicate == 3 {
+				c.Steps[0].Services[0].Verdict.Is = analysis.ClientLimited
+			}
+		}
+	}
+	c = choice(t, recommended(0.03, late, list...), analysis.GoalVision)
+	if c.Config != "b" || c.Sure != analysis.Shown || !slices.Contains(c.Because, "b was not compared in r3: eyes is client-limited") {
+		t.Errorf("%s, %s, because %q", c.Config, c.Sure, c.Because)
+	}
+}
+
 // What runs where, how many workers, and what memory told make the environment.
 func TestEnvironments(t *testing.T) {
 	eyes := func(m made) made { m.requests = three(1000); return m }
