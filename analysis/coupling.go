@@ -12,7 +12,7 @@ type Interference struct {
 }
 
 // An InterferencePoint is one load of the neighbour, over the replicates that have it.
-// Ratios are to the point of the least load, of the same replicate; means are geometric,
+// Ratios are to the least load that any configuration has, of the same replicate; means are geometric,
 // so that their ratio is the mean of the ratios. Steps that the load generator spoiled are
 // left out.
 type InterferencePoint struct {
@@ -41,6 +41,7 @@ type Isolation struct {
 	Victim    string          `json:"victim"`
 	Neighbour string          `json:"neighbour"`
 	Load      Value           `json:"neighbour_load"`
+	From      Value           `json:"neighbour_from,omitzero"` // the load that it is compared with
 	Quantile  float64         `json:"quantile"`
 	Ranks     []IsolationRank `json:"ranks"` // the least inflation first
 	// Unranked are the configurations of which the inflation is not known.

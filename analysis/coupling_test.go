@@ -153,7 +153,7 @@ func TestIsolation(t *testing.T) {
 		besides("other", 1, beside{load: 4, p50: 1, p95: 1, rate: 1}),
 	)
 	got := isolations(list)
-	if len(got) != 0 {
+	if len(got) != 1 || len(got[0].Ranks) != 3 || strings.Join(got[0].Unranked, " ") != "other" {
 		t.Errorf("with a configuration that has no other load: %+v", got)
 	}
 	got = isolations(list[:3])
@@ -171,6 +171,28 @@ func TestIsolation(t *testing.T) {
 	}
 	if isolations(list[:1]) != nil {
 		t.Error("one configuration is ranked")
+	}
+}
+
+// Ratios to different loads of the neighbour are not compared: off's step beside a neighbour
+// that stood still was spoiled, and beside 4 users its victim was slow already.
+func TestIsolationOfOneReference(t *testing.T) {
+	list := coupled(
+		besides("off", 1, beside{p95: 1, rate: 1, spoiled: true}, beside{load: 4, p95: 3, rate: 1}, beside{load: 8, p95: 3.9, rate: 1}),
+		besides("mps", 1, beside{p95: 1, rate: 1}, beside{load: 4, p95: 1.5, rate: 1}, beside{load: 8, p95: 2, rate: 1}),
+		besides("mig", 1, beside{p95: 1, rate: 1}, beside{load: 4, p95: 1.2, rate: 1}, beside{load: 8, p95: 1.5, rate: 1}),
+	)
+	for _, p := range list[0].Points {
+		if p.Inflation.Value.Known() || p.Inflation.Value.Inapplicable || p.Inflation.Value.Why != noReference || p.Loss.Value.Known() {
+			t.Errorf("at %s: %+v", toldValue(p.Load), p)
+		}
+	}
+	got := isolations(list)
+	if len(got) != 1 || toldValue(got[0].Load) != "8" || toldValue(got[0].From) != "0" || got[0].From.Unit != "users" {
+		t.Fatalf("%+v", got)
+	}
+	if r := got[0].Ranks; len(r) != 2 || r[0].Config != "mig" || r[1].Config != "mps" || strings.Join(got[0].Unranked, " ") != "off" {
+		t.Errorf("%+v", got[0])
 	}
 }
 

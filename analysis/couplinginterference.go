@@ -34,7 +34,8 @@ func interferences(s *Summary) []Interference {
 			of, spoiled := feltBy(s.Cells, config, v.Name, search.Raise)
 			all, left = append(all, of), append(left, spoiled)
 		}
-		common := highestTold(slices.Concat(all...))
+		together := slices.Concat(all...)
+		common, least := highestTold(together), leastLoad(together)
 		for i, config := range configs {
 			if len(all[i])+left[i] == 0 {
 				continue
@@ -44,7 +45,7 @@ func interferences(s *Summary) []Interference {
 				q = highestTold(all[i])
 			}
 			list = append(list, Interference{
-				Config: config, Victim: v.Name, Neighbour: search.Raise, Left: left[i], Points: pointsOf(all[i], q, unitOf(s.Environment, search.Raise)),
+				Config: config, Victim: v.Name, Neighbour: search.Raise, Left: left[i], Points: pointsOf(all[i], q, least, unitOf(s.Environment, search.Raise)),
 			})
 		}
 	}
@@ -112,6 +113,14 @@ func highestTold(all []felt) float64 {
 	return most
 }
 
+// leastLoad is that of the neighbour in any of the steps; 0 without one.
+func leastLoad(all []felt) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	return slices.MinFunc(all, func(a, b felt) int { return cmp.Compare(a.load, b.load) }).load
+}
+
 // tail is a percentile of the victim's latency.
 func (f felt) tail(q float64) Value {
 	for _, of := range f.victim.Total.Latency.Quantiles {
@@ -122,8 +131,10 @@ func (f felt) tail(q float64) Value {
 	return unknown("s", "no percentile could be told at every load")
 }
 
-// pointsOf makes the points of one configuration, the least load first.
-func pointsOf(all []felt, q float64, unit string) []InterferencePoint {
+// pointsOf makes the points of one configuration, the least load first. They are compared
+// with a load that is the same for all configurations: ratios to different ones say nothing
+// of which felt more.
+func pointsOf(all []felt, q, reference float64, unit string) []InterferencePoint {
 	var loads []float64
 	for _, f := range all {
 		loads = append(loads, f.load)
@@ -132,7 +143,7 @@ func pointsOf(all []felt, q float64, unit string) []InterferencePoint {
 	loads = slices.Compact(loads)
 	least := map[int]felt{} // by replicate
 	var list []InterferencePoint
-	for i, load := range loads {
+	for _, load := range loads {
 		p := InterferencePoint{Load: known(load, unit), Quantile: q}
 		var tails, rates []float64
 		slowed, lost := map[int]float64{}, map[int]float64{}
@@ -142,7 +153,7 @@ func pointsOf(all []felt, q float64, unit string) []InterferencePoint {
 			if f.load != load {
 				continue
 			}
-			if i == 0 {
+			if load == reference {
 				least[f.replicate] = f
 			}
 			p.N++
@@ -176,15 +187,20 @@ func pointsOf(all []felt, q float64, unit string) []InterferencePoint {
 			p.Errors = known(float64(due-ok)/float64(due), "ratio")
 		}
 		p.tails = slowed
-		if i == 0 {
+		switch {
+		case load == reference:
 			p.Inflation, p.Loss = noEffect("it is the least load, which the others are compared with"), noEffect("it is the least load, which the others are compared with")
-		} else {
+		case len(least) == 0:
+			p.Inflation, p.Loss = unknownEffect(noReference), unknownEffect(noReference)
+		default:
 			p.Inflation, p.Loss = pairedEffect(slowed), lossOf(lost)
 		}
 		list = append(list, p)
 	}
 	return list
 }
+
+const noReference = "no step tells of the least load, with which others are compared"
 
 // ratio is NaN where it is not known.
 func ratio(of, to Value) float64 {

@@ -35,10 +35,12 @@ func isolationOf(list []Interference) (Isolation, bool) {
 	if len(list) < 2 {
 		return Isolation{}, false
 	}
-	loads := map[float64]int{}
+	loads, from := map[float64]int{}, unknown("", noReference)
 	for _, i := range list {
-		for at, p := range i.Points {
-			if at > 0 {
+		for _, p := range i.Points {
+			if p.Inflation.Value.Inapplicable {
+				from = p.Load
+			} else {
 				loads[*p.Load.Number]++
 			}
 		}
@@ -52,7 +54,7 @@ func isolationOf(list []Interference) (Isolation, bool) {
 	if !has {
 		return Isolation{}, false
 	}
-	out := Isolation{Victim: list[0].Victim, Neighbour: list[0].Neighbour}
+	out := Isolation{Victim: list[0].Victim, Neighbour: list[0].Neighbour, From: from}
 	points := map[string]InterferencePoint{}
 	for _, i := range list {
 		at := slices.IndexFunc(i.Points, func(p InterferencePoint) bool { return *p.Load.Number == highest })

@@ -58,7 +58,7 @@ func (c *charting) interference(victim, neighbour string, list []analysis.Interf
 	tail := Chart{
 		ID: "interference-" + victim + "-" + neighbour, Title: "What " + victim + " felt of " + neighbour, Asks: "By how much does its tail grow with its neighbour's load?",
 		X: Axis{Name: "Load of " + neighbour}, Y: Axis{Name: "Growth of the tail latency", Unit: units.Ratio},
-		Notes: []string{"Against the least load of the neighbour, of the same replicate. Bars: 95 % intervals over replicates, where one is known."},
+		Notes: []string{"Against the least load of the neighbour that any configuration has, in the same replicate. Bars: 95 % intervals over replicates, where one is known."},
 	}
 	loss := Chart{
 		ID: "loss-" + victim + "-" + neighbour, Title: "What " + victim + " lost to " + neighbour, Asks: "How much of its throughput is lost with its neighbour's load?",

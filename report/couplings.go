@@ -38,7 +38,7 @@ func isolationNotes(s *analysis.Summary) []string {
 	var notes []string
 	for _, i := range s.Isolations {
 		first := i.Ranks[0]
-		text := fmt.Sprintf("%s isolates %s best: with %s at %s, its %s changes by %s, to %s", first.Config, i.Victim, i.Neighbour, amount(i.Load, i.Load.Unit), quantileName(i.Quantile), effectText(first.Inflation), textOf(first.Tail))
+		text := fmt.Sprintf("%s isolates %s best: with %s at %s in place of %s, its %s changes by %s, to %s", first.Config, i.Victim, i.Neighbour, amount(i.Load, i.Load.Unit), amount(i.From, i.From.Unit), quantileName(i.Quantile), effectText(first.Inflation), textOf(first.Tail))
 		shortest := first
 		for at, r := range i.Ranks[1:] {
 			if r.Tail.Known() && *r.Tail.Number < *shortest.Tail.Number {
@@ -108,7 +108,7 @@ func interferenceTable(s *analysis.Summary) Table {
 	t := Table{
 		ID: "interference", Title: "What a service at a held load feels of its neighbour",
 		Notes: []string{
-			"Percentile: the highest of the victim's ok answers that could be told at every load. Change and loss: against the least load of the same replicate, geometric means over replicates; from and to are their 95 % interval (Student's t on logarithms). Errors: arrivals that did not end ok, which are in no percentile.",
+			"Percentile: the highest of the victim's ok answers that could be told at every load. Change and loss: against the least load that any configuration has, in the same replicate; geometric means over replicates; from and to are their 95 % interval (Student's t on logarithms). Errors: arrivals that did not end ok, which are in no percentile.",
 		},
 		Columns: []Column{
 			words("Configuration"), words("Service"), words("Neighbour"), numbers("Its load", ""), words("Unit"), words("Percentile"), spans("Latency"),

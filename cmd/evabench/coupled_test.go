@@ -141,7 +141,7 @@ func TestInterferenceLaw(t *testing.T) {
 		t.Errorf("under MPS Vision's tail grows by %g, in turns by %g", mps, ts)
 	}
 	t.Log(section.Notes[0])
-	if !strings.HasPrefix(section.Notes[0], "4x1g.24gb-") || !strings.Contains(section.Notes[0], " isolates vision best: with agent at 15 users, its p99 changes by") {
+	if !strings.HasPrefix(section.Notes[0], "4x1g.24gb-") || !strings.Contains(section.Notes[0], " isolates vision best: with agent at 15 users in place of 0 users, its p99 changes by") {
 		t.Errorf("the report says %q", section.Notes)
 	}
 	if len(s.Isolations) != 1 || !strings.HasPrefix(s.Isolations[0].Ranks[0].Config, "4x1g.24gb") || s.Isolations[0].Ranks[3].Config != "off-ts" {
