@@ -81,7 +81,6 @@ func Complete(s *analysis.Summary) {
 	for _, config := range configs {
 		found := []analysis.Finding{}
 		for _, r := range rules() {
-			var of []analysis.Finding
 			for _, v := range viewsOf(s, config) {
 				o := r.judge(v)
 				switch {
@@ -96,18 +95,14 @@ func Complete(s *analysis.Summary) {
 				if o.finding != nil {
 					o.finding.Rule, o.finding.Class = r.name, r.class
 					o.finding.Config, o.finding.Service = config, v.service
-					of = append(of, *o.finding)
+					found = append(found, *o.finding)
 				}
 			}
-			if len(of) > 0 {
-				found = append(found, together(of))
-			}
 		}
-		slices.SortStableFunc(found, byPrecedence)
-		for _, one := range found {
+		for _, one := range byRule(found) {
 			f.Fired[config] = append(f.Fired[config], one.Rule)
 		}
-		top := withoutConsequences(found)
+		top := byRule(withoutConsequences(found))
 		f.Top = append(f.Top, top[:min(perConfig, len(top))]...)
 	}
 	f.Silent = len(f.Fired) == 0
@@ -120,6 +115,19 @@ func Complete(s *analysis.Summary) {
 	}
 	f.Apart, f.Playbook = apart(s), playbook(s)
 	s.Findings = f
+}
+
+// byRule makes one finding of each rule's, in the order of precedence.
+func byRule(found []analysis.Finding) []analysis.Finding {
+	var list []analysis.Finding
+	for _, r := range rules() {
+		of := slices.DeleteFunc(slices.Clone(found), func(f analysis.Finding) bool { return f.Rule != r.name })
+		if len(of) > 0 {
+			list = append(list, together(of))
+		}
+	}
+	slices.SortStableFunc(list, byPrecedence)
+	return list
 }
 
 // together makes one finding of a rule's findings on one configuration: the surest, which
@@ -149,17 +157,19 @@ func byPrecedence(a, b analysis.Finding) int {
 	return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(rank(a), rank(b)))
 }
 
-// withoutConsequences leaves out what another rule that fired explains.
+// withoutConsequences leaves out what another rule that fired explains: of the same service,
+// since one's trouble may be the cause of another's, and nothing that is surer than what
+// would explain it.
 func withoutConsequences(found []analysis.Finding) []analysis.Finding {
-	explained := map[string]bool{}
+	explains := map[string][]string{}
 	for _, r := range rules() {
-		if slices.ContainsFunc(found, func(f analysis.Finding) bool { return f.Rule == r.name }) {
-			for _, name := range r.explains {
-				explained[name] = true
-			}
-		}
+		explains[r.name] = r.explains
 	}
-	return slices.DeleteFunc(slices.Clone(found), func(f analysis.Finding) bool { return explained[f.Rule] })
+	return slices.DeleteFunc(slices.Clone(found), func(f analysis.Finding) bool {
+		return slices.ContainsFunc(found, func(by analysis.Finding) bool {
+			return by.Service == f.Service && rank(by) <= rank(f) && slices.Contains(explains[by.Rule], f.Rule)
+		})
+	})
 }
 
 // unjudgedOf tells of each rule why it could not be judged, and where if it could elsewhere.

@@ -34,15 +34,46 @@ func TestPrecedenceAndAtMostThree(t *testing.T) {
 
 // A leak that ends in failed requests is a leak, and one slow instance no slow stage of all.
 func TestConsequencesAreLeftOut(t *testing.T) {
-	s := healthy()
-	for _, c := range cases() {
-		if c.rule == "memory-leak" && c.confidence == weak || c.rule == "out-of-memory" {
-			c.fires(s)
+	for confidence, left := range map[string]bool{strong: false, weak: true} {
+		s := healthy()
+		for _, c := range cases() {
+			if c.rule == "memory-leak" && c.confidence == confidence || c.rule == "out-of-memory" {
+				c.fires(s)
+			}
+		}
+		Complete(s)
+		has := func(rule string) bool {
+			return slices.ContainsFunc(s.Findings.Top, func(f analysis.Finding) bool { return f.Rule == rule })
+		}
+		if !has("memory-leak") || has("out-of-memory") != left {
+			t.Errorf("with a %s leak: top %+v", confidence, s.Findings.Top)
 		}
 	}
-	Complete(s)
-	if f := s.Findings; f.Top[0].Rule != "memory-leak" || slices.ContainsFunc(f.Top, func(f analysis.Finding) bool { return f.Rule == "out-of-memory" }) {
-		t.Errorf("top %+v", f.Top)
+}
+
+// What one service suffers explains nothing of another, which may be the cause; and what is
+// sure is no mere consequence of what is not.
+func TestConsequencesAreOfOneService(t *testing.T) {
+	of := func(rule, service, confidence string) analysis.Finding {
+		return analysis.Finding{Rule: rule, Service: service, Confidence: confidence}
+	}
+	told := func(list []analysis.Finding) (text string) {
+		for _, f := range list {
+			text += f.Rule + " of " + f.Service + "; "
+		}
+		return text
+	}
+	for _, test := range []struct {
+		found []analysis.Finding
+		want  string
+	}{
+		{[]analysis.Finding{of("interference", "vision", strong), of("capacity-reached", "vision", strong), of("queueing", "vision", weak), of("capacity-reached", "agent", strong)}, "interference of vision; capacity-reached of agent; "},
+		{[]analysis.Finding{of("slow-worker", "vision", strong), of("slow-preprocessing", "agent", weak), of("queueing", "agent", strong)}, "slow-worker of vision; slow-preprocessing of agent; queueing of agent; "},
+		{[]analysis.Finding{of("clock-drop", "vision", weak), of("regime-shift", "vision", strong), of("slow-worker", "vision", weak)}, "clock-drop of vision; regime-shift of vision; "},
+	} {
+		if got := told(withoutConsequences(test.found)); got != test.want {
+			t.Errorf("of %s there is left %s; want %s", told(test.found), got, test.want)
+		}
 	}
 }
 
