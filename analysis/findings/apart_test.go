@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,5 +99,41 @@ func TestPlaybookSaysHowMuch(t *testing.T) {
 	Complete(s)
 	if got := s.Findings.Playbook[0]; !strings.Contains(got, "is not shown") {
 		t.Errorf("a run in which throughput rose to the end says %q", got)
+	}
+}
+
+// Throughput that stands still because no more is asked shows no limit: a load that is held
+// beside a neighbour that is raised, a load that is repeated, the probes of a search.
+func TestHeldLoadShowsNoLimit(t *testing.T) {
+	held := func(v *analysis.Service) {
+		i := slices.Index(loads, v.Level.Value)
+		v.Total.Throughput, v.InFlight, v.Level.Value = val([]float64{5.7, 6.02, 6}[i], "1/s"), val([]float64{1, 1.9, 2.6}[i], "1"), 6
+	}
+	top := func(v *analysis.Service) {
+		if v.Level.Value == 40 {
+			v.Total.Throughput = val(20.3, "1/s")
+		}
+	}
+	purpose := func(purpose string) func(*analysis.Summary) {
+		return steps(func(step *analysis.Step) { step.Purpose = purpose })
+	}
+	for name, change := range map[string][]func(*analysis.Summary){
+		"held":        {services(held), purpose(results.PurposeInterference)},
+		"repeated":    {services(held)},
+		"in a search": {services(top), purpose(results.PurposeProbe)},
+		"asked for":   {services(top)},
+		"of more users": {services(top), services(func(v *analysis.Service) {
+			v.Level.Arrivals, v.Level.Unit, v.Level.Value = "closed", "users", 20+v.Level.Value/20
+		})},
+	} {
+		s := healthy()
+		for _, f := range change {
+			f(s)
+		}
+		Complete(s)
+		shown := name == "asked for" || name == "of more users"
+		if got := s.Findings.Playbook[0]; strings.Contains(got, "throughput stopped to rise, at") != shown {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }

@@ -52,13 +52,13 @@ func limits(s *analysis.Summary) []string {
 
 // limit finds, in the first cell that shows it, the fewest requests in flight with which
 // throughput was within throughTop of the most, where there are steps with fewer that
-// had less, and with riseLeast times as many that had no more.
+// had less, and with riseLeast times as many, of which more was asked, that had no more.
 func (v view) limit() string {
 	for _, c := range v.cells {
 		list := where(v.ofServer(), func(p place) bool {
 			_, flows := p.perSecond()
 			flight, ok := of(p.service.InFlight)
-			return p.cell == c && flows && ok && flight > 0
+			return p.cell == c && flows && ok && flight > 0 && !p.step.Looks()
 		})
 		slices.SortStableFunc(list, func(a, b place) int {
 			return cmp.Compare(value(a.service.InFlight), value(b.service.InFlight))
@@ -74,7 +74,9 @@ func (v view) limit() string {
 				continue
 			}
 			flight, n := value(p.service.InFlight), max(1, len(p.instances()))
-			beyond := slices.ContainsFunc(list[i+1:], func(o place) bool { return value(o.service.InFlight) >= riseLeast*flight })
+			beyond := slices.ContainsFunc(list[i+1:], func(o place) bool {
+				return value(o.service.InFlight) >= riseLeast*flight && askedMore(o, p)
+			})
 			if i == 0 || !beyond {
 				break
 			}
@@ -83,6 +85,12 @@ func (v view) limit() string {
 		}
 	}
 	return ""
+}
+
+// askedMore reports whether a step's load is larger than another's by riseLeast, or of a
+// closed loop has more users: an open loop answers no more than is asked of it.
+func askedMore(a, b place) bool {
+	return load(a) >= riseLeast*load(b) || a.service.Level.Arrivals == "closed" && load(a) > load(b)
 }
 
 // batches compares configurations that differ in the bound of a batch alone.
