@@ -137,3 +137,25 @@ func TestHeldLoadShowsNoLimit(t *testing.T) {
 		}
 	}
 }
+
+// The confirmed load is that of the replicate that bears least, as in the headline and the
+// alert rules; one that came to no load, as the first of a race may, hides no other.
+func TestPlaybookSaysTheLeast(t *testing.T) {
+	signed := func(x analysis.Value) *analysis.Capacity {
+		return &analysis.Capacity{Unit: "req/s", Signed: x, Loads: []analysis.CapacityLoad{{Service: "vision", Unit: "req/s", Signed: x}}}
+	}
+	s := healthy()
+	s.Environment.Services[0].Target = &results.Level{Unit: "req/s", Value: 10}
+	for i, x := range []analysis.Value{none("1"), val(20, "1"), val(17, "1")} {
+		s.Cells[i].Capacity = signed(x)
+	}
+	Complete(s)
+	for i, want := range map[int]string{
+		3: "base bears 17 req/s of vision, the least of 2 replicates, +70.0 % more than its target of 10",
+		5: "above 17 req/s on base, the least of 2 replicates, which were confirmed",
+	} {
+		if got := s.Findings.Playbook[i]; !strings.Contains(got, want) {
+			t.Errorf("action %d: %q, want %q in it", i+1, got, want)
+		}
+	}
+}

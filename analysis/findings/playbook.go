@@ -190,17 +190,13 @@ func room(s *analysis.Summary) []string {
 				}
 			}
 		}
-		for _, c := range cellsOf(s, config) {
-			if c.Capacity == nil {
-				continue
-			}
-			for _, l := range c.Capacity.Loads {
+		if capacity, n := signedOf(s, config); n > 0 {
+			for _, l := range capacity.Loads {
 				target := targetOf(s, l)
 				if r := analysis.Room(target, l.Signed); r.Known() && *r.Number > 0 {
-					list = append(list, fmt.Sprintf("%s bears %s %s of %s, %s more than its target of %s", config, text(l.Signed), l.Unit, l.Service, units.Change(*r.Number), text(target)))
+					list = append(list, fmt.Sprintf("%s bears %s %s of %s%s, %s more than its target of %s", config, text(l.Signed), l.Unit, l.Service, leastOf(n), units.Change(*r.Number), text(target)))
 				}
 			}
-			break
 		}
 	}
 	return list
@@ -245,16 +241,35 @@ func slicings(s *analysis.Summary) []string {
 	return list
 }
 
-// capacities are the loads that were confirmed.
+// capacities are the loads that were confirmed, in the replicate that bears least.
 func capacities(s *analysis.Summary) []string {
 	var list []string
 	for _, config := range configsOf(s) {
-		for _, c := range cellsOf(s, config) {
-			if c.Capacity != nil && c.Capacity.Signed.Known() {
-				list = append(list, fmt.Sprintf("above %s %s on %s, which were confirmed", text(c.Capacity.Signed), c.Capacity.Unit, config))
-				break
-			}
+		if c, n := signedOf(s, config); n > 0 {
+			list = append(list, fmt.Sprintf("above %s %s on %s%s, which were confirmed", text(c.Signed), c.Unit, config, leastOf(n)))
 		}
 	}
 	return list
+}
+
+// signedOf is the capacity of a configuration's replicate with the least confirmed load, and
+// of how many replicates one was confirmed.
+func signedOf(s *analysis.Summary, config string) (least analysis.Capacity, n int) {
+	for _, c := range cellsOf(s, config) {
+		if c.Capacity == nil || !c.Capacity.Signed.Known() {
+			continue
+		}
+		if n++; n == 1 || value(c.Capacity.Signed) < value(least.Signed) {
+			least = *c.Capacity
+		}
+	}
+	return least, n
+}
+
+// leastOf tells that a load is the least of several replicates; empty of one.
+func leastOf(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", the least of %d replicates", n)
 }
