@@ -36,7 +36,7 @@ var outOfMemory = rule{
 		}
 		because := []string{fmt.Sprintf("%s said that memory ran out, and logs or ends of instances told of it %s, in %s",
 			units.Plural(int(answers), "answer"), units.Plural(int(told), "time"), units.Plural(len(bad), "step"))}
-		return next(finding(strong, "device memory ran out"+onInstances(names), because, bad),
+		return next(finding(strong, "device memory ran out"+onInstances(names), append(because, ofHeavy(bad)...), bad),
 			"smaller batches or fewer requests at once; a device with more memory, such as a larger MIG profile; fewer workers",
 			"the same load with half the batch: no memory runs out")
 	},
@@ -95,7 +95,7 @@ var memoryLeak = rule{
 		if best.Full.Known() {
 			because = append(because, "at that rate its memory is used up in "+text(best.Full))
 		}
-		return next(finding(confidence, "memory grows as long as load runs: a leak, or a cache without a bound", because, v.ofServer()),
+		return next(finding(confidence, "memory grows as long as load runs: a leak, or a cache without a bound", because, v.withHeavy()),
 			"find what is kept for each request; until then restart the instance before its memory is used up, and bound its caches",
 			"an hour at 70 % of this load: memory stays where it is after the first minutes")
 	},
@@ -140,7 +140,7 @@ var memoryNearLimit = rule{
 		var near []place
 		var because []string
 		read := false
-		for _, p := range v.ofServer() {
+		for _, p := range v.withHeavy() {
 			if p.service.Role != results.RoleVision || besideAgent(p) {
 				continue // vLLM takes what it is given, at its start
 			}
@@ -164,7 +164,7 @@ var memoryNearLimit = rule{
 			return outcome{}
 		}
 		slices.Sort(because)
-		return next(finding(weak, "little of the device's memory is left", []string{listed(slices.Compact(because))}, near),
+		return next(finding(weak, "little of the device's memory is left", append([]string{listed(slices.Compact(because))}, ofHeavy(near)...), near),
 			"check the sizes of models and batches, and fragmentation; a device with more memory",
 			"the heavy requests of the same classes: no memory runs out")
 	},

@@ -77,6 +77,38 @@ func TestConsequencesAreOfOneService(t *testing.T) {
 	}
 }
 
+// A confirmation with heavy requests is slower for what it asks, and no sign of a server that
+// is: only the memory that it needs is.
+func TestHeavyStepsTellOfMemoryAlone(t *testing.T) {
+	for _, c := range cases() {
+		s := healthy()
+		c.fires(s)
+		s.Interference = nil // is of steps of its own
+		for i := range s.Cells {
+			s.Cells[i].Capacity = nil // is never of heavy requests
+			steps := healthyCell(i, i+1, "base").Steps
+			for _, step := range s.Cells[i].Steps {
+				step.Index, step.Heavy = len(steps), true
+				steps = append(steps, step)
+			}
+			s.Cells[i].Steps = steps
+		}
+		Complete(s)
+		for config, rules := range s.Findings.Fired {
+			for _, rule := range rules {
+				if !slices.Contains([]string{"lost-arrivals", "throttled-generator", "memory-leak", "out-of-memory", "memory-near-limit"}, rule) {
+					t.Errorf("%s on %s fires by steps of heavy requests", rule, config)
+				}
+			}
+		}
+		for _, f := range s.Findings.Top {
+			if f.Rule == "out-of-memory" && !slices.ContainsFunc(f.Because, func(b string) bool { return strings.HasSuffix(b, "steps with heavy requests") }) {
+				t.Errorf("%q does not name them", f.Because)
+			}
+		}
+	}
+}
+
 func TestOrderOfCellsDoesNotMatter(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, c := range cases() {

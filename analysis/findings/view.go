@@ -82,12 +82,27 @@ func viewsOf(s *analysis.Summary, config string) []view {
 	return list
 }
 
-// ofServer are the places whose figures are the server's, steady or not.
+// ofServer are the places whose figures are the server's, steady or not, but those of a step
+// of heavy requests alone: what is slow there is slow for what was asked.
 func (v view) ofServer() []place {
+	return where(v.withHeavy(), func(p place) bool { return !p.step.Heavy })
+}
+
+// withHeavy are the same with those of heavy requests, which need the most memory.
+func (v view) withHeavy() []place {
 	return where(v.places, func(p place) bool {
 		is := p.service.Verdict.Is
 		return is == analysis.Valid || is == analysis.Saturated || is == analysis.Unsteady
 	})
+}
+
+// ofHeavy says how many of the places are of steps of heavy requests alone; nothing if none is.
+func ofHeavy(list []place) []string {
+	n := len(where(list, func(p place) bool { return p.step.Heavy }))
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of %s with heavy requests", n, units.Plural(len(list), "step"))}
 }
 
 // heavyShare is how near a load must be to the largest of its cell to be called heavy.
