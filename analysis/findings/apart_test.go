@@ -159,3 +159,45 @@ func TestPlaybookSaysTheLeast(t *testing.T) {
 		}
 	}
 }
+
+// Batches are compared at a load that both configurations were driven at, and not to look:
+// a search drives each at loads of its own.
+func TestBatchesAreComparedAtOneLoad(t *testing.T) {
+	run := func(change func(small *analysis.Cell)) string {
+		s := healthy()
+		for i := range 3 {
+			small := healthyCell(3+i, 1+i, "small")
+			small.Cell.Config.Params = map[string]string{"vision.batch_size": "4"}
+			for j := range small.Steps {
+				small.Steps[j].Services[0].Median = val([]float64{0.02, 0.030 + 0.001*float64(i), 0.06}[j], "s")
+			}
+			change(&small)
+			s.Cells = append(s.Cells, small)
+		}
+		Complete(s)
+		return s.Findings.Playbook[1]
+	}
+	ownLoads := func(c *analysis.Cell) {
+		c.Steps[2].Services[0].Level.Value = 25
+	}
+	if got, want := run(ownLoads), "2. Make batches smaller: at 20 req/s, vision with batches of at most 4 in place of 8 has a median of 31.00 ms [28.52 ms, 33.48 ms] (n = 3) in place of 45.00 ms [45.00 ms, 45.00 ms] (n = 3)."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for name, change := range map[string]func(*analysis.Cell){
+		"no load in common": func(c *analysis.Cell) {
+			for j := range c.Steps {
+				c.Steps[j].Services[0].Level.Value++
+			}
+		},
+		"probes": func(c *analysis.Cell) {
+			for j := range c.Steps {
+				c.Steps[j].Purpose = results.PurposeProbe
+			}
+		},
+		"more workers": func(c *analysis.Cell) { c.Cell.Config.Workers = map[string]int{"m": 2} },
+	} {
+		if got := run(change); !strings.Contains(got, "was not measured") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package findings
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,7 +20,7 @@ func playbook(s *analysis.Summary) []string {
 		without string
 	}{
 		{"Limit the requests at once", limits(s), "how many is not shown: throughput did not stop to rise at any load of this run"},
-		{"Make batches smaller", batches(s), "what that gives was not measured: no two configurations differ in the bound of a batch alone"},
+		{"Make batches smaller", batches(s), "what that gives was not measured: no two configurations that differ in the bound of a batch alone had a load in common"},
 		{"Degrade quality: smaller images, shorter answers, the quicker model", classes(s), "what that gives was not measured: no service has two classes with a median each"},
 		{"Shift traffic to instances and servers that have room", room(s), "where there is room was not measured: no capacity is known, and no instance was crowded"},
 		{"Slice the GPU anew", slicings(s), "no layout was shown to be better than another in this run"},
@@ -93,7 +94,8 @@ func askedMore(a, b place) bool {
 	return load(a) >= riseLeast*load(b) || a.service.Level.Arrivals == "closed" && load(a) > load(b)
 }
 
-// batches compares configurations that differ in the bound of a batch alone.
+// batches compares configurations that differ in the bound of a batch alone, at one load: a
+// median at a larger load is longer, whatever the batch.
 func batches(s *analysis.Summary) []string {
 	var list []string
 	configs := configsOf(s)
@@ -109,10 +111,13 @@ func batches(s *analysis.Summary) []string {
 					if !ok || b.service != a.service || smaller >= bound || !differInBatch(a, b) {
 						continue
 					}
-					x, okX := mean(each(heavy(a.ofServer()), medianOf))
-					y, okY := mean(each(heavy(b.ofServer()), medianOf))
-					if okX && okY {
-						list = append(list, fmt.Sprintf("%s with batches of at most %s in place of %s has a median of %s in place of %s", a.service, number(smaller), number(bound), seconds(y), seconds(x)))
+					load, ok := commonLoad(a, b)
+					if !ok {
+						continue
+					}
+					if x, y := a.at(load, medianOf), b.at(load, medianOf); x.n > 0 && y.n > 0 {
+						list = append(list, fmt.Sprintf("at %s %s, %s with batches of at most %s in place of %s has a median of %s in place of %s",
+							number(load.Value), load.Unit, a.service, number(smaller), number(bound), y.text(units.Seconds), x.text(units.Seconds)))
 					}
 				}
 			}
@@ -125,7 +130,7 @@ func medianOf(p place) (float64, bool) { return of(p.service.Median) }
 
 func differInBatch(a, b view) bool {
 	x, y := a.cells[0].Cell.Config, b.cells[0].Cell.Config
-	if x.Layout != y.Layout || x.Sharing != y.Sharing || x.Placement != y.Placement || x.Routing != y.Routing || len(x.Params) != len(y.Params) {
+	if x.Layout != y.Layout || x.Sharing != y.Sharing || x.Placement != y.Placement || x.Routing != y.Routing || !maps.Equal(x.Workers, y.Workers) || len(x.Params) != len(y.Params) {
 		return false
 	}
 	for name, value := range x.Params {

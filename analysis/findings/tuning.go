@@ -164,7 +164,7 @@ var tooManyWorkers = rule{
 				if !ok {
 					continue
 				}
-				here, there := v.at(load), o.at(load)
+				here, there := v.at(load, place.perSecond), o.at(load, place.perSecond)
 				judged = true
 				fewer := workersOf(o)
 				if fewer >= mine || here.mean >= there.mean/throughTop {
@@ -189,18 +189,18 @@ var tooManyWorkers = rule{
 // commonLoad is the largest load that both were driven at; false if there is none.
 func commonLoad(a, b view) (load results.Level, ok bool) {
 	for _, p := range a.ofServer() {
-		if level := p.service.Level; a.at(level).n > 0 && b.at(level).n > 0 && (!ok || level.Value > load.Value) {
+		if level := p.service.Level; a.at(level, place.perSecond).n > 0 && b.at(level, place.perSecond).n > 0 && (!ok || level.Value > load.Value) {
 			load, ok = level, true
 		}
 	}
 	return load, ok
 }
 
-// at is the throughput of the cells at a load.
-func (v view) at(load results.Level) spread {
+// at is a figure of the cells at a load, but where that was driven only to look.
+func (v view) at(load results.Level, figure func(place) (float64, bool)) spread {
 	by := map[*analysis.Cell][]float64{}
 	for _, p := range v.ofServer() {
-		if x, ok := p.perSecond(); ok && !p.step.Looks() && p.service.Level == load {
+		if x, ok := figure(p); ok && !p.step.Looks() && p.service.Level == load {
 			by[p.cell] = append(by[p.cell], x)
 		}
 	}
