@@ -11,12 +11,12 @@ import (
 // alone, and the effects within single ones reach from Min to Max. One
 // replicate has no spread, and then it is not known whether the effect is more
 // than chance. With N = 0 no replicate has all, and Value is of the means over
-// whatever each configuration has.
+// whatever each configuration has. A replicate with a step that does not measure the
+// server is left out of all where two others are without one.
 //
 // Low and High are the 95 % interval, by Student's t on the logs of the ratios within
-// the replicates, in which every configuration met the same arrivals; it is about
-// their geometric mean. Replicates with a step that does not measure the server are not
-// in it, and with fewer than two there is none.
+// the replicates that measure the server, in which every configuration met the same
+// arrivals; it is about their geometric mean. With fewer than two there is none.
 type Effect struct {
 	Value Value `json:"effect"`
 	N     int   `json:"n"`
@@ -55,9 +55,13 @@ func effectOf(of []Aggregate, f func([]float64) (float64, bool)) Effect {
 		}
 		all = append(all, *a.Mean.Number)
 	}
-	means, each := paired(of)
-	if len(each) == 0 {
-		means = all
+	each := paired(of)
+	if fit := slices.DeleteFunc(slices.Clone(each), func(r replicate) bool { return r.unfit }); len(fit) >= 2 {
+		each = fit
+	}
+	means := all
+	if len(each) > 0 {
+		means = meansOf(each, len(of))
 	}
 	ratio, ok := f(means)
 	if !ok {
@@ -108,10 +112,8 @@ type replicate struct {
 	unfit  bool    // in any of them a step does not measure the server
 }
 
-// paired gives the values of each replicate that has all of them, in its
-// order, and their means.
-func paired(of []Aggregate) (means []float64, each []replicate) {
-	means = make([]float64, len(of))
+// paired gives the values of each replicate that has all of them, in its order.
+func paired(of []Aggregate) (each []replicate) {
 	for _, number := range slices.Sorted(maps.Keys(of[0].by)) {
 		var r replicate
 		for _, a := range of {
@@ -125,10 +127,16 @@ func paired(of []Aggregate) (means []float64, each []replicate) {
 			each = append(each, r)
 		}
 	}
+	return each
+}
+
+// meansOf gives those of n values over replicates.
+func meansOf(each []replicate, n int) []float64 {
+	means := make([]float64, n)
 	for _, r := range each {
 		for i, v := range r.values {
 			means[i] += v / float64(len(each))
 		}
 	}
-	return means, each
+	return means
 }

@@ -40,7 +40,8 @@ func TestEffectIntervals(t *testing.T) {
 	if got, want := *m.MIG.High.Number, math.Exp(0.178837+12.706205*0.083527)-1; math.Abs(got-want) > 1e-4 {
 		t.Errorf("MIG is at most %v, want %v", got, want)
 	}
-	// A replicate that does not measure the server is in the means and in no interval.
+	// A replicate that does not measure the server is in no interval, and in the effect only
+	// where no two others are.
 	list := cells()
 	list[5].Steps[0].Services[0].Verdict.Is = ClientLimited // MIG, replicate 2
 	m = metricOf(t, compareCells(list)[0].Factorials[0], "VLM responses")
@@ -50,6 +51,18 @@ func TestEffectIntervals(t *testing.T) {
 	}
 	if !m.MPS.Low.Known() {
 		t.Errorf("MPS alone rests on others: %+v", m.MPS)
+	}
+	list = cells()
+	for _, c := range square(3, [4]int64{100, 900, 100, 100}) { // far off, as its step measures the client
+		list = append(list, c.cell())
+	}
+	whole := metricOf(t, compareCells(cells())[0].Factorials[0], "VLM responses")
+	list[9].Steps[0].Services[0].Verdict.Is = ClientLimited // MIG, replicate 3
+	m = metricOf(t, compareCells(list)[0].Factorials[0], "VLM responses")
+	near(t, "MIG of two that are fit", m.MIG.Value, *whole.MIG.Value.Number)
+	near(t, "most of two that are fit", m.MIG.Max, *whole.MIG.Max.Number)
+	if m.MIG.N != 2 || m.MPS.N != 3 || m.Interaction.N != 2 || *m.MIG.Value.Number < *m.MIG.Low.Number || *m.MIG.Value.Number > *m.MIG.High.Number {
+		t.Errorf("with a spoiled third: MIG %+v, MPS of %d, interaction of %d", m.MIG, m.MPS.N, m.Interaction.N)
 	}
 	// Ten and twelve answers in both replicates are no certain 20 %: see
 	// TestContrastOfCoarseCounts.

@@ -13,7 +13,7 @@ import (
 
 // effectNotes say how the effects of a 2x2 are reckoned.
 var effectNotes = []string{
-	"Effect = ratio of the means over the replicates that have all its corners, - 1: MIG alone = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
+	"Effect = ratio of the means over the replicates that have all its corners, and of these over those that measure the server, if two do, - 1: MIG alone = MIG / neither - 1, MIG with MPS = both / MPS - 1, and so on.",
 	"Interaction = (both / MPS) / (MIG / neither) - 1: 0 where MIG does the same with MPS and without.",
 	"The published change is that of MIG and MPS together against neither; it is not the effect of either.",
 }
@@ -169,7 +169,7 @@ func replicateNotes(f analysis.Factorial) []string {
 	for i, name := range names {
 		each = append(each, name+" "+all[i].String())
 	}
-	notes := []string{fmt.Sprintf("n = %s replicates (%s): those that have all corners of the effect, which is of these alone; %s", whole, strings.Join(each, ", "), ranges)}
+	notes := []string{fmt.Sprintf("n = %s replicates (%s): those that have all corners of the effect and measure the server, if two do; it is of these alone; %s", whole, strings.Join(each, ", "), ranges)}
 	if whole.least == 0 {
 		return append(notes, "Where n is 0, no replicate has all corners: the effect is of all means, and nothing is known of chance.")
 	}
