@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -69,7 +70,7 @@ func (r run) scarceMemory() (string, string) {
 	}
 	for _, c := range plain {
 		for _, without := range lacking {
-			if without.Layout == c.config.Layout && (without.Placement != c.config.Placement || !sameWorkers(without.Workers, c.config.Workers)) {
+			if differInPlacing(without, c.config) {
 				return analysis.Agrees, fmt.Sprintf("%s had memory enough without MIG, where %s had not: they differ in placement or workers", c.name, without.Name)
 			}
 		}
@@ -83,13 +84,11 @@ func (r run) scarceMemory() (string, string) {
 	return analysis.NotShown, "no two configurations without MIG differ in placement or workers alone, one of which had memory enough and one not"
 }
 
-func sameWorkers(a, b map[string]int) bool {
-	for model, n := range a {
-		if b[model] != n {
-			return false
-		}
-	}
-	return len(a) == len(b)
+// differInPlacing reports whether two configurations differ in placement or workers, and in
+// nothing else: a parameter may decide by itself how much memory is taken.
+func differInPlacing(a, b results.Config) bool {
+	return a.Layout == b.Layout && a.Sharing == b.Sharing && a.Routing == b.Routing && maps.Equal(a.Params, b.Params) &&
+		(a.Placement != b.Placement || !maps.Equal(a.Workers, b.Workers))
 }
 
 // neither are the configurations without MIG and MPS.

@@ -294,6 +294,35 @@ func TestRulesAgainstEvidence(t *testing.T) {
 	}
 }
 
+// What differs in more than placement and workers does not tell that these made it fit.
+func TestScarceMemoryHoldsTheRestEqual(t *testing.T) {
+	fits := made{name: "a", gpus: 1, vision: []int{0}, agent: []int{0}, requests: three(1000), vlm: three(100), workersOfTheCell: map[string]int{"rt": 2}}
+	lacks := with(fits, func(m *made) {
+		m.name, m.fault, m.workersOfTheCell = "b", "eyes does not fit on gpu0", map[string]int{"rt": 4}
+	})
+	for name, change := range map[string]func(*results.Config){
+		"":           func(*results.Config) {},
+		"sharing":    func(c *results.Config) { c.Sharing = "mps" },
+		"routing":    func(c *results.Config) { c.Routing = "sticky" },
+		"parameters": func(c *results.Config) { c.Params = map[string]string{"mind.gpu-memory-utilization": "0.95"} },
+	} {
+		s := recommended(0.03, func(cells []analysis.Cell) {
+			for i := range cells {
+				if c := &cells[i].Cell.Config; c.Name == "b" {
+					change(c)
+				}
+			}
+		}, fits, lacks)
+		want := analysis.NotShown
+		if name == "" {
+			want = analysis.Agrees
+		}
+		if e := s.Recommendation.Environments[0]; e.Name != ScarceMemory || e.Measured != want {
+			t.Errorf("with another %q: %+v, want %s", name, e, want)
+		}
+	}
+}
+
 // At a load that one side bears and the other does not, that decides.
 func TestObjectivesDecideARule(t *testing.T) {
 	list := square(10000, 10000, 10000, 10000)
