@@ -120,10 +120,14 @@ type FrontierPoint struct {
 	Mix  string `json:"mix"`
 	Step int    `json:"step"`
 	// Low and High are the ends of the capacity's 95 % interval over the load that was
-	// confirmed, which the point is of; the widest of the replicates.
+	// confirmed, which the point is of; the widest of the replicates, unknown if one has none.
 	Low  Value `json:"low_share"`  // of the point, less 1
 	High Value `json:"high_share"` // likewise
-	N    int   `json:"n"`          // replicates
-	// Best says that no point of any configuration has more of both.
+	// N counts the replicates that the point is of, and Of those that looked for it: in
+	// the others no load was confirmed.
+	N  int `json:"n"`
+	Of int `json:"of,omitempty"`
+	// Best says that every replicate confirmed it, and that no such point of any
+	// configuration has more of both.
 	Best bool `json:"best"`
 }

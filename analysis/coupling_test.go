@@ -236,3 +236,45 @@ func TestFrontiers(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// Two replicates of three that confirmed a load are told as such; they are no frontier, and
+// hide none. An interval is told where all have one, in whatever order.
+func TestFrontierOfSomeReplicates(t *testing.T) {
+	ray := func(config string, replicate int, vision int64, met, ranged bool) Cell {
+		c := levelled(config, vision, 10, Met)
+		c.Cell.Replicate, c.Steps[0].Purpose = replicate, results.PurposeConfirm
+		k := Capacity{Ray: 1, Mix: "even", Low: unknown("ratio", ""), High: unknown("ratio", ""), Confirmations: []Confirmation{{Met: met}}}
+		if met {
+			k.Signed = known(10, "ratio")
+		}
+		if ranged {
+			k.Low, k.High = known(10-float64(replicate), "ratio"), known(10+float64(replicate), "ratio")
+		}
+		c.Capacities = []Capacity{k}
+		return c
+	}
+	told := func(cells ...Cell) (text string) {
+		for _, f := range frontiers(&Summary{Cells: cells}) {
+			for _, p := range f.Points {
+				text += fmt.Sprintf("%s %s/s %s to %s, %d of %d, best %v; ", f.Config, toldValue(p.Vision), toldValue(p.Low), toldValue(p.High), p.N, p.Of, p.Best)
+			}
+		}
+		return text
+	}
+	for name, c := range map[string]struct {
+		cells []Cell
+		want  string
+	}{
+		"one failed": {
+			[]Cell{ray("a", 1, 3000, true, true), ray("a", 2, 3000, false, true), ray("a", 3, 3000, true, true), ray("b", 1, 2000, true, true)},
+			"a 30/s -0.3 to 0.3, 2 of 3, best false; b 20/s -0.1 to 0.1, 1 of 1, best true; ",
+		},
+		"the first without":  {[]Cell{ray("a", 1, 3000, true, false), ray("a", 2, 3000, true, true), ray("a", 3, 3000, true, true)}, "a 30/s - to -, 3 of 3, best true; "},
+		"the second without": {[]Cell{ray("a", 2, 3000, true, true), ray("a", 1, 3000, true, false), ray("a", 3, 3000, true, true)}, "a 30/s - to -, 3 of 3, best true; "},
+		"all with":           {[]Cell{ray("a", 1, 3000, true, true), ray("a", 2, 3000, true, true)}, "a 30/s -0.2 to 0.2, 2 of 2, best true; "},
+	} {
+		if got := told(c.cells...); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ type mixed struct {
 	mix  string
 	step int // -1: of a capacity
 	all  []joint
+	of   int // replicates that looked for it
 }
 
 // frontiers gives what each configuration sustained of both roles: at the confirmed load of
@@ -46,18 +47,16 @@ func frontiers(s *Summary) []Frontier {
 
 // point puts the replicates together.
 func (m mixed) point() FrontierPoint {
-	p := FrontierPoint{Mix: m.mix, Step: m.step, N: len(m.all)}
+	p := FrontierPoint{Mix: m.mix, Step: m.step, N: len(m.all), Of: m.of}
 	var vision, agent float64
 	for i, j := range m.all {
 		vision, agent = vision+j.vision, agent+j.agent
-		if i == 0 {
+		switch {
+		case i == 0 || p.Low.Known() && !j.low.Known():
 			p.Low, p.High = j.low, j.high
-			continue
+		case p.Low.Known():
+			p.Low, p.High = known(min(*p.Low.Number, *j.low.Number), "ratio"), known(max(*p.High.Number, *j.high.Number), "ratio")
 		}
-		if !p.Low.Known() || !j.low.Known() {
-			continue
-		}
-		p.Low, p.High = known(min(*p.Low.Number, *j.low.Number), "ratio"), known(max(*p.High.Number, *j.high.Number), "ratio")
 	}
 	n := float64(len(m.all))
 	p.Vision, p.Agent = known(vision/n, "1/s"), known(agent/n, "1/min")
@@ -69,6 +68,11 @@ func alongRays(cells []Cell) []mixed {
 	var list []mixed
 	for _, c := range cells {
 		for _, capacity := range c.Capacities {
+			at := slices.IndexFunc(list, func(m mixed) bool { return m.mix == capacity.Mix })
+			if at < 0 {
+				at, list = len(list), append(list, mixed{mix: capacity.Mix, step: -1})
+			}
+			list[at].of++
 			step, ok := confirmedAt(c, capacity)
 			if !ok {
 				continue
@@ -78,14 +82,10 @@ func alongRays(cells []Cell) []mixed {
 				continue
 			}
 			j.low, j.high = overSigned(capacity.Low, capacity.Signed), overSigned(capacity.High, capacity.Signed)
-			at := slices.IndexFunc(list, func(m mixed) bool { return m.mix == capacity.Mix })
-			if at < 0 {
-				at, list = len(list), append(list, mixed{mix: capacity.Mix, step: -1})
-			}
 			list[at].all = append(list[at].all, j)
 		}
 	}
-	return list
+	return slices.DeleteFunc(list, func(m mixed) bool { return len(m.all) == 0 })
 }
 
 // confirmedAt is the last step that confirmed a capacity.
@@ -124,7 +124,7 @@ func atLevels(cells []Cell) []mixed {
 				j, both := sustainedIn(s)
 				all = all && both && s.Purpose == "" && s.Failover == nil && s.metAll()
 				j.low, j.high = none, none
-				m.all = append(m.all, j)
+				m.all, m.of = append(m.all, j), m.of+1
 			}
 		}
 		if all && len(m.all) > 0 {
@@ -161,13 +161,14 @@ func (s Step) metAll() bool {
 }
 
 // markBest marks the points that no other has more of both, or as much of one and more of
-// the other.
+// the other. One that a replicate did not confirm is not known to be sustained, and neither
+// is best nor beats another.
 func markBest(list []Frontier) {
 	for i := range list {
 		for j := range list[i].Points {
 			p := &list[i].Points[j]
-			p.Best = !slices.ContainsFunc(list, func(f Frontier) bool {
-				return slices.ContainsFunc(f.Points, func(o FrontierPoint) bool { return o.beats(*p) })
+			p.Best = p.N == p.Of && !slices.ContainsFunc(list, func(f Frontier) bool {
+				return slices.ContainsFunc(f.Points, func(o FrontierPoint) bool { return o.N == o.Of && o.beats(*p) })
 			})
 		}
 	}

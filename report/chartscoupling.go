@@ -1,6 +1,8 @@
 package report
 
 import (
+	"fmt"
+
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/units"
 )
@@ -29,7 +31,7 @@ func (c *charting) frontier() {
 	chart := Chart{
 		ID: "frontier", Title: "Vision and Agent together", Asks: "How much of both can be had at once?", Kind: ChartScatter,
 		X: Axis{Name: "Vision", Unit: units.Requests}, Y: Axis{Name: "Agent", Unit: units.PerMinute},
-		Notes: []string{"Each point met every objective. Frontier: no point of any configuration has more of both."},
+		Notes: []string{"Each point met every objective, in the replicates that confirmed it. Frontier: every replicate did, and no such point of any configuration has more of both."},
 	}
 	best := Series{Name: "Frontier"}
 	for _, f := range c.summary.Frontiers {
@@ -39,6 +41,9 @@ func (c *charting) frontier() {
 				continue
 			}
 			point := Point{X: *p.Vision.Number, Y: *p.Agent.Number, Note: p.Mix}
+			if p.N < p.Of {
+				point.Note += fmt.Sprintf(", confirmed in %d of %s", p.N, units.Plural(p.Of, "replicate"))
+			}
 			s.Points = append(s.Points, point)
 			if p.Best {
 				point.Note = f.Config + ": " + p.Mix

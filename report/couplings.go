@@ -194,7 +194,7 @@ func frontierTable(s *analysis.Summary) Table {
 	t := Table{
 		ID: "frontier", Title: "What was sustained of Vision and of Agent together",
 		Notes: []string{
-			"Loads at which every objective was met: those that confirmed the capacity along a mix, where from and to are the ends of its 95 % interval over that load, and the steps of levels. Best: no point of any configuration has as much of both and more of one.",
+			"Loads at which every objective was met: those that confirmed the capacity along a mix, where from and to are the ends of its 95 % interval over that load, and the steps of levels. Best: every replicate confirmed it, and no such point of any configuration has as much of both and more of one.",
 		},
 		Columns: []Column{
 			words("Configuration"), numbers("Vision", "req/s"), numbers("Agent", "req/min"), words("Measured at"), ratios("from"), ratios("to"), numbers("n", "n"), words("Best"),
@@ -206,8 +206,12 @@ func frontierTable(s *analysis.Summary) Table {
 			if p.Best {
 				best = "yes"
 			}
+			n := count(p.N)
+			if p.N < p.Of {
+				n.Note = fmt.Sprintf("of %d: in the others no load was confirmed along the mix", p.Of)
+			}
 			t.Rows = append(t.Rows, []Cell{
-				Text(f.Config), number(p.Vision, "req/s"), number(p.Agent, "req/min"), Text(p.Mix), signed(p.Low), signed(p.High), count(p.N), Text(best),
+				Text(f.Config), number(p.Vision, "req/s"), number(p.Agent, "req/min"), Text(p.Mix), signed(p.Low), signed(p.High), n, Text(best),
 			})
 		}
 	}
