@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/internal/units"
 	"github.com/evabench/evabench/results"
 )
 
@@ -142,8 +143,13 @@ func (r run) sides(goal string, a, b side) outcome {
 	x, y := bestOf(f, as), bestOf(f, bs)
 	k := f.Contrast(x.name, y.name)
 	out := outcome{k.Verdict, fmt.Sprintf("%s (%s) against %s (%s), by %s: %s%s", a.name, x.name, b.name, y.name, f.Name, told1(k), r.parts(goal, f, x, y))}
-	if k.Basis == analysis.BasisWithin {
+	switch {
+	case k.Basis == analysis.BasisWithin:
 		out.verdict = analysis.ContrastUnknown // how deployments differ is not in it
+	case k.Verdict == analysis.ContrastBetter:
+		out.amongst(k, x, len(as))
+	case k.Verdict == analysis.ContrastWorse:
+		out.amongst(k, y, len(bs))
 	}
 	again := func(c candidate) bool { return f.Replicates(c.name) >= 2 }
 	missed := func(c candidate) bool { return c.missedAgain(f.Step) }
@@ -159,6 +165,25 @@ func (r run) sides(goal string, a, b side) outcome {
 		out.text += fmt.Sprintf("; and at this load %s met every objective and no configuration with %s did", strings.Join(names(bMet), ", "), a.name)
 	}
 	return out
+}
+
+// amongst puts right that what is better is the best of several, chosen from the same data: by
+// luck alone the best of many is often better than another. Its p counts as many times
+// (Bonferroni's). The other side was chosen as well, but that speaks against what is told.
+func (o *outcome) amongst(k analysis.Contrast, best candidate, of int) {
+	if of < 2 {
+		return
+	}
+	o.text += fmt.Sprintf("; %s is the best of %d by the same data", best.name, of)
+	if !k.P.Known() {
+		return // only bounds are known
+	}
+	p := min(1, float64(of)**k.P.Number)
+	o.text += ": p = " + units.Measure(p) + " over all of them"
+	if p > 0.05 {
+		o.verdict = analysis.ContrastNone
+		o.text += ", so that it is not shown"
+	}
 }
 
 // parts tells each role's change beside that of both together.

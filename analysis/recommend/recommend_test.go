@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -320,6 +321,35 @@ func TestScarceMemoryHoldsTheRestEqual(t *testing.T) {
 		if e := s.Recommendation.Environments[0]; e.Name != ScarceMemory || e.Measured != want {
 			t.Errorf("with another %q: %+v, want %s", name, e, want)
 		}
+	}
+}
+
+// The best of many is better by luck alone more often than one is: the rule is not shown by
+// what one configuration would show.
+func TestBestOfManyIsNotShown(t *testing.T) {
+	base := made{name: "a", gpus: 1, vision: []int{0}, agent: []int{0}, requests: slices.Repeat([]int64{10000}, 3), vlm: slices.Repeat([]int64{1000}, 3)}
+	mig := with(base, func(m *made) {
+		m.name, m.mig, m.agent = "b", true, []int{1}
+		m.requests, m.vlm = []int64{10500, 10500, 10900}, []int64{1050, 1050, 1090} // p = 0.04
+	})
+	list := []made{base, mig}
+	if e := recommended(0.03, nil, list...).Recommendation.Environments[0]; e.Measured != analysis.Agrees || strings.Contains(e.Because, "the best of") {
+		t.Errorf("of one: %+v", e)
+	}
+	for i := range 5 {
+		list = append(list, with(mig, func(m *made) {
+			m.name, m.requests, m.vlm = fmt.Sprintf("c%d", i), three(10000), three(1000)
+			m.workersOfTheCell = map[string]int{"rt": i + 1}
+		}))
+	}
+	if e := recommended(0.03, nil, list...).Recommendation.Environments[0]; e.Measured != analysis.NotShown || !strings.Contains(e.Because, "; b is the best of 6 by the same data: p = 0.2") {
+		t.Errorf("of six: %+v", e)
+	}
+	for i := 1; i < len(list); i++ { // the base is better than each of six: none was chosen to be so
+		list[i].requests, list[i].vlm = []int64{9500, 9500, 9150}, []int64{950, 950, 915}
+	}
+	if e := recommended(0.03, nil, list...).Recommendation.Environments[0]; e.Measured != analysis.Disagrees {
+		t.Errorf("worse than the base: %+v", e)
 	}
 }
 
