@@ -16,7 +16,7 @@ import (
 var settings = map[string]string{
 	"Unit": "Description Wants After Before Requires",
 	"Service": "Type RemainAfterExit RuntimeDirectory RuntimeDirectoryMode ExecStart ExecStop KillMode SendSIGKILL " +
-		"TimeoutStartSec TimeoutStopSec EnvironmentFile PrivateTmp",
+		"TimeoutStartSec TimeoutStopSec EnvironmentFile PrivateTmp User",
 	"Install": "WantedBy",
 }
 
