@@ -375,3 +375,57 @@ func TestMain(m *testing.M) {
 	fmt.Println("begun")
 	_, _ = io.Copy(io.Discard, os.Stdin) // until killed
 }
+
+// TestStrange: what a change that broke off can have made is known from what others made
+// since: by its plan, and by the boot, which no instance outlives.
+func TestStrange(t *testing.T) {
+	before := State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0)}}
+	p, err := MakePlan(before, mustParse(t, "2x1g.24gb+1g.24gb+me"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, old := p.ToRestore(), before
+	if before.GPUs[0].Makes != nil {
+		t.Error("the plan's own state was changed")
+	}
+	half := testGPU(0).with("1g.24gb", 0, 3)
+	half.Instances[1].Compute = nil
+	foreign := testGPU(0).with("2g.48gb", 6)
+	managed := State{GPUs: before.GPUs, Owners: []Owner{{Name: "mig-manager", Why: "the service runs"}}}
+	for _, c := range []struct {
+		name     string
+		state    State
+		sameBoot bool
+		now      State
+		want     string
+	}{
+		{"as it was", known, true, before, ""},
+		{"ours", known, true, State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0, 3)}}, ""},
+		{"ours, half made", known, true, State{GPUs: []GPU{half}}, ""},
+		{"another's", known, true, State{GPUs: []GPU{foreign}}, "GPU 0 (RTX PRO 6000): 2g.48gb at 6:6"},
+		{"perhaps ours", old, true, State{GPUs: []GPU{foreign}}, ""},
+		{"after a boot", old, false, State{GPUs: []GPU{foreign}}, "2g.48gb at 6:6"},
+		{"like ours, after a boot", known, false, State{GPUs: []GPU{half}}, "1g.24gb at 3:3"},
+		{"what stood, after a boot", known, false, before, ""},
+		{"a manager", known, true, managed, "the service runs"},
+		{"a manager as before", managed, true, managed, ""},
+		{"another GPU", known, true, State{GPUs: []GPU{testGPU(1).with("2g.48gb", 6)}}, ""},
+	} {
+		l := Left{State: c.state, SameBoot: c.sameBoot}
+		got := strings.Join(l.Strange(c.now), "; ")
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	j := open(t, t.TempDir())
+	if err := j.Begin(known); err != nil {
+		t.Fatal(err)
+	}
+	left, _, err := j.Pending()
+	if err != nil || !reflect.DeepEqual(left.State.GPUs[0].Makes, known.GPUs[0].Makes) || len(known.GPUs[0].Makes) == 0 {
+		t.Errorf("the journal gives %+v, %v; want %+v", left.State.GPUs[0].Makes, err, known.GPUs[0].Makes)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}

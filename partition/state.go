@@ -62,6 +62,9 @@ type GPU struct {
 	// some; empty if they were read.
 	NoProfiles string     `json:"no_profiles,omitempty"`
 	Instances  []Instance `json:"instances,omitempty"` // by placement start
+	// Makes are the instances that a change makes on it, in a state of [Plan.ToRestore];
+	// nil if that is not known.
+	Makes []Instance `json:"makes,omitzero"`
 	Processes  []Process  `json:"processes,omitempty"`
 	// Holders are processes that have the GPU's device file open and are none of
 	// the Processes: monitors, persistence daemons, X servers.

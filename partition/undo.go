@@ -2,8 +2,25 @@ package partition
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
+
+// ToRestore is Before as [Journal.Begin] and [Backend.Restore] take it: with what the
+// plan makes, so that it is known from what others make.
+func (p Plan) ToRestore() State {
+	s := p.Before
+	s.GPUs = slices.Clone(s.GPUs)
+	for i := range s.GPUs {
+		s.GPUs[i].Makes = []Instance{}
+	}
+	for _, step := range p.Changes {
+		if k := slices.IndexFunc(s.GPUs, func(g GPU) bool { return g.UUID == step.GPU }); step.Action == Create {
+			s.GPUs[k].Makes = append(s.GPUs[k].Makes, step.Slot.Instance())
+		}
+	}
+	return s
+}
 
 // Undo lists what a restore will put back after the plan, in words and in order,
 // as a dry run prints it.

@@ -157,7 +157,8 @@ func (o *applyOptions) carryOut(ctx context.Context, u undoing, p partition.Plan
 	if p.Empty() && !(kept && o.permanent) {
 		return backend.Apply(ctx, p) // reads the devices
 	}
-	if err := j.Begin(p.Before); err != nil {
+	before := p.ToRestore()
+	if err := j.Begin(before); err != nil {
 		return nil, o.named(err)
 	}
 	var faults []error // of the trace
@@ -180,7 +181,7 @@ func (o *applyOptions) carryOut(ctx context.Context, u undoing, p partition.Plan
 	if untouched { // and what others made meanwhile is not ours to undo
 		return nil, joined(err, j.End())
 	}
-	if fault := u.putBack(ctx, p.Before); fault != nil {
+	if fault := u.putBack(ctx, before); fault != nil {
 		return nil, errors.Join(err, fault)
 	}
 	return nil, fmt.Errorf("%w (everything was put back)", err)
