@@ -68,7 +68,8 @@ func daemonRefusals(s State, steps []Step) []error {
 			continue
 		}
 		r := &RefusedError{Reason: fmt.Sprintf("the MPS daemon of %s (user %d, pid %d, %s) ", d.Device, d.UID, d.PID, d.Pipe)}
-		if g, ok := s.Owner(d.Device); ok {
+		g, stands := s.Owner(d.Device)
+		if stands {
 			r.GPU = g.label()
 		}
 		switch {
@@ -84,7 +85,10 @@ func daemonRefusals(s State, steps []Step) []error {
 			}
 			r.Reason += "does not tell its clients"
 			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
-		case d.Own:
+		case d.Settings == nil && d.Own && stands:
+			r.Reason += "does not tell what was set by command, so that it could not be started again as it was"
+			r.Remedy = "ask again, as it may have been slow to answer; if it stays silent, stop it: " + quit(*d)
+		case d.Own: // one whose device is gone is not started again anyway
 			continue
 		case d.Settings == nil:
 			r.Reason += "is not ours and does not tell what was set by command, so that it could not be started again as it was"

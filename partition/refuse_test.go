@@ -11,7 +11,7 @@ import (
 func TestRefusals(t *testing.T) {
 	yes, no := true, false
 	others := Daemon{Device: "GPU-a", UID: 1000, PID: 77, Pipe: "/tmp/nvidia-mps", Clients: []int{}, Settings: map[string]string{}}
-	ours := Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e"}
+	ours := Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e", Settings: map[string]string{}}
 	kept := others
 	kept.Keeper = "it belongs to a unit of systemd; stop it there: systemctl stop x.service"
 	gpu := func(change func(*GPU)) State {
@@ -142,6 +142,9 @@ func TestRefusals(t *testing.T) {
 		{"clients of ours", "off", with(plain, ours, []int{11}), []string{"has the clients pid 11"}},
 		{"ours is idle", "off", with(plain, ours, []int{}), nil},
 		{"ours does not tell", "off", with(plain, ours, nil), []string{"pid 78, /run/e) does not tell its clients; ", "echo quit | CUDA_MPS_PIPE_DIRECTORY=/run/e"}},
+		{"settings of ours", "off", with(plain, Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e"}, []int{}),
+			[]string{gpu0 + "the MPS daemon of GPU-a (user 0, pid 78, /run/e) does not tell what was set by command", "; ask again", "CUDA_MPS_PIPE_DIRECTORY=/run/e"}},
+		{"settings of ours, device gone", "off", with(plain, Daemon{Device: "MIG-gone", Own: true, PID: 78, Pipe: "/run/e"}, []int{}), nil},
 		{"stranger", "1g.24gb", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), []string{"pid 6, /x) serves devices that cannot be told", "CUDA_MPS_PIPE_DIRECTORY=/x"}},
 		{"stranger, nothing to change", "off", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), nil},
 	} {

@@ -64,8 +64,8 @@ type GPU struct {
 	Instances  []Instance `json:"instances,omitempty"` // by placement start
 	// Makes are the instances that a change makes on it, in a state of [Plan.ToRestore];
 	// nil if that is not known.
-	Makes []Instance `json:"makes,omitzero"`
-	Processes  []Process  `json:"processes,omitempty"`
+	Makes     []Instance `json:"makes,omitzero"`
+	Processes []Process  `json:"processes,omitempty"`
 	// Holders are processes that have the GPU's device file open and are none of
 	// the Processes: monitors, persistence daemons, X servers.
 	Holders []Holder `json:"holders,omitempty"`
