@@ -22,8 +22,8 @@ func (s State) Owner(uuid string) (GPU, bool) {
 // back: the GPUs, their MIG modes, time slices and instances with placements, and MPS
 // daemons. Ids and UUIDs of instances, GPU
 // indices, processes and the pids of daemons are not compared, nor what s does not
-// know, nor daemons of others that came since: those are not ours to end. None means
-// that now is s again.
+// know, nor daemons of others that came since or that s says were left: those are not ours
+// to end or to start. None means that now is s again.
 func (s State) Differences(now State) []string {
 	var out []string
 	for _, want := range s.GPUs {
@@ -164,9 +164,9 @@ func (s State) ExtraMPS(now State) []Daemon {
 	return extra
 }
 
-// MissingMPS lists the daemons of s, this program's and others', that now has not
-// or has otherwise, and whose device is there: a restore starts them. Each is as it
-// was but for Device, which is the device's UUID now.
+// MissingMPS lists the daemons of s, this program's and others' that were not left, that
+// now has not or has otherwise, and whose device is there: a restore starts them. Each is
+// as it was but for Device, which is the device's UUID now.
 func (s State) MissingMPS(now State) []Daemon {
 	var missing []Daemon
 	for _, d := range s.missing(now) {
@@ -179,12 +179,13 @@ func (s State) MissingMPS(now State) []Daemon {
 }
 
 // missing lists the daemons of s that now has not, with the device as s calls it,
-// but for those whose device was gone already in s: they cannot be started again.
+// but for those that were left, which are not ours to start, and those whose device was
+// gone already in s: they cannot be started again.
 func (s State) missing(now State) []Daemon {
 	var missing []Daemon
 	for k, d := range s.MPS {
 		before := count(s.MPS[:k], func(e Daemon) bool { return s.alike(e, s, d) })
-		if _, known := s.Owner(d.Device); known && before >= count(now.MPS, func(e Daemon) bool { return now.alike(e, s, d) && d.asSet(e) }) {
+		if _, known := s.Owner(d.Device); known && !d.Left && before >= count(now.MPS, func(e Daemon) bool { return now.alike(e, s, d) && d.asSet(e) }) {
 			missing = append(missing, d)
 		}
 	}

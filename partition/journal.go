@@ -217,7 +217,8 @@ func (j *Journal) Keep() error {
 	return nil
 }
 
-// and gives s with the GPUs of another state that s has not, and their daemons.
+// and gives s with the GPUs of a later state that s has not, and their daemons; and with
+// the daemons of others that the change from that state ended, as they come back too.
 func (s State) and(other State) State {
 	all := s
 	all.GPUs, all.MPS = slices.Clone(s.GPUs), slices.Clone(s.MPS)
@@ -227,11 +228,28 @@ func (s State) and(other State) State {
 		}
 	}
 	for _, d := range other.MPS {
-		if g, known := other.Owner(d.Device); known && !s.has(g.UUID) {
+		switch g, known := other.Owner(d.Device); {
+		case known && !s.has(g.UUID):
 			all.MPS = append(all.MPS, d)
+		case known && !d.Own && !d.Left:
+			all.comeBack(other, d)
 		}
 	}
 	return all
+}
+
+// comeBack makes a daemon of others that was ended in a later state come back in s: the
+// one that s left, or one that came since, where s has none for its device.
+func (s *State) comeBack(later State, d Daemon) {
+	if k := slices.IndexFunc(s.MPS, func(e Daemon) bool { return s.alike(e, later, d) }); k >= 0 {
+		s.MPS[k].Left = false
+		return
+	}
+	at, stood := s.Again(later, d.Device)
+	if stood && !slices.ContainsFunc(s.MPS, func(e Daemon) bool { return e.Device == at && !e.Left }) {
+		d.Device = at
+		s.MPS = append(s.MPS, d)
+	}
 }
 
 // has reports whether the state holds a GPU.

@@ -429,3 +429,43 @@ func TestStrange(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestJournalDrained: what a change over a layout that stands has ended of others comes
+// back with the first state: whether that left it, or it came since; but never two on one
+// device.
+func TestJournalDrained(t *testing.T) {
+	daemon := func(pipe, device string, left bool) Daemon { return Daemon{Device: device, Pipe: pipe, Left: left} }
+	own := Daemon{Device: "GPU-a", Own: true}
+	for _, c := range []struct {
+		name         string
+		first, later []Daemon
+		want         []Daemon
+	}{
+		{"left by both", []Daemon{daemon("/p", "GPU-a", true)}, []Daemon{daemon("/p", "GPU-a", true)}, []Daemon{daemon("/p", "GPU-a", true)}},
+		{"left, then ended", []Daemon{daemon("/p", "GPU-a", true)}, []Daemon{daemon("/p", "GPU-a", false)}, []Daemon{daemon("/p", "GPU-a", false)}},
+		{"ended, then another's", []Daemon{daemon("/p", "GPU-a", false)}, []Daemon{daemon("/q", "GPU-a", false)}, []Daemon{daemon("/p", "GPU-a", false)}},
+		{"left, restarted, then ended", []Daemon{daemon("/p", "GPU-a", true)}, []Daemon{daemon("/q", "GPU-a", false)},
+			[]Daemon{daemon("/p", "GPU-a", true), daemon("/q", "GPU-a", false)}},
+		{"came, and was ended", nil, []Daemon{daemon("/q", "MIG-now", false)}, []Daemon{daemon("/q", "MIG-GPU-a-0:3", false)}},
+		{"came, and was left", nil, []Daemon{daemon("/q", "GPU-a", true)}, nil},
+		{"came in the place of ours", []Daemon{own}, []Daemon{daemon("/q", "GPU-a", false)}, []Daemon{own}},
+		{"of a device that was not", nil, []Daemon{daemon("/q", "MIG-GPU-a-3:3", false)}, nil},
+		{"ours of the change", nil, []Daemon{own}, nil},
+	} {
+		now := testGPU(0).with("1g.24gb", 0, 3)
+		now.Instances[0].Compute[0].UUID = "MIG-now" // made anew
+		first := State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0)}, MPS: c.first}
+		later := State{GPUs: []GPU{now}, MPS: c.later}
+		j := open(t, t.TempDir())
+		if err := errors.Join(j.Begin(first), j.Keep(), j.Begin(later), j.Keep()); err != nil {
+			t.Fatal(err)
+		}
+		left, _, err := j.Pending()
+		if err != nil || !reflect.DeepEqual(left.State.MPS, c.want) {
+			t.Errorf("%s: %+v, %v; want %+v", c.name, left.State.MPS, err, c.want)
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

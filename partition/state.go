@@ -116,6 +116,9 @@ type Daemon struct {
 	EndsWith string `json:"ends_with,omitempty"`
 	// Clients are the pids of its clients; nil if it did not tell.
 	Clients []int `json:"clients,omitzero"`
+	// Left says, in a state of [Plan.ToRestore], that it is another's and the change does
+	// not end it: whether it runs is its owner's affair, and no restore starts it.
+	Left bool `json:"left,omitempty"`
 }
 
 // A Holder is a process that has a GPU open. PID 0 stands for processes that could

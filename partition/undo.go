@@ -7,10 +7,11 @@ import (
 )
 
 // ToRestore is Before as [Journal.Begin] and [Backend.Restore] take it: with what the
-// plan makes, so that it is known from what others make.
+// plan makes, so that it is known from what others make, and with which of others'
+// daemons it leaves alone.
 func (p Plan) ToRestore() State {
 	s := p.Before
-	s.GPUs = slices.Clone(s.GPUs)
+	s.GPUs, s.MPS = slices.Clone(s.GPUs), slices.Clone(s.MPS)
 	for i := range s.GPUs {
 		s.GPUs[i].Makes = []Instance{}
 	}
@@ -18,6 +19,11 @@ func (p Plan) ToRestore() State {
 		if k := slices.IndexFunc(s.GPUs, func(g GPU) bool { return g.UUID == step.GPU }); step.Action == Create {
 			s.GPUs[k].Makes = append(s.GPUs[k].Makes, step.Slot.Instance())
 		}
+	}
+	for i, d := range s.MPS {
+		s.MPS[i].Left = !d.Own && !slices.ContainsFunc(p.Changes, func(step Step) bool {
+			return step.Action == DrainMPS && step.Daemon.PID == d.PID && step.Daemon.Pipe == d.Pipe
+		})
 	}
 	return s
 }

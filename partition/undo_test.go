@@ -43,3 +43,29 @@ func TestEndWarning(t *testing.T) {
 		}
 	}
 }
+
+// TestToRestore: daemons of others that the plan does not end are left to their owners, and
+// those that it ends come back, also one that stands for several GPUs.
+func TestToRestore(t *testing.T) {
+	daemon := func(pid int, device string) Daemon {
+		return Daemon{Device: device, UID: 1000, PID: pid, Pipe: "/p", Clients: []int{}, Settings: map[string]string{}}
+	}
+	own := daemon(1, "GPU-b")
+	own.Own = true
+	s := State{
+		GPUs: []GPU{testGPU(0), testGPU(1), testGPU(2)},
+		MPS:  []Daemon{own, daemon(7, "GPU-a"), daemon(8, "GPU-b"), daemon(7, "GPU-c")},
+	}
+	p, err := MakePlan(s, mustParse(t, "gpu0: 1g.24gb; gpu1: off; gpu2: off"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range p.ToRestore().MPS {
+		if want := d.PID == 8; d.Left != want {
+			t.Errorf("daemon %d of %s is left: %t, want %t", d.PID, d.Device, d.Left, want)
+		}
+		if s.MPS[i].Left {
+			t.Error("the plan's own state was changed")
+		}
+	}
+}

@@ -62,6 +62,40 @@ func TestForeignDaemon(t *testing.T) {
 	}
 }
 
+// TestLeftDaemon: a daemon of others that a layout left alone and whose owner ended it is
+// not started by the restore; one that the layout drained is.
+func TestLeftDaemon(t *testing.T) {
+	r := newRig(t, pro6000, a30)
+	s := r.inspect("0", "1")
+	r.foreign(s.GPUs[1].UUID)
+	for _, c := range []struct {
+		layout string
+		back   bool
+	}{
+		{"gpu0: 1g.24gb; gpu1: off", false},
+		{"gpu0: off; gpu1: 1g.6gb", true},
+	} {
+		p := plan(t, r.inspect("0", "1"), c.layout)
+		if _, err := r.Apply(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if !c.back {
+			if _, err := r.program.Ask(t.Context(), filepath.Join(r.dir, "theirs", "pipe"), "quit"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Restore(t.Context(), p.ToRestore()); err != nil {
+			t.Errorf("%s: Restore: %v", c.layout, err)
+		}
+		if got := len(r.inspect("0", "1").MPS); (got == 1) != c.back {
+			t.Errorf("%s: %d daemons are there; back %t is wanted", c.layout, got, c.back)
+		}
+		if !c.back {
+			r.foreign(s.GPUs[1].UUID)
+		}
+	}
+}
+
 // TestDaemonEndsWith: what would end a daemon that we start again stands in the state, and
 // a restore tells of its own: the state may have been read from elsewhere.
 func TestDaemonEndsWith(t *testing.T) {
