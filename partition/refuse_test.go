@@ -198,36 +198,45 @@ func TestDrain(t *testing.T) {
 	others := func(device string) Daemon {
 		return Daemon{Device: device, UID: 1000, PID: 77, Pipe: "/tmp/m", Clients: []int{}, Settings: map[string]string{}}
 	}
+	named := func(device string) Daemon {
+		d := others(device)
+		d.Env = map[string]string{"CUDA_VISIBLE_DEVICES": device}
+		return d
+	}
 	off, on := testGPU(0), testGPU(0).with("1g.24gb", 0, 3)
 	for _, tt := range []struct {
-		gpu            GPU
-		device, layout string
-		drained        bool
+		gpu     GPU
+		daemon  Daemon
+		layout  string
+		drained bool
 	}{
-		{off, "GPU-a", "off", false},
-		{off, "GPU-a", "off(mps)", true},
-		{off, "GPU-a", "off(ts)", true}, // its clients would share through MPS
-		{off, "GPU-a", "off(ts:long)", true},
-		{off, "GPU-a", "1g.24gb", true},
-		{off, "MIG-gone", "off(mps)", false},
-		{on, "MIG-GPU-a-0:3", "2x1g.24gb", false},
-		{on, "MIG-GPU-a-0:3", "1g.24gb(mps)+1g.24gb", true},
-		{on, "MIG-GPU-a-3:3", "1g.24gb(mps)+1g.24gb", false},
-		{on, "MIG-GPU-a-3:3", "1g.24gb", true},
-		{on, "MIG-GPU-a-3:3", "4x1g.24gb", false},
-		{on, "MIG-GPU-a-0:3", "off", true},
-		{on, "GPU-a", "3x1g.24gb(mps)", false}, // of a whole GPU that is cut up it serves nobody
+		{off, others("GPU-a"), "off", false},
+		{off, others("GPU-a"), "off(mps)", true},
+		{off, others("GPU-a"), "off(ts)", true}, // its clients would share through MPS
+		{off, others("GPU-a"), "off(ts:long)", true},
+		{off, others("GPU-a"), "1g.24gb", true},
+		{off, others("MIG-gone"), "off(mps)", false},
+		{on, others("MIG-GPU-a-0:3"), "2x1g.24gb", false},
+		{on, others("MIG-GPU-a-0:3"), "1g.24gb(mps)+1g.24gb", true},
+		{on, others("MIG-GPU-a-3:3"), "1g.24gb(mps)+1g.24gb", false},
+		{on, others("MIG-GPU-a-3:3"), "1g.24gb", true},
+		{on, others("MIG-GPU-a-3:3"), "4x1g.24gb", false},
+		{on, others("MIG-GPU-a-0:3"), "off", true},
+		{on, others("GPU-a"), "3x1g.24gb(mps)", true}, // it names no device, so it serves instances too
+		{on, others("GPU-a"), "3x1g.24gb(ts)", true},
+		{on, others("GPU-a"), "3x1g.24gb", false},
+		{on, named("GPU-a"), "3x1g.24gb(mps)", false}, // of a whole GPU that is cut up it serves nobody
 	} {
-		p, err := MakePlan(State{GPUs: []GPU{tt.gpu}, MPS: []Daemon{others(tt.device)}}, mustParse(t, tt.layout))
+		p, err := MakePlan(State{GPUs: []GPU{tt.gpu}, MPS: []Daemon{tt.daemon}}, mustParse(t, tt.layout))
 		if err != nil {
 			t.Errorf("%q: %v", tt.layout, err)
 			continue
 		}
 		text, undo := strings.Join(p.Steps(), "\n"), strings.Join(p.Undo(), "\n")
-		want := "gpu0 (GPU-a): drain the MPS daemon of " + tt.device + ", which is not ours (user 1000, pid 77, /tmp/m)"
-		back := "gpu0 (GPU-a): start the MPS daemon of " + tt.device + " again, as user 1000 in /tmp/m"
+		want := "gpu0 (GPU-a): drain the MPS daemon of " + tt.daemon.Device + ", which is not ours (user 1000, pid 77, /tmp/m)"
+		back := "gpu0 (GPU-a): start the MPS daemon of " + tt.daemon.Device + " again, as user 1000 in /tmp/m"
 		if strings.HasPrefix(text, want) != tt.drained || strings.HasSuffix(undo, back) != tt.drained {
-			t.Errorf("%s, %q: drained is not %t:\n%s\nundo:\n%s", tt.device, tt.layout, tt.drained, text, undo)
+			t.Errorf("%s, %q: drained is not %t:\n%s\nundo:\n%s", tt.daemon.Device, tt.layout, tt.drained, text, undo)
 		}
 		if err := p.Allowed([]Permission{AllowLayout, AllowMode, AllowReset, AllowSlice, AllowMPS}); (err != nil) != tt.drained {
 			t.Errorf("%q: without drain it is %v", tt.layout, err)

@@ -96,6 +96,21 @@ func TestLeftDaemon(t *testing.T) {
 	}
 }
 
+// TestDaemonOfEveryGPU: a daemon of others that names no device is drained for MPS on
+// instances, where it would be in the way, and comes back.
+func TestDaemonOfEveryGPU(t *testing.T) {
+	r := newRig(t, pro6000)
+	r.apply("4x1g.24gb", "0")
+	r.foreign("")
+	all := r.all()
+	p := plan(t, r.inspect("0"), "4x1g.24gb(mps)")
+	devices, err := r.Apply(t.Context(), p)
+	if err != nil || len(devices) != 4 {
+		t.Errorf("Apply() = %d devices, %v", len(devices), err)
+	}
+	r.restore(r.Backend, p.ToRestore(), all)
+}
+
 // TestDaemonEndsWith: what would end a daemon that we start again stands in the state, and
 // a restore tells of its own: the state may have been read from elsewhere.
 func TestDaemonEndsWith(t *testing.T) {
