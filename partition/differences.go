@@ -105,15 +105,19 @@ func (g GPU) setting(what, now, was string) []string {
 }
 
 // Lost tells in words which settings of s are otherwise now that no restore brings
-// back, as this program never sets them: compute mode and persistence, which a reboot
-// loses.
+// back, as this program never sets them, and what does: compute mode and persistence,
+// which a reboot loses.
 func (s State) Lost(now State) []string {
 	var out []string
 	for _, g := range s.GPUs {
 		for _, n := range now.GPUs {
 			if n.UUID == g.UUID {
-				out = append(out, g.setting("the compute mode", n.ComputeMode, g.ComputeMode)...)
-				out = append(out, g.setting("persistence", mayBeOn(n.Persistence), mayBeOn(g.Persistence))...)
+				for _, words := range g.setting("the compute mode", n.ComputeMode, g.ComputeMode) {
+					out = append(out, fmt.Sprintf("%s (nvidia-smi -i %s -c %s sets it)", words, g.UUID, g.computeModeWord()))
+				}
+				for _, words := range g.setting("persistence", mayBeOn(n.Persistence), mayBeOn(g.Persistence)) {
+					out = append(out, fmt.Sprintf("%s (nvidia-smi -i %s -pm %d sets it)", words, g.UUID, digit(*g.Persistence)))
+				}
 			}
 		}
 	}

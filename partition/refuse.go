@@ -254,17 +254,17 @@ func (g GPU) modeRefusals(st Step) []*RefusedError {
 // The compute modes that matter, as package internal/nvml writes them.
 const (
 	computeDefault    = "default"
-	computeExclusive  = "exclusive-process"
 	computeProhibited = "prohibited"
 )
 
 // computeModeRemedy tells how to set the default compute mode, and back.
 func (g GPU) computeModeRemedy() string {
-	word := strings.ToUpper(g.ComputeMode)
-	if g.ComputeMode == computeExclusive {
-		word = "EXCLUSIVE_PROCESS"
-	}
-	return fmt.Sprintf("before: nvidia-smi -i %s -c DEFAULT, and afterwards, if it was meant: nvidia-smi -i %s -c %s", g.UUID, g.UUID, word)
+	return fmt.Sprintf("before: nvidia-smi -i %s -c DEFAULT, and afterwards, if it was meant: nvidia-smi -i %s -c %s", g.UUID, g.UUID, g.computeModeWord())
+}
+
+// computeModeWord is the compute mode as nvidia-smi takes it.
+func (g GPU) computeModeWord() string {
+	return strings.ToUpper(strings.ReplaceAll(g.ComputeMode, "-", "_"))
 }
 
 // resetRefusals tells why the GPU cannot be reset now: what stands in the way, what
