@@ -181,7 +181,7 @@ func stops(t *testing.T, s partition.State, stands partition.Layout, line string
 	g := &s.GPUs[0]
 	g.MIG.Current, g.MIG.Pending = p.Targets[0].MIG, p.Targets[0].MIG
 	daemons := func(device string, clients []int) {
-		s.MPS = append(s.MPS, partition.Daemon{Device: device, PID: 10 + len(s.MPS), Pipe: "/run/" + device, Own: true, Clients: clients})
+		s.MPS = append(s.MPS, partition.Daemon{Device: device, PID: 10 + len(s.MPS), Pipe: "/run/" + device, Own: true, Clients: clients, Settings: map[string]string{}})
 	}
 	build := func(clients []int) {
 		s.MPS, g.Instances = nil, nil
