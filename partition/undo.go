@@ -76,18 +76,27 @@ func (p Plan) timeSlice(uuid string) string {
 	return ""
 }
 
-// Warnings tells what of the things that are put back after the plan will not last.
+// Warnings tells what of the things that are put back after the plan will not last, and
+// what the plan loses that is not put back.
 func (p Plan) Warnings() []string {
+	var out, reset []string
 	var again []Daemon
 	for _, s := range p.Changes {
 		if s.Daemon != nil && s.GPU != "" {
 			again = append(again, *s.Daemon)
 		}
+		if s.Resets {
+			reset = append(reset, s.GPU)
+		}
+	}
+	if reset != nil {
+		out = append(out, fmt.Sprintf("a change of the MIG mode resets %s, and clocks that somebody set there (nvidia-smi -ac, -lgc, -lmc) are lost, as NVML does not tell them all; look first (nvidia-smi -q -d CLOCK), and set them again afterwards",
+			strings.Join(reset, ", ")))
 	}
 	if text := EndWarning(again); text != "" {
-		return []string{text}
+		out = append(out, text)
 	}
-	return nil
+	return out
 }
 
 // EndWarning tells which daemons, if they are started again, end with the systemd unit

@@ -69,3 +69,27 @@ func TestToRestore(t *testing.T) {
 		}
 	}
 }
+
+// TestResetWarning: a change of the mode that resets a GPU loses clocks that somebody set,
+// which NVML does not tell of all: each such GPU is named once, with what sets them.
+func TestResetWarning(t *testing.T) {
+	a, b, c := testGPU(0), testGPU(1), testGPU(2)
+	a.MIG.Resets, b.MIG.Resets = true, true
+	for layout, want := range map[string]string{
+		"off": "", "gpu0: off; gpu1: off; gpu2: 1g.24gb": "",
+		"gpu0: 1g.24gb; gpu1: off; gpu2: off": "GPU-a",
+		"1g.24gb":                             "GPU-a, GPU-b",
+	} {
+		p, err := MakePlan(State{GPUs: []GPU{a, b, c}}, mustParse(t, layout))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(p.Warnings(), "\n")
+		if want != "" {
+			want = "resets " + want + ", and "
+		}
+		if (got == "") != (want == "") || !strings.Contains(got, want) || want != "" && !(strings.Contains(got, "-ac") && strings.Contains(got, "-lgc") && strings.Contains(got, "-lmc")) {
+			t.Errorf("%s: %q, want %q with what sets clocks", layout, got, want)
+		}
+	}
+}
