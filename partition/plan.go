@@ -324,7 +324,7 @@ func (t Target) needs(g GPU, d Daemon) bool {
 	}
 	if d.Device == g.UUID && t.MIG {
 		// Where it names no device it serves the instances too.
-		_, named := d.Env["CUDA_VISIBLE_DEVICES"]
+		_, named := d.Env[visibleDevices]
 		return !named && slices.ContainsFunc(t.Slots, func(s Slot) bool { return s.Sharing.Mode != "" })
 	}
 	if d.Device == g.UUID {

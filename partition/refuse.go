@@ -54,6 +54,10 @@ func strangerRefusals(s State) []error {
 	return errs
 }
 
+// visibleDevices names the variable that says which devices a daemon serves. That of its
+// one MIG device is not kept in a state, as it changes when the device is made anew.
+const visibleDevices = "CUDA_VISIBLE_DEVICES"
+
 // quit is the command line that ends a daemon.
 func quit(d Daemon) string {
 	return fmt.Sprintf("echo quit | CUDA_MPS_PIPE_DIRECTORY=%s nvidia-cuda-mps-control", d.Pipe)
@@ -93,6 +97,9 @@ func daemonRefusals(s State, steps []Step) []error {
 		case d.Settings == nil:
 			r.Reason += "is not ours and does not tell what was set by command, so that it could not be started again as it was"
 			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
+		case strings.Contains(d.Env[visibleDevices], "MIG-"):
+			r.Reason += "is not ours and was started for " + d.Env[visibleDevices] + ", and of MIG devices that are made anew it could not be told the new names"
+			r.Remedy = "stop it as its user: " + quit(*d) + "; and start it again afterwards with the names that nvidia-smi -L then shows"
 		default:
 			continue
 		}

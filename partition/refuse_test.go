@@ -24,6 +24,12 @@ func TestRefusals(t *testing.T) {
 		s.MPS = append(s.MPS, d)
 		return s
 	}
+	cut := State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0, 3)}}
+	lists := func(names string) Daemon {
+		d := others
+		d.Device, d.Env = "MIG-GPU-a-0:3", map[string]string{"CUDA_VISIBLE_DEVICES": names}
+		return d
+	}
 	plain := gpu(func(*GPU) {})
 	used := gpu(func(g *GPU) {
 		g.Processes = []Process{{PID: 7, Name: "someone", Device: g.UUID}, {PID: 8, Device: g.UUID}}
@@ -145,6 +151,10 @@ func TestRefusals(t *testing.T) {
 		{"settings of ours", "off", with(plain, Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e"}, []int{}),
 			[]string{gpu0 + "the MPS daemon of GPU-a (user 0, pid 78, /run/e) does not tell what was set by command", "; ask again", "CUDA_MPS_PIPE_DIRECTORY=/run/e"}},
 		{"settings of ours, device gone", "off", with(plain, Daemon{Device: "MIG-gone", Own: true, PID: 78, Pipe: "/run/e"}, []int{}), nil},
+		{"names of MIG devices", "2g.48gb", with(cut, lists("MIG-GPU-a-0:3,MIG-GPU-a-3:3"), []int{}), []string{gpu0 + "the MPS daemon of MIG-GPU-a-0:3 (user 1000, pid 77, /tmp/nvidia-mps) is not ours and was started for MIG-GPU-a-0:3,MIG-GPU-a-3:3",
+			"echo quit", "nvidia-smi -L"}},
+		{"names of MIG devices, left", "2x1g.24gb", with(cut, lists("MIG-GPU-a-0:3,MIG-GPU-a-3:3"), []int{}), nil},
+		{"its MIG device alone", "2g.48gb", with(cut, lists("the device"), []int{}), nil}, // as the backend tells it
 		{"stranger", "1g.24gb", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), []string{"pid 6, /x) serves devices that cannot be told", "CUDA_MPS_PIPE_DIRECTORY=/x"}},
 		{"stranger, nothing to change", "off", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), nil},
 	} {

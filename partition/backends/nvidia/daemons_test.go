@@ -96,6 +96,32 @@ func TestLeftDaemon(t *testing.T) {
 	}
 }
 
+// TestDaemonOfTwoInstances: a daemon of others that names two MIG devices is not drained, as
+// it could not be told their new names; one that names one comes back for the new one.
+func TestDaemonOfTwoInstances(t *testing.T) {
+	for two, refused := range map[bool]bool{false: false, true: true} {
+		r := newRig(t, pro6000)
+		devices := r.apply("2x1g.24gb", "0")
+		names := devices[0].UUID
+		if two {
+			names += "," + devices[1].UUID
+		}
+		r.foreign(names)
+		all := r.all()
+		p, err := planOf(r.inspect("0"), "2g.48gb")
+		if errors.Is(err, partition.ErrBusy) != refused {
+			t.Errorf("two %t: the plan gave %v, refused %t is wanted", two, err, refused)
+		}
+		if err != nil {
+			continue
+		}
+		if _, err := r.Apply(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		r.restore(r.Backend, p.ToRestore(), all)
+	}
+}
+
 // TestDaemonOfEveryGPU: a daemon of others that names no device is drained for MPS on
 // instances, where it would be in the way, and comes back.
 func TestDaemonOfEveryGPU(t *testing.T) {
