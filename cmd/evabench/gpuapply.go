@@ -46,6 +46,9 @@ Each kind of change needs its word in --allow: layout (instances), mode (MIG on 
 off), reset (where that resets the GPU), time-slice (the driver's), mps (own daemons),
 drain (quit idle MPS daemons of others, which restore starts again).
 
+In a file, where nobody looks when cards were numbered anew, write --gpus as
+INDEX=UUID,..: a GPU that has another index by now is refused.
+
 An MPS daemon serves one user, whose workers alone reach it: the one who runs this,
 or as root the one that --mps-user names. Those of others run without MPS, and say
 nothing.`,

@@ -96,7 +96,7 @@ func (e *export) applyCommand() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("evabench gpu apply '%s' --gpus %s", e.withoutMPS(), e.named())
+	text := fmt.Sprintf("evabench gpu apply '%s' --gpus %s", e.withoutMPS(), e.numbered())
 	if len(allow) > 0 {
 		text += " --allow " + strings.Join(allow, ",")
 	}
