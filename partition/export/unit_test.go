@@ -327,3 +327,31 @@ func write(t *testing.T, dir, name string, data []byte) {
 		t.Fatal(err)
 	}
 }
+
+// TestNumbered: what applies a layout at boot that names GPUs by index says which GPU each
+// index was; where all are alike, indices say nothing.
+func TestNumbered(t *testing.T) {
+	for layout, want := range map[string]string{
+		"gpu0: 4x1g.24gb(mps); gpu1: off": "--gpus 0=GPU-a,1=GPU-b ",
+		"4x1g.24gb(mps)":                  "--gpus GPU-a,GPU-b ",
+	} {
+		in := input(t, golden{card: "rtx-pro-6000-96gb", layout: layout})
+		in.State.GPUs = append(in.State.GPUs, in.State.GPUs[0])
+		in.State.GPUs[0].UUID, in.State.GPUs[1].UUID, in.State.GPUs[1].Index = "GPU-a", "GPU-b", 1
+		for to, applied := range map[Target]int{Systemd: 2, DockerCompose: 1} { // start and stop; a command
+			files, _, err := Export(to, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for line := range strings.Lines(string(files[0].Data)) {
+				if strings.Contains(line, "gpu apply ") && !strings.Contains(line, "gpu apply off") && strings.Contains(line, want) {
+					n++
+				}
+			}
+			if n != applied {
+				t.Errorf("%s of %s: %d commands have %q, want %d:\n%s", to, layout, n, want, applied, files[0].Data)
+			}
+		}
+	}
+}
