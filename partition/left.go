@@ -28,7 +28,7 @@ type Left struct {
 }
 
 // Strange tells in words what others have made, or begun to manage, since the change
-// broke off: instances on its GPUs that neither stood before nor are the change's, as
+// broke off: instances on its GPUs that neither stood before nor are of its plan, as
 // after a boot none is, and programs that manage the GPUs by themselves.
 func (l Left) Strange(now State) []string {
 	var out []string
@@ -41,7 +41,7 @@ func (l Left) Strange(now State) []string {
 		for _, i := range g.Instances {
 			// Without its compute instances: a change can break off before they are made.
 			here := func(o Instance) bool { return o.Profile == i.Profile && o.Placement == i.Placement }
-			perhapsOurs := l.SameBoot && (was.Makes == nil || slices.ContainsFunc(was.Makes, here))
+			perhapsOurs := (l.SameBoot || l.BootID == "") && (was.Makes == nil || slices.ContainsFunc(was.Makes, here))
 			if !perhapsOurs && !slices.ContainsFunc(was.Instances, here) {
 				out = append(out, fmt.Sprintf("%s: %s", g.label(), i))
 			}

@@ -19,30 +19,35 @@ func TestStrange(t *testing.T) {
 	if before.GPUs[0].Makes != nil {
 		t.Error("the plan's own state was changed")
 	}
+	const same, other, unknown = 0, 1, 2
 	half := testGPU(0).with("1g.24gb", 0, 3)
 	half.Instances[1].Compute = nil
 	foreign := testGPU(0).with("2g.48gb", 6)
 	managed := State{GPUs: before.GPUs, Owners: []Owner{{Name: "mig-manager", Why: "the service runs"}}}
 	for _, c := range []struct {
-		name     string
-		state    State
-		sameBoot bool
-		now      State
-		want     string
+		name  string
+		state State
+		boot  int
+		now   State
+		want  string
 	}{
-		{"as it was", known, true, before, ""},
-		{"ours", known, true, State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0, 3)}}, ""},
-		{"ours, half made", known, true, State{GPUs: []GPU{half}}, ""},
-		{"another's", known, true, State{GPUs: []GPU{foreign}}, "GPU 0 (RTX PRO 6000): 2g.48gb at 6:6"},
-		{"perhaps ours", old, true, State{GPUs: []GPU{foreign}}, ""},
-		{"after a boot", old, false, State{GPUs: []GPU{foreign}}, "2g.48gb at 6:6"},
-		{"like ours, after a boot", known, false, State{GPUs: []GPU{half}}, "1g.24gb at 3:3"},
-		{"what stood, after a boot", known, false, before, ""},
-		{"a manager", known, true, managed, "the service runs"},
-		{"a manager as before", managed, true, managed, ""},
-		{"another GPU", known, true, State{GPUs: []GPU{testGPU(1).with("2g.48gb", 6)}}, ""},
+		{"as it was", known, same, before, ""},
+		{"ours", known, same, State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0, 3)}}, ""},
+		{"ours, half made", known, same, State{GPUs: []GPU{half}}, ""},
+		{"another's", known, same, State{GPUs: []GPU{foreign}}, "GPU 0 (RTX PRO 6000): 2g.48gb at 6:6"},
+		{"perhaps ours", old, same, State{GPUs: []GPU{foreign}}, ""},
+		{"after a boot", old, other, State{GPUs: []GPU{foreign}}, "2g.48gb at 6:6"},
+		{"of an unknown boot", old, unknown, State{GPUs: []GPU{foreign}}, ""},
+		{"like ours, after a boot", known, other, State{GPUs: []GPU{half}}, "1g.24gb at 3:3"},
+		{"what stood, after a boot", known, other, before, ""},
+		{"a manager", known, same, managed, "the service runs"},
+		{"a manager as before", managed, same, managed, ""},
+		{"another GPU", known, same, State{GPUs: []GPU{testGPU(1).with("2g.48gb", 6)}}, ""},
 	} {
-		l := Left{State: c.state, SameBoot: c.sameBoot}
+		l := Left{State: c.state, SameBoot: c.boot == same, BootID: "b"}
+		if c.boot == unknown {
+			l.BootID = ""
+		}
 		got := strings.Join(l.Strange(c.now), "; ")
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
