@@ -151,9 +151,10 @@ type intent struct {
 }
 
 // openJournal takes the locks, and puts back what an earlier run left behind, but
-// for GPUs that are not named: nobody has given those away, and they are refused. So is
-// what others made or manage there since. A layout that "gpu apply" left on purpose is refused too, unless over it: it is for
-// its owner to say whether it goes.
+// for GPUs that are not named, as nobody has given those away, and for those on which
+// others have made instances since, or which they manage now: these are refused. A layout
+// that "gpu apply" left on purpose is refused too, unless over it: it is for its owner to
+// say whether it goes.
 func openJournal(ctx context.Context, backend partition.Backend, k keeping, i intent, s streams) (_ *heldJournal, err error) {
 	j, err := k.open(ctx)
 	if err != nil {
