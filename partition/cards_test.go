@@ -177,6 +177,6 @@ func (w *world) start(g *GPU, s Step) error {
 			return fmt.Errorf("%s has a daemon already", device)
 		}
 	}
-	w.mps = append(w.mps, Daemon{Device: device, Own: true, Clients: []int{}})
+	w.mps = append(w.mps, Daemon{Device: device, Own: true, Clients: []int{}, Settings: map[string]string{}})
 	return nil
 }

@@ -22,8 +22,8 @@ func (s State) Owner(uuid string) (GPU, bool) {
 // back: the GPUs, their MIG modes, time slices and instances with placements, and MPS
 // daemons. Ids and UUIDs of instances, GPU
 // indices, processes and the pids of daemons are not compared, nor what s does not
-// know, nor daemons of others that came since: those are not ours to end. None means
-// that now is s again.
+// know, nor daemons of others that came since or that s says were left: those are not ours
+// to end or to start. None means that now is s again.
 func (s State) Differences(now State) []string {
 	var out []string
 	for _, want := range s.GPUs {
@@ -105,15 +105,19 @@ func (g GPU) setting(what, now, was string) []string {
 }
 
 // Lost tells in words which settings of s are otherwise now that no restore brings
-// back, as this program never sets them: compute mode and persistence, which a reboot
-// loses.
+// back, as this program never sets them, and what does: compute mode and persistence,
+// which a reboot loses.
 func (s State) Lost(now State) []string {
 	var out []string
 	for _, g := range s.GPUs {
 		for _, n := range now.GPUs {
 			if n.UUID == g.UUID {
-				out = append(out, g.setting("the compute mode", n.ComputeMode, g.ComputeMode)...)
-				out = append(out, g.setting("persistence", mayBeOn(n.Persistence), mayBeOn(g.Persistence))...)
+				for _, words := range g.setting("the compute mode", n.ComputeMode, g.ComputeMode) {
+					out = append(out, fmt.Sprintf("%s (nvidia-smi -i %s -c %s sets it)", words, g.UUID, g.computeModeWord()))
+				}
+				for _, words := range g.setting("persistence", mayBeOn(n.Persistence), mayBeOn(g.Persistence)) {
+					out = append(out, fmt.Sprintf("%s (nvidia-smi -i %s -pm %d sets it)", words, g.UUID, digit(*g.Persistence)))
+				}
 			}
 		}
 	}
@@ -164,9 +168,9 @@ func (s State) ExtraMPS(now State) []Daemon {
 	return extra
 }
 
-// MissingMPS lists the daemons of s, this program's and others', that now has not
-// or has otherwise, and whose device is there: a restore starts them. Each is as it
-// was but for Device, which is the device's UUID now.
+// MissingMPS lists the daemons of s, this program's and others' that were not left, that
+// now has not or has otherwise, and whose device is there: a restore starts them. Each is
+// as it was but for Device, which is the device's UUID now.
 func (s State) MissingMPS(now State) []Daemon {
 	var missing []Daemon
 	for _, d := range s.missing(now) {
@@ -179,12 +183,13 @@ func (s State) MissingMPS(now State) []Daemon {
 }
 
 // missing lists the daemons of s that now has not, with the device as s calls it,
-// but for those whose device was gone already in s: they cannot be started again.
+// but for those that were left, which are not ours to start, and those whose device was
+// gone already in s: they cannot be started again.
 func (s State) missing(now State) []Daemon {
 	var missing []Daemon
 	for k, d := range s.MPS {
 		before := count(s.MPS[:k], func(e Daemon) bool { return s.alike(e, s, d) })
-		if _, known := s.Owner(d.Device); known && before >= count(now.MPS, func(e Daemon) bool { return now.alike(e, s, d) && d.asSet(e) }) {
+		if _, known := s.Owner(d.Device); known && !d.Left && before >= count(now.MPS, func(e Daemon) bool { return now.alike(e, s, d) && d.asSet(e) }) {
 			missing = append(missing, d)
 		}
 	}

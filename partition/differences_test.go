@@ -157,13 +157,13 @@ func TestDifferencesOfSettings(t *testing.T) {
 	}{
 		{mode("default"), mode("default"), ""},
 		{mode(""), mode("default"), ""},
-		{mode("default"), mode("prohibited"), "the compute mode is prohibited, not default"},
-		{mode("exclusive-process"), mode(""), "the compute mode is unknown, not exclusive-process"},
+		{mode("default"), mode("prohibited"), "the compute mode is prohibited, not default (nvidia-smi -i GPU-a -c DEFAULT sets it)"},
+		{mode("exclusive-process"), mode(""), "the compute mode is unknown, not exclusive-process (nvidia-smi -i GPU-a -c EXCLUSIVE_PROCESS sets it)"},
 		{persistent(&yes), persistent(&yes), ""},
 		{persistent(nil), persistent(&no), ""},
-		{persistent(&yes), persistent(&no), "persistence is off, not on"},
-		{persistent(&no), persistent(&yes), "persistence is on, not off"},
-		{persistent(&yes), persistent(nil), "persistence is unknown, not on"},
+		{persistent(&yes), persistent(&no), "persistence is off, not on (nvidia-smi -i GPU-a -pm 1 sets it)"},
+		{persistent(&no), persistent(&yes), "persistence is on, not off (nvidia-smi -i GPU-a -pm 0 sets it)"},
+		{persistent(&yes), persistent(nil), "persistence is unknown, not on (nvidia-smi -i GPU-a -pm 1 sets it)"},
 		{mode(""), of(func(g *GPU) { g.MIG.Resets = true }), ""},
 		{mode(""), of(func(g *GPU) { g.MIG.Supported = false }), ""},
 		{mode(""), of(func(g *GPU) { g.MIG.Pending = true }), "MIG is off with a change to on pending, not off"},
@@ -216,6 +216,8 @@ func TestDifferencesOfDaemons(t *testing.T) {
 	restarted.PID, elsewhere.Pipe, user.UID = 3, "/tmp/other", 1001
 	told, changed := others, others
 	told.Settings, changed.Settings = map[string]string{"a": "1"}, map[string]string{"a": "2"}
+	left := others
+	left.Left = true
 	gone, unknown := Daemon{Device: "MIG-gone", Own: true}, Daemon{PID: 8, Pipe: "/x"}
 	for _, tt := range []struct {
 		name           string
@@ -228,6 +230,9 @@ func TestDifferencesOfDaemons(t *testing.T) {
 		{"restarted", []Daemon{others}, []Daemon{restarted}, nil, nil, 0},
 		{"ours stopped", []Daemon{own, others}, []Daemon{others}, []Daemon{own}, nil, 1},
 		{"others' drained", []Daemon{own, others}, []Daemon{own}, []Daemon{others}, nil, 1},
+		{"others' were left, and ended", []Daemon{own, left}, []Daemon{own}, nil, nil, 0},
+		{"others' were left, and restarted", []Daemon{left}, []Daemon{elsewhere}, nil, nil, 0},
+		{"others' were left, and run", []Daemon{left}, []Daemon{others}, nil, nil, 0},
 		{"ours came", nil, []Daemon{own}, nil, []Daemon{own}, 1},
 		{"others' came", nil, []Daemon{others}, nil, nil, 0}, // not ours to end
 		{"other limits", []Daemon{own}, []Daemon{limited}, []Daemon{own}, []Daemon{limited}, 2},

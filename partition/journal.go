@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -39,27 +38,6 @@ type entry struct {
 	// Earlier is the entry of an earlier change that was kept, to be undone after
 	// this one; nil if there is none.
 	Earlier *entry `json:"earlier,omitempty"`
-}
-
-// A Left is what a run that did not end left to be restored.
-type Left struct {
-	State State
-	Begun time.Time
-	PID   int
-	User  string // empty if unknown
-	// Command is the command line that began.
-	Command string
-	// BootID names the boot of the host that it began in; empty if unknown.
-	BootID string
-	// SameBoot reports whether that boot is this one. After a boot the instances
-	// are gone, and so are MPS daemons.
-	SameBoot bool
-	// Kept says that what was changed stands on purpose ([Journal.Keep]): nothing
-	// broke off.
-	Kept bool
-	// Earlier says that beneath it lies what an earlier change left on purpose:
-	// [Journal.End] makes that pending.
-	Earlier bool
 }
 
 // OpenJournal takes the lock of a state folder, which it makes if need be, or
@@ -189,7 +167,8 @@ func (j *Journal) Keep() error {
 	return nil
 }
 
-// and gives s with the GPUs of another state that s has not, and their daemons.
+// and gives s with the GPUs of a later state that s has not, and their daemons; and with
+// the daemons of others that the change from that state ended, as they come back too.
 func (s State) and(other State) State {
 	all := s
 	all.GPUs, all.MPS = slices.Clone(s.GPUs), slices.Clone(s.MPS)
@@ -199,11 +178,28 @@ func (s State) and(other State) State {
 		}
 	}
 	for _, d := range other.MPS {
-		if g, known := other.Owner(d.Device); known && !s.has(g.UUID) {
+		switch g, known := other.Owner(d.Device); {
+		case known && !s.has(g.UUID):
 			all.MPS = append(all.MPS, d)
+		case known && !d.Own && !d.Left:
+			all.comeBack(other, d)
 		}
 	}
 	return all
+}
+
+// comeBack makes a daemon of others that was ended in a later state come back in s: the
+// one that s left, or one that came since, where s has none for its device.
+func (s *State) comeBack(later State, d Daemon) {
+	if k := slices.IndexFunc(s.MPS, func(e Daemon) bool { return s.alike(e, later, d) }); k >= 0 {
+		s.MPS[k].Left = false
+		return
+	}
+	at, stood := s.Again(later, d.Device)
+	if stood && !slices.ContainsFunc(s.MPS, func(e Daemon) bool { return e.Device == at && !e.Left }) {
+		d.Device = at
+		s.MPS = append(s.MPS, d)
+	}
 }
 
 // has reports whether the state holds a GPU.

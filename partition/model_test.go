@@ -114,7 +114,7 @@ func drawWorld(t *rapid.T, cards []GPU) *world {
 	g0 := &w.gpus[0]
 	if !rapid.Bool().Draw(t, "MIG") {
 		if rapid.Bool().Draw(t, "served") {
-			w.mps = []Daemon{{Device: g.UUID, Own: true, Clients: []int{}}}
+			w.mps = []Daemon{{Device: g.UUID, Own: true, Clients: []int{}, Settings: map[string]string{}}}
 		}
 		return w
 	}
@@ -131,7 +131,7 @@ func drawWorld(t *rapid.T, cards []GPU) *world {
 		}
 		if w.create(g0, s) == nil && rapid.Bool().Draw(t, "served") {
 			made := g0.Instances[slices.IndexFunc(g0.Instances, func(i Instance) bool { return i.Placement == at })]
-			w.mps = append(w.mps, Daemon{Device: made.Compute[0].UUID, Own: true, Clients: []int{}})
+			w.mps = append(w.mps, Daemon{Device: made.Compute[0].UUID, Own: true, Clients: []int{}, Settings: map[string]string{}})
 		}
 	}
 	return w

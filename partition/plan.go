@@ -300,7 +300,7 @@ func changes(s State, targets []Target) []Step {
 		switch k := slices.IndexFunc(targets, func(t Target) bool { return t.UUID == g.UUID }); {
 		case d.Own:
 			stops = append(stops, step)
-		case known && k >= 0 && targets[k].needs(g, d.Device):
+		case known && k >= 0 && targets[k].needs(g, d):
 			// One daemon may stand for several devices.
 			if !slices.ContainsFunc(drains, func(o Step) bool { return o.Daemon.PID == d.PID && o.Daemon.Pipe == d.Pipe }) {
 				step.Action = DrainMPS
@@ -316,17 +316,22 @@ func changes(s State, targets []Target) []Step {
 	return slices.Concat(drains, stops, steps, starts)
 }
 
-// needs reports whether the target needs something of a device of the GPU as it
-// is: to be gone, or to be shared as the layout says.
-func (t Target) needs(g GPU, uuid string) bool {
+// needs reports whether the target needs something of the device of a daemon on the GPU
+// as it is: to be gone, or to be shared as the layout says.
+func (t Target) needs(g GPU, d Daemon) bool {
 	if g.MIG.Current != t.MIG {
 		return true
 	}
-	if uuid == g.UUID {
-		return !t.MIG && t.Sharing.Mode != ""
+	if d.Device == g.UUID && t.MIG {
+		// Where it names no device it serves the instances too.
+		_, named := d.Env[visibleDevices]
+		return !named && slices.ContainsFunc(t.Slots, func(s Slot) bool { return s.Sharing.Mode != "" })
+	}
+	if d.Device == g.UUID {
+		return t.Sharing.Mode != ""
 	}
 	for _, i := range g.Instances {
-		if slices.ContainsFunc(i.Compute, func(c Compute) bool { return c.UUID == uuid }) {
+		if slices.ContainsFunc(i.Compute, func(c Compute) bool { return c.UUID == d.Device }) {
 			k := slices.IndexFunc(t.Slots, func(s Slot) bool { return s.Instance().Same(i) })
 			return k < 0 || t.Slots[k].Sharing.Mode != ""
 		}

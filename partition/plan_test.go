@@ -84,7 +84,7 @@ gpu0 (GPU-a): create 1g.24gb at 0:3`, []Permission{AllowLayout}},
 gpu0 (GPU-a): turn MIG off`, []Permission{AllowLayout, AllowMode}},
 		{"reset", State{GPUs: []GPU{reset}}, "4g.96gb", `gpu0 (GPU-a): turn MIG on, which resets the GPU
 gpu0 (GPU-a): create 4g.96gb at 0:12`, []Permission{AllowLayout, AllowMode, AllowReset}},
-		{"MPS last to start, first to stop", State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0), testGPU(1)}, MPS: []Daemon{{Device: "MIG-GPU-a-0:3", Own: true, Clients: []int{}}}},
+		{"MPS last to start, first to stop", State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0), testGPU(1)}, MPS: []Daemon{{Device: "MIG-GPU-a-0:3", Own: true, Clients: []int{}, Settings: map[string]string{}}}},
 			"gpu0: off(mps); gpu1: 4g.96gb(mps:50)", `gpu0 (GPU-a): stop the MPS daemon of MIG-GPU-a-0:3
 gpu0 (GPU-a): destroy 1g.24gb at 0:3
 gpu0 (GPU-a): turn MIG off

@@ -54,6 +54,10 @@ func strangerRefusals(s State) []error {
 	return errs
 }
 
+// visibleDevices names the variable that says which devices a daemon serves. That of its
+// one MIG device is not kept in a state, as it changes when the device is made anew.
+const visibleDevices = "CUDA_VISIBLE_DEVICES"
+
 // quit is the command line that ends a daemon.
 func quit(d Daemon) string {
 	return fmt.Sprintf("echo quit | CUDA_MPS_PIPE_DIRECTORY=%s nvidia-cuda-mps-control", d.Pipe)
@@ -68,7 +72,8 @@ func daemonRefusals(s State, steps []Step) []error {
 			continue
 		}
 		r := &RefusedError{Reason: fmt.Sprintf("the MPS daemon of %s (user %d, pid %d, %s) ", d.Device, d.UID, d.PID, d.Pipe)}
-		if g, ok := s.Owner(d.Device); ok {
+		g, stands := s.Owner(d.Device)
+		if stands {
 			r.GPU = g.label()
 		}
 		switch {
@@ -84,11 +89,17 @@ func daemonRefusals(s State, steps []Step) []error {
 			}
 			r.Reason += "does not tell its clients"
 			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
-		case d.Own:
+		case d.Settings == nil && d.Own && stands:
+			r.Reason += "does not tell what was set by command, so that it could not be started again as it was"
+			r.Remedy = "ask again, as it may have been slow to answer; if it stays silent, stop it: " + quit(*d)
+		case d.Own: // one whose device is gone is not started again anyway
 			continue
 		case d.Settings == nil:
 			r.Reason += "is not ours and does not tell what was set by command, so that it could not be started again as it was"
 			r.Remedy = "run this as root or as its user, or stop it as its user: " + quit(*d)
+		case strings.Contains(d.Env[visibleDevices], "MIG-"):
+			r.Reason += "is not ours and was started for " + d.Env[visibleDevices] + ", and of MIG devices that are made anew it could not be told the new names"
+			r.Remedy = "stop it as its user: " + quit(*d) + "; and start it again afterwards with the names that nvidia-smi -L then shows"
 		default:
 			continue
 		}
@@ -250,17 +261,17 @@ func (g GPU) modeRefusals(st Step) []*RefusedError {
 // The compute modes that matter, as package internal/nvml writes them.
 const (
 	computeDefault    = "default"
-	computeExclusive  = "exclusive-process"
 	computeProhibited = "prohibited"
 )
 
 // computeModeRemedy tells how to set the default compute mode, and back.
 func (g GPU) computeModeRemedy() string {
-	word := strings.ToUpper(g.ComputeMode)
-	if g.ComputeMode == computeExclusive {
-		word = "EXCLUSIVE_PROCESS"
-	}
-	return fmt.Sprintf("before: nvidia-smi -i %s -c DEFAULT, and afterwards, if it was meant: nvidia-smi -i %s -c %s", g.UUID, g.UUID, word)
+	return fmt.Sprintf("before: nvidia-smi -i %s -c DEFAULT, and afterwards, if it was meant: nvidia-smi -i %s -c %s", g.UUID, g.UUID, g.computeModeWord())
+}
+
+// computeModeWord is the compute mode as nvidia-smi takes it.
+func (g GPU) computeModeWord() string {
+	return strings.ToUpper(strings.ReplaceAll(g.ComputeMode, "-", "_"))
 }
 
 // resetRefusals tells why the GPU cannot be reset now: what stands in the way, what

@@ -11,7 +11,7 @@ import (
 func TestRefusals(t *testing.T) {
 	yes, no := true, false
 	others := Daemon{Device: "GPU-a", UID: 1000, PID: 77, Pipe: "/tmp/nvidia-mps", Clients: []int{}, Settings: map[string]string{}}
-	ours := Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e"}
+	ours := Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e", Settings: map[string]string{}}
 	kept := others
 	kept.Keeper = "it belongs to a unit of systemd; stop it there: systemctl stop x.service"
 	gpu := func(change func(*GPU)) State {
@@ -23,6 +23,12 @@ func TestRefusals(t *testing.T) {
 		d.Clients = clients
 		s.MPS = append(s.MPS, d)
 		return s
+	}
+	cut := State{GPUs: []GPU{testGPU(0).with("1g.24gb", 0, 3)}}
+	lists := func(names string) Daemon {
+		d := others
+		d.Device, d.Env = "MIG-GPU-a-0:3", map[string]string{"CUDA_VISIBLE_DEVICES": names}
+		return d
 	}
 	plain := gpu(func(*GPU) {})
 	used := gpu(func(g *GPU) {
@@ -142,6 +148,13 @@ func TestRefusals(t *testing.T) {
 		{"clients of ours", "off", with(plain, ours, []int{11}), []string{"has the clients pid 11"}},
 		{"ours is idle", "off", with(plain, ours, []int{}), nil},
 		{"ours does not tell", "off", with(plain, ours, nil), []string{"pid 78, /run/e) does not tell its clients; ", "echo quit | CUDA_MPS_PIPE_DIRECTORY=/run/e"}},
+		{"settings of ours", "off", with(plain, Daemon{Device: "GPU-a", Own: true, PID: 78, Pipe: "/run/e"}, []int{}),
+			[]string{gpu0 + "the MPS daemon of GPU-a (user 0, pid 78, /run/e) does not tell what was set by command", "; ask again", "CUDA_MPS_PIPE_DIRECTORY=/run/e"}},
+		{"settings of ours, device gone", "off", with(plain, Daemon{Device: "MIG-gone", Own: true, PID: 78, Pipe: "/run/e"}, []int{}), nil},
+		{"names of MIG devices", "2g.48gb", with(cut, lists("MIG-GPU-a-0:3,MIG-GPU-a-3:3"), []int{}), []string{gpu0 + "the MPS daemon of MIG-GPU-a-0:3 (user 1000, pid 77, /tmp/nvidia-mps) is not ours and was started for MIG-GPU-a-0:3,MIG-GPU-a-3:3",
+			"echo quit", "nvidia-smi -L"}},
+		{"names of MIG devices, left", "2x1g.24gb", with(cut, lists("MIG-GPU-a-0:3,MIG-GPU-a-3:3"), []int{}), nil},
+		{"its MIG device alone", "2g.48gb", with(cut, lists("the device"), []int{}), nil}, // as the backend tells it
 		{"stranger", "1g.24gb", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), []string{"pid 6, /x) serves devices that cannot be told", "CUDA_MPS_PIPE_DIRECTORY=/x"}},
 		{"stranger, nothing to change", "off", with(plain, Daemon{PID: 6, Pipe: "/x"}, []int{}), nil},
 	} {
@@ -195,36 +208,45 @@ func TestDrain(t *testing.T) {
 	others := func(device string) Daemon {
 		return Daemon{Device: device, UID: 1000, PID: 77, Pipe: "/tmp/m", Clients: []int{}, Settings: map[string]string{}}
 	}
+	named := func(device string) Daemon {
+		d := others(device)
+		d.Env = map[string]string{"CUDA_VISIBLE_DEVICES": device}
+		return d
+	}
 	off, on := testGPU(0), testGPU(0).with("1g.24gb", 0, 3)
 	for _, tt := range []struct {
-		gpu            GPU
-		device, layout string
-		drained        bool
+		gpu     GPU
+		daemon  Daemon
+		layout  string
+		drained bool
 	}{
-		{off, "GPU-a", "off", false},
-		{off, "GPU-a", "off(mps)", true},
-		{off, "GPU-a", "off(ts)", true}, // its clients would share through MPS
-		{off, "GPU-a", "off(ts:long)", true},
-		{off, "GPU-a", "1g.24gb", true},
-		{off, "MIG-gone", "off(mps)", false},
-		{on, "MIG-GPU-a-0:3", "2x1g.24gb", false},
-		{on, "MIG-GPU-a-0:3", "1g.24gb(mps)+1g.24gb", true},
-		{on, "MIG-GPU-a-3:3", "1g.24gb(mps)+1g.24gb", false},
-		{on, "MIG-GPU-a-3:3", "1g.24gb", true},
-		{on, "MIG-GPU-a-3:3", "4x1g.24gb", false},
-		{on, "MIG-GPU-a-0:3", "off", true},
-		{on, "GPU-a", "3x1g.24gb(mps)", false}, // of a whole GPU that is cut up it serves nobody
+		{off, others("GPU-a"), "off", false},
+		{off, others("GPU-a"), "off(mps)", true},
+		{off, others("GPU-a"), "off(ts)", true}, // its clients would share through MPS
+		{off, others("GPU-a"), "off(ts:long)", true},
+		{off, others("GPU-a"), "1g.24gb", true},
+		{off, others("MIG-gone"), "off(mps)", false},
+		{on, others("MIG-GPU-a-0:3"), "2x1g.24gb", false},
+		{on, others("MIG-GPU-a-0:3"), "1g.24gb(mps)+1g.24gb", true},
+		{on, others("MIG-GPU-a-3:3"), "1g.24gb(mps)+1g.24gb", false},
+		{on, others("MIG-GPU-a-3:3"), "1g.24gb", true},
+		{on, others("MIG-GPU-a-3:3"), "4x1g.24gb", false},
+		{on, others("MIG-GPU-a-0:3"), "off", true},
+		{on, others("GPU-a"), "3x1g.24gb(mps)", true}, // it names no device, so it serves instances too
+		{on, others("GPU-a"), "3x1g.24gb(ts)", true},
+		{on, others("GPU-a"), "3x1g.24gb", false},
+		{on, named("GPU-a"), "3x1g.24gb(mps)", false}, // of a whole GPU that is cut up it serves nobody
 	} {
-		p, err := MakePlan(State{GPUs: []GPU{tt.gpu}, MPS: []Daemon{others(tt.device)}}, mustParse(t, tt.layout))
+		p, err := MakePlan(State{GPUs: []GPU{tt.gpu}, MPS: []Daemon{tt.daemon}}, mustParse(t, tt.layout))
 		if err != nil {
 			t.Errorf("%q: %v", tt.layout, err)
 			continue
 		}
 		text, undo := strings.Join(p.Steps(), "\n"), strings.Join(p.Undo(), "\n")
-		want := "gpu0 (GPU-a): drain the MPS daemon of " + tt.device + ", which is not ours (user 1000, pid 77, /tmp/m)"
-		back := "gpu0 (GPU-a): start the MPS daemon of " + tt.device + " again, as user 1000 in /tmp/m"
+		want := "gpu0 (GPU-a): drain the MPS daemon of " + tt.daemon.Device + ", which is not ours (user 1000, pid 77, /tmp/m)"
+		back := "gpu0 (GPU-a): start the MPS daemon of " + tt.daemon.Device + " again, as user 1000 in /tmp/m"
 		if strings.HasPrefix(text, want) != tt.drained || strings.HasSuffix(undo, back) != tt.drained {
-			t.Errorf("%s, %q: drained is not %t:\n%s\nundo:\n%s", tt.device, tt.layout, tt.drained, text, undo)
+			t.Errorf("%s, %q: drained is not %t:\n%s\nundo:\n%s", tt.daemon.Device, tt.layout, tt.drained, text, undo)
 		}
 		if err := p.Allowed([]Permission{AllowLayout, AllowMode, AllowReset, AllowSlice, AllowMPS}); (err != nil) != tt.drained {
 			t.Errorf("%q: without drain it is %v", tt.layout, err)

@@ -62,7 +62,10 @@ type GPU struct {
 	// some; empty if they were read.
 	NoProfiles string     `json:"no_profiles,omitempty"`
 	Instances  []Instance `json:"instances,omitempty"` // by placement start
-	Processes  []Process  `json:"processes,omitempty"`
+	// Makes are the instances that a change makes on it, in a state of [Plan.ToRestore];
+	// nil if that is not known.
+	Makes     []Instance `json:"makes,omitzero"`
+	Processes []Process  `json:"processes,omitempty"`
 	// Holders are processes that have the GPU's device file open and are none of
 	// the Processes: monitors, persistence daemons, X servers.
 	Holders []Holder `json:"holders,omitempty"`
@@ -113,6 +116,9 @@ type Daemon struct {
 	EndsWith string `json:"ends_with,omitempty"`
 	// Clients are the pids of its clients; nil if it did not tell.
 	Clients []int `json:"clients,omitzero"`
+	// Left says, in a state of [Plan.ToRestore], that it is another's and the change does
+	// not end it: whether it runs is its owner's affair, and no restore starts it.
+	Left bool `json:"left,omitempty"`
 }
 
 // A Holder is a process that has a GPU open. PID 0 stands for processes that could

@@ -2,8 +2,31 @@ package partition
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
+
+// ToRestore is Before as [Journal.Begin] and [Backend.Restore] take it: with what the
+// plan makes, so that it is known from what others make, and with which of others'
+// daemons it leaves alone.
+func (p Plan) ToRestore() State {
+	s := p.Before
+	s.GPUs, s.MPS = slices.Clone(s.GPUs), slices.Clone(s.MPS)
+	for i := range s.GPUs {
+		s.GPUs[i].Makes = []Instance{}
+	}
+	for _, step := range p.Changes {
+		if k := slices.IndexFunc(s.GPUs, func(g GPU) bool { return g.UUID == step.GPU }); step.Action == Create {
+			s.GPUs[k].Makes = append(s.GPUs[k].Makes, step.Slot.Instance())
+		}
+	}
+	for i, d := range s.MPS {
+		s.MPS[i].Left = !d.Own && !slices.ContainsFunc(p.Changes, func(step Step) bool {
+			return step.Action == DrainMPS && step.Daemon.PID == d.PID && step.Daemon.Pipe == d.Pipe
+		})
+	}
+	return s
+}
 
 // Undo lists what a restore will put back after the plan, in words and in order,
 // as a dry run prints it.
@@ -53,18 +76,27 @@ func (p Plan) timeSlice(uuid string) string {
 	return ""
 }
 
-// Warnings tells what of the things that are put back after the plan will not last.
+// Warnings tells what of the things that are put back after the plan will not last, and
+// what the plan loses that is not put back.
 func (p Plan) Warnings() []string {
+	var out, reset []string
 	var again []Daemon
 	for _, s := range p.Changes {
 		if s.Daemon != nil && s.GPU != "" {
 			again = append(again, *s.Daemon)
 		}
+		if s.Resets {
+			reset = append(reset, s.GPU)
+		}
+	}
+	if reset != nil {
+		out = append(out, fmt.Sprintf("a change of the MIG mode resets %s, and clocks that somebody set there (nvidia-smi -ac, -lgc, -lmc) are lost, as NVML does not tell them all; look first (nvidia-smi -q -d CLOCK), and set them again afterwards",
+			strings.Join(reset, ", ")))
 	}
 	if text := EndWarning(again); text != "" {
-		return []string{text}
+		out = append(out, text)
 	}
-	return nil
+	return out
 }
 
 // EndWarning tells which daemons, if they are started again, end with the systemd unit

@@ -29,6 +29,7 @@ type Session struct {
 // Where Apply says [ErrNothingChanged], nothing is put back, and what others made
 // since the plan stays.
 func With(ctx context.Context, s Session, p Plan, f func([]device.Device) error) (err error) {
+	before := p.ToRestore()
 	if s.RestoreWithin <= 0 {
 		return errors.New("apply a plan: there is no time to put the server back")
 	}
@@ -37,7 +38,7 @@ func With(ctx context.Context, s Session, p Plan, f func([]device.Device) error)
 	}
 	var faults []error // of the trace
 	if s.Journal != nil {
-		if err := s.Journal.Begin(p.Before); err != nil {
+		if err := s.Journal.Begin(before); err != nil {
 			return err
 		}
 		if t, ok := s.Backend.(Traced); ok {
@@ -49,7 +50,7 @@ func With(ctx context.Context, s Session, p Plan, f func([]device.Device) error)
 		if untouched {
 			err = errors.Join(err, s.end())
 		} else {
-			err = errors.Join(err, s.restore(ctx, p.Before))
+			err = errors.Join(err, s.restore(ctx, before))
 		}
 		err = errors.Join(append(faults, err)...) // the restore's too
 	}()

@@ -124,7 +124,8 @@ func (t *tellingBackend) Restore(ctx context.Context, s partition.State) error {
 	return err
 }
 
-// Trace tells f of each change, and the run directory too.
+// Trace tells f of each change, and the run directory too; and who looks on, of what
+// will not last.
 func (t *tellingBackend) Trace(f func(partition.Event)) {
 	traced, ok := t.Backend.(partition.Traced)
 	if !ok {
@@ -133,6 +134,9 @@ func (t *tellingBackend) Trace(f func(partition.Event)) {
 	copied, _ := t.bench.Writer.(Journaler)
 	traced.Trace(func(e partition.Event) {
 		f(e)
+		if e.Warning != "" {
+			t.bench.tell("%s: warning: %s", t.layout, e.Warning)
+		}
 		if copied != nil {
 			t.faults = append(t.faults, copied.Journal(e))
 		}

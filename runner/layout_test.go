@@ -46,3 +46,22 @@ func TestUnchanged(t *testing.T) {
 		}
 	}
 }
+
+// A warning backend has something to say of a restore that will not last.
+type warning struct{ partition.Backend }
+
+func (warning) Trace(f func(partition.Event)) {
+	f(partition.Event{Step: "quiet"})
+	f(partition.Event{Warning: "the compute mode is lost"})
+}
+
+// TestWarningsAreTold: what of a change will not last is told during a sweep, too.
+func TestWarningsAreTold(t *testing.T) {
+	var told []string
+	b := &tellingBackend{Backend: warning{}, bench: &Bench{Tell: func(text string) { told = append(told, text) }}, layout: "layout off, ts"}
+	traced := 0
+	b.Trace(func(partition.Event) { traced++ })
+	if want := "layout off, ts: warning: the compute mode is lost"; len(told) != 1 || told[0] != want || traced != 2 {
+		t.Errorf("told %q, traced %d; want %q and 2", told, traced, want)
+	}
+}

@@ -215,8 +215,10 @@ func (o *gpuOptions) openSimulated() (g *gpuSet, err error) {
 // mark begins whatever is said of simulated GPUs.
 func (g *gpuSet) mark() string { return markOf(g.simulated) }
 
-// inspect reads the named GPUs, all if none is named.
-func (g *gpuSet) inspect(ctx context.Context, named []string) (partition.State, error) {
+// inspect reads the named GPUs, all if none is named. A name INDEX=UUID refuses a GPU that
+// has another index.
+func (g *gpuSet) inspect(ctx context.Context, names []string) (partition.State, error) {
+	named, indices := unpaired(names)
 	if len(named) == 0 {
 		all, err := g.api.Devices()
 		if err != nil {
@@ -239,7 +241,26 @@ func (g *gpuSet) inspect(ctx context.Context, named []string) (partition.State, 
 	case err != nil:
 		return state, fmt.Errorf("inspect GPUs: %w", err)
 	}
+	for _, gpu := range state.GPUs {
+		if at, paired := indices[gpu.UUID]; paired && at != strconv.Itoa(gpu.Index) {
+			return state, &usageError{fmt.Errorf("--gpus: %s is GPU %d now and not GPU %s: the cards were numbered anew, and a layout that names them by index would be another's; see nvidia-smi -L, and write the layout and --gpus anew",
+				gpu.UUID, gpu.Index, at)}
+		}
+	}
 	return state, nil
+}
+
+// unpaired takes names of GPUs apart: of INDEX=UUID the UUID stays, and its index is given
+// beside.
+func unpaired(names []string) (plain []string, indices map[string]string) {
+	indices = map[string]string{}
+	for _, name := range names {
+		if at, uuid, paired := strings.Cut(name, "="); paired {
+			name, indices[uuid] = uuid, at
+		}
+		plain = append(plain, name)
+	}
+	return plain, indices
 }
 
 // twice refuses one GPU that is named by its index and by its UUID.

@@ -85,10 +85,15 @@ type faultyBackend struct {
 	applying, restoring error
 	restored            int
 	warning             string // told by a restore
+	now                 partition.State
 	trace               func(partition.Event)
 }
 
 func (b *faultyBackend) Trace(f func(partition.Event)) { b.trace = f }
+
+func (b *faultyBackend) Inspect(context.Context, []string) (partition.State, error) {
+	return b.now, nil
+}
 
 func (b *faultyBackend) Apply(context.Context, partition.Plan) ([]device.Device, error) {
 	return nil, b.applying

@@ -46,6 +46,9 @@ Each kind of change needs its word in --allow: layout (instances), mode (MIG on 
 off), reset (where that resets the GPU), time-slice (the driver's), mps (own daemons),
 drain (quit idle MPS daemons of others, which restore starts again).
 
+In a file, where nobody looks when cards were numbered anew, write --gpus as
+INDEX=UUID,..: a GPU that has another index by now is refused.
+
 An MPS daemon serves one user, whose workers alone reach it: the one who runs this,
 or as root the one that --mps-user names. Those of others run without MPS, and say
 nothing.`,
@@ -157,7 +160,8 @@ func (o *applyOptions) carryOut(ctx context.Context, u undoing, p partition.Plan
 	if p.Empty() && !(kept && o.permanent) {
 		return backend.Apply(ctx, p) // reads the devices
 	}
-	if err := j.Begin(p.Before); err != nil {
+	before := p.ToRestore()
+	if err := j.Begin(before); err != nil {
 		return nil, o.named(err)
 	}
 	var faults []error // of the trace
@@ -180,7 +184,7 @@ func (o *applyOptions) carryOut(ctx context.Context, u undoing, p partition.Plan
 	if untouched { // and what others made meanwhile is not ours to undo
 		return nil, joined(err, j.End())
 	}
-	if fault := u.putBack(ctx, p.Before); fault != nil {
+	if fault := u.putBack(ctx, before); fault != nil {
 		return nil, errors.Join(err, fault)
 	}
 	return nil, fmt.Errorf("%w (everything was put back)", err)

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/evabench/evabench/partition/backends/nvidia"
 	"github.com/evabench/evabench/partition/export"
 )
 
@@ -37,7 +39,10 @@ func newGPUExport(s streams) *cobra.Command {
 		Long: `Export writes what makes the named GPUs come up in a layout, with its MPS daemons,
 at every boot: a file for nvidia-mig-parted, a systemd unit, a Docker Compose file,
 or config maps for NVIDIA's GPU operator. It changes nothing on this server; what of
-the layout the files do not bring back is told. Without --out they are printed.`,
+the layout the files do not bring back is told. Without --out they are printed.
+
+Where workers are not root's, --mps-user names whose they are, as in gpu apply: MPS
+serves one user, and workers of others run without it and say nothing.`,
 		Example: "  evabench gpu export \"4x1g.24gb(mps)\" --to systemd --gpus 0 --out unit\n  evabench gpu export 7x1g.5gb --to mig-parted --card \"NVIDIA A100 40GB\"",
 		Args:    o.args,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -53,18 +58,23 @@ the layout the files do not bring back is told. Without --out they are printed.`
 	f.StringVar(&o.out, "out", "", "write the files to `DIR`, where none of them may be yet")
 	f.StringVar(&o.name, "name", "evabench", "call units, configurations and config maps `NAME`")
 	f.StringVar(&o.program, "program", "/usr/local/bin/evabench", "evabench's own `PATH` on the server")
+	f.StringVar(&o.mpsUser, "mps-user", "", "systemd, docker-compose: let MPS serve the workers of a user, `NAME|UID` (default root)")
 	f.IntVar(&o.replicas, "replicas", 0, "k8s: let `N` pods share a device (default what the layout's thread percentage says)")
 	return c
 }
 
 // export writes or prints the files.
 func (o *exportOptions) export(ctx context.Context, s streams) error {
+	user, err := o.workers()
+	if err != nil {
+		return &usageError{err}
+	}
 	state, layout, mark, err := o.read(ctx)
 	if err != nil {
 		return err
 	}
 	files, warnings, err := export.Export(export.Target(o.to), export.Input{
-		Layout: layout, State: state, Name: o.name, Program: o.program, Replicas: o.replicas,
+		Layout: layout, State: state, Name: o.name, Program: o.program, Replicas: o.replicas, MPSUser: user,
 	})
 	if err != nil {
 		return &usageError{err}
@@ -96,6 +106,22 @@ func (o *exportOptions) export(ctx context.Context, s streams) error {
 		fmt.Fprintln(s.out, path)
 	}
 	return nil
+}
+
+// workers is the user whose workers MPS serves, whom this host knows: by number for
+// containers, whose users have other names.
+func (o *exportOptions) workers() (string, error) {
+	if o.mpsUser == "" {
+		return "", nil
+	}
+	uid, err := (nvidia.Config{MPSUser: o.mpsUser}).MPSUID()
+	if err != nil {
+		return "", fmt.Errorf("--mps-user: %w", err)
+	}
+	if o.to == string(export.DockerCompose) {
+		return strconv.Itoa(uid), nil
+	}
+	return o.mpsUser, nil
 }
 
 func exists(path string) bool {

@@ -228,6 +228,9 @@ func before(s partition.State) string {
 		parts = append(parts, text)
 	}
 	for _, d := range s.MPS {
+		if d.Left {
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("MPS daemon of %s", d.Device))
 	}
 	return strings.Join(parts, "; ")

@@ -106,3 +106,52 @@ func TestUnnamedGPUsAreLeft(t *testing.T) {
 		}
 	}
 }
+
+// What others made since a run broke off is not destroyed by the next start, nor is a GPU
+// changed that somebody manages now: a person says what becomes of it.
+func TestWhatOthersMadeIsLeft(t *testing.T) {
+	instance := func(profile string) partition.Instance { return partition.Instance{Profile: profile} }
+	before := partition.GPU{UUID: "GPU-a", Name: "card", Makes: []partition.Instance{instance("1g.24gb")}}
+	with := func(profile string) partition.State {
+		g := before
+		g.Instances = []partition.Instance{instance(profile)}
+		return partition.State{GPUs: []partition.GPU{g}}
+	}
+	managed := with("1g.24gb")
+	managed.Owners = []partition.Owner{{Name: "mig-manager", Why: "the service mig-manager runs"}}
+	for _, c := range []struct {
+		name string
+		now  partition.State
+		want string // of the refusal
+	}{
+		{"ours", with("1g.24gb"), ""},
+		{"another's", with("2g.48gb"), "GPU 0 (card): 2g.48gb"},
+		{"managed", managed, "the service mig-manager runs"},
+		{"managed, as it was", partition.State{GPUs: []partition.GPU{before}, Owners: managed.Owners}, ""},
+	} {
+		dir := t.TempDir()
+		j, err := partition.OpenJournal(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(j.Begin(partition.State{GPUs: []partition.GPU{before}}), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		b := &faultyBackend{now: c.now}
+		held, err := openJournal(t.Context(), b, keeping{dir: dir}, intent{on: c.now}, streams{nil, io.Discard, io.Discard})
+		if c.want == "" {
+			if err != nil || b.restored != 1 {
+				t.Fatalf("%s: %v, restored %d times; want it put back", c.name, err, b.restored)
+			}
+			if err := held.Close(); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		for _, want := range []string{c.want, "evabench gpu restore --state-dir " + dir, "--forget"} {
+			if err == nil || !strings.Contains(err.Error(), want) || b.restored != 0 {
+				t.Errorf("%s: %v, restored %d times; want a refusal with %q", c.name, err, b.restored, want)
+			}
+		}
+	}
+}

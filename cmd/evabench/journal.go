@@ -151,9 +151,10 @@ type intent struct {
 }
 
 // openJournal takes the locks, and puts back what an earlier run left behind, but
-// for GPUs that are not named: nobody has given those away, and they are refused. A
-// layout that "gpu apply" left on purpose is refused too, unless over it: it is for
-// its owner to say whether it goes.
+// for GPUs that are not named, as nobody has given those away, and for those on which
+// others have made instances since, or which they manage now: these are refused. A layout
+// that "gpu apply" left on purpose is refused too, unless over it: it is for its owner to
+// say whether it goes.
 func openJournal(ctx context.Context, backend partition.Backend, k keeping, i intent, s streams) (_ *heldJournal, err error) {
 	j, err := k.open(ctx)
 	if err != nil {
@@ -177,6 +178,9 @@ func openJournal(ctx context.Context, backend partition.Backend, k keeping, i in
 			return nil, fmt.Errorf("%q (process %d) began to change %s at %s and did not put that back; it is not named now, and others may have changed it since: put it back with %q, or leave it as it is with %q",
 				left.Command, left.PID, others, left.Begun.Local().Format(time.DateTime), k.restore(), k.restore()+" --forget")
 		}
+		if err := k.stranger(ctx, backend, left); err != nil {
+			return nil, err
+		}
 		fmt.Fprintln(s.err, "evabench: "+markOf(k.sim)+"an earlier run did not put the GPUs back; doing it now")
 		if err := endProcesses(ctx, s.err); err != nil {
 			return nil, err
@@ -185,6 +189,21 @@ func openJournal(ctx context.Context, backend partition.Backend, k keeping, i in
 			return nil, fmt.Errorf("an earlier run left them changed: %w; its state is in %s, and %q tries again", err, k.dir, k.restore())
 		}
 	}
+}
+
+// stranger refuses to put back unasked what a run left on GPUs on which others have
+// made instances since, or which they manage now; nothing to put back is not refused.
+func (k keeping) stranger(ctx context.Context, backend partition.Backend, left partition.Left) error {
+	now, err := backend.Inspect(ctx, uuidsOf(left.State))
+	if err != nil {
+		return fmt.Errorf("inspect GPUs: %w", err)
+	}
+	strange := left.Strange(now)
+	if len(strange) == 0 || len(left.State.Differences(now)) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%q (process %d) began to change the GPUs at %s and did not put them back, and this is not of its making: %s; to put them back as they were then, without what was made since: %q; to leave them as they are: %q",
+		left.Command, left.PID, left.Begun.Local().Format(time.DateTime), strings.Join(strange, "; "), k.restore(), k.restore()+" --forget")
 }
 
 // unnamed tells which GPUs of a state are not named; empty if all are.

@@ -38,7 +38,7 @@ func (e *export) compose() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "name: %s\n", e.Name)
 	for _, u := range e.devices {
-		b.WriteString(u.block())
+		b.WriteString(u.block(e.workerUID()))
 	}
 	b.WriteString("\nservices:\n")
 	volumes := ""
@@ -76,12 +76,15 @@ func (e *export) composeUse(apply, up string) []string {
 	}
 	if e.mps() {
 		about = append(about,
-			"All workers of a device run as one user, EVABENCH_UID: MPS serves one user at a time.",
+			fmt.Sprintf("All workers of a device run as one user, EVABENCH_UID (%s unless set): MPS serves one user at a time.", e.workerUID()),
 			"They share /dev/shm with their daemon (ipc), and the GPUs keep compute mode default.",
 			"The daemons run here alone: do not apply the layout with (mps) on the host as well.")
 	}
 	return about
 }
+
+// workerUID is the number of the user as whom workers run.
+func (e *export) workerUID() string { return orElse(e.MPSUser, "0") }
 
 func (e *export) composeName() string { return e.Name + "-compose.yaml" }
 func (e *export) envName() string     { return e.Name + ".env" }
@@ -93,15 +96,15 @@ func (e *export) applyCommand() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("evabench gpu apply '%s' --gpus %s", e.withoutMPS(), e.named())
+	text := fmt.Sprintf("evabench gpu apply '%s' --gpus %s", e.withoutMPS(), e.numbered())
 	if len(allow) > 0 {
 		text += " --allow " + strings.Join(allow, ",")
 	}
 	return text + " --yes --permanent --env-dir " + e.envDir(), nil
 }
 
-// block is what the workers of a device have in common.
-func (u unit) block() string {
+// block is what the workers of a device have in common; with MPS they run as user uid.
+func (u unit) block(uid string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n# %s, shared by %s\nx-%s: &%s\n", u.name, u.sharing, u.slug(), u.slug())
 	fmt.Fprintf(&b, "  runtime: nvidia\n  environment: &%s-environment\n", u.slug())
@@ -112,7 +115,7 @@ func (u unit) block() string {
 	}
 	b.WriteString("    CUDA_MPS_PIPE_DIRECTORY: /mps/pipe\n")
 	b.WriteString(limits(u.sharing))
-	fmt.Fprintf(&b, "  user: ${EVABENCH_UID:-0}\n  ipc: service:mps-%[1]s\n  volumes: [\"mps-%[1]s:/mps\"]\n  depends_on:\n    mps-%[1]s: {condition: service_healthy}\n", u.slug())
+	fmt.Fprintf(&b, "  user: ${EVABENCH_UID:-%[2]s}\n  ipc: service:mps-%[1]s\n  volumes: [\"mps-%[1]s:/mps\"]\n  depends_on:\n    mps-%[1]s: {condition: service_healthy}\n", u.slug(), uid)
 	b.WriteString("  # An end by force under MPS can hang the GPU: give the worker time.\n  stop_grace_period: 120s\n")
 	return b.String()
 }

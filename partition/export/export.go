@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/evabench/evabench/partition"
@@ -47,6 +48,10 @@ type Input struct {
 	// Program is the absolute path of evabench on the server. Empty means
 	// /usr/local/bin/evabench.
 	Program string
+	// MPSUser is the user whose workers the MPS daemons serve, by name or number, as
+	// gpu apply --mps-user has it; for Docker Compose a number, as containers have
+	// users of their own. Empty means root. It is told for Systemd and DockerCompose alone.
+	MPSUser string
 }
 
 // A File is one file of a configuration.
@@ -123,7 +128,25 @@ func newExport(to Target, in Input) (*export, error) {
 	}
 	e := &export{Input: in, to: to, targets: p.Targets}
 	e.devices = units(in.State, p.Targets)
-	return e, nil
+	return e, e.checkMPSUser()
+}
+
+// checkMPSUser refuses a user who cannot be told, or of whom there is nothing to tell.
+func (e *export) checkMPSUser() error {
+	_, err := strconv.ParseUint(e.MPSUser, 10, 32)
+	switch {
+	case e.MPSUser == "":
+		return nil
+	case strings.ContainsFunc(e.MPSUser, func(r rune) bool { return isControl(r) || r == ' ' }):
+		return fmt.Errorf("the MPS user %q is no name", e.MPSUser)
+	case !e.mps():
+		return fmt.Errorf("the MPS user %s says nothing: the layout shares nothing through MPS", e.MPSUser)
+	case e.to != Systemd && e.to != DockerCompose:
+		return fmt.Errorf("the MPS user %s can be told for %s and %s alone", e.MPSUser, Systemd, DockerCompose)
+	case e.to == DockerCompose && err != nil:
+		return fmt.Errorf("the MPS user %s is no number, and containers know no other names of this host's users", e.MPSUser)
+	}
+	return nil
 }
 
 // fresh is the state without what stands in the way of a change only now; and with
@@ -154,7 +177,11 @@ func (e *export) add(name string, mode fs.FileMode, about []string, body string)
 func (e *export) header(about []string) string {
 	var b strings.Builder
 	line := func(lead, text string) { fmt.Fprintf(&b, "#%s%s\n", lead, clean(text)) }
-	line(" ", fmt.Sprintf("Made by evabench: gpu export %q --to %s", e.Layout.String(), e.to))
+	made := fmt.Sprintf("Made by evabench: gpu export %q --to %s", e.Layout.String(), e.to)
+	if e.MPSUser != "" {
+		made += " --mps-user " + e.MPSUser
+	}
+	line(" ", made)
 	for _, g := range e.State.GPUs {
 		line(" ", fmt.Sprintf("GPU %d: %s, %s", g.Index, g.Name, orElse(g.UUID, "a card of the built-in table, no GPU of a server")))
 	}

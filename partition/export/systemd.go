@@ -75,6 +75,9 @@ func (e *export) unit(gpus string, allow []string) string {
 		args = append(args, "--allow", strings.Join(allow, ","))
 	}
 	args = append(args, "--yes", "--permanent")
+	if e.MPSUser != "" {
+		args = append(args, "--mps-user", e.MPSUser)
+	}
 	line("ExecStart=%s", command(append(args, "--env-dir", e.envDir())))
 	if e.mps() {
 		line("# A stop asks the daemons to quit and leaves the instances. Workers that require")
@@ -110,7 +113,11 @@ func (e *export) worker() {
 	}
 	about = append(about, "For several workers of a device make copies of the template, such as worker-2@.service.")
 	if e.mps() {
-		about = append(about, "All workers of a device run as the same user: MPS serves one user at a time, others wait without an error.")
+		about = append(about, e.whoseWorkers()...)
+	}
+	user := ""
+	if e.MPSUser != "" {
+		user = "# The MPS daemons serve this user alone.\nUser=" + specifiers(e.MPSUser) + "\n"
 	}
 	lacks, undo := e.lacks, e.undo
 	e.lacks, e.undo = nil, []string{"rm /etc/systemd/system/worker@.service.d/" + e.Name + ".conf && systemctl daemon-reload"}
@@ -121,11 +128,22 @@ After=%[1]s.service
 
 [Service]
 EnvironmentFile=%[3]s/%[2]s.env
-# An end by force under MPS can hang the GPU: give the worker time.
+%[4]s# An end by force under MPS can hang the GPU: give the worker time.
 TimeoutStopSec=120
 PrivateTmp=no
-`, e.Name, specifier, e.envDir()))
+`, e.Name, specifier, e.envDir(), user))
 	e.lacks, e.undo = lacks, undo
+}
+
+// whoseWorkers tells as whom the workers run: MPS serves nobody else.
+func (e *export) whoseWorkers() []string {
+	if e.MPSUser != "" {
+		return []string{fmt.Sprintf("The MPS daemons serve the user %s alone, as whom the workers run (User=): another's run without MPS, and say nothing.", e.MPSUser)}
+	}
+	return []string{
+		"The MPS daemons serve root alone, and workers of another user (User=) run without MPS, and say nothing:",
+		"for those make both files anew with gpu export … --mps-user NAME.",
+	}
 }
 
 // command writes a command line as systemd reads it.

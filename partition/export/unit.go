@@ -145,12 +145,25 @@ func (e *export) named() string {
 	return strings.Join(uuids, ",")
 }
 
-// gpus is named, and an error if a UUID is not known.
+// gpus is numbered, and an error if a UUID is not known.
 func (e *export) gpus() (string, error) {
 	for _, g := range e.State.GPUs {
 		if g.UUID == "" {
 			return "", fmt.Errorf("GPU %d is a card of the built-in table and has no UUID; make the file on the server, with --gpus", g.Index)
 		}
 	}
-	return e.named(), nil
+	return e.numbered(), nil
+}
+
+// numbered is named with the index of each GPU where the layout goes by these: applied
+// after the cards were numbered anew, it would give one GPU the layout of another.
+func (e *export) numbered() string {
+	if !slices.ContainsFunc(e.Layout.GPUs, func(g partition.GPULayout) bool { return g.Index != partition.AllGPUs }) {
+		return e.named()
+	}
+	var pairs []string
+	for i, uuid := range strings.Split(e.named(), ",") {
+		pairs = append(pairs, fmt.Sprintf("%d=%s", e.State.GPUs[i].Index, uuid))
+	}
+	return strings.Join(pairs, ",")
 }

@@ -16,7 +16,7 @@ import (
 var settings = map[string]string{
 	"Unit": "Description Wants After Before Requires",
 	"Service": "Type RemainAfterExit RuntimeDirectory RuntimeDirectoryMode ExecStart ExecStop KillMode SendSIGKILL " +
-		"TimeoutStartSec TimeoutStopSec EnvironmentFile PrivateTmp",
+		"TimeoutStartSec TimeoutStopSec EnvironmentFile PrivateTmp User",
 	"Install": "WantedBy",
 }
 
@@ -181,7 +181,7 @@ func stops(t *testing.T, s partition.State, stands partition.Layout, line string
 	g := &s.GPUs[0]
 	g.MIG.Current, g.MIG.Pending = p.Targets[0].MIG, p.Targets[0].MIG
 	daemons := func(device string, clients []int) {
-		s.MPS = append(s.MPS, partition.Daemon{Device: device, PID: 10 + len(s.MPS), Pipe: "/run/" + device, Own: true, Clients: clients})
+		s.MPS = append(s.MPS, partition.Daemon{Device: device, PID: 10 + len(s.MPS), Pipe: "/run/" + device, Own: true, Clients: clients, Settings: map[string]string{}})
 	}
 	build := func(clients []int) {
 		s.MPS, g.Instances = nil, nil
@@ -325,5 +325,33 @@ func write(t *testing.T, dir, name string, data []byte) {
 	}
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestNumbered: what applies a layout at boot that names GPUs by index says which GPU each
+// index was; where all are alike, indices say nothing.
+func TestNumbered(t *testing.T) {
+	for layout, want := range map[string]string{
+		"gpu0: 4x1g.24gb(mps); gpu1: off": "--gpus 0=GPU-a,1=GPU-b ",
+		"4x1g.24gb(mps)":                  "--gpus GPU-a,GPU-b ",
+	} {
+		in := input(t, golden{card: "rtx-pro-6000-96gb", layout: layout})
+		in.State.GPUs = append(in.State.GPUs, in.State.GPUs[0])
+		in.State.GPUs[0].UUID, in.State.GPUs[1].UUID, in.State.GPUs[1].Index = "GPU-a", "GPU-b", 1
+		for to, applied := range map[Target]int{Systemd: 2, DockerCompose: 1} { // start and stop; a command
+			files, _, err := Export(to, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for line := range strings.Lines(string(files[0].Data)) {
+				if strings.Contains(line, "gpu apply ") && !strings.Contains(line, "gpu apply off") && strings.Contains(line, want) {
+					n++
+				}
+			}
+			if n != applied {
+				t.Errorf("%s of %s: %d commands have %q, want %d:\n%s", to, layout, n, want, applied, files[0].Data)
+			}
+		}
 	}
 }

@@ -20,7 +20,8 @@ var nameRE = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$
 // if the GPUs cannot take the layout, as [partition.MakePlan] says.
 //
 // Entries name GPUs by index, never all: GPUs that the state does not hold are
-// not touched. Where the card's PCI device id is known, it is a filter, so that
+// not configured, though nvidia-mig-parted apply resets them too where a change of a mode
+// stays pending, unless it has --skip-reset. Where the card's PCI device id is known, it is a filter, so that
 // another card at that index is not touched either.
 func Write(name string, s partition.State, l partition.Layout) (data []byte, warnings []string, err error) {
 	if !nameRE.MatchString(name) {

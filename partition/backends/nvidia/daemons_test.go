@@ -62,6 +62,81 @@ func TestForeignDaemon(t *testing.T) {
 	}
 }
 
+// TestLeftDaemon: a daemon of others that a layout left alone and whose owner ended it is
+// not started by the restore; one that the layout drained is.
+func TestLeftDaemon(t *testing.T) {
+	r := newRig(t, pro6000, a30)
+	s := r.inspect("0", "1")
+	r.foreign(s.GPUs[1].UUID)
+	for _, c := range []struct {
+		layout string
+		back   bool
+	}{
+		{"gpu0: 1g.24gb; gpu1: off", false},
+		{"gpu0: off; gpu1: 1g.6gb", true},
+	} {
+		p := plan(t, r.inspect("0", "1"), c.layout)
+		if _, err := r.Apply(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if !c.back {
+			if _, err := r.program.Ask(t.Context(), filepath.Join(r.dir, "theirs", "pipe"), "quit"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Restore(t.Context(), p.ToRestore()); err != nil {
+			t.Errorf("%s: Restore: %v", c.layout, err)
+		}
+		if got := len(r.inspect("0", "1").MPS); (got == 1) != c.back {
+			t.Errorf("%s: %d daemons are there; back %t is wanted", c.layout, got, c.back)
+		}
+		if !c.back {
+			r.foreign(s.GPUs[1].UUID)
+		}
+	}
+}
+
+// TestDaemonOfTwoInstances: a daemon of others that names two MIG devices is not drained, as
+// it could not be told their new names; one that names one comes back for the new one.
+func TestDaemonOfTwoInstances(t *testing.T) {
+	for two, refused := range map[bool]bool{false: false, true: true} {
+		r := newRig(t, pro6000)
+		devices := r.apply("2x1g.24gb", "0")
+		names := devices[0].UUID
+		if two {
+			names += "," + devices[1].UUID
+		}
+		r.foreign(names)
+		all := r.all()
+		p, err := planOf(r.inspect("0"), "2g.48gb")
+		if errors.Is(err, partition.ErrBusy) != refused {
+			t.Errorf("two %t: the plan gave %v, refused %t is wanted", two, err, refused)
+		}
+		if err != nil {
+			continue
+		}
+		if _, err := r.Apply(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		r.restore(r.Backend, p.ToRestore(), all)
+	}
+}
+
+// TestDaemonOfEveryGPU: a daemon of others that names no device is drained for MPS on
+// instances, where it would be in the way, and comes back.
+func TestDaemonOfEveryGPU(t *testing.T) {
+	r := newRig(t, pro6000)
+	r.apply("4x1g.24gb", "0")
+	r.foreign("")
+	all := r.all()
+	p := plan(t, r.inspect("0"), "4x1g.24gb(mps)")
+	devices, err := r.Apply(t.Context(), p)
+	if err != nil || len(devices) != 4 {
+		t.Errorf("Apply() = %d devices, %v", len(devices), err)
+	}
+	r.restore(r.Backend, p.ToRestore(), all)
+}
+
 // TestDaemonEndsWith: what would end a daemon that we start again stands in the state, and
 // a restore tells of its own: the state may have been read from elsewhere.
 func TestDaemonEndsWith(t *testing.T) {

@@ -354,3 +354,33 @@ func TestMovedTold(t *testing.T) {
 		t.Errorf("a second restore gave %v and told %q", err, told)
 	}
 }
+
+// TestLostTold: a setting that a boot lost and evabench does not set is warned of with the
+// command that does, whether or not there is something else to put back.
+func TestLostTold(t *testing.T) {
+	r := newRig(t, pro6000)
+	gpu := r.inspect("0").GPUs[0].UUID
+	exclusive := nvml.FakeState{ComputeMode: nvml.ComputeExclusiveProcess}
+	for _, layout := range []string{"off", "off(ts:long)"} {
+		if err := r.fake.SetState(gpu, exclusive); err != nil {
+			t.Fatal(err)
+		}
+		before := r.inspect("0")
+		r.apply(layout, "0")
+		if err := r.fake.SetState(gpu, nvml.FakeState{}); err != nil { // as after a boot
+			t.Fatal(err)
+		}
+		var warned []string
+		r.Backend.(partition.Traced).Trace(func(e partition.Event) {
+			if e.Warning != "" {
+				warned = append(warned, e.Warning)
+			}
+		})
+		if err := r.Restore(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+		if want := "nvidia-smi -i " + gpu + " -c EXCLUSIVE_PROCESS"; len(warned) != 1 || !strings.Contains(warned[0], want) {
+			t.Errorf("%s: warned of %q, want %q once", layout, warned, want)
+		}
+	}
+}

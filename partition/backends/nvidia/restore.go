@@ -36,6 +36,7 @@ func (b *backend) restore(ctx context.Context, s partition.State) error {
 		return fmt.Errorf("restore: %w", err)
 	}
 	if len(faults) == 0 && len(s.Differences(now)) == 0 {
+		(&run{backend: b, doing: "restore"}).tellLost(s, now)
 		return nil
 	}
 	for i, g := range now.GPUs {
@@ -66,6 +67,7 @@ func (b *backend) restore(ctx context.Context, s partition.State) error {
 		return errors.Join(append(faults, fmt.Errorf("restore: read back: %w", err))...)
 	}
 	r.tellMoved(s, now)
+	r.tellLost(s, now)
 	if left := s.Differences(now); len(left) > 0 {
 		faults = append(faults, fmt.Errorf("not restored: %s", strings.Join(left, "; ")))
 	}
@@ -285,12 +287,17 @@ func (r *run) restoreTimeSlice(ctx context.Context, want, now partition.GPU) err
 }
 
 // tellMoved tells of devices that have another UUID than before, as others may have
-// stored the old one, and of settings that are lost.
+// stored the old one.
 func (r *run) tellMoved(s, now partition.State) {
 	for _, words := range s.Moved(now) {
 		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "a device has a new UUID", After: words, Tries: 1})
 	}
+}
+
+// tellLost warns of settings that are lost, as by a boot, and that we do not set.
+func (r *run) tellLost(s, now partition.State) {
 	for _, words := range s.Lost(now) {
-		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "a setting is lost, and evabench does not set it", After: words, Tries: 1})
+		r.trace(partition.Event{At: time.Now().UTC(), Doing: r.doing, Step: "a setting is lost", Tries: 1,
+			Warning: "a setting is lost, and evabench does not set it: " + words})
 	}
 }
