@@ -187,6 +187,9 @@ func (c *conn) read(events uint32) {
 			return
 		}
 		at, ok := c.l.clock.moment(stamp, c.last, c.l.Now())
+		if ok && at < c.l.seen.Add(-doubt) && !inOrder(c.fd) {
+			at, ok = c.l.Now(), false // it came in then, behind a hole, and could not be read
+		}
 		if ok {
 			c.l.usage.Stamped++
 		} else {

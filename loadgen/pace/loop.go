@@ -78,7 +78,8 @@ type Handler interface {
 	Connected()
 	// Received hands over bytes in their order; p is valid during the call only. At
 	// is when the last of them came to this machine, as the kernel tells, or the
-	// present moment where it does not.
+	// present moment where it does not, or where they may have become readable only
+	// later, as they had to wait for some before them that were lost.
 	Received(p []byte, at results.Offset)
 	// Closed tells that the connection ended by itself: io.EOF if the peer ended it
 	// in order, an error of the net package or the system's else, an *net.OpError
@@ -104,6 +105,7 @@ type Conn interface {
 type Usage struct {
 	Ran  time.Duration // since Run began, until its end
 	Busy time.Duration // of it, not waiting (spinning before a sharp timer is waiting)
-	// Stamped counts the reads with a stamp of the kernel, Unstamped those without.
+	// Stamped counts the reads with a stamp of the kernel that counts, Unstamped the
+	// others.
 	Stamped, Unstamped int64
 }
