@@ -96,6 +96,9 @@ type Conn interface {
 	Write(head, body []byte)
 	// Unwritten is how many bytes given to Write the system has not taken.
 	Unwritten() int
+	// Ended reports whether the peer is known to have ended its side, which Closed
+	// tells once all is read: it answers nothing more.
+	Ended() bool
 	// Close ends the connection at once and silences its handler, also while it
 	// is being made. Closing twice is fine.
 	Close()
