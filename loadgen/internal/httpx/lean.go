@@ -148,6 +148,7 @@ func (c *conn) late() {
 	}
 	err := c.line.to.err
 	if err == nil && c.tried < len(c.line.to.addrs) {
+		c.why = c.line.client.dialTimeout()
 		c.wire.Close()
 		c.connect()
 		return
