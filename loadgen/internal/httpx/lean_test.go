@@ -164,6 +164,27 @@ func TestRequestBytes(t *testing.T) {
 	}
 }
 
+// A body that is the request's own image weighs nothing more.
+func TestWeight(t *testing.T) {
+	image := make([]byte, 100)
+	for name, c := range map[string]struct {
+		body []byte
+		of   loadgen.Request
+		want int64
+	}{
+		"the image":         {image, loadgen.Request{Image: image}, 0},
+		"beside an image":   {make([]byte, 50, 70), loadgen.Request{Image: image}, 70},
+		"without an image":  {make([]byte, 50), loadgen.Request{}, 50},
+		"nothing":           {nil, loadgen.Request{Image: image}, 0},
+		"nothing and empty": {[]byte{}, loadgen.Request{Image: []byte{}}, 0},
+	} {
+		var w loadgen.Weighed = &Request{Body: c.body}
+		if got := w.Weight(&c.of); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
 // The connection that was used last is used first; old ones, and those that the
 // server ended or spoke on, are not used.
 func TestPool(t *testing.T) {

@@ -1,0 +1,58 @@
+package loadgen
+
+import (
+	"strings"
+	"testing"
+)
+
+// weighs is an endpoint whose prepared requests say that they hold so many bytes.
+type weighs struct {
+	Endpoint
+	each int64
+}
+
+func (w weighs) Prepare(*Request) (Prepared, error) { return weight(w.each), nil }
+
+type weight int64
+
+func (w weight) Weight(*Request) int64 { return int64(w) }
+
+// untold is one whose prepared requests do not say.
+type untold struct{ Endpoint }
+
+func (untold) Prepare(*Request) (Prepared, error) { return "words", nil }
+
+// The requests that a step's quick workloads prepare hold maxPrepared together at
+// the most.
+func TestPreparedAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		requests []int // of each service
+		endpoint Endpoint
+		refused  string // what is said; empty: it is not refused
+	}{
+		"all of it":   {[]int{4}, weighs{each: maxPrepared / 4}, ""},
+		"too many":    {[]int{5}, weighs{each: maxPrepared / 4}, "its 5 requests"},
+		"a byte":      {[]int{4}, weighs{each: maxPrepared/4 + 1}, "its 4 requests"},
+		"many":        {[]int{3000}, weighs{each: 4_915_200}, "its 3000 requests, one for each class and image, hold 14.7 GB in the endpoint's form (4.9 MB each); a step's services may hold 4.0 GB: "},
+		"together":    {[]int{3, 2}, weighs{each: maxPrepared / 4}, "its 2 requests"},
+		"one image's": {[]int{100_000}, weighs{each: 0}, ""},
+		"not told":    {[]int{100_000}, untold{}, ""},
+	} {
+		r, said := &run{}, ""
+		for _, n := range c.requests {
+			s := &service{run: r, load: Load{Targets: []Target{{Endpoint: c.endpoint}}}, planners: make(chan struct{}, 2)}
+			requests := make([]*Request, n)
+			for i := range requests {
+				requests[i] = &Request{}
+			}
+			if err := s.prepareAll(requests); err != nil {
+				said = err.Error()
+			} else if len(s.prepared) != n {
+				t.Errorf("%s: %d prepared, want %d", name, len(s.prepared), n)
+			}
+		}
+		if (said == "") != (c.refused == "") || !strings.HasPrefix(said, c.refused) {
+			t.Errorf("%s: %q, want %q", name, said, c.refused)
+		}
+	}
+}
