@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,61 @@ func TestPreparedAreBounded(t *testing.T) {
 		}
 		if (said == "") != (c.refused == "") || !strings.HasPrefix(said, c.refused) {
 			t.Errorf("%s: %q, want %q", name, said, c.refused)
+		}
+	}
+}
+
+// dials gives one endpoint.
+type dials struct{ Endpoint }
+
+func (d dials) Dial(string) (Endpoint, error) { return d.Endpoint, nil }
+
+func (weighs) Close() {}
+
+// weighsByTurns has requests of half the weight among the others.
+type weighsByTurns struct{ weighs }
+
+func (w weighsByTurns) Prepare(r *Request) (Prepared, error) {
+	if r.Class == "light" {
+		return weight(w.each / 2), nil
+	}
+	return weight(w.each), nil
+}
+
+// asksFor is a quick workload of so many requests, the second half of them light.
+type asksFor int
+
+func (asksFor) Session(uint64, int64) Session { return nil }
+
+func (a asksFor) Requests() []*Request {
+	all := make([]*Request, a)
+	for i := range all {
+		all[i] = &Request{}
+		if i >= len(all)/2 {
+			all[i].Class = "light"
+		}
+	}
+	return all
+}
+
+// What is plainly too heavy is refused before there is a server; what may fit is not.
+func TestCheckPrepared(t *testing.T) {
+	tensor := weighs{each: 4_000_000}
+	for name, c := range map[string]struct {
+		of       Workload
+		endpoint Endpoint
+		want     string
+	}{
+		"all of it": {asksFor(1000), tensor, ""},
+		"too many":  {asksFor(1001), tensor, "its 1001 requests, one for each class and image, hold 4.0 GB"},
+		"may fit":   {asksFor(2000), weighsByTurns{tensor}, ""},
+		"cannot":    {asksFor(2002), weighsByTurns{tensor}, "its 2002 requests"},
+		"none":      {asksFor(0), tensor, ""},
+		"not quick": {struct{ Workload }{}, tensor, ""},
+	} {
+		err := CheckPrepared(c.of, dials{c.endpoint})
+		if said := fmt.Sprint(err); (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(said, c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }

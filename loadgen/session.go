@@ -3,7 +3,6 @@ package loadgen
 import (
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/evabench/evabench/results"
 )
@@ -91,59 +90,6 @@ func (s *service) ready(into []ask, requests []*Request) []ask {
 		into = append(into, a)
 	}
 	return into
-}
-
-// maxPrepared bounds what the prepared requests of a step's quick workloads hold
-// together, in bytes: beside a server it is a small part of the memory, and hundreds
-// of images, as tensors of megabytes, fit. More ended in the kernel's killing us, or
-// the server.
-const maxPrepared = 4_000_000_000
-
-// prepareAll prepares all requests of a quick workload, on as many processors as
-// there are: some endpoints take milliseconds for one.
-func (s *service) prepareAll(requests []*Request) error {
-	asks := make([]ask, len(requests))
-	var all sync.WaitGroup
-	for worker := range cap(s.planners) {
-		all.Go(func() {
-			for i := worker; i < len(requests) && s.weight.Load() <= maxPrepared; i += cap(s.planners) {
-				asks[i] = s.prepareOne(requests[i])
-				s.weight.Add(asks[i].weight())
-			}
-		})
-	}
-	all.Wait()
-	if s.weight.Load() > maxPrepared {
-		return tooHeavy(asks)
-	}
-	s.prepared = make(map[*Request]ask, len(requests))
-	for _, a := range asks {
-		s.prepared[a.request] = a
-	}
-	return nil
-}
-
-// tooHeavy is the error of a step whose requests hold too much, of which asks are
-// those of a service that were made by then.
-func tooHeavy(asks []ask) error {
-	made, held := 0, 0.0
-	for _, a := range asks {
-		if a.request != nil {
-			made++
-			held += float64(a.weight())
-		}
-	}
-	each := held / float64(made)
-	return fmt.Errorf("its %d requests, one for each class and image, hold %.1f GB in the endpoint's form (%.1f MB each); a step's services may hold %.1f GB: give fewer images (count, or fewer in the folder) or smaller ones, or an endpoint that takes them as they are, such as detect-http with form raw",
-		len(asks), each*float64(len(asks))/1e9, each/1e6, maxPrepared/1e9)
-}
-
-// weight is how many bytes the prepared request holds, as far as it tells.
-func (a ask) weight() int64 {
-	if w, ok := a.prepared.(Weighed); ok {
-		return w.Weight(a.request)
-	}
-	return 0
 }
 
 // prepare puts requests in their protocol's words. It runs on any goroutine.
