@@ -117,7 +117,7 @@ func (l *socketLoop) Run() {
 	defer enter()()
 	l.spin.share = shareOf()
 	l.start, l.running = l.Now(), true
-	l.began, l.spin.last = l.start, l.start
+	l.began, l.asked, l.seen, l.spin.last = l.start, l.start, l.start, l.start
 	for !l.quit {
 		l.fireSharp()
 		events := l.wait()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -66,32 +67,36 @@ func TestStampBeforeReadable(t *testing.T) {
 }
 
 // TestLateReadIsStamped has the loop busy for long before it reads what came in:
-// that ages nothing, also where the kernel cannot tell that all came in order.
+// that ages nothing, also where the kernel cannot tell that all came in order, and
+// before the Origin.
 func TestLateReadIsStamped(t *testing.T) {
 	stampsOn(t)
-	l := newLoop(t).(*socketLoop)
-	defer l.Close()
-	watchdog(t, l)
-	var c *conn
-	var sent results.Offset
-	tm := &Timer{F: func() {
-		c, sent = datagram(t, l)
-		if err := l.watch(c.fd, c.slot, c.use, unix.EPOLLIN|unix.EPOLLET); err != nil {
-			t.Error(err)
+	for _, ahead := range []time.Duration{0, time.Hour} {
+		loop, err := New(results.NewOrigin(time.Now().Add(ahead)))
+		if err != nil {
+			t.Fatal(err)
 		}
-		for l.Now() < sent.Add(longAgo) {
-		}
-		c.h.(*recorder).onReceived = func(_ []byte, at results.Offset) {
-			if at >= sent.Add(longAgo) {
-				t.Errorf("stamped %v after it was sent, when it was read", at.Sub(sent))
+		l := loop.(*socketLoop)
+		watchdog(t, l)
+		l.Set(&Timer{F: func() {
+			c, sent := datagram(t, l)
+			if err := l.watch(c.fd, c.slot, c.use, unix.EPOLLIN|unix.EPOLLET); err != nil {
+				t.Error(err)
 			}
-			l.Quit()
+			for l.Now() < sent.Add(longAgo) {
+			}
+			c.h.(*recorder).onReceived = func(_ []byte, at results.Offset) {
+				if at >= sent.Add(longAgo) {
+					t.Errorf("stamped %v after it was sent, when it was read", at.Sub(sent))
+				}
+				l.Quit()
+			}
+		}}, l.Now())
+		l.Run()
+		if u := l.Usage(); u.Stamped != 1 || u.Unstamped != 0 {
+			t.Errorf("origin in %v: %+v, want a stamped read", ahead, u)
 		}
-	}}
-	l.Set(tm, l.Now())
-	l.Run()
-	if u := l.Usage(); u.Stamped != 1 || u.Unstamped != 0 {
-		t.Errorf("%+v, want a stamped read", u)
+		l.Close()
 	}
 }
 
@@ -160,7 +165,7 @@ func TestStampedBeforeReadable(t *testing.T) {
 	stampsOn(t)
 	l := newLoop(t).(*socketLoop)
 	defer l.Close()
-	c, sent := datagram(t, l)
+	c, _ := datagram(t, l)
 	accepted := make(chan *net.TCPConn)
 	to := serve(t, func(c *net.TCPConn) { accepted <- c; io.Copy(io.Discard, c) })
 	tcp, err := net.Dial("tcp", to.String())
@@ -175,7 +180,7 @@ func TestStampedBeforeReadable(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for sent = l.Now(); l.Now() < sent.Add(2*tooOld); {
+	for since := l.Now(); l.Now() < since.Add(2*tooOld); {
 	}
 	if _, err := inTurn.Read(make([]byte, 1)); err != nil || inTurn.stamp() == 0 {
 		t.Errorf("%v; the stamp of bytes that came in order is %d", err, inTurn.stamp())
