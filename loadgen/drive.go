@@ -93,6 +93,7 @@ type run struct {
 	client   clientMeter
 	ahead    sync.WaitGroup // goroutines that make sessions
 	ending   atomic.Bool    // stopped, for them
+	weight   atomic.Int64   // bytes of what quick workloads prepared
 }
 
 // drive works until the last service is over.

@@ -44,6 +44,12 @@ type Message struct {
 // what is sent.
 type Prepared any
 
+// Weighed is a Prepared that can hold much memory.
+type Weighed interface {
+	// Weight is how many bytes it holds beside the request that it was made of.
+	Weight(of *Request) int64
+}
+
 // An Endpoint speaks one protocol to one service instance.
 type Endpoint interface {
 	// Prepare puts a request in the protocol's words. An error is a fault of

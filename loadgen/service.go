@@ -75,7 +75,10 @@ func newService(r *run, l Load, step Step) (*service, error) {
 	}
 	if w, ok := l.Workload.(Quick); ok {
 		s.quick = true
-		s.prepareAll(w.Requests())
+		if err := s.prepareAll(w.Requests()); err != nil {
+			s.close()
+			return nil, err
+		}
 	}
 	s.prime()
 	return s, nil

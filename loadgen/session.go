@@ -3,7 +3,6 @@ package loadgen
 import (
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/evabench/evabench/results"
 )
@@ -91,25 +90,6 @@ func (s *service) ready(into []ask, requests []*Request) []ask {
 		into = append(into, a)
 	}
 	return into
-}
-
-// prepareAll prepares all requests of a quick workload, on as many processors as
-// there are: some endpoints take milliseconds for one.
-func (s *service) prepareAll(requests []*Request) {
-	asks := make([]ask, len(requests))
-	var all sync.WaitGroup
-	for worker := range cap(s.planners) {
-		all.Go(func() {
-			for i := worker; i < len(requests); i += cap(s.planners) {
-				asks[i] = s.prepareOne(requests[i])
-			}
-		})
-	}
-	all.Wait()
-	s.prepared = make(map[*Request]ask, len(requests))
-	for _, a := range asks {
-		s.prepared[a.request] = a
-	}
 }
 
 // prepare puts requests in their protocol's words. It runs on any goroutine.

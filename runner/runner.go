@@ -344,6 +344,9 @@ func Build(s scenarios.Service, launchers kind.Set[services.Launcher], dialers k
 	if built.Workload, err = workloads.Build(s.Workload); err != nil {
 		return Service{}, fmt.Errorf("service %s: workload: %w", s.Name, err)
 	}
+	if err := loadgen.CheckPrepared(built.Workload, built.Dialer); err != nil {
+		return Service{}, fmt.Errorf("service %s: %w", s.Name, err)
+	}
 	for _, spec := range s.Scrapes {
 		source, err := sources.Build(spec)
 		if err != nil {

@@ -41,6 +41,7 @@ type adopted struct {
 	queue []output
 	spare []output
 	left  atomic.Int64 // bytes in the queue or being written
+	ended atomic.Bool  // the reader has come to the end
 	werr  error        // why writing ended; under the lock
 }
 
@@ -136,6 +137,9 @@ func (a *adopted) read(conn net.Conn) {
 			c.buf = make([]byte, size)
 		}
 		n, err := conn.Read(c.buf)
+		if err != nil {
+			a.ended.Store(true)
+		}
 		if n > 0 {
 			c.n, c.read, c.stamp = n, a.core.Now(), 0
 			if stamps != nil {
@@ -223,6 +227,8 @@ func (a *adopted) Write(head, body []byte) {
 }
 
 func (a *adopted) Unwritten() int { return int(a.left.Load()) }
+
+func (a *adopted) Ended() bool { return a.ended.Load() }
 
 func (a *adopted) Close() {
 	if a.closed {

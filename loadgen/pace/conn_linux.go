@@ -33,6 +33,7 @@ type conn struct {
 	slot, use int32
 	connected bool
 	closed    bool
+	ended     bool           // the peer has, as epoll told
 	waiting   bool           // in the loop's again
 	refused   error          // why there is no connection
 	werr      syscall.Errno  // why writing ended
@@ -170,7 +171,8 @@ func (c *conn) toSelf() bool {
 // read hands over what came in. A read that does not fill the buffer has emptied
 // the socket (man 7 epoll), unless the peer has ended too.
 func (c *conn) read(events uint32) {
-	ending := events == 0 || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	c.ended = c.ended || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	ending := events == 0 || c.ended
 	for range reads {
 		n, stamp, errno := c.l.r.receive(c.fd, c.l.buf)
 		switch {
@@ -187,6 +189,9 @@ func (c *conn) read(events uint32) {
 			return
 		}
 		at, ok := c.l.clock.moment(stamp, c.last, c.l.Now())
+		if ok && at < c.l.seen.Add(-doubt) && !inOrder(c.fd) {
+			at, ok = c.l.Now(), false // it came in then, behind a hole, and could not be read
+		}
 		if ok {
 			c.l.usage.Stamped++
 		} else {
@@ -236,6 +241,8 @@ func (c *conn) Close() {
 }
 
 func (c *conn) Unwritten() int { return c.left }
+
+func (c *conn) Ended() bool { return c.ended }
 
 func (c *conn) Write(head, body []byte) {
 	if !c.connected && !c.closed {

@@ -78,7 +78,8 @@ type Handler interface {
 	Connected()
 	// Received hands over bytes in their order; p is valid during the call only. At
 	// is when the last of them came to this machine, as the kernel tells, or the
-	// present moment where it does not.
+	// present moment where it does not, or where they may have become readable only
+	// later, as they had to wait for some before them that were lost.
 	Received(p []byte, at results.Offset)
 	// Closed tells that the connection ended by itself: io.EOF if the peer ended it
 	// in order, an error of the net package or the system's else, an *net.OpError
@@ -95,6 +96,9 @@ type Conn interface {
 	Write(head, body []byte)
 	// Unwritten is how many bytes given to Write the system has not taken.
 	Unwritten() int
+	// Ended reports whether the peer is known to have ended its side, which Closed
+	// tells once all is read: it answers nothing more.
+	Ended() bool
 	// Close ends the connection at once and silences its handler, also while it
 	// is being made. Closing twice is fine.
 	Close()
@@ -104,6 +108,7 @@ type Conn interface {
 type Usage struct {
 	Ran  time.Duration // since Run began, until its end
 	Busy time.Duration // of it, not waiting (spinning before a sharp timer is waiting)
-	// Stamped counts the reads with a stamp of the kernel, Unstamped those without.
+	// Stamped counts the reads with a stamp of the kernel that counts, Unstamped the
+	// others.
 	Stamped, Unstamped int64
 }

@@ -15,6 +15,10 @@ import (
 // readBuffer is the loop's one buffer for what comes in.
 const readBuffer = 256 << 10
 
+// doubt is how much older than what the kernel had told of before a stamp may be
+// without doubt: the kernel stamps what comes in before it hands it to the socket.
+const doubt = 100 * time.Microsecond
+
 // socketLoop is the production loop.
 type socketLoop struct {
 	core
@@ -33,7 +37,9 @@ type socketLoop struct {
 	start   results.Offset
 	began   results.Offset // of being busy
 	asked   results.Offset // just before the kernel was asked for sockets
+	seen    results.Offset // what could be read by then had been told of before this turn
 	behind  int            // turns that left something unread
+	full    bool           // the kernel was not asked for all sockets
 	running bool
 }
 
@@ -111,7 +117,7 @@ func (l *socketLoop) Run() {
 	defer enter()()
 	l.spin.share = shareOf()
 	l.start, l.running = l.Now(), true
-	l.began, l.spin.last = l.start, l.start
+	l.began, l.asked, l.seen, l.spin.last = l.start, l.start, l.start, l.start
 	for !l.quit {
 		l.fireSharp()
 		events := l.wait()
@@ -150,6 +156,9 @@ func (l *socketLoop) wait() []unix.EpollEvent {
 	l.asleep.Store(true)
 	defer l.asleep.Store(false)
 	now := l.Now()
+	if !l.full {
+		l.seen = max(l.seen, l.asked)
+	}
 	next := min(l.sharp.next(), l.plain.next())
 	if len(l.again) > 0 || l.quit || l.posted.Load() || next <= now {
 		l.asked = now
@@ -158,6 +167,9 @@ func (l *socketLoop) wait() []unix.EpollEvent {
 	l.usage.Busy += now.Sub(l.began)
 	events := l.sleep(now, next)
 	l.began = l.Now()
+	if l.began.Sub(now) > doubt { // it did sleep: there was nothing
+		l.seen = l.began
+	}
 	return events
 }
 
@@ -203,6 +215,7 @@ func (l *socketLoop) poll(left time.Duration) []unix.EpollEvent {
 	if err != nil {
 		panic(fmt.Sprintf("pace: %v", err))
 	}
+	l.full = len(events) == len(l.epoll.events)
 	return events
 }
 

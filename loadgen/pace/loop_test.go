@@ -6,12 +6,14 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/results"
@@ -238,6 +240,43 @@ func TestPeerCloses(t *testing.T) {
 		l.Run()
 		if string(r.got) != "bye" || r.err != io.EOF {
 			t.Errorf("got %q and %v, want bye and EOF", r.got, r.err)
+		}
+	})
+}
+
+// TestEnded has a peer that answers and closes before the loop comes to read:
+// that it closed is known with the answer, and not before.
+func TestEnded(t *testing.T) {
+	to := serve(t, func(c *net.TCPConn) {
+		c.Read(make([]byte, 1))
+		c.Write([]byte("bye"))
+	})
+	both(t, func(t *testing.T, l Loop) {
+		watchdog(t, l)
+		r := &recorder{t: t, l: l}
+		r.onConnected = func() {
+			if r.c.Ended() {
+				t.Error("ended from the beginning")
+			}
+			r.c.Write([]byte("x"), nil)
+			c, ok := r.c.(*conn)
+			for !ok && !r.c.Ended() { // its reader is a goroutine
+				runtime.Gosched()
+			}
+			for ok {
+				n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLRDHUP}}, -1)
+				ok = n == 0 || err != nil
+			}
+		}
+		r.onReceived = func([]byte, results.Offset) {
+			if !r.c.Ended() {
+				t.Error("the answer is read, the peer has closed: not ended")
+			}
+		}
+		r.c = l.Connect(to, r)
+		l.Run()
+		if string(r.got) != "bye" || r.err != io.EOF || !r.c.Ended() {
+			t.Errorf("got %q and %v, ended %v; want bye and EOF", r.got, r.err, r.c.Ended())
 		}
 	})
 }

@@ -51,6 +51,36 @@ func isExhausted(err error) bool {
 	return false
 }
 
+// afterAddress gives what is to be told when an address was tried in vain, after
+// what was to be told of those before it: the error, or theirs where this machine
+// has no address of the kind, as with IPv6 switched off. Connecting says the same
+// then as when the ports are used up, which is no reason to try another.
+func afterAddress(before, err error) error {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return err
+	}
+	to, ok := op.Addr.(*net.TCPAddr)
+	switch {
+	case !ok || reachable(to):
+		return err
+	case before != nil:
+		return before
+	}
+	// Not wrapped: nothing is exhausted.
+	return fmt.Errorf("this machine has no address of the kind: %v", err)
+}
+
+// reachable reports whether there is a way to the address from one of ours. A UDP
+// socket that is connected sends nothing, and needs no port of TCP's.
+func reachable(to *net.TCPAddr) bool {
+	c, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: to.IP, Port: to.Port, Zone: to.Zone})
+	if err == nil {
+		c.Close()
+	}
+	return !errors.Is(err, syscall.EADDRNOTAVAIL) && !errors.Is(err, syscall.ENETUNREACH)
+}
+
 // isConnect reports whether err means that there never was a connection, or
 // none that the server agreed to: in TLS 1.3 it refuses our certificate only
 // after the handshake.

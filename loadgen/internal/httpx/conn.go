@@ -48,6 +48,7 @@ type conn struct {
 	from  int            // place of the address that is tried first
 	tried int            // addresses tried, with this one
 	at    int            // its place
+	why   error          // what is to be told of those tried
 	until results.Offset // given to making it
 
 	index  int            // in line.conns
@@ -224,6 +225,10 @@ func (c *conn) finish(closes bool, at results.Offset) {
 func (c *conn) Closed(err error) {
 	l := c.line
 	now := l.loop.Now()
+	if c.state == dialing {
+		c.why = afterAddress(c.why, err)
+		err = c.why
+	}
 	switch {
 	case c.state == dialing && c.tried < len(l.to.addrs) && !isExhausted(err):
 		c.connect()

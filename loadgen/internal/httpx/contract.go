@@ -38,6 +38,15 @@ func (r *Request) String() string {
 	return r.Method + " " + path
 }
 
+// Weight is the body's size, or 0 where that is the image of the request it was made
+// of.
+func (r *Request) Weight(of *loadgen.Request) int64 {
+	if len(r.Body) > 0 && len(of.Image) > 0 && &r.Body[0] == &of.Image[0] {
+		return 0
+	}
+	return int64(cap(r.Body))
+}
+
 // Check says what in the request cannot be sent. Who makes a Request calls it
 // once; sending does not.
 func (r *Request) Check() error {

@@ -277,6 +277,46 @@ func TestAddressesInTurn(t *testing.T) {
 	}
 }
 
+// An address of a kind that this machine has none of, as IPv6 where it is switched
+// off, is passed over: what another one says counts, and no port is missing. Where
+// ports are used up, which connecting tells by the same error, no other is tried.
+func TestNoAddressOfTheKind(t *testing.T) {
+	here, lacking := netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("[fe80::1%lo]:1")
+	for _, c := range []struct {
+		addrs []netip.AddrPort
+		errs  []syscall.Errno
+		says  string
+		fault bool
+	}{
+		{[]netip.AddrPort{lacking, here}, []syscall.Errno{syscall.EADDRNOTAVAIL, syscall.ECONNREFUSED}, "connection refused", false},
+		{[]netip.AddrPort{here, lacking}, []syscall.Errno{syscall.ECONNREFUSED, syscall.EADDRNOTAVAIL}, "connection refused", false},
+		{[]netip.AddrPort{here, lacking}, []syscall.Errno{0, syscall.EADDRNOTAVAIL}, "no connection within 3s", false},
+		{[]netip.AddrPort{lacking, lacking}, []syscall.Errno{syscall.EADDRNOTAVAIL, syscall.EADDRNOTAVAIL}, "this machine has no address of the kind", false},
+		{[]netip.AddrPort{lacking, here}, []syscall.Errno{syscall.EADDRNOTAVAIL, syscall.EADDRNOTAVAIL}, "no descriptor, port or memory", true},
+		{[]netip.AddrPort{here, here}, []syscall.Errno{syscall.EADDRNOTAVAIL}, "no descriptor, port or memory", true},
+	} {
+		l, line := stillLine(t, "http://127.0.0.1:1", Transport{ConnectTimeout: 3 * time.Second})
+		line.to.addrs = c.addrs
+		x := &loadgen.Exchange{Done: func(*loadgen.Exchange) {}}
+		line.Send(&Request{Method: "POST", Path: "/"}, x)
+		for i, errno := range c.errs {
+			if len(l.conns) != i+1 {
+				t.Fatalf("%v, %v: %d connections after %d faults (%+v)", c.addrs, c.errs, len(l.conns), i, x.Answer)
+			}
+			if errno == 0 {
+				for timer := range l.timers {
+					timer.F()
+				}
+				continue
+			}
+			l.conns[i].h.Closed(&net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(c.addrs[i]), Err: os.NewSyscallError("connect", errno)})
+		}
+		if a := x.Answer; len(l.conns) != len(c.errs) || a.Outcome != results.Connect || a.ClientFault != c.fault || !strings.Contains(a.Detail, c.says) {
+			t.Errorf("%v, %v: %+v; want client fault %v and %q", c.addrs, c.errs, a, c.fault, c.says)
+		}
+	}
+}
+
 // Where package net dials, too, a silent address leaves time for the next, which
 // is tried first from then on.
 func TestSilentAddress(t *testing.T) {

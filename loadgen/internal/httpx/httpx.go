@@ -235,11 +235,13 @@ func (p *place) dialPlain(ctx context.Context) (net.Conn, error) {
 			d.Timeout = time.Until(until) / time.Duration(left)
 		}
 		at := (first + i) % len(p.addrs)
+		before := err // nil at first, as there are addresses
 		var c net.Conn
 		if c, err = d.DialContext(ctx, "tcp", p.addrs[at].String()); err == nil {
 			p.good.Store(int32(at))
 			return pace.Stamped(c), nil
 		}
+		err = afterAddress(before, err)
 		if isExhausted(err) {
 			return nil, err
 		}

@@ -39,8 +39,8 @@ func (l *lean) Send(p loadgen.Prepared, x *loadgen.Exchange) {
 	}
 }
 
-// pick gives an idle connection that is young enough, or one that is being
-// made.
+// pick gives an idle connection that is young enough and that the server has not
+// ended, as far as is known, or one that is being made.
 func (l *lean) pick() *conn {
 	for n := len(l.idle) - 1; n >= 0; n-- {
 		c := l.idle[n]
@@ -48,7 +48,7 @@ func (l *lean) pick() *conn {
 		if c.state != idle {
 			continue
 		}
-		if l.loop.Now().Sub(c.since) <= l.client.Transport.IdleLimit {
+		if l.loop.Now().Sub(c.since) <= l.client.Transport.IdleLimit && !c.wire.Ended() {
 			return c
 		}
 		c.close()
@@ -148,6 +148,7 @@ func (c *conn) late() {
 	}
 	err := c.line.to.err
 	if err == nil && c.tried < len(c.line.to.addrs) {
+		c.why = c.line.client.dialTimeout()
 		c.wire.Close()
 		c.connect()
 		return

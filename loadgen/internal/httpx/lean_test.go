@@ -45,11 +45,13 @@ type stillConn struct {
 	to         netip.AddrPort
 	head, body []byte
 	unwritten  int
+	ended      bool
 	closed     bool
 }
 
 func (c *stillConn) Write(head, body []byte) { c.head, c.body = head, body }
 func (c *stillConn) Unwritten() int          { return c.unwritten }
+func (c *stillConn) Ended() bool             { return c.ended }
 func (c *stillConn) Close()                  { c.closed = true }
 
 // counts is a Reader that keeps nothing.
@@ -162,6 +164,27 @@ func TestRequestBytes(t *testing.T) {
 	}
 }
 
+// A body that is the request's own image weighs nothing more.
+func TestWeight(t *testing.T) {
+	image := make([]byte, 100)
+	for name, c := range map[string]struct {
+		body []byte
+		of   loadgen.Request
+		want int64
+	}{
+		"the image":         {image, loadgen.Request{Image: image}, 0},
+		"beside an image":   {make([]byte, 50, 70), loadgen.Request{Image: image}, 70},
+		"without an image":  {make([]byte, 50), loadgen.Request{}, 50},
+		"nothing":           {nil, loadgen.Request{Image: image}, 0},
+		"nothing and empty": {[]byte{}, loadgen.Request{Image: []byte{}}, 0},
+	} {
+		var w loadgen.Weighed = &Request{Body: c.body}
+		if got := w.Weight(&c.of); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
 // The connection that was used last is used first; old ones, and those that the
 // server ended or spoke on, are not used.
 func TestPool(t *testing.T) {
@@ -222,6 +245,34 @@ func TestPool(t *testing.T) {
 	}
 	if len(line.conns) != 0 || len(line.idle) != 0 {
 		t.Errorf("%d connections, %d idle", len(line.conns), len(line.idle))
+	}
+}
+
+// A connection that the server is known to have ended is not used again, also if
+// the next request is sent before the connection tells, as from Done.
+func TestEndedIsNotUsed(t *testing.T) {
+	for ended, conns := range map[string]int{"never": 1, "with the answer": 2, "after it": 2} {
+		l, line := stillLine(t, "http://127.0.0.1:1", Transport{})
+		request := &Request{Method: "POST", Path: "/"}
+		second := &loadgen.Exchange{Done: func(*loadgen.Exchange) {}}
+		first := &loadgen.Exchange{Done: func(*loadgen.Exchange) {
+			l.conns[0].ended = ended != "never"
+			line.Send(request, second)
+		}}
+		if ended == "after it" {
+			first.Done = func(*loadgen.Exchange) {}
+		}
+		line.Send(request, first)
+		conn := l.conns[0]
+		conn.h.Connected()
+		conn.h.Received([]byte(answered["length"][0]), 7)
+		if ended == "after it" {
+			conn.ended = true
+			line.Send(request, second)
+		}
+		if len(l.conns) != conns || conn.closed != (conns > 1) || first.Answer.Outcome != results.OK {
+			t.Errorf("ended %s: %d connections, the first closed %v, answer %+v", ended, len(l.conns), conn.closed, first.Answer)
+		}
 	}
 }
 
