@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
 // A Journal holds the host's lock, remembers on disk the state that GPUs had
@@ -22,7 +20,7 @@ import (
 // journal.1.jsonl.
 type Journal struct {
 	dir  string
-	lock *flock.Flock
+	lock *lock
 }
 
 // journalVersion is the version of the journal's form.
