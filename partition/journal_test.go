@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evabench/evabench/internal/leaks"
 )
 
 func open(t *testing.T, dir string) *Journal {
@@ -423,7 +425,7 @@ const crashDir = "EVABENCH_TEST_CRASH_DIR"
 func TestMain(m *testing.M) {
 	dir := os.Getenv(crashDir)
 	if dir == "" {
-		os.Exit(m.Run())
+		leaks.Main(m)
 	}
 	j, err := OpenJournal(dir)
 	if err == nil {

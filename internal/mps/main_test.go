@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/mps/mpsfake"
 )
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// run also fails if a test left a daemon.
+// run also fails if a test left a daemon or a goroutine.
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "mps")
 	if err != nil {
@@ -47,6 +48,12 @@ func run(m *testing.M) int {
 	if err != nil || len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "daemons that outlived the tests: %v, %v\n", left, err)
 		return 1
+	}
+	if status == 0 {
+		if err := leaks.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return status
 }
