@@ -24,10 +24,15 @@ func TestMain(m *testing.M) {
 		// Not os.Exit: under the race detector that takes a second, at every command.
 		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
-	os.Exit(run(m))
+	status := run(m)
+	if err := leaks.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
 }
 
-// run also fails if a test left a daemon or a goroutine.
+// run also fails if a test left a daemon.
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "mps")
 	if err != nil {
@@ -48,12 +53,6 @@ func run(m *testing.M) int {
 	if err != nil || len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "daemons that outlived the tests: %v, %v\n", left, err)
 		return 1
-	}
-	if status == 0 {
-		if err := leaks.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
 	}
 	return status
 }
