@@ -48,7 +48,7 @@ var imports = map[string][]string{
 
 	// level 1: the facts, and the two that change a server
 	"results":      {"internal/device", "internal/disk", "internal/kind", "internal/units"},
-	"partition":    {"internal/device"},
+	"partition":    {"internal/device", "internal/disk"},
 	"services":     {"internal/device", "results"},
 	"loadgen/pace": {"results"}, // the loop: it knows moments and sockets, not requests
 

@@ -20,6 +20,8 @@ func TestEndOnBadDiskIsJudged(t *testing.T) {
 		{"EROFS", "echo '12:00:01 cell x: read-only file system'; echo 'evabench: write x: read-only file system'; exit 1", "", 0},
 		{"EROFS", "echo 'evabench: write x: read-only file system'; echo 'write y: read-only file system'; exit 1", "told 2 times", 0},
 		{"EROFS", "echo 'evabench: no'; exit 1", "told 0 times", 0},
+		{"EROFS", "echo 'evabench: write x: read-only file system'; echo '" + unended + "read-only file system'; exit 1", "", 0},
+		{"EROFS", "echo '" + unended + "read-only file system'; exit 1", "", 0},
 		{"EROFS", "exit 0", "exit status 0", 0},
 		{"EROFS", "kill -9 $$", "killed", 0},
 		{"EIO", "exit 4", "0 warnings", 0},
