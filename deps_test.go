@@ -44,11 +44,11 @@ var imports = map[string][]string{
 	"internal/nvml/nvmltest":   {"internal/nvml"},
 	"internal/trust/trusttest": {"internal/trust"},
 	"internal/disk/disktest":   {"internal/disk"},
-	"internal/mps/*":           {"internal/mps", "internal/device"},
+	"internal/mps/*":           {"internal/mps", "internal/device", "internal/environ"},
 
 	// level 1: the facts, and the two that change a server
 	"results":      {"internal/device", "internal/disk", "internal/kind", "internal/units"},
-	"partition":    {"internal/device"},
+	"partition":    {"internal/device", "internal/disk"},
 	"services":     {"internal/device", "results"},
 	"loadgen/pace": {"results"}, // the loop: it knows moments and sockets, not requests
 

@@ -8,7 +8,7 @@ require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0 // the histogram and log format that others' tools read
 	github.com/NVIDIA/go-nvml v0.13.4-0 // NVML's header and calls; the library itself is opened at run time
 	github.com/goccy/go-yaml v1.19.2 // YAML with line and column of every node, so that faults have a place
-	github.com/gofrs/flock v0.13.1 // the host lock; the fake's file between processes
+	github.com/gofrs/flock v0.13.1 // the lock of a run directory; the fake's file between processes
 	github.com/google/renameio/v2 v2.0.2 // files whole or not at all
 	github.com/mattn/go-runewidth v0.0.19 // columns that align with wide characters; later ones make tables at every start (20 ms)
 	github.com/parquet-go/parquet-go v0.32.0 // samples and observations, readable by every data tool

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/gofrs/flock"
+	"github.com/evabench/evabench/internal/disk"
 )
 
 // A Journal holds the host's lock, remembers on disk the state that GPUs had
@@ -21,7 +21,8 @@ import (
 // journal.1.jsonl.
 type Journal struct {
 	dir  string
-	lock *flock.Flock
+	disk *disk.Disk // nil is the real one
+	lock *lock
 }
 
 // journalVersion is the version of the journal's form.
@@ -65,7 +66,7 @@ func OpenJournal(dir string) (*Journal, error) {
 func (j *Journal) path() string { return filepath.Join(j.dir, "journal.json") }
 
 // unfinished is the journal while it is written, by whoever has the lock.
-func (j *Journal) unfinished() string { return filepath.Join(j.dir, ".unfinished-journal.json") }
+func (j *Journal) unfinished() string { return filepath.Join(j.dir, disk.Unfinished+"journal.json") }
 
 // Pending gives what a run that did not end left to be restored, and whether there
 // is something.
@@ -213,22 +214,8 @@ func (j *Journal) write(e entry) error {
 	if err != nil {
 		return err
 	}
-	// Under one name: what a kill leaves of it is overwritten, or removed with the lock.
-	f, err := os.OpenFile(j.unfinished(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(data, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(j.unfinished(), j.path())
-	}
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(j.unfinished()))
-	}
-	return j.syncDir()
+	// Under one name: what a kill leaves of it is written over, or removed with the lock.
+	return j.disk.WriteFile(j.path(), append(data, '\n'))
 }
 
 // End removes the state, after it was restored. What an earlier change left to be
@@ -258,10 +245,13 @@ func (j *Journal) Forget() error {
 }
 
 func (j *Journal) remove() error {
-	if err := os.Remove(j.path()); err != nil {
+	if _, err := os.Lstat(j.path()); err != nil {
+		return err // there is nothing
+	}
+	if err := j.disk.RemoveAll(j.path()); err != nil {
 		return err
 	}
-	return j.syncDir()
+	return j.disk.SyncDir(j.dir)
 }
 
 // Close gives the lock back. A pending state stays.
@@ -270,13 +260,4 @@ func (j *Journal) Close() error {
 		return fmt.Errorf("close journal: %w", err)
 	}
 	return nil
-}
-
-// syncDir makes a rename or removal last.
-func (j *Journal) syncDir() error {
-	d, err := os.Open(j.dir)
-	if err != nil {
-		return fmt.Errorf("sync journal: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

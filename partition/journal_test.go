@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evabench/evabench/internal/leaks"
 )
 
 func open(t *testing.T, dir string) *Journal {
@@ -304,6 +310,66 @@ func TestLockHost(t *testing.T) {
 	}
 }
 
+// What another user has put in the place of a lock is neither followed nor waited for: the
+// host's is in a folder of all users.
+func TestLockFollowsNothing(t *testing.T) {
+	for name, place := range map[string]func(path, victim string) error{
+		"link":      func(path, victim string) error { return os.Symlink(victim, path) },
+		"dangling":  func(path, victim string) error { return os.Symlink(victim+"-2", path) },
+		"hard link": func(path, victim string) error { return os.Link(victim, path) },
+		"pipe":      func(path, _ string) error { return unix.Mkfifo(path, 0o666) },
+		"folder":    func(path, _ string) error { return os.Mkdir(path, 0o755) },
+	} {
+		dir := t.TempDir()
+		file, victim := filepath.Join(dir, "evabench.lock"), filepath.Join(dir, "victim")
+		if err := os.WriteFile(victim, []byte("as before"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := place(file, victim); err != nil {
+			t.Fatal(err)
+		}
+		if release, err := LockHost(file); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: the lock gave %v", name, err)
+			if err == nil {
+				release()
+			}
+		}
+		if text, err := os.ReadFile(victim); string(text) != "as before" {
+			t.Errorf("%s: the victim holds %q, %v", name, text, err)
+		}
+		if all, err := os.ReadDir(dir); err != nil || len(all) != 2 {
+			t.Errorf("%s: there are %v, %v", name, all, err)
+		}
+	}
+}
+
+// The text of an earlier holder is gone, also where it was longer.
+func TestLockTellsItsHolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "evabench.lock")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("x"), 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	release, err := LockHost(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h holder
+	text, err := os.ReadFile(file)
+	if err = errors.Join(err, json.Unmarshal(text, &h)); err != nil || h.PID != os.Getpid() {
+		t.Errorf("it holds %.99q: %v", text, err)
+	}
+	// Whoever holds it may write what they like into it.
+	if err := os.WriteFile(file, bytes.Repeat([]byte("x"), 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LockHost(file); err == nil || len(err.Error()) > 2*maxHolder {
+		t.Errorf("another's lock gave %.99v", err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestJournalOfOthers: what another version or boot wrote is told as such.
 func TestJournalOfOthers(t *testing.T) {
 	j := open(t, t.TempDir())
@@ -359,7 +425,7 @@ const crashDir = "EVABENCH_TEST_CRASH_DIR"
 func TestMain(m *testing.M) {
 	dir := os.Getenv(crashDir)
 	if dir == "" {
-		os.Exit(m.Run())
+		leaks.Main(m)
 	}
 	j, err := OpenJournal(dir)
 	if err == nil {

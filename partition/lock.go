@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
 )
 
 // A LockedError says that another process holds a lock.
@@ -56,49 +57,108 @@ func LockHost(file string) (release func() error, err error) {
 
 // lockFile locks a file, which it makes if need be, and writes into it who holds it.
 //
-// Note: The file is not renamed into place, as the lock is on this very file. And it
-// is made by itself, since in folders of all users, such as /run/lock, Linux refuses
-// even root to open the file of another user with the wish to make it
-// (fs.protected_regular).
-func lockFile(path string, mode fs.FileMode) (_ *flock.Flock, err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+// Note: The file is not renamed into place, as the lock is on this very file.
+func lockFile(path string, mode fs.FileMode) (*lock, error) {
+	file, refused := openLock(path, mode)
+	if errors.Is(refused, fs.ErrPermission) {
+		file, _ = openThere(path, os.O_RDONLY) // another user's, who may hold it
+	}
+	if file == nil {
+		return nil, refused
+	}
+	l := &lock{file}
+	err := l.take()
 	if err == nil {
-		err = errors.Join(f.Chmod(mode), f.Close()) // whatever the umask is
+		err = refused
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
+	if err == nil {
+		err = l.write()
 	}
-	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
-	held, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, errors.Join(err, l.Unlock())
 	}
-	if !held {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("read who holds %s: %w", path, err)
-		}
-		return nil, &LockedError{File: path, Holder: readHolder(text, time.Now())}
-	}
-	if err := writeHolder(path); err != nil {
-		return nil, errors.Join(err, lock.Unlock())
-	}
-	return lock, nil
+	return l, nil
 }
 
-// writeHolder writes this process into a lock file.
-func writeHolder(path string) error {
+// openLock opens the file of a lock, which it makes if need be.
+//
+// Note: It is made by itself, since in folders of all users, such as /run/lock, Linux
+// refuses even root to open the file of another user with the wish to make it
+// (fs.protected_regular).
+func openLock(path string, mode fs.FileMode) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, mode)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return openThere(path, os.O_RDWR)
+	case err != nil:
+		return nil, err
+	}
+	if err := file.Chmod(mode); err != nil { // whatever the umask is
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// openThere opens a lock's file that is there. Another user may have made it: a link to
+// another file, of either kind, is refused, and a pipe is not waited for.
+func openThere(path string, flag int) (*os.File, error) {
+	file, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s is a link; remove it", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var stat unix.Stat_t
+	err = unix.Fstat(int(file.Fd()), &stat)
+	if err == nil && (stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Nlink > 1) {
+		err = errors.New("it is no file of its own; remove it")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+	}
+	return file, nil
+}
+
+// A lock is an open file that may be locked.
+type lock struct{ file *os.File }
+
+// take locks the file, or says who holds it.
+func (l *lock) take() error {
+	err := unix.Flock(int(l.file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		text, err := io.ReadAll(io.LimitReader(l.file, maxHolder))
+		if err != nil {
+			return fmt.Errorf("read who holds the lock: %w", err)
+		}
+		return &LockedError{File: l.file.Name(), Holder: readHolder(text, time.Now())}
+	case err != nil:
+		return fmt.Errorf("lock %s: %w", l.file.Name(), err)
+	}
+	return nil
+}
+
+// write writes this process into the file.
+func (l *lock) write() error {
 	text, err := json.Marshal(thisProcess())
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
+	if err := l.file.Truncate(0); err != nil {
 		return err
 	}
-	_, err = f.Write(append(text, '\n'))
-	return errors.Join(err, f.Close())
+	_, err = l.file.Write(append(text, '\n'))
+	return err
 }
+
+// Unlock lets the lock go, also where a child that is just being started has the file open.
+func (l *lock) Unlock() error {
+	return errors.Join(unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
+}
+
+// maxHolder is how much of a lock's file is read, in bytes: who made it may have filled it.
+const maxHolder = 64 << 10
 
 // readHolder gives what a lock file says in words.
 func readHolder(text []byte, now time.Time) string {

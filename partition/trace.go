@@ -40,7 +40,7 @@ func (j *Journal) beginTrace(h holder) error {
 	case err != nil:
 		return err
 	case info.Size() >= maxTrace:
-		if err := os.Rename(j.tracePath(), filepath.Join(j.dir, "journal.1.jsonl")); err != nil {
+		if err := j.disk.Rename(j.tracePath(), filepath.Join(j.dir, "journal.1.jsonl")); err != nil {
 			return err
 		}
 	}
@@ -48,33 +48,38 @@ func (j *Journal) beginTrace(h holder) error {
 }
 
 // append writes a line. A line that a crash cut off stays, on a line of its own.
-func (j *Journal) append(l traceLine) (err error) {
+func (j *Journal) append(l traceLine) error {
 	line, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(j.tracePath(), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	cut, err := cutOff(j.tracePath())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	if cut {
+		line = append([]byte{'\n'}, line...)
+	}
+	return j.disk.Append(j.tracePath(), append(line, '\n'))
+}
+
+// cutOff reports whether a file ends within a line.
+func cutOff(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
 	info, err := f.Stat()
-	if err != nil {
-		return err
+	if err != nil || info.Size() == 0 {
+		return false, err
 	}
-	if size := info.Size(); size > 0 {
-		last := make([]byte, 1)
-		if _, err := f.ReadAt(last, size-1); err != nil {
-			return err
-		}
-		if last[0] != '\n' {
-			line = append([]byte{'\n'}, line...)
-		}
-	}
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		return err
-	}
-	return f.Sync()
+	last := make([]byte, 1)
+	_, err = f.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] != '\n', err
 }
 
 // Events lists what was changed since the last [Journal.Begin], by this process or

@@ -1,15 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/evabench/evabench/results"
 )
 
 // disks is the class of bad disks. Its program is built with faults in the one layer that
@@ -78,23 +80,18 @@ func tryDisk(ctx context.Context, b *bed, n int) (t tally, err error) {
 	if err != nil {
 		return t, err
 	}
-	operations := bytes.Count(text, []byte("\n"))
+	operations := strings.Split(strings.TrimSpace(string(text)), "\n")
 	for i := range n {
 		if ctx.Err() != nil {
 			return t, context.Cause(ctx)
 		}
 		seed := b.seed + uint64(i)
-		s, err := newSmall(&faulty, fmt.Sprint(seed), "6s")
+		f := diskFaults[int(seed)%len(diskFaults)]
+		d, err := diskTrial{whole: whole, cards: cards, fault: f.name, says: f.says}.drawn(ctx, &faulty, seed, operations)
 		if err != nil {
-			return t, err
-		}
-		random := rand.New(rand.NewPCG(seed, 0x6469736b))
-		d := diskTrial{sweeper: s, whole: whole, cards: cards, at: 1 + random.IntN(max(1, operations*9/10)), // this run may have a few less
-			fault: diskFaults[int(seed)%len(diskFaults)].name, says: diskFaults[int(seed)%len(diskFaults)].says}
-		if err := d.try(ctx); err != nil {
 			return t, fmt.Errorf("seed %d: %w", seed, err)
 		}
-		fmt.Fprintf(b.talk, "seed %d: %s at operation %d of %d: %d faults\n", seed, d.fault, d.at, operations, len(d.faults))
+		fmt.Fprintf(b.talk, "seed %d: %s at operation %d of %d: %d faults\n", seed, d.fault, d.at, len(operations), len(d.faults))
 		for i := range d.faults {
 			d.faults[i] += fmt.Sprintf(" (%s at operation %d)", d.fault, d.at)
 		}
@@ -103,12 +100,50 @@ func tryDisk(ctx context.Context, b *bed, n int) (t tally, err error) {
 		t.accounted += d.accounted
 		t.left = append(t.left, d.remaining...)
 		if len(d.faults)+len(d.remaining) == 0 {
-			if err := os.RemoveAll(s.dir); err != nil {
+			if err := os.RemoveAll(d.dir); err != nil {
 				return t, err
 			}
 		}
 	}
 	return t, nil
+}
+
+// diskDraws is how often a place is drawn for one fault: two sweeps differ by a few
+// operations, so that the last of one need not be there in another.
+const diskDraws = 5
+
+// drawn tries the fault at a drawn one of the operations of a sweep. One in four is drawn from
+// those that write its reports, which are the last, and few.
+func (d diskTrial) drawn(ctx context.Context, b *bed, seed uint64, operations []string) (*diskTrial, error) {
+	random := rand.New(rand.NewPCG(seed, 0x6469736b))
+	for draw := 1; ; draw++ {
+		trial := d
+		trial.at = place(random, operations)
+		var err error
+		if trial.sweeper, err = newSmall(b, fmt.Sprintf("%d-%d", seed, draw), "6s"); err != nil {
+			return nil, err
+		}
+		if err := trial.try(ctx); err != nil || !trial.missed || draw == diskDraws {
+			return &trial, err
+		}
+		if err := os.RemoveAll(trial.dir); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// place draws an operation, by its number from 1.
+func place(random *rand.Rand, operations []string) int {
+	var reports []int
+	for i, op := range operations {
+		if strings.Contains(op, "/.unfinished-report.") || strings.Contains(op, "/.unfinished-summary.") {
+			reports = append(reports, i+1)
+		}
+	}
+	if len(reports) > 0 && random.IntN(4) == 0 {
+		return reports[random.IntN(len(reports))]
+	}
+	return 1 + random.IntN(len(operations))
 }
 
 // A diskTrial is one fault of the disk at one sweep.
@@ -120,6 +155,8 @@ type diskTrial struct {
 	fault string
 	says  string // what the system says of it; empty of a cut, which says nothing
 
+	missed              bool // the sweep had fewer operations, so that nothing was tried
+	waits               bool // the program told that the journal of the GPUs could not be ended
 	faults, remaining   []string
 	requests, accounted int64
 }
@@ -143,12 +180,15 @@ func (d *diskTrial) try(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	d.ended(g)
+	if d.ended(g); d.missed {
+		return nil
+	}
 	// What a cut leaves is for the next command to end; of an orderly end nothing is left.
 	if d.fault != "CUT" {
 		if err := d.putBack(ctx); err != nil {
 			return err
 		}
+		d.waits = false // the next command ends it
 	}
 	var before *seen
 	if _, err := os.Stat(filepath.Join(d.run(), "environment.json")); err == nil {
@@ -181,6 +221,9 @@ func (d *diskTrial) try(ctx context.Context) error {
 	return d.putBack(ctx)
 }
 
+// unended is how a sweep tells that it could not note down that the GPUs are as before.
+const unended = "the GPUs were not put back as they were for certain: end journal: "
+
 // ended looks at how the sweep ended, and whether it told the fault once.
 func (d *diskTrial) ended(g *going) {
 	if strings.Contains(g.text(), "panic:") || strings.Contains(g.text(), "goroutine ") {
@@ -189,12 +232,20 @@ func (d *diskTrial) ended(g *going) {
 	told := 0
 	for line := range strings.SplitSeq(g.text(), "\n") {
 		progress := len(line) > 8 && line[2] == ':' && line[5] == ':' // 15:04:05
-		if d.says != "" && strings.Contains(line, d.says) && !progress && !strings.HasPrefix(line, "- ") {
+		switch {
+		case d.says == "" || !strings.Contains(line, d.says) || progress || strings.HasPrefix(line, "- "):
+		case strings.Contains(line, unended):
+			d.waits = true
+		default:
 			told++
 		}
 	}
+	if d.waits {
+		told = max(told, 1) // beside another fault it tells what that came to
+	}
 	switch {
-	case d.fault != "CUT" && !strings.Contains(g.text(), "injected: "):
+	case !strings.Contains(g.text(), "injected: "):
+		d.missed = true
 		d.failed("operation %d was not reached, so nothing was tried: %s", d.at, g.end())
 	case d.fault == "CUT":
 		if g.exited(0, 1, 2, 3, 4) {
@@ -204,10 +255,34 @@ func (d *diskTrial) ended(g *going) {
 		d.failed("the fault is told %d times: %s", told, g.end())
 	case g.exited(1):
 	case d.fault == "EIO" && g.exited(statusDone, statusNoValid): // it was tried again
+		if warned, err := d.warned(); err != nil || warned != 1 {
+			d.failed("%s, the run has %d warnings of the fault, %v: %s", g.how(), warned, err, g.end())
+		}
 	case d.fault == "ENOSPC" && g.exited(statusDone, statusNoValid) && told == 0: // nothing was written after
 	default:
 		d.failed("%s, the fault is told %d times: %s", g.how(), told, g.end())
 	}
+}
+
+// warned counts the warnings of the run, of its cells and of their steps that tell the fault.
+func (d *diskTrial) warned() (n int, err error) {
+	run, err := results.Read(d.run())
+	if err != nil {
+		return 0, err
+	}
+	all := run.Environment.Warnings
+	for _, c := range run.Cells {
+		all = slices.Concat(all, c.Cell.Warnings)
+		for _, s := range c.Steps {
+			all = slices.Concat(all, s.Step.Warnings)
+		}
+	}
+	for _, w := range all {
+		if strings.Contains(w.Text, d.says) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // putBack asks that nothing is left, and that the GPUs stand as before.
@@ -216,7 +291,11 @@ func (d *diskTrial) putBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now != d.cards {
+	if d.waits {
+		lines := strings.Split(now, "\n")
+		now = strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, "began to change the GPUs at") }), "\n")
+	}
+	if strings.TrimSpace(now) != strings.TrimSpace(d.cards) {
 		d.failed("the GPUs stand otherwise than before: %s", strings.ReplaceAll(now, "\n", " | "))
 	}
 	for until := time.Now().Add(goneWithin); ; time.Sleep(50 * time.Millisecond) {
@@ -233,6 +312,9 @@ func (d *diskTrial) putBack(ctx context.Context) error {
 		// A file that could not be removed from a disk that takes no changes stays until
 		// the run goes on.
 		if strings.Contains(l, "/.unfinished-") && d.fault != "EIO" && d.requests == 0 {
+			continue
+		}
+		if d.waits && strings.HasSuffix(l, "/journal.json waits to be put back") {
 			continue
 		}
 		d.remaining = append(d.remaining, l)

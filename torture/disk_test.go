@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,18 +15,23 @@ import (
 func TestEndOnBadDiskIsJudged(t *testing.T) {
 	for _, c := range []struct {
 		fault, script, want string // want is in the fault; empty for none
+		warned              int    // warnings of it in the run directory
 	}{
-		{"EROFS", "echo '12:00:01 cell x: read-only file system'; echo 'evabench: write x: read-only file system'; exit 1", ""},
-		{"EROFS", "echo 'evabench: write x: read-only file system'; echo 'write y: read-only file system'; exit 1", "told 2 times"},
-		{"EROFS", "echo 'evabench: no'; exit 1", "told 0 times"},
-		{"EROFS", "exit 0", "exit status 0"},
-		{"EROFS", "kill -9 $$", "killed"},
-		{"EIO", "exit 4", ""},
-		{"EIO", "echo 'panic: x'; exit 0", "panicked"},
-		{"EIO", "exit 2", "exit status 2"},
-		{"EIO", "UNTRIED=1; exit 0", "was not reached"},
-		{"CUT", "kill -9 $$", ""},
-		{"CUT", "exit 1", "did not end it"},
+		{"EROFS", "echo '12:00:01 cell x: read-only file system'; echo 'evabench: write x: read-only file system'; exit 1", "", 0},
+		{"EROFS", "echo 'evabench: write x: read-only file system'; echo 'write y: read-only file system'; exit 1", "told 2 times", 0},
+		{"EROFS", "echo 'evabench: no'; exit 1", "told 0 times", 0},
+		{"EROFS", "echo 'evabench: write x: read-only file system'; echo '" + unended + "read-only file system'; exit 1", "", 0},
+		{"EROFS", "echo '" + unended + "read-only file system'; exit 1", "", 0},
+		{"EROFS", "exit 0", "exit status 0", 0},
+		{"EROFS", "kill -9 $$", "killed", 0},
+		{"EIO", "exit 4", "0 warnings", 0},
+		{"EIO", "exit 4", "", 1},
+		{"EIO", "exit 0", "2 warnings", 2},
+		{"EIO", "echo 'panic: x'; exit 0", "panicked", 0},
+		{"EIO", "exit 2", "exit status 2", 0},
+		{"EIO", "UNTRIED=1; exit 0", "was not reached", 0},
+		{"CUT", "kill -9 $$", "", 0},
+		{"CUT", "exit 1", "did not end it", 0},
 	} {
 		b, err := newBed("/bin/sh", t.TempDir(), 1, t.Output())
 		if err != nil {
@@ -36,6 +42,13 @@ func TestEndOnBadDiskIsJudged(t *testing.T) {
 			if f.name == c.fault {
 				d.says = f.says
 			}
+		}
+		env := results.Environment{Planned: []string{"000"}}
+		for range c.warned {
+			env.Warnings = append(env.Warnings, results.Warning{Code: "disk-fault", Text: "x at the second try; the first: input/output error", Count: 1})
+		}
+		if _, err := results.Create(d.run(), env, nil); err != nil {
+			t.Fatal(err)
 		}
 		script := c.script
 		if !strings.HasPrefix(script, "UNTRIED=1") {
@@ -50,6 +63,29 @@ func TestEndOnBadDiskIsJudged(t *testing.T) {
 		if got := strings.Join(d.faults, "; "); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s, %q: %q, want %q", c.fault, c.script, got, c.want)
 		}
+	}
+}
+
+// Every operation of a sweep may be drawn, the last too, and those that write reports often.
+func TestDiskFaultsAreAnywhere(t *testing.T) {
+	var operations []string
+	for range 96 {
+		operations = append(operations, "write run/cells/000/.unfinished-cell.json")
+	}
+	operations = append(operations, "create run/.unfinished-summary.json-1", "write run/.unfinished-report.md-2", "rename run/.unfinished-report.html-3", "sync folder run")
+	random := rand.New(rand.NewPCG(1, 2))
+	drawn := map[int]int{}
+	for range 10_000 {
+		drawn[place(random, operations)]++
+	}
+	for i := range operations {
+		if drawn[i+1] == 0 {
+			t.Errorf("operation %d of %d was never drawn", i+1, len(operations))
+		}
+	}
+	// A quarter are drawn of the three, the others of all 100: 2,500 + 225.
+	if n := drawn[97] + drawn[98] + drawn[99]; len(drawn) != 100 || n < 2400 || n > 3100 {
+		t.Errorf("%d places, %d times one that writes reports, want 100 and about 2,725", len(drawn), n)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ const (
 // half to one that plays a case with every so many of them.
 type mixture struct {
 	rate    int // requests a second
-	every   int // requests to the mixed server; 0 means that it plays none
+	every   int // requests to the mixed server to a hostile answer, at the most; 0 means that it plays none
 	seconds int // a second of warm-up included
 }
 
@@ -96,6 +97,7 @@ func tryHostile(ctx context.Context, b *bed, n int) (tally, error) {
 
 // A hostileRun is what came of one run.
 type hostileRun struct {
+	began        time.Time       // the cell's origin
 	mixed, sound []hostile.Asked // since the cell's origin
 	samples      []results.Sample
 	most         int           // connections to the mixed server at once
@@ -150,7 +152,7 @@ func (m mixture) run(ctx context.Context, b *bed, p protocol, seed uint64) (r ho
 			Good: p.good, After: hostileTakes, Every: every, From: hostileFrom, Cases: p.cases(), Seed: seed,
 		}), l.Addr(), nil
 	}
-	mixed, mixedAt, err := serve(m.every)
+	mixed, mixedAt, err := serve(p.every(m))
 	if err != nil {
 		return r, err
 	}
@@ -190,6 +192,7 @@ func (r *hostileRun) read(run *results.Run, mixed, sound []hostile.Asked) error 
 		return fmt.Errorf("the run is not one cell with one step: %v\n%s", run.Problems, r.said)
 	}
 	cell := run.Cells[0]
+	r.began = cell.Cell.Started
 	since := func(all []hostile.Asked) []hostile.Asked {
 		return slices.DeleteFunc(all, func(a hostile.Asked) bool { return a.At.Before(cell.Cell.Started) })
 	}
@@ -218,7 +221,7 @@ func (r hostileRun) of(server int) (all []results.Sample) {
 func (t *tally) judgeHostile(m mixture, which string, calm, rough hostileRun, slower []string) {
 	played := 0
 	for _, a := range rough.mixed {
-		if a.Case != "" {
+		if a.Case != "" && a.Want != results.OK {
 			played++
 		}
 	}
@@ -226,8 +229,8 @@ func (t *tally) judgeHostile(m mixture, which string, calm, rough hostileRun, sl
 	t.requests += int64(requests)
 	t.accounted += int64(len(rough.of(0)) + len(rough.of(1)))
 
-	wrong, faults := miscounted(rough.mixed, rough.of(0))
-	more, others := miscounted(rough.sound, rough.of(1))
+	wrong, faults := rough.miscounted(rough.mixed, rough.of(0))
+	more, others := rough.miscounted(rough.sound, rough.of(1))
 	wrong += more
 	faults = append(faults, others...)
 	faults = append(faults, unbounded(calm, rough)...)
@@ -246,28 +249,48 @@ func (t *tally) judgeHostile(m mixture, which string, calm, rough hostileRun, sl
 	t.survived += played - min(wrong, played)
 }
 
-// miscounted holds samples against what a server was asked. It gives how many are not
-// what they should be, at the least, and which.
-func miscounted(asked []hostile.Asked, samples []results.Sample) (wrong int, faults []string) {
-	counts := map[results.Outcome]int{}
-	for _, a := range asked {
-		counts[a.Want]++
-	}
-	for _, s := range samples {
-		counts[s.Outcome]--
-	}
+// hostileNear is by how much the moment at which a server took note of a request may lie
+// before it was sent, or after it was done: both run on a machine that does more.
+const hostileNear = 250 * time.Millisecond
+
+// miscounted holds samples against what a server was asked. To each request belongs one
+// sample of the outcome that it was to have, in flight when the server took note of it. It
+// gives how many are not what they should be, at the least, and which.
+func (r hostileRun) miscounted(asked []hostile.Asked, samples []results.Sample) (wrong int, faults []string) {
 	missing, surplus := 0, 0
 	for _, o := range results.Outcomes() {
-		switch n := counts[o]; {
-		case n > 0:
-			missing += n
-			faults = append(faults, fmt.Sprintf("%d %s too few", n, o))
-		case n < 0:
-			surplus -= n
-			faults = append(faults, fmt.Sprintf("%d %s too many", -n, o))
+		few, many := r.unmatched(o, asked, samples)
+		missing, surplus = missing+few, surplus+many
+		if few > 0 {
+			faults = append(faults, fmt.Sprintf("%d %s too few", few, o))
+		}
+		if many > 0 {
+			faults = append(faults, fmt.Sprintf("%d %s too many", many, o))
 		}
 	}
 	return max(missing, surplus), faults
+}
+
+// unmatched gives how many requests that were to have an outcome have no sample, and how
+// many samples of it have no request, where as many as can be are matched: each request, as
+// they came, with the sample that was done first.
+func (r hostileRun) unmatched(o results.Outcome, asked []hostile.Asked, samples []results.Sample) (few, many int) {
+	left := slices.DeleteFunc(slices.Clone(samples), func(s results.Sample) bool { return s.Outcome != o })
+	slices.SortFunc(left, func(a, b results.Sample) int { return cmp.Compare(a.Done, b.Done) })
+	asked = slices.DeleteFunc(slices.Clone(asked), func(a hostile.Asked) bool { return a.Want != o })
+	slices.SortFunc(asked, func(a, b hostile.Asked) int { return a.At.Compare(b.At) })
+	for _, a := range asked {
+		at := results.Offset(a.At.Sub(r.began))
+		i := slices.IndexFunc(left, func(s results.Sample) bool {
+			return s.Sent.Add(-hostileNear) <= at && at <= s.Done.Add(hostileNear)
+		})
+		if i < 0 {
+			few++
+			continue
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	return few, len(left)
 }
 
 // unbounded says what the rough run took without bound.

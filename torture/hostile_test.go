@@ -15,6 +15,26 @@ import (
 	"github.com/evabench/evabench/results"
 )
 
+// One in ten of what the mixed server is asked is hostile at the least, whatever good answers
+// are among the cases.
+func TestHostileShare(t *testing.T) {
+	for _, p := range protocols() {
+		bad := 0
+		for _, c := range p.cases() {
+			if c.Want[0] != results.OK {
+				bad++
+			}
+		}
+		share := float64(bad) / float64(len(p.cases())) / float64(p.every(usual))
+		if share < 0.1 || share > 0.125 {
+			t.Errorf("%s: %d of %d cases are hostile, every %d is one: a share of %.3f, want 0.1 or little more", p.name, bad, len(p.cases()), p.every(usual), share)
+		}
+	}
+	if got := protocols()[0].every(usual.calm()); got != 0 {
+		t.Errorf("where none is to be played, every %d is", got)
+	}
+}
+
 // Every kind of endpoint is tried, what is said of its cases is of cases that there
 // are, and each of them is played.
 func TestProtocols(t *testing.T) {
@@ -49,13 +69,15 @@ func soundPair() (m mixture, calm, rough hostileRun) {
 		due := results.Offset(n) * results.Offset(time.Second)
 		return results.Sample{Endpoint: []string{"asked-0", "asked-1"}[server], Due: due, Sent: due, Done: due.Add(6 * time.Millisecond), Outcome: o}
 	}
+	rough.began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for n := range 60 {
+		came := rough.began.Add(time.Duration(n)*time.Second + time.Millisecond)
 		want, name := results.OK, ""
 		if n%3 == 0 {
 			want, name = results.Reset, "closed"
 		}
-		rough.mixed = append(rough.mixed, hostile.Asked{Case: name, Want: want})
-		rough.sound = append(rough.sound, hostile.Asked{Want: results.OK})
+		rough.mixed = append(rough.mixed, hostile.Asked{At: came, Case: name, Want: want})
+		rough.sound = append(rough.sound, hostile.Asked{At: came, Want: results.OK})
 		rough.samples = append(rough.samples, at(n, 0, want), at(n, 1, results.OK))
 		calm.samples = append(calm.samples, at(n, 0, results.OK), at(n, 1, results.OK))
 	}
@@ -77,6 +99,14 @@ func TestHostileHarmIsSeen(t *testing.T) {
 		{func(_, r *hostileRun) { r.samples[0].Outcome = results.Timeout }, "1 timeout too many; 1 reset too few"},
 		{func(_, r *hostileRun) { r.samples[1].Outcome = results.Reset }, "1 ok too few; 1 reset too many"},
 		{func(_, r *hostileRun) { r.samples[0].Sent = results.NoOffset }, "1 reset too few"},
+		// Two that are taken for each other, with a second between them.
+		{func(_, r *hostileRun) { r.samples[0].Outcome, r.samples[2].Outcome = results.OK, results.Reset }, "1 ok too few; 1 ok too many; 1 reset too few; 1 reset too many"},
+		{func(_, r *hostileRun) { r.mixed[0].At = r.mixed[0].At.Add(-hostileNear) }, ""},
+		{func(_, r *hostileRun) { r.mixed[0].At = r.mixed[0].At.Add(-hostileNear - 2*time.Millisecond) }, "1 reset too few; 1 reset too many"},
+		{func(_, r *hostileRun) { r.mixed[0].At = r.mixed[0].At.Add(hostileNear + 5*time.Millisecond) }, ""},
+		{func(_, r *hostileRun) { r.mixed[0].At = r.mixed[0].At.Add(hostileNear + 6*time.Millisecond) }, "1 reset too few; 1 reset too many"},
+		// An odd answer that is good is none of those that are counted.
+		{func(_, r *hostileRun) { r.mixed[1].Case = "byte by byte" }, ""},
 		{func(c, r *hostileRun) { r.memory = c.memory + hostileMemory }, ""},
 		{func(c, r *hostileRun) { r.memory = c.memory + hostileMemory + 1<<20 }, "769 MiB of memory more than without, at most 768 are allowed"},
 		{func(c, r *hostileRun) { r.sockets = c.sockets + hostileFlight }, ""},

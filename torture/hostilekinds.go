@@ -93,3 +93,11 @@ func (p protocol) cases() []hostile.Case {
 	}
 	return all
 }
+
+// every is how many requests there are to one that begins a case, so that one in m.every is
+// answered in a hostile way at the least: some cases are good answers of an odd form.
+func (p protocol) every(m mixture) int {
+	cases := p.cases()
+	bad := slices.DeleteFunc(slices.Clone(cases), func(c hostile.Case) bool { return c.Want[0] == results.OK })
+	return m.every * len(bad) / len(cases)
+}

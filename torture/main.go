@@ -1,7 +1,7 @@
 // Command torture puts the evabench command through what goes wrong on real servers,
 // from outside and with the real binary: servers that answer anything, disks that fill,
 // clocks that step, signals and kill -9, files that are damaged. Nothing that was
-// measured may be lost, every request is accounted for, and nothing is left behind.
+// measured may be lost, every request that was due is accounted for, and nothing is left behind.
 //
 // A table says by class how many faults were tried and survived. The program fails
 // if one was not, if a request is missing, or if anything was left.

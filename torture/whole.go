@@ -143,7 +143,8 @@ func (s *seen) kept(earlier *seen) (faults []string) {
 }
 
 // complete says what a run lacks beside one that was never disturbed, and how many
-// sessions that had and this has.
+// sessions were due in that and this tells of, whatever became of them. No server counts
+// what it was asked: steps that a blow broke off were asked for, too.
 func (s *seen) complete(whole *seen) (faults []string, requests, accounted int64) {
 	faults = append(faults, s.problems...)
 	faults = append(faults, s.others...)

@@ -68,6 +68,8 @@ func (o progressOptions) prepare(s streams) (t *telling, err error) {
 	fmt.Fprintf(s.err, "evabench: live at %s\n", t.server.URL)
 	if t.server.Open {
 		fmt.Fprintf(s.err, "evabench: WARNING: --live %s: whoever reaches this machine can read the page, without a password; without a host it is for this machine alone\n", o.live)
+	} else {
+		fmt.Fprintln(s.err, "evabench: every user of this machine can read the page, without a password")
 	}
 	return t, nil
 }

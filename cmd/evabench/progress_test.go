@@ -87,7 +87,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	if len(told) == 0 || told[0] != string(progress.SweepBegins) || told[len(told)-1] != string(progress.SweepEnds) {
 		t.Errorf("events %v", told)
 	}
-	for _, want := range append(bars, "SIMULATED", "Aevabench: interrupt: stopping", "put back and verified", "evabench: interrupted") {
+	for _, want := range append(bars, "SIMULATED", "every user of this machine can read the page", "Aevabench: interrupt: stopping", "put back and verified", "evabench: interrupted") {
 		if !strings.Contains(screen, want) {
 			t.Errorf("the terminal was never sent %q", want)
 		}

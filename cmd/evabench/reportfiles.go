@@ -46,6 +46,20 @@ func writeFile(path string, write func(io.Writer) error) error {
 	return (*disk.Disk)(nil).Replace(path, write)
 }
 
+// writeWithin writes a file of a run directory as writeFile does. Others may have made the
+// directory: what stands there under the file's name and is no file is neither followed nor replaced.
+func writeWithin(dir, name string, write func(io.Writer) error) error {
+	path := filepath.Join(dir, name)
+	switch info, err := os.Lstat(path); {
+	case err != nil: // none is there, or the writing says why
+	case info.Mode()&fs.ModeSymlink != 0:
+		return errors.New("it is a symbolic link, and links in a run directory are not followed; remove it")
+	case !info.Mode().IsRegular():
+		return errors.New("what is there is no plain file; remove it")
+	}
+	return (*disk.Disk)(nil).Replace(path, write) // which follows no link that came meanwhile
+}
+
 // besides gives where a link leads.
 func besides(link, to string) string {
 	if filepath.IsAbs(to) {
@@ -77,7 +91,7 @@ func writeEach(dir string, files []reportFile, write func(reportFile, io.Writer)
 	var lost []string // for the same reason as the first
 	var cause error
 	for _, f := range files {
-		err := writeFile(filepath.Join(dir, f.file), func(w io.Writer) (err error) {
+		err := writeWithin(dir, f.file, func(w io.Writer) (err error) {
 			defer func() {
 				if fault := recover(); fault != nil {
 					err = fmt.Errorf("panic: %v; please report this", fault)

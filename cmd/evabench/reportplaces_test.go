@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -61,6 +62,52 @@ func TestWriteFileKeepsWhatIsThere(t *testing.T) {
 	left, err := filepath.Glob(at("far/.*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("%v is left", left)
+	}
+}
+
+// What stands in the place of a run directory's report is not followed: who made the directory
+// may have put it there. Nothing outside is changed, and a pipe is not waited for.
+func TestReportsFollowNothing(t *testing.T) {
+	outside, dir := t.TempDir(), t.TempDir()
+	victim := filepath.Join(outside, "victim")
+	places := map[string]func(path string) error{
+		"link":     func(path string) error { return os.Symlink(victim, path) },
+		"dangling": func(path string) error { return os.Symlink(filepath.Join(outside, "new"), path) },
+		"null":     func(path string) error { return os.Symlink(os.DevNull, path) },
+		"pipe":     func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"folder":   func(path string) error { return os.Mkdir(path, 0o700) },
+	}
+	if err := os.WriteFile(victim, []byte("as before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, place := range places {
+		path := filepath.Join(dir, name)
+		if err := place(path); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = writeEach(dir, []reportFile{{name, ""}, {"whole", ""}}, func(f reportFile, w io.Writer) error {
+			_, err := io.WriteString(w, "report beside "+name)
+			return err
+		})
+		if err == nil || !strings.HasPrefix(err.Error(), "write "+name+": ") {
+			t.Errorf("%s: told %v", name, err)
+		}
+		if after, err := os.Lstat(path); err != nil || after.Mode() != before.Mode() {
+			t.Errorf("%s was %v, and is %v, %v", name, before.Mode(), after, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "whole")); string(got) != "report beside "+name {
+			t.Errorf("%s: the report beside it holds %q, %v", name, got, err)
+		}
+	}
+	if got, err := os.ReadFile(victim); string(got) != "as before" {
+		t.Errorf("the victim holds %q, %v", got, err)
+	}
+	if all, err := os.ReadDir(outside); err != nil || len(all) != 1 {
+		t.Errorf("outside are %v, %v", all, err)
 	}
 }
 

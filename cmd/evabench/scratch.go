@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,23 +80,35 @@ func lockTemp() (unlock func(), alone bool) {
 }
 
 // removeLeftOver removes the scratch folders that nobody holds, and those that
-// were left before they had a name: alone says that nobody is making one. What cannot be
-// looked at is another's.
+// were left before they had a name: alone says that nobody is making one. Everybody can make
+// folders of these names: another's are left alone, whatever is in them.
 func removeLeftOver(alone bool) {
 	named, _ := filepath.Glob(filepath.Join(os.TempDir(), "evabench-sim-*")) // the patterns are good
 	for _, dir := range named {
-		removeUnheld(dir)
+		if _, ours := ourFolder(dir); ours {
+			removeUnheld(dir)
+		}
 	}
 	unnamed, _ := filepath.Glob(filepath.Join(os.TempDir(), ".evabench-sim-*"))
 	for _, dir := range unnamed {
-		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() || !alone && time.Since(info.ModTime()) < beginsWithin {
+		info, ours := ourFolder(dir)
+		if !ours || !alone && time.Since(info.ModTime()) < beginsWithin {
 			continue
 		}
 		if err := os.Remove(dir); err != nil { // without a lock it is empty
 			removeUnheld(dir)
 		}
 	}
+}
+
+// ourFolder reports whether a path is a folder that this user made, and no link to one.
+func ourFolder(path string) (fs.FileInfo, bool) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.IsDir() {
+		return nil, false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return info, ok && int(stat.Uid) == os.Geteuid()
 }
 
 // removeUnheld removes a folder whose lock nobody holds. It neither waits for
@@ -113,12 +127,14 @@ func removeUnheld(dir string) {
 }
 
 // endDaemons ends the simulated MPS daemons of a scratch folder, which is a
-// server's state folder or holds some.
+// server's state folder or holds some. A link in it leads to what is none of it.
 func endDaemons(dir string) error {
 	within, _ := filepath.Glob(filepath.Join(dir, "*", mps.Name)) // the pattern is good
 	faults := []error{sim.EndDaemons(dir)}
 	for _, program := range within {
-		faults = append(faults, sim.EndDaemons(filepath.Dir(program)))
+		if _, ours := ourFolder(filepath.Dir(program)); ours {
+			faults = append(faults, sim.EndDaemons(filepath.Dir(program)))
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evabench/evabench/internal/mps"
 )
 
 // A folder whose owner is gone is removed by the next that comes; one that is
@@ -69,6 +71,50 @@ func TestScratchLeavesWhatIsNoLock(t *testing.T) {
 	for _, dir := range kept {
 		if !there(dir) {
 			t.Errorf("%s is gone", dir)
+		}
+	}
+}
+
+// Folders of this name that another made are left alone, and no link out of one of ours is
+// followed: in the folder of temporary files everybody makes what they like.
+func TestScratchLeavesWhatIsOthers(t *testing.T) {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	temp, err := os.MkdirTemp("", "s") // so short that daemons have their folder within a server's
+	must(err)
+	defer os.RemoveAll(temp)
+	t.Setenv("TMPDIR", temp)
+	// It looks as the state folder of a simulated server that had MPS daemons.
+	victim := t.TempDir()
+	must(os.Symlink("/bin/true", filepath.Join(victim, mps.Name)))
+	must(os.Mkdir(filepath.Join(victim, "mps"), 0o700))
+	leftOver := func(name string) string {
+		dir := makeFolder(t, name, 0)
+		must(os.WriteFile(filepath.Join(dir, ownerFile), nil, 0o600))
+		must(os.Symlink(victim, filepath.Join(dir, "a")))
+		return dir
+	}
+	ours := leftOver("evabench-sim-ours")
+	linked := filepath.Join(os.TempDir(), "evabench-sim-linked")
+	must(os.Symlink(victim, linked))
+	must(os.WriteFile(filepath.Join(victim, ownerFile), nil, 0o600))
+	want := map[string]bool{ours: false, linked: true, victim: true, filepath.Join(victim, "mps"): true}
+	if os.Geteuid() == 0 { // only root can have made what another owns
+		for _, name := range []string{"evabench-sim-foreign", ".evabench-sim-foreign"} {
+			dir := leftOver(name)
+			must(os.Chown(dir, 65534, 65534))
+			grow(t, dir, beginsWithin+time.Minute)
+			want[dir] = true
+		}
+	}
+	removeLeftOver(true)
+	for path, want := range want {
+		if there(path) != want {
+			t.Errorf("%s is there: %v, want %v", path, !want, want)
 		}
 	}
 }

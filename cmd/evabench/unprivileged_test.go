@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,9 +17,8 @@ import (
 // nobody is a user without any right.
 const nobody = 65534
 
-// TestUnprivileged does all that needs no root as nobody, or as whoever runs the
-// tests: load on services that run already, reports, the simulator, and looking at
-// layouts. What would change GPUs is refused there with what to do.
+// TestUnprivileged does all that docs/security.md says needs no root as nobody, or as whoever
+// runs the tests. What would change GPUs is refused there with what to do.
 func TestUnprivileged(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -49,6 +50,15 @@ matrix: {layout: ["off"]}
 	if err := os.WriteFile(filepath.Join(dir, "small.yaml"), small, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := (madeRun{seed: 1, draw: 1, replicates: 1, slower: 1, version: "1.0"}).write(filepath.Join(dir, "made")); err != nil {
+		t.Fatal(err)
+	}
+	giveToNobody(t, dir)
+	own := strings.Replace(scenario, `{kind: external, instances: [{url: "`+server.URL+`"}]}`,
+		`{kind: process, argv: ["`+filepath.Join(dir, "worker")+`", serve, "{port}"], instances: 1, stop: {grace: 1s}}`, 1)
+	if err := os.WriteFile(filepath.Join(dir, "own.yaml"), []byte(own), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args   string
 		status []int
@@ -58,7 +68,14 @@ matrix: {layout: ["off"]}
 		{"report run --format markdown", []int{exitDone}, "as-found"},
 		{"sweep small.yaml --out simulated --no-selftest", []int{exitDone, exitNoValid}, "SIMULATED"},
 		{"gpu plan 2x2g.48gb --gpus 0 --sim pro6000x1", []int{exitDone}, "2g.48gb"},
+		{"gpu inspect --sim pro6000x1", []int{exitDone}, "nothing stands in the way"},
 		{"scenario check pro6000x1", []int{exitDone}, "good"},
+		{"sweep own.yaml --out own --no-selftest", []int{exitDone, exitNoValid}, "run for each instance: " + filepath.Join(dir, "worker")},
+		{"report own --format csv", []int{exitDone}, "eyes-0"},
+		{"compare made made", []int{exitDone}, "records of one measurement"},
+		{"gate made --require vision.errors<=0%", []int{exitDone}, "met"},
+		{"selftest --only small --length 50ms", []int{exitDone}, "16 B"},
+		{"sim pro6000x1 --child", []int{exitDone}, "http://127.0.0.1:"},
 	} {
 		said, status := asNobody(t, dir, strings.Fields(c.args)...)
 		ok := false
@@ -94,17 +111,27 @@ func foreign(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "evabench"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if os.Geteuid() == 0 {
-		for _, err := range []error{os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, nobody, nobody)} {
-			if err != nil {
-				t.Fatal(err)
-			}
+	for _, name := range []string{"evabench", "worker"} {
+		if err := os.WriteFile(filepath.Join(dir, name), program, 0o755); err != nil {
+			t.Fatal(err)
 		}
 	}
+	giveToNobody(t, dir)
 	return dir
+}
+
+// giveToNobody gives a folder and all in it to nobody, if that may be done.
+func giveToNobody(t *testing.T, dir string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, nobody, nobody))
+	})
+	if err := errors.Join(err, os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // asNobody runs the command there without rights.

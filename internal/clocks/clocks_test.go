@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/evabench/evabench/internal/leaks"
 )
 
 // Limits in pairs: just below nothing is told, just above it is.
@@ -110,7 +112,7 @@ func TestStoppedProcess(t *testing.T) {
 
 func TestMain(m *testing.M) {
 	if os.Getenv("CLOCKS_CHILD") == "" {
-		os.Exit(m.Run())
+		leaks.Main(m)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	reads := 0

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/mps"
 	"github.com/evabench/evabench/internal/mps/mpsfake"
 )
@@ -23,7 +24,12 @@ func TestMain(m *testing.M) {
 		// Not os.Exit: under the race detector that takes a second, at every command.
 		syscall.Exit(mpsfake.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
-	os.Exit(run(m))
+	status := run(m)
+	if err := leaks.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
 }
 
 // run also fails if a test left a daemon.

@@ -6,12 +6,12 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/listening"
 )
 
@@ -19,7 +19,7 @@ import (
 // is no fault of theirs.
 func TestMain(m *testing.M) {
 	asker.Timeout = time.Hour
-	os.Exit(m.Run())
+	leaks.Main(m)
 }
 
 func socket(port, pid int, args ...string) listening.Socket {

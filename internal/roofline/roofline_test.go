@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/loadgen/stub"
 	"github.com/evabench/evabench/results"
 )
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	leaks.Main(m)
 }
 
 // command starts the test binary as a server.

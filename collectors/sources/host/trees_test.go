@@ -13,6 +13,7 @@ import (
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sourcetest"
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/results"
 )
 
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	case "burner":
 		burn()
 	default:
-		os.Exit(m.Run())
+		leaks.Main(m)
 	}
 	syscall.Exit(0)
 }

@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evabench/evabench/internal/environ"
 	"github.com/evabench/evabench/internal/mps"
 )
 
@@ -51,7 +52,9 @@ func Install(dir, exe string) (path string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	said, err := exec.CommandContext(ctx, path, "-v").CombinedOutput()
+	try := exec.CommandContext(ctx, path, "-v")
+	try.Env = environ.Own()
+	said, err := try.CombinedOutput()
 	if err != nil || !strings.Contains(string(said), simulated) {
 		return "", fmt.Errorf("install the simulated %s: %s is not one: its main must begin with mpsfake.Called: %w", mps.Name, exe, errors.Join(err, errors.New(strings.TrimSpace(string(said)))))
 	}

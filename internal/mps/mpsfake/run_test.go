@@ -55,3 +55,20 @@ func TestRefusedRuns(t *testing.T) {
 		t.Error("a program that is none was installed")
 	}
 }
+
+// What Install tries is not told what may be a key.
+func TestInstallTellsNoKey(t *testing.T) {
+	t.Setenv("AGENT_KEY", "sk-sesame")
+	dir := t.TempDir()
+	exe := filepath.Join(dir, "program")
+	script := "#!/bin/sh\nenv >" + dir + "/environment\necho 'SIMULATED (evabench): no GPU and no CUDA behind it'\n"
+	if err := os.WriteFile(exe, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mpsfake.Install(dir, exe); err != nil {
+		t.Fatal(err)
+	}
+	if told, err := os.ReadFile(filepath.Join(dir, "environment")); err != nil || !strings.Contains(string(told), "PATH=") || strings.Contains(string(told), "sk-sesame") {
+		t.Errorf("it was told %q, %v", told, err)
+	}
+}

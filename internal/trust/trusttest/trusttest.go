@@ -30,6 +30,9 @@ const Name = "gateway.test"
 // Key is what the servers ask for, as a bearer's.
 const Key = "sk-planted-7f3a-do-not-tell"
 
+// KeyHeader is the field that may carry Key alone.
+const KeyHeader = "X-Api-Key"
+
 // An Authority signs a server's certificate and a client's. The files are PEM, in
 // the test's folder.
 type Authority struct {
@@ -97,11 +100,11 @@ func sign(t testing.TB, by *x509.Certificate, byKey *ecdsa.PrivateKey, c *x509.C
 }
 
 // Server serves h over TLS on loopback until the test's end, to clients that the
-// authority signed and that tell Key. To others with a certificate it answers 401,
-// with what they sent in its body, as badly written servers do.
+// authority signed and that tell Key, as a bearer's or in the field KeyHeader. To others with a
+// certificate it answers 401, with what they sent in its body, as badly written servers do.
 func (a *Authority) Server(t testing.TB, h http.Handler) *httptest.Server {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer "+Key {
+		if r.Header.Get("Authorization") != "Bearer "+Key && r.Header.Get(KeyHeader) != Key {
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = io.WriteString(w, "who is "+r.Header.Get("Authorization"))
 			return

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/services"
 )
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 1 && os.Args[1] == "hold":
 		exit(hold(os.Args[2], os.Args[3]))
 	}
-	os.Exit(m.Run())
+	leaks.Main(m)
 }
 
 // exit ends this process. Not by os.Exit: under the race detector that takes a

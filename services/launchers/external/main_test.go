@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/services"
 	"github.com/evabench/evabench/services/spawn"
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 			exit(hold(os.Args[2]))
 		}
 	}
-	os.Exit(m.Run())
+	leaks.Main(m)
 }
 
 // exit ends this process. Not by os.Exit: under the race detector that takes a

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evabench/evabench/internal/leaks"
 	"github.com/evabench/evabench/internal/supervise"
 	"github.com/evabench/evabench/services"
 )
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 			exit(serve(os.Args[2], os.Args[3:]))
 		}
 	}
-	os.Exit(m.Run())
+	leaks.Main(m)
 }
 
 // exit ends this process. Not by os.Exit: under the race detector that takes a
