@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
 )
 
 // rowsOf gives the texts of a table of a Document.
@@ -166,7 +167,7 @@ func TestSpike(t *testing.T) {
 // No point is answered with yes by what nobody agreed on, what was not counted or what
 // tells of our own machine.
 func TestChecklistIsNotTickedByNothing(t *testing.T) {
-	const rates, breaks = "acceptable error rates", "where the tail breaks the SLA"
+	const rates, breaks, grows = "acceptable error rates", "where the tail breaks the SLA", "at what load the queue grows"
 	const sizes = "model sizes against the memory of devices"
 	whole := func(s *analysis.Summary) { // a step in which vision has three times its load beside a good neighbour
 		step := &s.Cells[0].Steps[1]
@@ -197,6 +198,20 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 			for i := range s.Cells[0].Steps {
 				s.Cells[0].Steps[i].Services[0].Verdict.Is = analysis.ClientLimited
 			}
+		}},
+		{"heavy payloads that broke it", breaks, "yes: vision: p95 < 300 ms not met from 94 req/s", func(s *analysis.Summary) {
+			s.Cells[0].Steps[4].Services[0].SLO[0].Result = analysis.NotMet
+		}},
+		{"a spike that broke it", breaks, "yes: vision: p95 < 300 ms not met from 94 req/s", func(s *analysis.Summary) {
+			s.Cells[0].Steps[0].Purpose, s.Cells[0].Steps[0].Services[0].SLO[0].Result = results.PurposeSpike, analysis.NotMet
+		}},
+		{"heavy payloads of which a queue grew", grows, "yes: that of vision grew from 105 req/s", func(s *analysis.Summary) {
+			s.Cells[0].Steps[4].Services[0].Verdict.Is = analysis.Saturated
+		}},
+		{"a neighbour that had three times its own load", spikePoint, "not shown: vision 105 req/s, agent 4 users, steady for 600.0 s and not sudden: agent: p90 < 20 s: 14.20 s, at 12 users, more than its own allowed load", func(s *analysis.Summary) {
+			whole(s)
+			agent := &s.Cells[0].Steps[1].Services[1]
+			agent.Level.Value, agent.SLO[0].Result = 12, analysis.NotMet
 		}},
 		{"a neighbour that is asked for nothing", spikePoint, "not shown: ", func(s *analysis.Summary) {
 			whole(s)

@@ -100,7 +100,7 @@ func (c searched) growth(item string) check {
 	var told []string
 	least := map[string]float64{}
 	for _, p := range c.places() {
-		if load := c.along(p); p.service.Verdict.Is == analysis.Saturated {
+		if load := c.along(p); p.service.Verdict.Is == analysis.Saturated && !p.special() {
 			has, ok := least[p.service.Name]
 			if !ok {
 				told = append(told, p.service.Name)
@@ -130,7 +130,7 @@ func (c searched) breaks(item string) check {
 	unit := map[string]string{}
 	for _, p := range c.places() {
 		for _, v := range p.service.SLO {
-			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 || !ofServer(p.service.Verdict) {
+			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 || !ofServer(p.service.Verdict) || p.special() {
 				continue
 			}
 			text := p.service.Name + ": " + clauseText(v.Clause.Class, v.Clause.Text)
@@ -316,7 +316,8 @@ func (c searched) spikes(step analysis.Step, l analysis.CapacityLoad) bool {
 
 // neighbours lists the clauses of other services that were not met, and what is
 // unknown: clauses, all of a service that the step does not measure, and of one that
-// is asked for nothing.
+// is asked for nothing. One that had more than its own allowed load may have missed a
+// clause by that.
 func (c searched) neighbours(step analysis.Step, service string) (unmet, unknown []string) {
 	for _, v := range step.Services {
 		switch {
@@ -333,12 +334,22 @@ func (c searched) neighbours(step analysis.Step, service string) (unmet, unknown
 				continue
 			}
 			text := fmt.Sprintf("%s: %s: %s", v.Name, clauseText(k.Clause.Class, k.Clause.Text), cmp.Or(textOf(k.Value), k.Result))
-			if k.Result == analysis.NotMet {
-				unmet = append(unmet, text)
-			} else {
+			switch {
+			case k.Result != analysis.NotMet:
 				unknown = append(unknown, text)
+			case c.above(v):
+				unknown = append(unknown, fmt.Sprintf("%s, at %s, more than its own allowed load", text, levelText(v)))
+			default:
+				unmet = append(unmet, text)
 			}
 		}
 	}
 	return unmet, unknown
+}
+
+// above reports whether a service had more than its allowed load.
+func (c searched) above(v analysis.Service) bool {
+	return slices.ContainsFunc(c.capacity.Loads, func(l analysis.CapacityLoad) bool {
+		return l.Service == v.Name && l.Signed.Known() && v.Level.Value > *l.Signed.Number
+	})
 }
