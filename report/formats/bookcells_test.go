@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/evabench/evabench/report"
+	"github.com/xuri/excelize/v2"
 )
 
 // partsOf gives the parts of a workbook whose names begin so, as text.
@@ -78,5 +80,46 @@ func TestWorkbookShowsSmallShares(t *testing.T) {
 		if got := numberFormat(report.Cell{Value: &value, Unit: "ratio"}); got != want {
 			t.Errorf("%v is shown as %s, want %s", value, got, want)
 		}
+	}
+}
+
+var row = regexp.MustCompile(`[A-Z]+(\d+)`)
+
+// What a reader can sort by the buttons of a filter has no formula of another row, which
+// would then be reckoned from a wrong one.
+func TestWorkbookFiltersWhatCanBeSorted(t *testing.T) {
+	filtered := 0
+	for _, file := range []string{"summary.json", "sweep.json", "capacity.json"} {
+		f := opened(t, written(t, "xlsx", read(t, file)))
+		for _, n := range f.GetDefinedName() {
+			if n.Name != "_xlnm._FilterDatabase" {
+				continue
+			}
+			filtered++
+			_, area, _ := strings.Cut(strings.ReplaceAll(n.RefersTo, "$", ""), "!")
+			from, to, _ := strings.Cut(area, ":")
+			_, top, err := excelize.CellNameToCoordinates(from)
+			right, bottom, bad := excelize.CellNameToCoordinates(to)
+			if err != nil || bad != nil {
+				t.Fatalf("%s: a filter over %s", file, n.RefersTo)
+			}
+			for r := top + 1; r <= bottom; r++ {
+				for c := 1; c <= right; c++ {
+					name, _ := excelize.CoordinatesToCellName(c, r)
+					formula, err := f.GetCellFormula(n.Scope, name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, m := range row.FindAllStringSubmatch(formula, -1) {
+						if m[1] != strconv.Itoa(r) {
+							t.Errorf("%s: %s!%s, which can be sorted, is =%s", file, n.Scope, name, formula)
+						}
+					}
+				}
+			}
+		}
+	}
+	if filtered == 0 {
+		t.Error("nothing is filtered")
 	}
 }
