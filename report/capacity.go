@@ -344,8 +344,13 @@ func (c searched) parameters(service string) string {
 	config := c.cell.Cell.Config
 	var told []string
 	var seats []string
+	instances := 0
 	for _, i := range c.cell.Cell.Instances {
-		if text := workers(i.Workers); i.Service == service && text != "" {
+		if i.Service != service {
+			continue
+		}
+		instances++
+		if text := workers(i.Workers); text != "" {
 			seats = append(seats, text)
 		}
 	}
@@ -362,7 +367,7 @@ func (c searched) parameters(service string) string {
 	if len(set) > 0 {
 		told = append(told, joined(set))
 	}
-	if config.Routing != "" && len(seats) > 1 {
+	if config.Routing != "" && instances > 1 {
 		told = append(told, "routing "+config.Routing)
 	}
 	batch := units.Unknown

@@ -199,6 +199,10 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 				s.Cells[0].Steps[i].Services[0].Verdict.Is = analysis.ClientLimited
 			}
 		}},
+		{"one answer that said what the log says", "where memory runs out", "yes: answers said so 1 time, and logs or ends of instances 2 times, in vision 105 req/s, agent 4 users", func(s *analysis.Summary) {
+			s.Cells[0].Steps[1].OutOfMemory = map[string]int64{"vision-0": 2}
+			s.Cells[0].Steps[1].Services[0].Total.Outcomes = []analysis.Count{{Outcome: results.OOM, N: 1}}
+		}},
 		{"heavy payloads that broke it", breaks, "yes: vision: p95 < 300 ms not met from 94 req/s", func(s *analysis.Summary) {
 			s.Cells[0].Steps[4].Services[0].SLO[0].Result = analysis.NotMet
 		}},
@@ -235,6 +239,19 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 		if got := pointsOf(t, s)[c.point]; !strings.HasPrefix(got, c.want) || strings.Contains(got, "later") {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// How requests are dealt is told of every service with several instances, whether or not
+// its workers are known.
+func TestRoutingIsTold(t *testing.T) {
+	s := madeSearches()
+	other := s.Cells[0].Cell.Instances[1]
+	other.Name = "agent-1"
+	s.Cells[0].Cell.Instances = append(s.Cells[0].Cell.Instances, other)
+	rows := rowsOf(t, Build(s), "capacity-table")
+	if vision, agent := rows[0][4], rows[1][4]; strings.Contains(vision, "routing") || !strings.Contains(agent, "routing round-robin") {
+		t.Errorf("one instance has %q, two have %q", vision, agent)
 	}
 }
 

@@ -180,24 +180,25 @@ func (c searched) rayUnit(service string) string {
 func (c searched) exhaustion(item string) check {
 	k := check{item, "where memory runs out", notShown, "instances whose answers, logs or ends tell of it", "Steps"}
 	seen := false
-	var n int64
+	var answers, told int64 // often of the same time
 	var at []string
 	for _, step := range c.cell.Steps {
 		seen = seen || step.OutOfMemory != nil
-		var here int64
+		before := answers + told
 		for _, more := range step.OutOfMemory {
-			here += more
+			told += more
 		}
 		for _, v := range step.Services {
-			here += v.Total.OutOfMemory()
+			answers += v.Total.OutOfMemory()
 		}
-		if n += here; here > 0 {
+		if answers+told > before {
 			at = append(at, stepName(step.Name, step.Index))
 		}
 	}
 	switch {
-	case n > 0:
-		k.answer, k.evidence = checkedYes, fmt.Sprintf("%s times, in %s", units.Number(float64(n)), strings.Join(at, "; "))
+	case len(at) > 0:
+		k.answer, k.evidence = checkedYes, fmt.Sprintf("answers said so %s, and logs or ends of instances %s, in %s",
+			units.Plural(int(answers), "time"), units.Plural(int(told), "time"), strings.Join(at, "; "))
 	case seen:
 		k.evidence = fmt.Sprintf("it did not in any of %s; a larger load or heavier payloads would show where it does", units.Plural(len(c.cell.Steps), "step"))
 	}
