@@ -203,6 +203,14 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 			s.Cells[0].Steps[1].OutOfMemory = map[string]int64{"vision-0": 2}
 			s.Cells[0].Steps[1].Services[0].Total.Outcomes = []analysis.Count{{Outcome: results.OOM, N: 1}}
 		}},
+		{"clocks that the operator set", "where clocks are held down", "yes: nowhere in this run", func(s *analysis.Summary) {
+			s.Cells[0].Steps[1].Activity.GPUs = []analysis.GPUActivity{{GPU: "gpu0", Reasons: []analysis.EventReason{
+				{Name: "application clocks", Share: known(1, "ratio")}, {Name: "power cap", Share: known(0, "ratio")},
+			}}}
+		}},
+		{"clocks of which only the operator's are known", "where clocks are held down", "not shown", func(s *analysis.Summary) {
+			s.Cells[0].Steps[1].Activity.GPUs = []analysis.GPUActivity{{GPU: "gpu0", Reasons: []analysis.EventReason{{Name: "application clocks", Share: known(0, "ratio")}}}}
+		}},
 		{"heavy payloads that broke it", breaks, "yes: vision: p95 < 300 ms not met from 94 req/s", func(s *analysis.Summary) {
 			s.Cells[0].Steps[4].Services[0].SLO[0].Result = analysis.NotMet
 		}},
@@ -239,6 +247,24 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 		if got := pointsOf(t, s)[c.point]; !strings.HasPrefix(got, c.want) || strings.Contains(got, "later") {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// Why requests drift is told also where something is to be said of the backlog, as of each
+// closed loop.
+func TestSteadinessTellsBothReasons(t *testing.T) {
+	s := madeSearches()
+	step := &s.Cells[0].Steps[1]
+	step.Services[1].Growth = analysis.QueueGrowth{Result: analysis.NotJudged, Why: "its users wait"}
+	step.Services[1].Drift = analysis.Drift{Result: analysis.Drifts, Why: "requests took +20 % longer"}
+	step.Services[0].Growth = analysis.QueueGrowth{Result: analysis.NotJudged, Why: "empty window"}
+	step.Services[0].Drift = analysis.Drift{Result: analysis.NotJudged, Why: "empty window"}
+	var got []string
+	for _, row := range rowsOf(t, Build(s), "steadiness") {
+		got = append(got, row[len(row)-1])
+	}
+	if want := []string{"empty window", "its users wait; requests took +20 % longer"}; !slices.Equal(got, want) {
+		t.Errorf("told are %q, want %q", got, want)
 	}
 }
 

@@ -215,7 +215,7 @@ func (c searched) throttling(item string) check {
 		}
 		for _, g := range step.Activity.GPUs {
 			for _, r := range g.Reasons {
-				if r.Name == "idle" || !r.Share.Known() {
+				if r.Name == "idle" || r.Name == "application clocks" || !r.Share.Known() {
 					continue
 				}
 				read = true
@@ -231,7 +231,7 @@ func (c searched) throttling(item string) check {
 	case len(held) > 0:
 		k.answer, k.evidence = checkedYes, strings.Join(held, "; ")
 	case read:
-		k.answer, k.evidence = checkedYes, "nowhere in this run: no reason but idleness held a clock down"
+		k.answer, k.evidence = checkedYes, "nowhere in this run: no reason but idleness and application clocks held a clock down"
 	}
 	return k
 }
