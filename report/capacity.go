@@ -299,7 +299,7 @@ func (c searched) devices(service string) string {
 			if d.Instance != nil {
 				text = d.Instance.Profile
 			}
-			text += " of " + d.Model + ", " + units.Format(float64(d.MemoryBytes), units.Bytes)
+			text += " of " + d.Model + ", " + memoryText(d.MemoryBytes)
 			if sharing := d.Sharing.String(); sharing != "" {
 				text += ", " + sharing
 			}

@@ -250,6 +250,30 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 	}
 }
 
+// What is not known of a device, which its record has as 0, is not 0: NVML tells no SMs of a
+// card that it does not know.
+func TestUnknownSizesOfDevices(t *testing.T) {
+	s := madeSearches()
+	for i := range s.Cells[0].Layout.Devices {
+		s.Cells[0].Layout.Devices[i].SMs, s.Cells[0].Layout.Devices[i].MemoryBytes = 0, 0
+	}
+	for _, d := range []*Document{Build(s), Brief(s)} {
+		var texts []string
+		for _, row := range rowsOf(t, d, "placement")[:2] {
+			texts = append(texts, row...)
+		}
+		if n := len(texts) - len(slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return text == "unknown" })); n != 4 || slices.Contains(texts, "0") {
+			t.Errorf("%d sizes of two devices are unknown in %q, want 4", n, texts)
+		}
+	}
+	if got := rowsOf(t, Build(s), "capacity-table")[0][2]; got != "1g.24gb of NVIDIA RTX PRO 6000, unknown memory, ts" {
+		t.Errorf("it runs on %q", got)
+	}
+	if got := pointsOf(t, s)["peaks under load"]; !strings.HasPrefix(got, "yes: gpu0/gi1: 9 GiB of unknown memory") {
+		t.Errorf("peaks: %q", got)
+	}
+}
+
 // Why requests drift is told also where something is to be said of the backlog, as of each
 // closed loop.
 func TestSteadinessTellsBothReasons(t *testing.T) {
