@@ -86,7 +86,11 @@ func (d *deviceReadings) host(w window, simulated string) *HostUse {
 	}
 	busy, idle := of.growth("ratio", "host:cpu_busy_seconds_total"), of.growth("ratio", "host:cpu_idle_seconds_total")
 	stolen := of.growth("ratio", "host:cpu_stolen_seconds_total")
-	u.Busy, u.Stolen = shareOf(busy, sum(busy, idle)), shareOf(stolen, u.Processors)
+	all := idle
+	if idle.Known() {
+		all = sum(busy, idle)
+	}
+	u.Busy, u.Stolen = shareOf(busy, all), shareOf(stolen, u.Processors)
 	for key := range d.series {
 		name, ok := strings.CutPrefix(key, processKey)
 		if !ok {

@@ -54,6 +54,12 @@ func TestHostUse(t *testing.T) {
 	u = d.host(w, "")
 	is("busy of the machine", u.Busy, 1.5/8)
 	is("segments sent again", u.Retransmitted, 3)
+	// Linux' time of waiting for disks, which is idle, goes back at times (proc(5)).
+	idle := d.series[hostKey+"node"]["host:cpu_idle_seconds_total"]
+	idle[50].Value = idle[49].Value - 1
+	if u := d.host(w, ""); u.Busy.Known() || u.Busy.Why != "host:cpu_idle_seconds_total went back" {
+		t.Errorf("busy where it is not known how idle it was: %+v", u.Busy)
+	}
 	if got := (&deviceReadings{}).host(w, ""); got != nil {
 		t.Errorf("of nothing: %+v", got)
 	}

@@ -257,7 +257,7 @@ func seatsOf(c analysis.Cell) [][]Cell {
 			}
 		}
 		if len(here) > 0 {
-			rows = append(rows, []Cell{Text(d.Name), count(d.SMs), gibibytes(d.MemoryBytes), Text(strings.Join(here, ", "))})
+			rows = append(rows, []Cell{Text(d.Name), smCount(d.SMs), gibibytes(d.MemoryBytes), Text(strings.Join(here, ", "))})
 		}
 	}
 	var others []string

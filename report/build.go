@@ -138,7 +138,7 @@ func placementRows(c analysis.Cell) [][]Cell {
 			if d.Instance != nil {
 				profile = d.Instance.Profile
 			}
-			row = append(row, Text(d.Name), Text(profile), Text(d.Model), count(d.SMs),
+			row = append(row, Text(d.Name), Text(profile), Text(d.Model), smCount(d.SMs),
 				gibibytes(d.MemoryBytes), Text(d.Sharing.String()))
 		}
 		if !known {
@@ -149,7 +149,27 @@ func placementRows(c analysis.Cell) [][]Cell {
 	return rows
 }
 
+// smCount shows a device's SMs; 0 are not known.
+func smCount(n int) Cell {
+	if n == 0 {
+		return missing(analysis.Value{}, units.One)
+	}
+	return count(n)
+}
+
+// memoryText tells a device's memory in words; 0 is not known.
+func memoryText(bytes uint64) string {
+	if bytes == 0 {
+		return units.Unknown + " memory"
+	}
+	return units.Format(float64(bytes), units.Bytes)
+}
+
+// gibibytes shows a device's memory; 0 is not known.
 func gibibytes(bytes uint64) Cell {
+	if bytes == 0 {
+		return missing(analysis.Value{}, "GiB")
+	}
 	value := float64(bytes) / (1 << 30)
 	return Cell{Text: units.Number(value), Value: &value, Unit: "GiB"}
 }

@@ -299,7 +299,7 @@ func (c searched) devices(service string) string {
 			if d.Instance != nil {
 				text = d.Instance.Profile
 			}
-			text += " of " + d.Model + ", " + units.Format(float64(d.MemoryBytes), units.Bytes)
+			text += " of " + d.Model + ", " + memoryText(d.MemoryBytes)
 			if sharing := d.Sharing.String(); sharing != "" {
 				text += ", " + sharing
 			}
@@ -344,8 +344,13 @@ func (c searched) parameters(service string) string {
 	config := c.cell.Cell.Config
 	var told []string
 	var seats []string
+	instances := 0
 	for _, i := range c.cell.Cell.Instances {
-		if text := workers(i.Workers); i.Service == service && text != "" {
+		if i.Service != service {
+			continue
+		}
+		instances++
+		if text := workers(i.Workers); text != "" {
 			seats = append(seats, text)
 		}
 	}
@@ -362,7 +367,7 @@ func (c searched) parameters(service string) string {
 	if len(set) > 0 {
 		told = append(told, joined(set))
 	}
-	if config.Routing != "" && len(seats) > 1 {
+	if config.Routing != "" && instances > 1 {
 		told = append(told, "routing "+config.Routing)
 	}
 	batch := units.Unknown

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/analysis"
+	"github.com/evabench/evabench/results"
 )
 
 // rowsOf gives the texts of a table of a Document.
@@ -166,7 +167,7 @@ func TestSpike(t *testing.T) {
 // No point is answered with yes by what nobody agreed on, what was not counted or what
 // tells of our own machine.
 func TestChecklistIsNotTickedByNothing(t *testing.T) {
-	const rates, breaks = "acceptable error rates", "where the tail breaks the SLA"
+	const rates, breaks, grows = "acceptable error rates", "where the tail breaks the SLA", "at what load the queue grows"
 	const sizes = "model sizes against the memory of devices"
 	whole := func(s *analysis.Summary) { // a step in which vision has three times its load beside a good neighbour
 		step := &s.Cells[0].Steps[1]
@@ -198,6 +199,32 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 				s.Cells[0].Steps[i].Services[0].Verdict.Is = analysis.ClientLimited
 			}
 		}},
+		{"one answer that said what the log says", "where memory runs out", "yes: answers said so 1 time, and logs or ends of instances 2 times, in vision 105 req/s, agent 4 users", func(s *analysis.Summary) {
+			s.Cells[0].Steps[1].OutOfMemory = map[string]int64{"vision-0": 2}
+			s.Cells[0].Steps[1].Services[0].Total.Outcomes = []analysis.Count{{Outcome: results.OOM, N: 1}}
+		}},
+		{"clocks that the operator set", "where clocks are held down", "yes: nowhere in this run", func(s *analysis.Summary) {
+			s.Cells[0].Steps[1].Activity.GPUs = []analysis.GPUActivity{{GPU: "gpu0", Reasons: []analysis.EventReason{
+				{Name: "application clocks", Share: known(1, "ratio")}, {Name: "power cap", Share: known(0, "ratio")},
+			}}}
+		}},
+		{"clocks of which only the operator's are known", "where clocks are held down", "not shown", func(s *analysis.Summary) {
+			s.Cells[0].Steps[1].Activity.GPUs = []analysis.GPUActivity{{GPU: "gpu0", Reasons: []analysis.EventReason{{Name: "application clocks", Share: known(0, "ratio")}}}}
+		}},
+		{"heavy payloads that broke it", breaks, "yes: vision: p95 < 300 ms not met from 94 req/s", func(s *analysis.Summary) {
+			s.Cells[0].Steps[4].Services[0].SLO[0].Result = analysis.NotMet
+		}},
+		{"a spike that broke it", breaks, "yes: vision: p95 < 300 ms not met from 94 req/s", func(s *analysis.Summary) {
+			s.Cells[0].Steps[0].Purpose, s.Cells[0].Steps[0].Services[0].SLO[0].Result = results.PurposeSpike, analysis.NotMet
+		}},
+		{"heavy payloads of which a queue grew", grows, "yes: that of vision grew from 105 req/s", func(s *analysis.Summary) {
+			s.Cells[0].Steps[4].Services[0].Verdict.Is = analysis.Saturated
+		}},
+		{"all had three times their loads", spikePoint, "not shown: vision 105 req/s, agent 4 users, steady for 600.0 s and not sudden: vision: p95 < 300 ms: 630.0 ms, at 270 req/s, more than its own allowed load", func(s *analysis.Summary) {
+			whole(s)
+			agent := &s.Cells[0].Steps[1].Services[1]
+			agent.Level.Value, agent.SLO[0].Result = 12, analysis.NotMet
+		}},
 		{"a neighbour that is asked for nothing", spikePoint, "not shown: ", func(s *analysis.Summary) {
 			whole(s)
 			s.Cells[0].Steps[1].Services[1].SLO = nil
@@ -220,6 +247,61 @@ func TestChecklistIsNotTickedByNothing(t *testing.T) {
 		if got := pointsOf(t, s)[c.point]; !strings.HasPrefix(got, c.want) || strings.Contains(got, "later") {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// What is not known of a device, which its record has as 0, is not 0: NVML tells no SMs of a
+// card that it does not know.
+func TestUnknownSizesOfDevices(t *testing.T) {
+	s := madeSearches()
+	for i := range s.Cells[0].Layout.Devices {
+		s.Cells[0].Layout.Devices[i].SMs, s.Cells[0].Layout.Devices[i].MemoryBytes = 0, 0
+	}
+	for _, d := range []*Document{Build(s), Brief(s)} {
+		var texts []string
+		for _, row := range rowsOf(t, d, "placement")[:2] {
+			texts = append(texts, row...)
+		}
+		if n := len(texts) - len(slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return text == "unknown" })); n != 4 || slices.Contains(texts, "0") {
+			t.Errorf("%d sizes of two devices are unknown in %q, want 4", n, texts)
+		}
+	}
+	if got := rowsOf(t, Build(s), "capacity-table")[0][2]; got != "1g.24gb of NVIDIA RTX PRO 6000, unknown memory, ts" {
+		t.Errorf("it runs on %q", got)
+	}
+	if got := pointsOf(t, s)["peaks under load"]; !strings.HasPrefix(got, "yes: gpu0/gi1: 9 GiB of unknown memory") {
+		t.Errorf("peaks: %q", got)
+	}
+}
+
+// Why requests drift is told also where something is to be said of the backlog, as of each
+// closed loop.
+func TestSteadinessTellsBothReasons(t *testing.T) {
+	s := madeSearches()
+	step := &s.Cells[0].Steps[1]
+	step.Services[1].Growth = analysis.QueueGrowth{Result: analysis.NotJudged, Why: "its users wait"}
+	step.Services[1].Drift = analysis.Drift{Result: analysis.Drifts, Why: "requests took +20 % longer"}
+	step.Services[0].Growth = analysis.QueueGrowth{Result: analysis.NotJudged, Why: "empty window"}
+	step.Services[0].Drift = analysis.Drift{Result: analysis.NotJudged, Why: "empty window"}
+	var got []string
+	for _, row := range rowsOf(t, Build(s), "steadiness") {
+		got = append(got, row[len(row)-1])
+	}
+	if want := []string{"empty window", "its users wait; requests took +20 % longer"}; !slices.Equal(got, want) {
+		t.Errorf("told are %q, want %q", got, want)
+	}
+}
+
+// How requests are dealt is told of every service with several instances, whether or not
+// its workers are known.
+func TestRoutingIsTold(t *testing.T) {
+	s := madeSearches()
+	other := s.Cells[0].Cell.Instances[1]
+	other.Name = "agent-1"
+	s.Cells[0].Cell.Instances = append(s.Cells[0].Cell.Instances, other)
+	rows := rowsOf(t, Build(s), "capacity-table")
+	if vision, agent := rows[0][4], rows[1][4]; strings.Contains(vision, "routing") || !strings.Contains(agent, "routing round-robin") {
+		t.Errorf("one instance has %q, two have %q", vision, agent)
 	}
 }
 

@@ -90,10 +90,12 @@ func (c *charting) id(text string) string {
 // measuredLevels lists the services of steps that say how a server stands a load: none
 // with heavy payloads, nor those in which an instance ended or a load rose.
 func measuredLevels(s *analysis.Summary) []place {
-	return slices.DeleteFunc(measured(s), func(p place) bool {
-		return p.step.Heavy || p.step.Spikes()
-	})
+	return slices.DeleteFunc(measured(s), place.special)
 }
+
+// special reports whether more was asked for in a step than its levels say: heavy payloads,
+// or a load that rose.
+func (p place) special() bool { return p.step.Heavy || p.step.Spikes() }
 
 // configName is the configuration's name, or the folder's of a cell that was not finished.
 func configName(c analysis.Cell) string { return cmp.Or(c.Cell.Config.Name, c.Cell.Folder) }

@@ -162,7 +162,7 @@ func (c searched) peaks(item string) check {
 				}
 			}
 		}
-		peaks.add(d.Name, textOf(most)+" of "+units.Format(float64(d.MemoryBytes), units.Bytes), most.Known())
+		peaks.add(d.Name, textOf(most)+" of "+memoryText(d.MemoryBytes), most.Known())
 	}
 	if len(peaks.texts) == 0 || peaks.missing {
 		return k

@@ -100,7 +100,7 @@ func (c searched) growth(item string) check {
 	var told []string
 	least := map[string]float64{}
 	for _, p := range c.places() {
-		if load := c.along(p); p.service.Verdict.Is == analysis.Saturated {
+		if load := c.along(p); p.service.Verdict.Is == analysis.Saturated && !p.special() {
 			has, ok := least[p.service.Name]
 			if !ok {
 				told = append(told, p.service.Name)
@@ -130,7 +130,7 @@ func (c searched) breaks(item string) check {
 	unit := map[string]string{}
 	for _, p := range c.places() {
 		for _, v := range p.service.SLO {
-			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 || !ofServer(p.service.Verdict) {
+			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 || !ofServer(p.service.Verdict) || p.special() {
 				continue
 			}
 			text := p.service.Name + ": " + clauseText(v.Clause.Class, v.Clause.Text)
@@ -180,24 +180,25 @@ func (c searched) rayUnit(service string) string {
 func (c searched) exhaustion(item string) check {
 	k := check{item, "where memory runs out", notShown, "instances whose answers, logs or ends tell of it", "Steps"}
 	seen := false
-	var n int64
+	var answers, told int64 // often of the same time
 	var at []string
 	for _, step := range c.cell.Steps {
 		seen = seen || step.OutOfMemory != nil
-		var here int64
+		before := answers + told
 		for _, more := range step.OutOfMemory {
-			here += more
+			told += more
 		}
 		for _, v := range step.Services {
-			here += v.Total.OutOfMemory()
+			answers += v.Total.OutOfMemory()
 		}
-		if n += here; here > 0 {
+		if answers+told > before {
 			at = append(at, stepName(step.Name, step.Index))
 		}
 	}
 	switch {
-	case n > 0:
-		k.answer, k.evidence = checkedYes, fmt.Sprintf("%s times, in %s", units.Number(float64(n)), strings.Join(at, "; "))
+	case len(at) > 0:
+		k.answer, k.evidence = checkedYes, fmt.Sprintf("answers said so %s, and logs or ends of instances %s, in %s",
+			units.Plural(int(answers), "time"), units.Plural(int(told), "time"), strings.Join(at, "; "))
 	case seen:
 		k.evidence = fmt.Sprintf("it did not in any of %s; a larger load or heavier payloads would show where it does", units.Plural(len(c.cell.Steps), "step"))
 	}
@@ -214,7 +215,7 @@ func (c searched) throttling(item string) check {
 		}
 		for _, g := range step.Activity.GPUs {
 			for _, r := range g.Reasons {
-				if r.Name == "idle" || !r.Share.Known() {
+				if r.Name == "idle" || r.Name == "application clocks" || !r.Share.Known() {
 					continue
 				}
 				read = true
@@ -230,7 +231,7 @@ func (c searched) throttling(item string) check {
 	case len(held) > 0:
 		k.answer, k.evidence = checkedYes, strings.Join(held, "; ")
 	case read:
-		k.answer, k.evidence = checkedYes, "nowhere in this run: no reason but idleness held a clock down"
+		k.answer, k.evidence = checkedYes, "nowhere in this run: no reason but idleness and application clocks held a clock down"
 	}
 	return k
 }
@@ -316,7 +317,8 @@ func (c searched) spikes(step analysis.Step, l analysis.CapacityLoad) bool {
 
 // neighbours lists the clauses of other services that were not met, and what is
 // unknown: clauses, all of a service that the step does not measure, and of one that
-// is asked for nothing.
+// is asked for nothing. One that had more than its own allowed load may have missed a
+// clause by that.
 func (c searched) neighbours(step analysis.Step, service string) (unmet, unknown []string) {
 	for _, v := range step.Services {
 		switch {
@@ -333,12 +335,22 @@ func (c searched) neighbours(step analysis.Step, service string) (unmet, unknown
 				continue
 			}
 			text := fmt.Sprintf("%s: %s: %s", v.Name, clauseText(k.Clause.Class, k.Clause.Text), cmp.Or(textOf(k.Value), k.Result))
-			if k.Result == analysis.NotMet {
-				unmet = append(unmet, text)
-			} else {
+			switch {
+			case k.Result != analysis.NotMet:
 				unknown = append(unknown, text)
+			case c.above(v):
+				unknown = append(unknown, fmt.Sprintf("%s, at %s, more than its own allowed load", text, levelText(v)))
+			default:
+				unmet = append(unmet, text)
 			}
 		}
 	}
 	return unmet, unknown
+}
+
+// above reports whether a service had more than its allowed load.
+func (c searched) above(v analysis.Service) bool {
+	return slices.ContainsFunc(c.capacity.Loads, func(l analysis.CapacityLoad) bool {
+		return l.Service == v.Name && l.Signed.Known() && v.Level.Value > *l.Signed.Number
+	})
 }

@@ -26,10 +26,18 @@ func steadiness(list []place) Table {
 		}
 		t.Rows = append(t.Rows, p.cells(
 			Text(g.Result), side(g.First, "1"), side(g.Last, "1"), side(g.Size, "1"), side(g.Floor, "1"),
-			Text(d.Result), unexplained(scaled(d.Change)), unexplained(scaled(d.Unsettled)), Text(cmp.Or(g.Why, d.Why)),
+			Text(d.Result), unexplained(scaled(d.Change)), unexplained(scaled(d.Unsettled)), Text(bothWhys(g.Why, d.Why)),
 		))
 	}
 	return t
+}
+
+// bothWhys tells two reasons, and one once that they share.
+func bothWhys(backlog, requests string) string {
+	if backlog == "" || requests == "" || backlog == requests {
+		return cmp.Or(backlog, requests)
+	}
+	return backlog + "; " + requests
 }
 
 // unexplained leaves out why a value is unknown, which stands in the row already.

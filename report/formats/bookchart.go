@@ -310,6 +310,9 @@ func (b *book) dress(made *excelize.Chart, c report.Chart) {
 		made.YAxis.NumFmt = excelize.ChartNumFmt{CustomNumFmt: "General"}
 	}
 	if c.Kind == report.ChartBars {
+		if !c.Y.Log && !belowZero(c) { // else bars that are much alike lose what they have in common
+			made.YAxis.Minimum = new(float64)
+		}
 		made.XAxis.Title = excelize.ChartTitle{}
 		made.GapWidth = new(uint)
 		*made.GapWidth = 60
@@ -321,6 +324,13 @@ func (b *book) dress(made *excelize.Chart, c report.Chart) {
 	}
 	made.XAxis.MajorGridLines = true
 	made.XAxis.NumFmt = excelize.ChartNumFmt{CustomNumFmt: "General"}
+}
+
+// belowZero reports whether a chart has points there.
+func belowZero(c report.Chart) bool {
+	return slices.ContainsFunc(c.Series, func(s report.Series) bool {
+		return slices.ContainsFunc(s.Points, func(p report.Point) bool { return p.Y < 0 || p.Low != nil && *p.Low < 0 })
+	})
 }
 
 // dataTop is the row at which the points begin on their sheet: below its title, its

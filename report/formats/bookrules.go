@@ -95,13 +95,13 @@ func (b *book) bars(sheet string, t placed) error {
 	return nil
 }
 
-// filter puts a filter on the longest table of a sheet that has no merged cells, which
-// could not be sorted: a sheet has one at most.
+// filter puts a filter on the longest table of a sheet that can be sorted: a sheet has one
+// at most. Merged cells cannot.
 func (b *book) filter(sheet string, tables []placed, lookup bool) error {
 	const least = 3 // rows that are worth it
 	longest := -1
 	for i, t := range tables {
-		if len(t.Rows) >= least && !reaches(t.Table, lookup) && (longest < 0 || len(t.Rows) > len(tables[longest].Rows)) {
+		if len(t.Rows) >= least && !reaches(t.Table, lookup) && !mixes(t.Table) && (longest < 0 || len(t.Rows) > len(tables[longest].Rows)) {
 			longest = i
 		}
 	}
@@ -118,4 +118,18 @@ func (b *book) filter(sheet string, tables []placed, lookup bool) error {
 		return err
 	}
 	return b.file.AutoFilter(sheet, area, nil)
+}
+
+// mixes reports whether a cell of a table is reckoned from other rows: its formula, sorted to
+// another row, would name others than those.
+func mixes(t report.Table) bool {
+	for i, row := range t.Rows {
+		other := func(at report.CellAt) bool { return at.Table != "" || at.Row != i }
+		for _, c := range row {
+			if c.Change != nil || c.Reckoned != nil && slices.ContainsFunc(slices.Concat(c.Reckoned.Times, c.Reckoned.Over), other) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -274,7 +274,7 @@ func (b *book) table(sheet string, lines *[]line, tables []placed, widths []int,
 			text := ""
 			if c.Value == nil {
 				text = fitting(c.Text)
-				cell = excelize.Cell{Value: text, StyleID: b.textStyle(t.Table, i)}
+				cell = textCell(text, b.textStyle(t.Table, i))
 			} else if c.Key != "" {
 				at, err := excelize.CoordinatesToCellName(i+1, len(*lines)+1)
 				if err == nil {
@@ -302,6 +302,14 @@ func (b *book) table(sheet string, lines *[]line, tables []placed, widths []int,
 		*lines = append(*lines, prose(note, b.wrapped))
 	}
 	return nil
+}
+
+// textCell is a cell with a text, blank without one: charts draw an empty text as 0.
+func textCell(text string, style int) excelize.Cell {
+	if text == "" {
+		return excelize.Cell{StyleID: style}
+	}
+	return excelize.Cell{Value: text, StyleID: style}
 }
 
 // textStyle is how a text of a column stands: away from numbers beside it.

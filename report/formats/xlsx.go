@@ -138,7 +138,8 @@ func numberFormats(t report.Table) []string {
 }
 
 // numberFormat is how a spreadsheet shows values of one unit: with as many
-// places as their texts have, if those are even; whole numbers as they are; else
+// places as their texts have, if those are even; shares in percent with two, small
+// ones with six; whole numbers as they are; else
 // with so many places that the largest has four digits and the smallest span
 // three.
 func numberFormat(cells ...report.Cell) string {
@@ -157,6 +158,8 @@ func numberFormat(cells ...report.Cell) string {
 		return fmt.Sprintf(`+0.0%%" (%[1]s)";-0.0%%" (%[1]s)";0.0%%" (%[1]s)"`, c.Meaning)
 	case c.Signed:
 		return "+0.0%;-0.0%;0.0%"
+	case c.Unit == "ratio" && smallest < 0.0001: // which is not to look like none
+		return "[=0]0.00%;[<0.0001]0.000000%;0.00%"
 	case c.Unit == "ratio":
 		return "0.00%"
 	case c.Even:
