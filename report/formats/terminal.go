@@ -40,16 +40,17 @@ func terminal(d *report.Document, width int) string {
 	var left []string
 	for _, s := range d.Sections {
 		var tables []report.Table
+		elsewhere := false
 		for _, t := range s.Tables {
 			switch {
 			case len(t.Rows) == 0:
 			case t.Detail:
-				left = append(left, t.Title)
+				left, elsewhere = append(left, t.Title), true
 			default:
 				tables = append(tables, t)
 			}
 		}
-		if len(tables) > 0 || len(s.Tables) == 0 && len(s.Notes) > 0 {
+		if len(tables) > 0 || !elsewhere && len(s.Notes) > 0 { // what the notes are of is here, or is none
 			p.section(d, s, tables)
 		}
 	}
