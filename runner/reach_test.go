@@ -94,6 +94,17 @@ func TestCheckReach(t *testing.T) {
 		`service eyes: {workers.rt-detr2}: it has no model "rt-detr2"; its models: rt-detr`)
 }
 
+// A service's name may hold dots: its parameters are known by the whole of it.
+func TestParamsOfDottedName(t *testing.T) {
+	c := results.Config{Params: map[string]string{"qwen2.5.util": "0.9", "qwen2.batch": "8"}}
+	if got := paramsOf("qwen2.5", c); len(got) != 1 || got["util"] != "0.9" {
+		t.Errorf("paramsOf(qwen2.5) = %v, want util 0.9", got)
+	}
+	if got := paramsOf("qwen2.", c); len(got) != 0 {
+		t.Errorf("paramsOf(qwen2.) = %v, want none", got)
+	}
+}
+
 // Routings that differ need a service of several instances, in some configuration that
 // can be placed.
 func TestCheckRouting(t *testing.T) {
