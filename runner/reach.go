@@ -1,12 +1,15 @@
 package runner
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 )
@@ -63,6 +66,48 @@ func CheckRouting(configs []results.Config, place func(results.Config) ([]servic
 	}
 	return fmt.Errorf("matrix: routing varies (%s), and each service has one instance in every configuration: every cell would measure the same; place more instances of a service, or name one routing",
 		strings.Join(routings, ", "))
+}
+
+// CheckAlike tells, before anything is changed, which configurations differ in words
+// alone, such as by a sharing where the layout says itself how each device is shared: each
+// would be measured twice, and compared with itself.
+func CheckAlike(configs []results.Config) error {
+	var faults []error
+	names := map[string]string{}
+	for _, c := range configs {
+		is, err := meaning(c)
+		if err != nil {
+			continue // told where it is planned
+		}
+		if first, known := names[is]; known {
+			faults = append(faults, fmt.Errorf("matrix: configurations %s and %s are the same, written in two ways (layout %s, sharing %s, placement %s); name one alone, or leave the other out by matrix.exclude",
+				first, c.Name, c.Layout, c.Sharing, c.Placement))
+			continue
+		}
+		names[is] = c.Name
+	}
+	return errors.Join(faults...)
+}
+
+// meaning is equal for configurations that are carried out alike.
+func meaning(c results.Config) (string, error) {
+	layout, err := partition.ParseLayout(c.Layout)
+	if err != nil {
+		return "", err
+	}
+	sharing, err := device.ParseSharing(c.Sharing)
+	if err != nil {
+		return "", err
+	}
+	placement, err := services.ParsePlacement(c.Placement)
+	if err != nil {
+		return "", err
+	}
+	placed := strings.Fields(placement.String())
+	slices.Sort(placed) // the order of services says nothing
+	c.Name, c.Layout, c.Sharing, c.Placement = "", layout.WithSharing(sharing).String(), "", strings.Join(placed, " ")
+	text, err := json.Marshal(c) // sorts the maps
+	return string(text), err
 }
 
 // standing reports whether a service's instances are the same wherever devices

@@ -105,6 +105,42 @@ func TestParamsOfDottedName(t *testing.T) {
 	}
 }
 
+// Configurations that differ in words alone are refused: each would be measured twice and
+// compared with itself.
+func TestCheckAlike(t *testing.T) {
+	const own, open = "2x1g.24gb(mps)", "1g.24gb(mps)+1g.24gb"
+	config := func(layout, sharing, placement string) results.Config {
+		return results.Config{
+			Name: layout + " " + sharing + " " + placement, Layout: layout, Sharing: sharing, Placement: placement,
+			Routing: "round-robin", Params: map[string]string{"a.b": "1"},
+		}
+	}
+	for _, c := range []struct {
+		a, b results.Config
+		same bool
+	}{
+		{config(own, "ts", "auto"), config(own, "mps", "auto"), true},
+		{config(open, "ts", "auto"), config(open, "mps", "auto"), false},
+		{config("off", "mps:2048M", "auto"), config("off", "mps:2G", "auto"), true},
+		{config("off", "ts", "eyes=0  mind=1,2"), config("off", "ts", "mind=1,2 eyes=00"), true},
+		{config("off", "ts", "eyes=0 mind=1,2"), config("off", "ts", "eyes=0 mind=2,1"), false},
+		{config("off", "ts", "auto"), config("off", "ts:default", "auto"), false},
+	} {
+		other := c.b
+		other.Params = map[string]string{"a.b": "2"}
+		if err := CheckAlike([]results.Config{c.a, other}); err != nil {
+			t.Errorf("other parameters: got %v", err)
+		}
+		err := CheckAlike([]results.Config{c.a, c.b, other})
+		if (err != nil) != c.same {
+			t.Errorf("%q and %q: got %v, want them the same: %v", c.a.Name, c.b.Name, err, c.same)
+		}
+		if err != nil && !strings.Contains(err.Error(), "matrix: configurations "+c.a.Name+" and "+c.b.Name+" are the same") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 // Routings that differ need a service of several instances, in some configuration that
 // can be placed.
 func TestCheckRouting(t *testing.T) {
