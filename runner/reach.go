@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
@@ -29,6 +30,7 @@ func CheckReach(all []Service, configs []results.Config) ([]results.Warning, err
 			faults = append(faults, missingNames(s, t, configs)...)
 			faults = append(faults, unreached(s, t, configs)...)
 		}
+		faults = append(faults, unread(s)...)
 		told = told || !standing(s)
 		warnings = append(warnings, unadapted(s, configs)...)
 	}
@@ -134,6 +136,28 @@ func missingNames(s Service, t services.Templated, configs []results.Config) (fa
 					s.Name, name, c.Name, s.Name, of))
 			}
 			break // one configuration shows it
+		}
+	}
+	return faults
+}
+
+// unread finds pages that the launcher is told of and that no source of the service reads.
+func unread(s Service) (faults []error) {
+	paged, ok := s.Launcher.(services.Paged)
+	if !ok {
+		return nil
+	}
+	var read []string
+	for _, spec := range s.Scrapes {
+		read = append(read, spec.Name)
+	}
+	for _, page := range paged.Scrapes() {
+		switch {
+		case slices.Contains(read, page):
+		case len(read) == 0:
+			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, and the service has no scrape: nobody would read it; write scrape: [%s]", s.Name, page, page))
+		default:
+			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, which its scrape does not name: nobody would read it; %s", s.Name, page, kind.Known(page, read)))
 		}
 	}
 	return faults

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/services"
@@ -102,6 +103,28 @@ func TestParamsOfDottedName(t *testing.T) {
 	}
 	if got := paramsOf("qwen2.", c); len(got) != 0 {
 		t.Errorf("paramsOf(qwen2.) = %v, want none", got)
+	}
+}
+
+// paged is a launcher that tells the pages of kinds of source.
+type paged struct {
+	texts
+	kinds []string
+}
+
+func (p paged) Scrapes() []string { return p.kinds }
+
+// A page of a kind that the service does not scrape is read by nobody.
+func TestUnreadPages(t *testing.T) {
+	s := Service{Launcher: paged{kinds: []string{"vllm", "vlm"}}, Service: scenarios.Service{Name: "mind", Scrapes: []kind.Spec{{Name: "vllm"}}}}
+	configs := []results.Config{{Name: "a", Layout: "off", Sharing: "ts", Placement: "auto"}}
+	_, err := CheckReach([]Service{s}, configs)
+	if want := `service mind: its launcher's scrapes tell the page of vlm, which its scrape does not name: nobody would read it; did you mean vllm? known: vllm`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	s.Launcher = paged{kinds: []string{"vllm"}}
+	if _, err := CheckReach([]Service{s}, configs); err != nil {
+		t.Errorf("a page that is read: %v", err)
 	}
 }
 

@@ -47,6 +47,12 @@ type Probed interface {
 	Probe(ctx context.Context) error
 }
 
+// Paged is a Launcher whose arguments tell where kinds of source find their pages.
+type Paged interface {
+	// Scrapes lists these kinds, sorted, each once.
+	Scrapes() []string
+}
+
 // Patient is a Launcher that says how long its instances may take.
 type Patient interface {
 	// Patience is the longest time from launch to an instance's first right

@@ -2,6 +2,7 @@ package spawn
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,6 +34,9 @@ func (s *Server) Names() []string {
 // Reaches reports whether a template other than those of the questions holds a
 // name, as [services.Templated] says.
 func (s *Server) Reaches(name string) bool { return slices.Contains(s.reached, name) }
+
+// Scrapes lists the kinds of source whose pages Config tells, as [services.Paged] says.
+func (s *Server) Scrapes() []string { return slices.Sorted(maps.Keys(s.Config.Scrapes)) }
 
 // readIdentity reads the templates of the questions, and finds their faults.
 func (s *Server) readIdentity(all []identity.Question) {

@@ -204,6 +204,16 @@ func (l *launcher) Names() []string {
 	return slices.Compact(names)
 }
 
+// Scrapes lists the kinds of source whose pages are told of an instance.
+func (l *launcher) Scrapes() []string {
+	var kinds []string
+	for _, in := range l.instances {
+		kinds = slices.AppendSeq(kinds, maps.Keys(in.Scrapes))
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
 // Reaches reports that the servers learn of every value, by Adapt, or of none.
 func (l *launcher) Reaches(string) bool { return l.adapt != nil }
 
