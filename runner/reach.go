@@ -24,7 +24,8 @@ func CheckReach(all []Service, configs []results.Config) ([]results.Warning, err
 	var warnings []results.Warning
 	var faults []error
 	told := false // whether a service learns of the placement
-	for _, s := range all {
+	for i, s := range all {
+		faults = append(faults, samePorts(s, all[:i])...)
 		t, ok := s.Launcher.(services.Templated)
 		if ok {
 			faults = append(faults, missingNames(s, t, configs)...)
@@ -158,6 +159,26 @@ func unread(s Service) (faults []error) {
 			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, and the service has no scrape: nobody would read it; write scrape: [%s]", s.Name, page, page))
 		default:
 			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, which its scrape does not name: nobody would read it; %s", s.Name, page, kind.Known(page, read)))
+		}
+	}
+	return faults
+}
+
+// samePorts finds ports that are given to a service and to one before it.
+func samePorts(s Service, before []Service) (faults []error) {
+	ours, ok := s.Launcher.(services.Ported)
+	if !ok {
+		return nil
+	}
+	first, n := ours.Ports()
+	for _, o := range before {
+		theirs, ok := o.Launcher.(services.Ported)
+		if !ok {
+			continue
+		}
+		from, m := theirs.Ports()
+		if both := max(first, from); both < min(first+n, from+m) {
+			faults = append(faults, fmt.Errorf("services %s and %s: both have port %d; give one of them another launcher.port", o.Name, s.Name, both))
 		}
 	}
 	return faults

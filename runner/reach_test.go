@@ -128,6 +128,35 @@ func TestUnreadPages(t *testing.T) {
 	}
 }
 
+// ported is a launcher whose instances have given ports.
+type ported struct {
+	texts
+	first, n int
+}
+
+func (p ported) Ports() (first, n int) { return p.first, p.n }
+
+// Two services cannot have one port.
+func TestPortsOfTwoServices(t *testing.T) {
+	configs := []results.Config{{Name: "a", Layout: "off", Sharing: "ts", Placement: "auto"}}
+	for _, c := range []struct {
+		a, b ported
+		good bool
+	}{
+		{ported{first: 8000, n: 3}, ported{first: 8002, n: 1}, false},
+		{ported{first: 8002, n: 1}, ported{first: 8000, n: 3}, false},
+		{ported{first: 8000, n: 2}, ported{first: 8002, n: 1}, true},
+		{ported{}, ported{}, true}, // free ones
+	} {
+		_, err := CheckReach([]Service{
+			{Launcher: c.a, Service: scenarios.Service{Name: "eyes"}}, {Launcher: c.b, Service: scenarios.Service{Name: "mind"}},
+		}, configs)
+		if (err == nil) != c.good || err != nil && err.Error() != "services eyes and mind: both have port 8002; give one of them another launcher.port" {
+			t.Errorf("%+v: got %v", c, err)
+		}
+	}
+}
+
 // Configurations that differ in words alone are refused: each would be measured twice and
 // compared with itself.
 func TestCheckAlike(t *testing.T) {

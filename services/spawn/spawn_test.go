@@ -75,6 +75,17 @@ func TestCountedInstances(t *testing.T) {
 	check("", func(c *Config) { c.URL = "http://127.0.0.1:8000/{name}" })
 }
 
+// Given ports are those of all counted instances, else of one.
+func TestGivenPorts(t *testing.T) {
+	for _, c := range []struct{ port, instances, first, n int }{{0, 2, 0, 0}, {8000, 0, 8000, 2}, {8000, 3, 8000, 6}} {
+		settings := Defaults
+		settings.Port, settings.Instances, settings.Scrapes = c.port, c.instances, map[string]string{"vllm": "port+1"}
+		if first, n := Read(settings).Ports(); first != c.first || n != c.n {
+			t.Errorf("%+v: got %d, %d", c, first, n)
+		}
+	}
+}
+
 func FuzzParseTemplate(f *testing.F) {
 	for _, s := range []string{"{port}", "a{{b}}c{port+1}", `{"a":{"b":{}}}`, "{", "{{port}"} {
 		f.Add(s)

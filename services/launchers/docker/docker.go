@@ -155,6 +155,9 @@ func (l *launcher) Names() []string { return l.server.Names() }
 // Scrapes lists the kinds of source whose pages are told.
 func (l *launcher) Scrapes() []string { return l.server.Scrapes() }
 
+// Ports are those that the instances are given.
+func (l *launcher) Ports() (first, n int) { return l.server.Ports() }
+
 // Reaches reports whether a template that the container is made from holds a
 // name.
 func (l *launcher) Reaches(name string) bool { return l.server.Reaches(name) }
