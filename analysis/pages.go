@@ -73,6 +73,12 @@ func engineOf(source string) (engine, bool) {
 	return engine{}, false
 }
 
+// TellsQueue reports whether a kind of collector tells how many requests wait.
+func TellsQueue(source string) bool {
+	e, _ := engineOf(source)
+	return e.waiting != ""
+}
+
 // pages holds a cell's observations of endpoints, by instance and source.
 type pages map[string]map[string]readings
 

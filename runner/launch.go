@@ -130,12 +130,28 @@ func (l *launching) start(ctx context.Context, i int) error {
 	}
 	u.endpoint, err = p.of.Dialer.Dial(s.Info().URL)
 	l.mu.Lock()
+	shared := l.at(u)
 	l.up[i], l.last = u, time.Now()
 	l.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("endpoint of %s: %w", p.instance.Name, err)
+	case shared != "":
+		return fmt.Errorf("%s and %s are both at %s, so one server would be asked for two; let the URL, and what the server is told, have a {port} of its own for each",
+			shared, p.instance.Name, s.Info().URL)
 	}
 	return u.ready(ctx, l.cell.cell.Seed^readySeed, l.cell.record.Nonce)
+}
+
+// at gives the name of an instance of the same service that has the address of another;
+// empty if none has. The caller holds mu.
+func (l *launching) at(u *running) string {
+	for _, o := range l.up {
+		if o != nil && o.of == u.of && o.service.Info().URL == u.service.Info().URL {
+			return o.service.Info().Name
+		}
+	}
+	return ""
 }
 
 // onDevice says in a fault where an instance is; nothing if it is on no device.

@@ -75,7 +75,7 @@ func instanceOf(s Service, c results.Config, n int, d device.Device) services.In
 func paramsOf(service string, c results.Config) map[string]string {
 	params := map[string]string{}
 	for name, value := range c.Params {
-		if of, param, ok := strings.Cut(name, "."); ok && of == service {
+		if param, ok := strings.CutPrefix(name, service+"."); ok { // names of services may hold dots
 			params[param] = value
 		}
 	}

@@ -1,12 +1,16 @@
 package runner
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/evabench/evabench/internal/device"
+	"github.com/evabench/evabench/internal/kind"
+	"github.com/evabench/evabench/partition"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
 )
@@ -20,12 +24,14 @@ func CheckReach(all []Service, configs []results.Config) ([]results.Warning, err
 	var warnings []results.Warning
 	var faults []error
 	told := false // whether a service learns of the placement
-	for _, s := range all {
+	for i, s := range all {
+		faults = append(faults, samePorts(s, all[:i])...)
 		t, ok := s.Launcher.(services.Templated)
 		if ok {
 			faults = append(faults, missingNames(s, t, configs)...)
 			faults = append(faults, unreached(s, t, configs)...)
 		}
+		faults = append(faults, unread(s)...)
 		told = told || !standing(s)
 		warnings = append(warnings, unadapted(s, configs)...)
 	}
@@ -65,6 +71,48 @@ func CheckRouting(configs []results.Config, place func(results.Config) ([]servic
 		strings.Join(routings, ", "))
 }
 
+// CheckAlike tells, before anything is changed, which configurations differ in words
+// alone, such as by a sharing where the layout says itself how each device is shared: each
+// would be measured twice, and compared with itself.
+func CheckAlike(configs []results.Config) error {
+	var faults []error
+	names := map[string]string{}
+	for _, c := range configs {
+		is, err := meaning(c)
+		if err != nil {
+			continue // told where it is planned
+		}
+		if first, known := names[is]; known {
+			faults = append(faults, fmt.Errorf("matrix: configurations %s and %s are the same, written in two ways (layout %s, sharing %s, placement %s); name one alone, or leave the other out by matrix.exclude",
+				first, c.Name, c.Layout, c.Sharing, c.Placement))
+			continue
+		}
+		names[is] = c.Name
+	}
+	return errors.Join(faults...)
+}
+
+// meaning is equal for configurations that are carried out alike.
+func meaning(c results.Config) (string, error) {
+	layout, err := partition.ParseLayout(c.Layout)
+	if err != nil {
+		return "", err
+	}
+	sharing, err := device.ParseSharing(c.Sharing)
+	if err != nil {
+		return "", err
+	}
+	placement, err := services.ParsePlacement(c.Placement)
+	if err != nil {
+		return "", err
+	}
+	placed := strings.Fields(placement.String())
+	slices.Sort(placed) // the order of services says nothing
+	c.Name, c.Layout, c.Sharing, c.Placement = "", layout.WithSharing(sharing).String(), "", strings.Join(placed, " ")
+	text, err := json.Marshal(c) // sorts the maps
+	return string(text), err
+}
+
 // standing reports whether a service's instances are the same wherever devices
 // are.
 func standing(s Service) bool {
@@ -89,6 +137,48 @@ func missingNames(s Service, t services.Templated, configs []results.Config) (fa
 					s.Name, name, c.Name, s.Name, of))
 			}
 			break // one configuration shows it
+		}
+	}
+	return faults
+}
+
+// unread finds pages that the launcher is told of and that no source of the service reads.
+func unread(s Service) (faults []error) {
+	paged, ok := s.Launcher.(services.Paged)
+	if !ok {
+		return nil
+	}
+	var read []string
+	for _, spec := range s.Scrapes {
+		read = append(read, spec.Name)
+	}
+	for _, page := range paged.Scrapes() {
+		switch {
+		case slices.Contains(read, page):
+		case len(read) == 0:
+			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, and the service has no scrape: nobody would read it; write scrape: [%s]", s.Name, page, page))
+		default:
+			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, which its scrape does not name: nobody would read it; %s", s.Name, page, kind.Known(page, read)))
+		}
+	}
+	return faults
+}
+
+// samePorts finds ports that are given to a service and to one before it.
+func samePorts(s Service, before []Service) (faults []error) {
+	ours, ok := s.Launcher.(services.Ported)
+	if !ok {
+		return nil
+	}
+	first, n := ours.Ports()
+	for _, o := range before {
+		theirs, ok := o.Launcher.(services.Ported)
+		if !ok {
+			continue
+		}
+		from, m := theirs.Ports()
+		if both := max(first, from); both < min(first+n, from+m) {
+			faults = append(faults, fmt.Errorf("services %s and %s: both have port %d; give one of them another launcher.port", o.Name, s.Name, both))
 		}
 	}
 	return faults

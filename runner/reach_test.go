@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/scenarios"
 	"github.com/evabench/evabench/services"
@@ -92,6 +93,104 @@ func TestCheckReach(t *testing.T) {
 	check(texts{names: []string{"params.bach", "workers.rt-detr2"}}, configs(others), "",
 		"service eyes: {params.bach}: configuration a has no parameter eyes.bach; give it in matrix: params",
 		`service eyes: {workers.rt-detr2}: it has no model "rt-detr2"; its models: rt-detr`)
+}
+
+// A service's name may hold dots: its parameters are known by the whole of it.
+func TestParamsOfDottedName(t *testing.T) {
+	c := results.Config{Params: map[string]string{"qwen2.5.util": "0.9", "qwen2.batch": "8"}}
+	if got := paramsOf("qwen2.5", c); len(got) != 1 || got["util"] != "0.9" {
+		t.Errorf("paramsOf(qwen2.5) = %v, want util 0.9", got)
+	}
+	if got := paramsOf("qwen2.", c); len(got) != 0 {
+		t.Errorf("paramsOf(qwen2.) = %v, want none", got)
+	}
+}
+
+// paged is a launcher that tells the pages of kinds of source.
+type paged struct {
+	texts
+	kinds []string
+}
+
+func (p paged) Scrapes() []string { return p.kinds }
+
+// A page of a kind that the service does not scrape is read by nobody.
+func TestUnreadPages(t *testing.T) {
+	s := Service{Launcher: paged{kinds: []string{"vllm", "vlm"}}, Service: scenarios.Service{Name: "mind", Scrapes: []kind.Spec{{Name: "vllm"}}}}
+	configs := []results.Config{{Name: "a", Layout: "off", Sharing: "ts", Placement: "auto"}}
+	_, err := CheckReach([]Service{s}, configs)
+	if want := `service mind: its launcher's scrapes tell the page of vlm, which its scrape does not name: nobody would read it; did you mean vllm? known: vllm`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	s.Launcher = paged{kinds: []string{"vllm"}}
+	if _, err := CheckReach([]Service{s}, configs); err != nil {
+		t.Errorf("a page that is read: %v", err)
+	}
+}
+
+// ported is a launcher whose instances have given ports.
+type ported struct {
+	texts
+	first, n int
+}
+
+func (p ported) Ports() (first, n int) { return p.first, p.n }
+
+// Two services cannot have one port.
+func TestPortsOfTwoServices(t *testing.T) {
+	configs := []results.Config{{Name: "a", Layout: "off", Sharing: "ts", Placement: "auto"}}
+	for _, c := range []struct {
+		a, b ported
+		good bool
+	}{
+		{ported{first: 8000, n: 3}, ported{first: 8002, n: 1}, false},
+		{ported{first: 8002, n: 1}, ported{first: 8000, n: 3}, false},
+		{ported{first: 8000, n: 2}, ported{first: 8002, n: 1}, true},
+		{ported{}, ported{}, true}, // free ones
+	} {
+		_, err := CheckReach([]Service{
+			{Launcher: c.a, Service: scenarios.Service{Name: "eyes"}}, {Launcher: c.b, Service: scenarios.Service{Name: "mind"}},
+		}, configs)
+		if (err == nil) != c.good || err != nil && err.Error() != "services eyes and mind: both have port 8002; give one of them another launcher.port" {
+			t.Errorf("%+v: got %v", c, err)
+		}
+	}
+}
+
+// Configurations that differ in words alone are refused: each would be measured twice and
+// compared with itself.
+func TestCheckAlike(t *testing.T) {
+	const own, open = "2x1g.24gb(mps)", "1g.24gb(mps)+1g.24gb"
+	config := func(layout, sharing, placement string) results.Config {
+		return results.Config{
+			Name: layout + " " + sharing + " " + placement, Layout: layout, Sharing: sharing, Placement: placement,
+			Routing: "round-robin", Params: map[string]string{"a.b": "1"},
+		}
+	}
+	for _, c := range []struct {
+		a, b results.Config
+		same bool
+	}{
+		{config(own, "ts", "auto"), config(own, "mps", "auto"), true},
+		{config(open, "ts", "auto"), config(open, "mps", "auto"), false},
+		{config("off", "mps:2048M", "auto"), config("off", "mps:2G", "auto"), true},
+		{config("off", "ts", "eyes=0  mind=1,2"), config("off", "ts", "mind=1,2 eyes=00"), true},
+		{config("off", "ts", "eyes=0 mind=1,2"), config("off", "ts", "eyes=0 mind=2,1"), false},
+		{config("off", "ts", "auto"), config("off", "ts:default", "auto"), false},
+	} {
+		other := c.b
+		other.Params = map[string]string{"a.b": "2"}
+		if err := CheckAlike([]results.Config{c.a, other}); err != nil {
+			t.Errorf("other parameters: got %v", err)
+		}
+		err := CheckAlike([]results.Config{c.a, c.b, other})
+		if (err != nil) != c.same {
+			t.Errorf("%q and %q: got %v, want them the same: %v", c.a.Name, c.b.Name, err, c.same)
+		}
+		if err != nil && !strings.Contains(err.Error(), "matrix: configurations "+c.a.Name+" and "+c.b.Name+" are the same") {
+			t.Errorf("got %v", err)
+		}
+	}
 }
 
 // Routings that differ need a service of several instances, in some configuration that

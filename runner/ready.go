@@ -89,6 +89,9 @@ func (u running) ready(ctx context.Context, seed uint64, nonce string) error {
 		}
 		answered[first[0].Class] = true
 	}
+	if u.service.Err() != nil { // another server may have answered at its address
+		return u.endedEarly()
+	}
 	return u.identified(ctx, start)
 }
 

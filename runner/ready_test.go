@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/evabench/evabench/internal/device"
 	"github.com/evabench/evabench/loadgen"
 	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/services"
@@ -103,4 +104,35 @@ func TestPatienceEnds(t *testing.T) {
 	// Six seconds until it is up: four are left for right answers.
 	check("never right", 6*time.Second, unready, "vision-0 at http://vision-0 on gpu0 (GPU-0) is not ready: a request: http_5xx: no worker"+longer+log)
 	check("dead", time.Hour, &world{died: errors.New("exit status 3")}, "vision-0 on gpu0 (GPU-0) ended before it was ready: exit status 3")
+	check("dead, and another answers in its place", 0, &world{died: errors.New("exit status 3")}, "vision-0 on gpu0 (GPU-0) ended before it was ready: exit status 3")
+}
+
+// oneAddress is a launcher whose instances all tell one URL.
+type oneAddress struct{ onDevices }
+
+func (l oneAddress) Launch(ctx context.Context, i services.Instance) (services.Service, error) {
+	s, err := l.onDevices.Launch(ctx, i)
+	return addressed{s}, err
+}
+
+type addressed struct{ services.Service }
+
+func (s addressed) Info() results.Instance {
+	info := s.Service.Info()
+	info.URL = "http://127.0.0.1:8000"
+	return info
+}
+
+// Two instances at one address are one server.
+func TestTwoAtOneAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &rack{world: &world{}, devices: []device.Device{{UUID: "GPU-0", Name: "gpu0"}, {UUID: "GPU-1", Name: "gpu1"}}}
+		b, _ := k.bench(t, "vision=0,1 agent=0", 0)
+		b.Services[0].Launcher = oneAddress{onDevices{k}}
+		err := b.Run(t.Context())
+		if want := "are both at http://127.0.0.1:8000"; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "vision-0") {
+			t.Errorf("Run() = %v, want %q", err, want)
+		}
+		k.undone(t)
+	})
 }

@@ -32,7 +32,9 @@ func (b *builder) asked(c Checks) {
 				can.first, can.tokens = first, tokens
 			}
 		}
-		can.queue = len(r.Scrape.V) > 0
+		can.queue = slices.ContainsFunc(v.Scrapes, func(s kind.Spec) bool {
+			return c.Queues == nil || c.Queues(s) || c.Source != nil && c.Source(s) != nil // what is wrong is told already
+		})
 		b.meetable(v, can, r.SLO.V)
 	}
 }

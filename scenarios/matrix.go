@@ -184,14 +184,20 @@ func (b *builder) workers(list ordered[at[int]], where string) map[string]int {
 	return all
 }
 
-// paramName checks "service.name".
+// paramName checks "service.name", of one service alone: their names may hold dots.
 func (b *builder) paramName(key *node) {
-	var names []string
+	var names, of []string
 	for _, s := range b.s.Services {
 		if rest, ok := strings.CutPrefix(key.text, s.Name+"."); ok && rest != "" {
-			return
+			of = append(of, s.Name)
 		}
 		names = append(names, s.Name+".NAME")
+	}
+	if len(of) > 1 {
+		b.fault(key, fmt.Sprintf("matrix.params: %q is a parameter of %s", cut(key.text), strings.Join(of, " and of ")), "give one of these services a name that does not begin the other's")
+	}
+	if len(of) > 0 {
+		return
 	}
 	b.fault(key, fmt.Sprintf("matrix.params: %q names no parameter of a service", cut(key.text)), "known: "+strings.Join(names, ", "))
 }

@@ -316,6 +316,17 @@ func TestFaultsOfWholeFiles(t *testing.T) {
 	}
 }
 
+// A parameter is one service's: names with dots may begin each other.
+func TestParameterOfTwoServices(t *testing.T) {
+	_, err := Read("f.yaml", []byte(strings.ReplaceAll(small, "mind", "eyes.2")), Checks{})
+	if err == nil || !strings.Contains(err.Error(), `25:12: matrix.params: "eyes.2.max" is a parameter of eyes and of eyes.2`) {
+		t.Errorf("eyes and eyes.2: got %v", err)
+	}
+	if _, err := Read("f.yaml", []byte(strings.ReplaceAll(small, "mind", "mind.2")), Checks{}); err != nil {
+		t.Errorf("a name with a dot: got %v", err)
+	}
+}
+
 func TestReadBounds(t *testing.T) {
 	_, err := Read("f.yaml", []byte(change(t, "[16, 32]", "["+list(1251)+"]")), Checks{})
 	// 2 layouts x 2 sharings x 2 workers x 1251 values = 10008 cells.

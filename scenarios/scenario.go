@@ -136,6 +136,8 @@ type Checks struct {
 	// Tells says what an endpoint's answers tell: when their first token came, and
 	// how many tokens they have.
 	Tells func(endpoint kind.Spec) (first, tokens bool, err error)
+	// Queues reports whether a source tells how many requests wait.
+	Queues func(source kind.Spec) bool
 	// Models says why a service's launcher has not its models.
 	Models func(s Service) error
 	// Arrivals checks a service's load at one of its levels.

@@ -47,6 +47,19 @@ type Probed interface {
 	Probe(ctx context.Context) error
 }
 
+// Paged is a Launcher whose arguments tell where kinds of source find their pages.
+type Paged interface {
+	// Scrapes lists these kinds, sorted, each once.
+	Scrapes() []string
+}
+
+// Ported is a Launcher whose instances may have given ports.
+type Ported interface {
+	// Ports are those of its instances if they are counted, else of the first; n is 0
+	// where free ones are taken.
+	Ports() (first, n int)
+}
+
 // Patient is a Launcher that says how long its instances may take.
 type Patient interface {
 	// Patience is the longest time from launch to an instance's first right

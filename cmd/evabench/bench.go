@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/analysis/search"
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sources"
@@ -64,6 +65,7 @@ func (k kinds) checks(o simOptions, state *partition.State) scenarios.Checks {
 		Heavy:    k.heavy,
 		Asks:     k.asks,
 		Tells:    k.tells,
+		Queues:   func(s kind.Spec) bool { return analysis.TellsQueue(s.Name) },
 		Arrivals: func(l scenarios.Load, level float64) error {
 			_, err := runner.Arrivals(l, level, 0, 0)
 			return err

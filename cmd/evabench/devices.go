@@ -14,7 +14,6 @@ import (
 	"github.com/evabench/evabench/collectors/sources/host"
 	"github.com/evabench/evabench/collectors/sources/nvml"
 	"github.com/evabench/evabench/internal/device"
-	"github.com/evabench/evabench/internal/kind"
 	gpus "github.com/evabench/evabench/internal/nvml"
 	"github.com/evabench/evabench/partition/backends/nvidia"
 	"github.com/evabench/evabench/results"
@@ -29,10 +28,7 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 		name = "localhost"
 	}
 	here := results.Subject{Kind: results.SubjectHost, ID: name}
-	wanted, err := b.ownJobs(here)
-	if err != nil {
-		return nil, err
-	}
+	wanted := ownJobs(here)
 	jobs, err := b.dcgmJob(devices, here)
 	if err != nil {
 		return nil, fmt.Errorf("collector %s: %w", dcgm.Name, err)
@@ -77,16 +73,12 @@ func (b *bench) deviceJobs(devices []device.Device) ([]collectors.Job, error) {
 }
 
 // ownJobs gives the sources of evabench itself and of the machine that it runs on.
-func (b *bench) ownJobs(here results.Subject) ([]deviceJob, error) {
-	own, err := b.kinds.sources.Build(kind.Spec{Name: client.Kind.Name})
-	if err != nil {
-		return nil, err
-	}
+func ownJobs(here results.Subject) []deviceJob {
 	services := &ownServices{proc: procfs.DefaultMountPoint, us: os.Getpid()}
 	return []deviceJob{
-		{client.Kind.Name, own, results.Subject{Kind: results.SubjectClient, ID: "evabench"}},
+		{client.Name, client.New(), results.Subject{Kind: results.SubjectClient, ID: "evabench"}},
 		{host.Name, host.New(services.processes), here},
-	}, nil
+	}
 }
 
 type deviceJob struct {

@@ -26,6 +26,9 @@ func (b *bench) checkReach() error {
 		}
 	}
 	var faults []error
+	for _, f := range each(runner.CheckAlike(b.scenario.Configs())) {
+		faults = append(faults, &usageError{fmt.Errorf("%s: %w", b.scenario.File, f)})
+	}
 	unreached, err := runner.CheckReach(all, b.scenario.Configs())
 	for _, f := range each(err) {
 		faults = append(faults, &usageError{fmt.Errorf("%s: %w", b.scenario.File, f)})

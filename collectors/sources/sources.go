@@ -1,11 +1,10 @@
 // Package sources lists the kinds of source that a service of a scenario can name. The
-// sources of devices (dcgm, gpm, nvml) and of the host are not among them: the program
-// gives them what to read itself.
+// sources of devices (dcgm, gpm, nvml), of the host and of evabench itself are not among
+// them: the program reads those in every cell.
 package sources
 
 import (
 	"github.com/evabench/evabench/collectors"
-	"github.com/evabench/evabench/collectors/sources/client"
 	"github.com/evabench/evabench/collectors/sources/llamaserver"
 	"github.com/evabench/evabench/collectors/sources/prometheus"
 	"github.com/evabench/evabench/collectors/sources/sglang"
@@ -19,7 +18,6 @@ import (
 
 // Kinds is every kind of source, sorted by name.
 var Kinds = kind.Set[collectors.Source]{
-	client.Kind,
 	llamaserver.Kind,
 	prometheus.Kind,
 	sglang.Kind,

@@ -11,14 +11,14 @@ import (
 	"github.com/evabench/evabench/internal/kind"
 )
 
-// Every folder is a kind of the list but those that the program gives what to read.
+// Every folder is a kind of the list but those that the program reads itself.
 // "llama-server" lives in a folder that Go can name.
 func TestEveryFolderIsListed(t *testing.T) {
 	entries, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	given := []string{"dcgm", "gpm", "host", "nvml"}
+	given := []string{"client", "dcgm", "gpm", "host", "nvml"}
 	var folders []string
 	for _, e := range entries {
 		if e.IsDir() && !slices.Contains(given, e.Name()) {
@@ -52,6 +52,10 @@ func TestKinds(t *testing.T) {
 		source, err := Kinds.Build(spec)
 		if err != nil || source == nil {
 			t.Errorf("%s: %v", k.Name, err)
+			continue
+		}
+		if _, err := source.Collector(collectors.Target{URL: "http://127.0.0.1:1"}); err != nil {
+			t.Errorf("%s of a service's page: %v", k.Name, err)
 		}
 	}
 	_, err := kind.Set[collectors.Source](Kinds).Build(kind.Spec{Name: "vlm"})

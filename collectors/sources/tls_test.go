@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/evabench/evabench/collectors"
-	"github.com/evabench/evabench/collectors/sources/client"
 	"github.com/evabench/evabench/collectors/sources/prometheus"
 	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/internal/trust"
@@ -36,9 +35,6 @@ func TestEveryKindIsTrusted(t *testing.T) {
 		"another key":    {trust.Access{TLS: a.TLS, Key: trust.Key{APIKeyEnv: "EVABENCH_TEST_KEY"}}, "who is Bearer [key]"},
 	} {
 		for _, k := range Kinds {
-			if k.Name == client.Kind.Name {
-				continue // our own process
-			}
 			tried++
 			_, err := read(t, k.Name, c.access, server.URL)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "sk-") {
@@ -55,9 +51,6 @@ func TestEveryKindIsTrusted(t *testing.T) {
 func TestTLSWithoutHTTPS(t *testing.T) {
 	for _, k := range Kinds {
 		source, err := build(k.Name, trust.Access{TLS: trust.TLS{InsecureSkipVerify: true}})
-		if k.Name == client.Kind.Name {
-			continue
-		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,9 +104,6 @@ func read(t *testing.T, name string, access trust.Access, url string) ([]collect
 // A page whose server is not checked is told of, by every kind; one that is checked is not.
 func TestUncheckedPageIsTold(t *testing.T) {
 	for _, k := range Kinds {
-		if k.Name == client.Kind.Name {
-			continue // our own process
-		}
 		for _, unchecked := range []bool{true, false} {
 			source, err := build(k.Name, trust.Access{TLS: trust.TLS{ServerName: "a", InsecureSkipVerify: unchecked}})
 			if err != nil {

@@ -2,6 +2,7 @@ package spawn
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,6 +34,17 @@ func (s *Server) Names() []string {
 // Reaches reports whether a template other than those of the questions holds a
 // name, as [services.Templated] says.
 func (s *Server) Reaches(name string) bool { return slices.Contains(s.reached, name) }
+
+// Scrapes lists the kinds of source whose pages Config tells, as [services.Paged] says.
+func (s *Server) Scrapes() []string { return slices.Sorted(maps.Keys(s.Config.Scrapes)) }
+
+// Ports are the ports that Config fixes, as [services.Ported] says.
+func (s *Server) Ports() (first, n int) {
+	if s.Config.Port == 0 {
+		return 0, 0
+	}
+	return s.Config.Port, max(s.Config.Instances, 1) * s.width
+}
 
 // readIdentity reads the templates of the questions, and finds their faults.
 func (s *Server) readIdentity(all []identity.Question) {

@@ -165,6 +165,12 @@ func (s *Server) Check() []error {
 	if c.Instances < 0 {
 		s.fault("instances: %d is negative; 0 means one on each device", c.Instances)
 	}
+	if c.Instances > 0 && slices.Contains(s.names, "device") {
+		s.fault("{device}: instances that are counted are placed on no device; leave instances out, or the device")
+	}
+	if c.Instances > 1 && s.url.Fixed() {
+		s.fault("url: it is the same for all %d instances; put {port} in it, or {name}", c.Instances)
+	}
 	if c.Port < 0 || c.Port+max(c.Instances, 1)*s.width-1 > 65535 {
 		s.fault("port: %d is none, or the ports that follow it are none", c.Port)
 	}

@@ -1,6 +1,7 @@
 package spawn
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,6 +46,42 @@ func TestTemplates(t *testing.T) {
 		}
 		if got, err := x.Expand(v.Of); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q becomes %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+// What several instances, or those on no device, cannot have is seen before one is started.
+func TestCountedInstances(t *testing.T) {
+	check := func(want string, change func(*Config), argv ...string) {
+		t.Helper()
+		c := Defaults
+		c.Instances = 2
+		change(&c)
+		s := Read(c)
+		for _, text := range argv {
+			s.Template("argv", text)
+		}
+		err := errors.Join(s.Check()...)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	check("", func(*Config) {}, "--port={port}")
+	check("{device}: instances that are counted are placed on no device", func(*Config) {}, "--gpu={device}")
+	check("{device}", func(c *Config) { c.Env = map[string]string{"GPU": "{device}"} })
+	check("", func(c *Config) { c.Instances = 0 }, "--gpu={device}")
+	check("url: it is the same for all 2 instances", func(c *Config) { c.URL = "http://127.0.0.1:8000" })
+	check("", func(c *Config) { c.URL, c.Instances = "http://127.0.0.1:8000", 1 })
+	check("", func(c *Config) { c.URL = "http://127.0.0.1:8000/{name}" })
+}
+
+// Given ports are those of all counted instances, else of one.
+func TestGivenPorts(t *testing.T) {
+	for _, c := range []struct{ port, instances, first, n int }{{0, 2, 0, 0}, {8000, 0, 8000, 2}, {8000, 3, 8000, 6}} {
+		settings := Defaults
+		settings.Port, settings.Instances, settings.Scrapes = c.port, c.instances, map[string]string{"vllm": "port+1"}
+		if first, n := Read(settings).Ports(); first != c.first || n != c.n {
+			t.Errorf("%+v: got %d, %d", c, first, n)
 		}
 	}
 }

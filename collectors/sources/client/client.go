@@ -1,5 +1,6 @@
 // Package client reads evabench's own process, so that analysis can tell a
-// slow server from a slow client.
+// slow server from a slow client. The program reads it in every cell, so this source is no
+// kind that a service's scrape can name.
 package client
 
 import (
@@ -13,8 +14,10 @@ import (
 	"github.com/prometheus/procfs"
 
 	"github.com/evabench/evabench/collectors"
-	"github.com/evabench/evabench/internal/kind"
 )
+
+// Name is the source's name in Observations.
+const Name = "client"
 
 // The series that a read gives.
 const (
@@ -25,12 +28,8 @@ const (
 	SeriesMaxProcs   = "client:gomaxprocs"             // CPUs that Go code may use at once, 1
 )
 
-// Config has no arguments.
-type Config struct{}
-
-// Kind is the source "client".
-var Kind = kind.New("client", "evabench's own process: CPU, memory, goroutines, GC pauses", Config{},
-	func(Config) (collectors.Source, error) { return source{}, nil })
+// New gives the source of this process.
+func New() collectors.Source { return source{} }
 
 type source struct{}
 

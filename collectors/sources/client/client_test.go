@@ -6,15 +6,11 @@ import (
 
 	"github.com/evabench/evabench/collectors"
 	"github.com/evabench/evabench/collectors/sourcetest"
-	"github.com/evabench/evabench/internal/kind"
 	"github.com/evabench/evabench/results"
 )
 
 func TestSource(t *testing.T) {
-	source, err := kind.Set[collectors.Source]{Kind}.Build(kind.Spec{Name: "client"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	source := New()
 	sourcetest.Local(t, source)
 	c, err := source.Collector(collectors.Target{Subject: results.Subject{Kind: results.SubjectClient, ID: "evabench"}})
 	if err != nil {

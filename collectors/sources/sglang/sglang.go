@@ -38,18 +38,18 @@ func (s source) Collector(target collectors.Target) (collectors.Collector, error
 //
 // A page has a line per data-parallel rank, and these add up; with
 // --enable-metrics-for-all-schedulers also one per tensor- and pipeline-parallel rank
-// of each, which tell the same requests again. Where requests have priorities, the line
-// with none is their total.
+// of each, which tell the same requests again. Where requests have priorities, a gauge's
+// line with none is their total; a counter's is of the requests that have none.
 func series() []page.Series {
 	return slices.Concat(
 		[]page.Series{
-			needed(counted("num_running_reqs")),
-			needed(counted("num_queue_reqs")),
-			counted("num_grammar_queue_reqs"), // wait for their grammar, not in num_queue_reqs
+			needed(gauge("num_running_reqs")),
+			needed(gauge("num_queue_reqs")),
+			gauge("num_grammar_queue_reqs"), // wait for their grammar, not in num_queue_reqs
 			bootstrap(),
-			counted("num_prefill_inflight_queue_reqs"),
-			counted("num_decode_prealloc_queue_reqs"),
-			counted("num_decode_transfer_queue_reqs"),
+			gauge("num_prefill_inflight_queue_reqs"),
+			gauge("num_decode_prealloc_queue_reqs"),
+			gauge("num_decode_transfer_queue_reqs"),
 			share("token_usage"),
 			share("cache_hit_rate"),
 			counted("prompt_tokens_total"),
@@ -77,13 +77,19 @@ func names(all ...string) []string {
 }
 
 func counted(name string) page.Series {
-	return page.Series{Names: names(name), Unit: "1", Repeated: []string{"tp_rank", "pp_rank", "moe_ep_rank"}, Parts: "priority"}
+	return page.Series{Names: names(name), Unit: "1", Repeated: []string{"tp_rank", "pp_rank", "moe_ep_rank"}}
+}
+
+func gauge(name string) page.Series {
+	s := counted(name)
+	s.Parts = "priority"
+	return s
 }
 
 // bootstrap are the requests that a prefill server sets up with a decode server, under the
 // name that replaced "prealloc".
 func bootstrap() page.Series {
-	s := counted("num_prefill_bootstrap_queue_reqs")
+	s := gauge("num_prefill_bootstrap_queue_reqs")
 	s.Names = names("num_prefill_bootstrap_queue_reqs", "num_prefill_prealloc_queue_reqs")
 	return s
 }
@@ -95,7 +101,7 @@ func needed(s page.Series) page.Series {
 
 // share is the mean of the data-parallel ranks.
 func share(name string) page.Series {
-	s := counted(name)
+	s := gauge(name)
 	s.Unit, s.Mean = "ratio", true
 	return s
 }

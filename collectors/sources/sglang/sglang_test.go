@@ -49,6 +49,28 @@ func TestCountedOnce(t *testing.T) {
 	}
 }
 
+// What the tokenizer counts, it counts under each request's own priority: the line with none
+// is of the requests that have none, and no total.
+func TestCountersByPriority(t *testing.T) {
+	got, err := sourcetest.Text(t, build(t), `sglang:num_running_reqs{priority=""} 0
+sglang:num_queue_reqs{priority=""} 0
+sglang:num_requests_total{priority=""} 1
+sglang:num_requests_total{priority="5"} 40
+# TYPE sglang:e2e_request_latency_seconds histogram
+sglang:e2e_request_latency_seconds_sum{priority=""} 2
+sglang:e2e_request_latency_seconds_count{priority=""} 1
+sglang:e2e_request_latency_seconds_sum{priority="5"} 80
+sglang:e2e_request_latency_seconds_count{priority="5"} 40
+`)
+	for name, want := range map[string]float64{
+		"sglang:num_requests_total": 41, "sglang:e2e_request_latency_seconds_sum": 82, "sglang:e2e_request_latency_seconds_count": 41,
+	} {
+		if err != nil || got[name] != want {
+			t.Errorf("%s: got %v, %v, want %v", name, got[name], err, want)
+		}
+	}
+}
+
 // A server in whose page only parts by priority are told has their sum.
 func TestPartsWithoutTotal(t *testing.T) {
 	got, err := sourcetest.Text(t, build(t), `sglang:num_running_reqs{dp_rank="0"} 2

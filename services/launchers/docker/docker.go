@@ -152,6 +152,12 @@ func (l *launcher) Patience() time.Duration { return l.server.Patience() }
 // Names lists the names of templates that stand for a configuration's values.
 func (l *launcher) Names() []string { return l.server.Names() }
 
+// Scrapes lists the kinds of source whose pages are told.
+func (l *launcher) Scrapes() []string { return l.server.Scrapes() }
+
+// Ports are those that the instances are given.
+func (l *launcher) Ports() (first, n int) { return l.server.Ports() }
+
 // Reaches reports whether a template that the container is made from holds a
 // name.
 func (l *launcher) Reaches(name string) bool { return l.server.Reaches(name) }

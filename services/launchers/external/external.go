@@ -3,6 +3,7 @@
 package external
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,8 +80,11 @@ func New(c Config) (services.Launcher, error) {
 			}
 		}
 	}
+	if len(faults) == 0 { // else a URL may hold what is secret
+		faults = twice(c.Instances)
+	}
 	settings := spawn.Defaults // of a server that is never started, for its questions
-	settings.Identity, settings.Pages = c.Identity, c.Pages
+	settings.Identity, settings.Pages, settings.Instances = c.Identity, c.Pages, len(c.Instances)
 	l.texts = spawn.Read(settings)
 	faults = append(faults, l.texts.Check()...)
 	if l.texts.Width() > 1 || slices.ContainsFunc(c.Identity, namesPort) {
@@ -98,6 +102,28 @@ func New(c Config) (services.Launcher, error) {
 	default:
 		return l, nil
 	}
+}
+
+// twice finds servers, and pages, that are told of two instances: what they do would be
+// counted twice.
+func twice(all []Instance) (faults []error) {
+	page := func(in Instance, kind string) string { return strings.TrimRight(cmp.Or(in.Scrapes[kind], in.URL), "/") }
+	for i, in := range all {
+		for j, other := range all[:i] {
+			if page(in, "") == page(other, "") {
+				faults = append(faults, fmt.Errorf("instance %d: %s is instance %d's, too", i, page(in, ""), j))
+				continue
+			}
+			kinds := slices.Concat(slices.Collect(maps.Keys(in.Scrapes)), slices.Collect(maps.Keys(other.Scrapes)))
+			slices.Sort(kinds)
+			for _, kind := range slices.Compact(kinds) {
+				if page(in, kind) == page(other, kind) {
+					faults = append(faults, fmt.Errorf("instance %d: the page of %s, %s, is instance %d's, too", i, kind, page(in, kind), j))
+				}
+			}
+		}
+	}
+	return faults
 }
 
 func namesPort(q identity.Question) bool {
@@ -176,6 +202,16 @@ func (l *launcher) Names() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Scrapes lists the kinds of source whose pages are told of an instance.
+func (l *launcher) Scrapes() []string {
+	var kinds []string
+	for _, in := range l.instances {
+		kinds = slices.AppendSeq(kinds, maps.Keys(in.Scrapes))
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
 }
 
 // Reaches reports that the servers learn of every value, by Adapt, or of none.

@@ -36,6 +36,26 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// A server, or a page, that is told of two instances would count twice.
+func TestNewRefusesOneServerTwice(t *testing.T) {
+	page := func(url string) map[string]string { return map[string]string{"vllm": url} }
+	for _, c := range []struct {
+		a, b Instance
+		want string // empty: good
+	}{
+		{Instance{URL: "http://127.0.0.1:1"}, Instance{URL: "http://127.0.0.1:1/"}, "instance 1: http://127.0.0.1:1 is instance 0's, too"},
+		{Instance{URL: "http://127.0.0.1:1", Scrapes: page("http://127.0.0.1:3")}, Instance{URL: "http://127.0.0.1:2", Scrapes: page("http://127.0.0.1:3")}, "instance 1: the page of vllm, http://127.0.0.1:3, is instance 0's, too"},
+		{Instance{URL: "http://127.0.0.1:1", Scrapes: page("http://127.0.0.1:3")}, Instance{URL: "http://127.0.0.1:2", Scrapes: map[string]string{"vllm-load": "http://127.0.0.1:3"}}, ""},
+		{Instance{URL: "http://127.0.0.1:1"}, Instance{URL: "http://127.0.0.1:2", Scrapes: page("http://127.0.0.1:1")}, "instance 1: the page of vllm, http://127.0.0.1:1, is instance 0's, too"},
+		{Instance{URL: "http://127.0.0.1:1"}, Instance{URL: "http://127.0.0.1:1/b"}, ""},
+	} {
+		_, err := New(Config{Instances: []Instance{c.a, c.b}})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v and %v: got %v, want %q", c.a, c.b, err, c.want)
+		}
+	}
+}
+
 func TestLaunchTellsAddresses(t *testing.T) {
 	l, err := New(Config{Instances: []Instance{
 		{URL: "http://127.0.0.1:1"},

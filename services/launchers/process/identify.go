@@ -12,6 +12,12 @@ func (l *launcher) Names() []string { return l.server.Names() }
 // Reaches reports whether argv, env, folder, url or a page holds a name.
 func (l *launcher) Reaches(name string) bool { return l.server.Reaches(name) }
 
+// Scrapes lists the kinds of source whose pages are told.
+func (l *launcher) Scrapes() []string { return l.server.Scrapes() }
+
+// Ports are those that the instances are given.
+func (l *launcher) Ports() (first, n int) { return l.server.Ports() }
+
 // OutOfMemory counts, over all its starts, the lines of its log that tell of
 // memory that ran out, and the processes that the kernel killed for it.
 func (s *service) OutOfMemory() int64 {
