@@ -35,8 +35,13 @@ func checkEnv(c Config) (faults []error) {
 // Secret reports whether a variable's name is such as secrets have.
 func Secret(name string) bool {
 	name = strings.ToUpper(name)
-	for _, end := range []string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS", "API_KEY", "ACCESS_KEY", "SECRET_KEY", "PRIVATE_KEY"} {
+	for _, end := range []string{"TOKEN", "SECRET", "CREDENTIALS", "API_KEY", "ACCESS_KEY", "SECRET_KEY", "PRIVATE_KEY"} {
 		if name == end || strings.HasSuffix(name, "_"+end) {
+			return true
+		}
+	}
+	for _, end := range []string{"PASSWORD", "PASSWD", "APIKEY"} { // PGPASSWORD
+		if strings.HasSuffix(name, end) {
 			return true
 		}
 	}

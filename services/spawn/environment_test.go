@@ -52,6 +52,7 @@ func TestHidden(t *testing.T) {
 func TestSecretNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"DB_PASSWD": true, "AWS_SECRET_KEY": true, "TLS_PRIVATE_KEY": true, "GOOGLE_CREDENTIALS": true, "SORT_KEY": false,
+		"PGPASSWORD": true, "MYAPIKEY": true, "PASSWORD_FILE": false,
 		"HF_TOKEN": true, "hf_token": true, "API_KEY": true, "TOKENIZERS_PARALLELISM": false, "VLLM_LOGGING_LEVEL": false,
 	} {
 		if Secret(name) != want {

@@ -126,6 +126,9 @@ func TestEnvironment(t *testing.T) {
 	if len(warnings) != 1 || warnings[0].Code != "env-of-device" || !strings.Contains(warnings[0].Text, "CUDA_VISIBLE_DEVICES") {
 		t.Errorf("warnings %+v", warnings)
 	}
+	if err := s.Stop(t.Context()); err != nil { // all that it said is written then
+		t.Fatal(err)
+	}
 	file, last := s.(services.Logged).LogTail()
 	if data, err := os.ReadFile(file); err != nil || strings.Contains(string(data), "sesame") || !slices.Contains(last, fmt.Sprintf("serving on %d [TEST_API_TOKEN]", port)) {
 		t.Errorf("the log holds %q, %v; its end %q", data, err, last)
