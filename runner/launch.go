@@ -137,18 +137,23 @@ func (l *launching) start(ctx context.Context, i int) error {
 	case err != nil:
 		return fmt.Errorf("endpoint of %s: %w", p.instance.Name, err)
 	case shared != "":
-		return fmt.Errorf("%s and %s are both at %s, so one server would be asked for two; let the URL, and what the server is told, have a {port} of its own for each",
+		return fmt.Errorf("%s and %s are both at %s, so one server would be asked for two; let the URL, and what the server is told, have a {port} of its own for each, or, behind a router, scrapes a page of its own",
 			shared, p.instance.Name, s.Info().URL)
 	}
 	return u.ready(ctx, l.cell.cell.Seed^readySeed, l.cell.record.Nonce)
 }
 
 // at gives the name of an instance of the same service that has the address of another;
-// empty if none has. The caller holds mu.
+// empty if none has. Behind a router both have the router's, and pages of their own. The
+// caller holds mu.
 func (l *launching) at(u *running) string {
+	info := u.service.Info()
 	for _, o := range l.up {
-		if o != nil && o.of == u.of && o.service.Info().URL == u.service.Info().URL {
-			return o.service.Info().Name
+		if o == nil || o.of != u.of {
+			continue
+		}
+		if other := o.service.Info(); other.URL == info.URL && slices.Equal(other.Scrapes, info.Scrapes) {
+			return other.Name
 		}
 	}
 	return ""

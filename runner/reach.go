@@ -156,9 +156,9 @@ func unread(s Service) (faults []error) {
 		switch {
 		case slices.Contains(read, page):
 		case len(read) == 0:
-			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, and the service has no scrape: nobody would read it; write scrape: [%s]", s.Name, page, page))
+			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, and the service has no scrape: nobody would read it; say scrape: [%s], or take it out", s.Name, page, page))
 		default:
-			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, which its scrape does not name: nobody would read it; %s", s.Name, page, kind.Known(page, read)))
+			faults = append(faults, fmt.Errorf("service %s: its launcher's scrapes tell the page of %s, which its scrape does not name: nobody would read it; add it there, or take it out here (%s)", s.Name, page, kind.Known(page, read)))
 		}
 	}
 	return faults

@@ -119,7 +119,7 @@ func TestUnreadPages(t *testing.T) {
 	s := Service{Launcher: paged{kinds: []string{"vllm", "vlm"}}, Service: scenarios.Service{Name: "mind", Scrapes: []kind.Spec{{Name: "vllm"}}}}
 	configs := []results.Config{{Name: "a", Layout: "off", Sharing: "ts", Placement: "auto"}}
 	_, err := CheckReach([]Service{s}, configs)
-	if want := `service mind: its launcher's scrapes tell the page of vlm, which its scrape does not name: nobody would read it; did you mean vllm? known: vllm`; err == nil || err.Error() != want {
+	if want := `service mind: its launcher's scrapes tell the page of vlm, which its scrape does not name: nobody would read it; add it there, or take it out here (did you mean vllm? known: vllm)`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	s.Launcher = paged{kinds: []string{"vllm"}}

@@ -107,32 +107,46 @@ func TestPatienceEnds(t *testing.T) {
 	check("dead, and another answers in its place", 0, &world{died: errors.New("exit status 3")}, "vision-0 on gpu0 (GPU-0) ended before it was ready: exit status 3")
 }
 
-// oneAddress is a launcher whose instances all tell one URL.
-type oneAddress struct{ onDevices }
+// oneAddress is a launcher whose instances all tell one URL, and pages of their own if it
+// is a router's.
+type oneAddress struct {
+	onDevices
+	router bool
+}
 
 func (l oneAddress) Launch(ctx context.Context, i services.Instance) (services.Service, error) {
 	s, err := l.onDevices.Launch(ctx, i)
-	return addressed{s}, err
+	return addressed{s, l.router}, err
 }
 
-type addressed struct{ services.Service }
+type addressed struct {
+	services.Service
+	router bool
+}
 
 func (s addressed) Info() results.Instance {
 	info := s.Service.Info()
+	info.Scrapes = nil
+	if s.router {
+		info.Scrapes = []results.Scrape{{Kind: "vllm", URL: info.URL + "/metrics"}}
+	}
 	info.URL = "http://127.0.0.1:8000"
 	return info
 }
 
-// Two instances at one address are one server.
+// Two instances at one address are one server, unless each has a page of its own.
 func TestTwoAtOneAddress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := &rack{world: &world{}, devices: []device.Device{{UUID: "GPU-0", Name: "gpu0"}, {UUID: "GPU-1", Name: "gpu1"}}}
-		b, _ := k.bench(t, "vision=0,1 agent=0", 0)
-		b.Services[0].Launcher = oneAddress{onDevices{k}}
-		err := b.Run(t.Context())
-		if want := "are both at http://127.0.0.1:8000"; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "vision-0") {
-			t.Errorf("Run() = %v, want %q", err, want)
-		}
-		k.undone(t)
-	})
+	for _, router := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			k := &rack{world: &world{}, devices: []device.Device{{UUID: "GPU-0", Name: "gpu0"}, {UUID: "GPU-1", Name: "gpu1"}}}
+			b, _ := k.bench(t, "vision=0,1 agent=0", 0)
+			b.Services[0].Launcher = oneAddress{onDevices{k}, router}
+			err := b.Run(t.Context())
+			refused := err != nil && strings.Contains(err.Error(), "are both at http://127.0.0.1:8000") && strings.Contains(err.Error(), "vision-0")
+			if refused == router {
+				t.Errorf("router %t: Run() = %v", router, err)
+			}
+			k.undone(t)
+		})
+	}
 }

@@ -104,20 +104,23 @@ func New(c Config) (services.Launcher, error) {
 	}
 }
 
-// twice finds servers, and pages, that are told of two instances: what they do would be
-// counted twice.
+// twice finds servers, and pages of their metrics, that are told of two instances: what they
+// do would be counted twice. A router is the server of several instances, each with a page
+// of its own. A page of the kind prometheus holds whatever series are asked for.
 func twice(all []Instance) (faults []error) {
 	page := func(in Instance, kind string) string { return strings.TrimRight(cmp.Or(in.Scrapes[kind], in.URL), "/") }
 	for i, in := range all {
 		for j, other := range all[:i] {
-			if page(in, "") == page(other, "") {
-				faults = append(faults, fmt.Errorf("instance %d: %s is instance %d's, too", i, page(in, ""), j))
+			kinds := slices.AppendSeq(slices.Collect(maps.Keys(in.Scrapes)), maps.Keys(other.Scrapes))
+			slices.Sort(kinds)
+			kinds = slices.Compact(kinds)
+			apart := slices.ContainsFunc(kinds, func(kind string) bool { return page(in, kind) != page(other, kind) })
+			if page(in, "") == page(other, "") && !apart {
+				faults = append(faults, fmt.Errorf("instance %d: %s is instance %d's, too; if it is a router, give each of its engines' pages in scrapes", i, page(in, ""), j))
 				continue
 			}
-			kinds := slices.Concat(slices.Collect(maps.Keys(in.Scrapes)), slices.Collect(maps.Keys(other.Scrapes)))
-			slices.Sort(kinds)
-			for _, kind := range slices.Compact(kinds) {
-				if page(in, kind) == page(other, kind) {
+			for _, kind := range kinds {
+				if kind != "prometheus" && page(in, kind) == page(other, kind) {
 					faults = append(faults, fmt.Errorf("instance %d: the page of %s, %s, is instance %d's, too", i, kind, page(in, kind), j))
 				}
 			}

@@ -48,6 +48,11 @@ func TestNewRefusesOneServerTwice(t *testing.T) {
 		{Instance{URL: "http://127.0.0.1:1", Scrapes: page("http://127.0.0.1:3")}, Instance{URL: "http://127.0.0.1:2", Scrapes: map[string]string{"vllm-load": "http://127.0.0.1:3"}}, ""},
 		{Instance{URL: "http://127.0.0.1:1"}, Instance{URL: "http://127.0.0.1:2", Scrapes: page("http://127.0.0.1:1")}, "instance 1: the page of vllm, http://127.0.0.1:1, is instance 0's, too"},
 		{Instance{URL: "http://127.0.0.1:1"}, Instance{URL: "http://127.0.0.1:1/b"}, ""},
+		// A router with two engines.
+		{Instance{URL: "http://127.0.0.1:1", Scrapes: page("http://127.0.0.1:3")}, Instance{URL: "http://127.0.0.1:1", Scrapes: page("http://127.0.0.1:4")}, ""},
+		{Instance{URL: "http://127.0.0.1:1", Scrapes: page("http://127.0.0.1:3")}, Instance{URL: "http://127.0.0.1:1", Scrapes: page("http://127.0.0.1:3")}, "instance 1: http://127.0.0.1:1 is instance 0's, too; if it is a router"},
+		// One exporter of both.
+		{Instance{URL: "http://127.0.0.1:1", Scrapes: map[string]string{"prometheus": "http://127.0.0.1:3"}}, Instance{URL: "http://127.0.0.1:2", Scrapes: map[string]string{"prometheus": "http://127.0.0.1:3"}}, ""},
 	} {
 		_, err := New(Config{Instances: []Instance{c.a, c.b}})
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
