@@ -62,6 +62,9 @@ func CheckPrepared(w Workload, d Dialer) error {
 		return nil
 	}
 	e, err := d.Dial("http://127.0.0.1") // opens nothing
+	if err != nil {                      // as it is for TLS
+		e, err = d.Dial("https://127.0.0.1")
+	}
 	if err != nil {
 		return nil // the server's own URL may do
 	}

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -63,6 +64,16 @@ type dials struct{ Endpoint }
 
 func (d dials) Dial(string) (Endpoint, error) { return d.Endpoint, nil }
 
+// dialsTLS refuses URLs without it, as a transport does that is set for it.
+type dialsTLS struct{ Endpoint }
+
+func (d dialsTLS) Dial(url string) (Endpoint, error) {
+	if !strings.HasPrefix(url, "https:") {
+		return nil, errors.New("tls is for https URLs")
+	}
+	return d.Endpoint, nil
+}
+
 func (weighs) Close() {}
 
 // weighsByTurns has requests of half the weight among the others.
@@ -110,5 +121,8 @@ func TestCheckPrepared(t *testing.T) {
 		if said := fmt.Sprint(err); (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(said, c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+	if err := CheckPrepared(asksFor(1001), dialsTLS{tensor}); err == nil {
+		t.Error("what is too much for an endpoint with TLS passes")
 	}
 }

@@ -128,9 +128,14 @@ func (c searched) breaks(item string) check {
 	var clauses []string
 	least := map[string]float64{}
 	unit := map[string]string{}
+	only := "" // in which steps else
 	for _, p := range c.places() {
 		for _, v := range p.service.SLO {
-			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 || !ofServer(p.service.Verdict) || p.special() {
+			if v.Result != analysis.NotMet || v.Clause.Quantile == 0 || !ofServer(p.service.Verdict) {
+				continue
+			}
+			if p.special() {
+				only = " but with heavy requests or in a spike"
 				continue
 			}
 			text := p.service.Name + ": " + clauseText(v.Clause.Class, v.Clause.Text)
@@ -149,7 +154,7 @@ func (c searched) breaks(item string) check {
 	if len(clauses) > 0 {
 		k.answer, k.evidence = checkedYes, strings.TrimSuffix(k.evidence, "; ")
 	} else {
-		k.evidence = "a step at which a percentile passes its limit: none did"
+		k.evidence = "a step at which a percentile passes its limit: none did" + only
 	}
 	return k
 }

@@ -196,7 +196,7 @@ const errorShare = 0.005
 var errorsBeforeLatency = rule{
 	name: "errors-before-latency", class: exhaustion, needs: "outcomes, and latencies to hold beside them",
 	judge: func(v view) outcome {
-		list := v.ofServer()
+		list := v.withHeavy()
 		if len(list) == 0 {
 			return unjudged("no step measures the server")
 		}
@@ -206,7 +206,7 @@ var errorsBeforeLatency = rule{
 		most := 0.0
 		for _, p := range list {
 			n, failed := float64(p.service.Total.Due), float64(p.service.Total.Due-p.service.Total.OK-p.service.Total.OutOfMemory()-cancelled(p))
-			if n == 0 || failed/n <= errorShare || late(p) || p.service.Verdict.Is == analysis.Saturated || slowed(p, list) {
+			if n == 0 || failed/n <= errorShare || late(p) || p.service.Verdict.Is == analysis.Saturated || slowed(p, where(list, func(o place) bool { return o.step.Heavy == p.step.Heavy })) {
 				continue
 			}
 			if low := wilsonLow(failed, n); low > errorShare {
@@ -221,6 +221,7 @@ var errorsBeforeLatency = rule{
 			return outcome{}
 		}
 		because := []string{fmt.Sprintf("%s of the arrivals of %s did not end ok (%s), while no queue grew and latency was not up", ratio(most), stepName(worst), outcomes(worst))}
+		because = append(because, ofHeavy(bad)...)
 		return next(finding(confidence, "requests fail before latency breaks: a limit, a time-out or a full pool, not the GPU", because, bad),
 			"read the first fault of each outcome; raise the limit that it names: connections, pool sizes, length of the queue, time-outs, and the balancer's",
 			"raise that limit only, at the same load: the errors are gone and latency is the same")

@@ -78,8 +78,8 @@ func TestConsequencesAreOfOneService(t *testing.T) {
 }
 
 // A confirmation with heavy requests is slower for what it asks, and no sign of a server that
-// is: only the memory that it needs is.
-func TestHeavyStepsTellOfMemoryAlone(t *testing.T) {
+// is: only the memory that it needs is, and that it fails.
+func TestHeavyStepsTellOfMemoryAndErrorsAlone(t *testing.T) {
 	for _, c := range cases() {
 		s := healthy()
 		c.fires(s)
@@ -96,13 +96,13 @@ func TestHeavyStepsTellOfMemoryAlone(t *testing.T) {
 		Complete(s)
 		for config, rules := range s.Findings.Fired {
 			for _, rule := range rules {
-				if !slices.Contains([]string{"lost-arrivals", "throttled-generator", "memory-leak", "out-of-memory", "memory-near-limit"}, rule) {
+				if !slices.Contains([]string{"lost-arrivals", "throttled-generator", "memory-leak", "out-of-memory", "memory-near-limit", "errors-before-latency"}, rule) {
 					t.Errorf("%s on %s fires by steps of heavy requests", rule, config)
 				}
 			}
 		}
 		for _, f := range s.Findings.Top {
-			if f.Rule == "out-of-memory" && !slices.ContainsFunc(f.Because, func(b string) bool { return strings.HasSuffix(b, "steps with heavy requests") }) {
+			if (f.Rule == "out-of-memory" || f.Rule == "errors-before-latency") && !slices.ContainsFunc(f.Because, func(b string) bool { return strings.HasSuffix(b, "steps with heavy requests") }) {
 				t.Errorf("%q does not name them", f.Because)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/units"
+	"github.com/evabench/evabench/results"
 )
 
 // playbook gives the documents' first actions when the server is overloaded, in their
@@ -20,7 +21,7 @@ func playbook(s *analysis.Summary) []string {
 		without string
 	}{
 		{"Limit the requests at once", limits(s), "how many is not shown: throughput did not stop to rise at any load of this run"},
-		{"Make batches smaller", batches(s), "what that gives was not measured: no two configurations that differ in the bound of a batch alone had a load in common"},
+		{"Make batches smaller", batches(s), "what that gives was not measured: no two configurations that differ in the bound of a batch alone were held at one load"},
 		{"Degrade quality: smaller images, shorter answers, the quicker model", classes(s), "what that gives was not measured: no service has two classes with a median each"},
 		{"Shift traffic to instances and servers that have room", room(s), "where there is room was not measured: no capacity is known, and no instance was crowded"},
 		{"Slice the GPU anew", slicings(s), "no layout was shown to be better than another in this run"},
@@ -59,7 +60,7 @@ func (v view) limit() string {
 		list := where(v.ofServer(), func(p place) bool {
 			_, flows := p.perSecond()
 			flight, ok := of(p.service.InFlight)
-			return p.cell == c && flows && ok && flight > 0 && !p.step.Looks()
+			return p.cell == c && flows && ok && flight > 0 && p.step.Purpose != results.PurposeProbe
 		})
 		slices.SortStableFunc(list, func(a, b place) int {
 			return cmp.Compare(value(a.service.InFlight), value(b.service.InFlight))

@@ -63,6 +63,7 @@ func TestHeldLoadShowsNoLimit(t *testing.T) {
 		"repeated":    {services(held)},
 		"in a search": {services(top), purpose(results.PurposeProbe)},
 		"asked for":   {services(top)},
+		"on a ladder": {services(top), purpose(results.PurposeClimb)},
 		"of more users": {services(top), services(func(v *analysis.Service) {
 			v.Level.Arrivals, v.Level.Unit, v.Level.Value = "closed", "users", 20+v.Level.Value/20
 		})},
@@ -72,7 +73,7 @@ func TestHeldLoadShowsNoLimit(t *testing.T) {
 			f(s)
 		}
 		Complete(s)
-		shown := name == "asked for" || name == "of more users"
+		shown := name == "asked for" || name == "on a ladder" || name == "of more users"
 		if got := s.Findings.Playbook[0]; strings.Contains(got, "throughput stopped to rise, at") != shown {
 			t.Errorf("%s: %q", name, got)
 		}
