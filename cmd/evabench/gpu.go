@@ -241,6 +241,11 @@ func (g *gpuSet) inspect(ctx context.Context, names []string) (partition.State, 
 	case err != nil:
 		return state, fmt.Errorf("inspect GPUs: %w", err)
 	}
+	for uuid, at := range indices {
+		if !slices.ContainsFunc(state.GPUs, func(g partition.GPU) bool { return g.UUID == uuid }) {
+			return state, &usageError{fmt.Errorf("--gpus: %s=%s: behind the index stands a GPU's UUID, as nvidia-smi -L tells it", at, uuid)}
+		}
+	}
 	for _, gpu := range state.GPUs {
 		if at, paired := indices[gpu.UUID]; paired && at != strconv.Itoa(gpu.Index) {
 			return state, &usageError{fmt.Errorf("--gpus: %s is GPU %d now and not GPU %s: the cards were numbered anew, and a layout that names them by index would be another's; see nvidia-smi -L, and write the layout and --gpus anew",

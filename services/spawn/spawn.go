@@ -166,7 +166,7 @@ func (s *Server) Check() []error {
 		s.fault("instances: %d is negative; 0 means one on each device", c.Instances)
 	}
 	if c.Instances > 0 && slices.Contains(s.names, "device") {
-		s.fault("{device}: instances that are counted are placed on no device; leave instances out, or the device")
+		s.fault("{device}: instances that are counted are placed on no device; write what it stands for, or leave instances out where they are started")
 	}
 	if c.Instances > 1 && s.url.Fixed() {
 		s.fault("url: it is the same for all %d instances; put {port} in it, or {name}", c.Instances)
