@@ -104,22 +104,29 @@ const leastProbes = 5
 // share depends on how long it was looked at.
 const most = 60
 
-// The prior of a slope is lognormal about slopePrior, and about slopeOften where a clause
-// allows more than oftenAllowed; priorSpread is its spread as a logarithm. Slopes of
-// p95 and p99 that were measured on queues and batching servers lie between 6 and 80,
-// those of p50 and p90 of slow services between 3 and 15.
+// The prior of a slope is lognormal with priorSpread as a logarithm, about slopePrior times
+// ln(1/allowed)/(1-allowed). In a queue whose waits have an exponential tail,
+// P(wait > t) = exp(-θt) with θ in proportion to the capacity that is left, the logarithm of
+// a share a over a limit grows with the load by ln(1/a)·ρ/(1-ρ), that of its odds by 1/(1-a)
+// times as much. On the queues of the bench it is 1.7 to 5 times ln(1/a)/(1-a), more where they
+// work in batches: 8 to 22 for a p99, 5.5 to 16 for a p95. What is allowed less often than leastOften
+// is an error, and no tail. The line of a mean is about meanSlope.
 const (
-	slopePrior   = 20
-	slopeOften   = 8
-	oftenAllowed = 0.07
-	priorSpread  = 0.5
-	leastSlope   = 1.5
-	mostSlope    = 250
+	slopePrior  = 3.5
+	priorSpread = 0.55
+	leastOften  = 0.01
+	meanSlope   = 8
+	leastSlope  = 1.5
+	mostSlope   = 250
 )
 
-// widen multiplies the interval's half-width as it follows from the scatter alone. It
-// is calibrated on the bench of systems with known capacity, see docs/statistics.md.
-const widen = 1.25
+// widen multiplies the distance of the interval's ends from the estimate, as it follows from
+// the scatter alone. It is calibrated on the bench of systems with known capacity, see
+// docs/statistics.md.
+const widen = 1.08
+
+// outside is how often the capacity may lie above the interval, and how often below.
+const outside = 0.025
 
 // Fit estimates the boundary from the probes within reach of center, which should be
 // the estimate so far. grain is the distance between two loads that can be asked for,
@@ -132,6 +139,7 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 	if !(center > 0) {
 		return e, false
 	}
+	var all []candidate
 	for k, c := range clauses {
 		points := near(probes, k, c, center, grain)
 		l, fits := fit(points, c.Expected())
@@ -145,8 +153,7 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 			}
 			at = center / 2
 		}
-		low, high := l.interval(points)
-		e.Low, e.High = math.Min(e.Low, center*(1+low)), math.Min(e.High, center*(1+high))
+		all = append(all, candidateOf(l, points))
 		if at < e.Load {
 			e.Load, e.Binding, e.Slope = at, k, l.slope
 			e.Probes, e.Scatter = len(points), l.scatter
@@ -157,8 +164,67 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 			e.Bend = bend(points, l)
 		}
 	}
+	low, high := interval(all)
+	e.Low, e.High = center*(1+low), center*(1+high)
 	e.Low, e.High = math.Max(0, math.Min(e.Low, e.Load)), math.Max(e.High, e.Load)
 	return e, e.Binding >= 0
+}
+
+// A candidate is a clause that may bind.
+type candidate struct {
+	line  line
+	roots roots
+	known bool // there are enough points for an interval
+}
+
+func candidateOf(l line, points []point) candidate {
+	c := candidate{line: l}
+	if len(points) >= leastProbes {
+		c.roots, c.known = l.roots(points), true
+	}
+	return c
+}
+
+// low and high are the ends, as x, beyond which the clause's boundary lies with a share.
+func (c candidate) low(share float64) float64 {
+	if !c.known {
+		return -1
+	}
+	root := c.line.root()
+	return math.Max(-1, root+widen*math.Min(0, c.roots.quantile(share)-root))
+}
+
+func (c candidate) high(share float64) float64 {
+	if !c.known {
+		return math.Inf(1)
+	}
+	root := c.line.root()
+	return root + widen*math.Max(0, c.roots.quantile(1-share)-root)
+}
+
+// interval gives the ends of the capacity's interval, as x. The capacity is the least of
+// all boundaries, and below the interval only if the one that binds is. It lies above if it
+// does so of any of those that may bind, so that these share how often that may be
+// (Bonferroni).
+func interval(all []candidate) (low, high float64) {
+	low, high = math.Inf(1), math.Inf(1)
+	for _, c := range all {
+		low, high = math.Min(low, c.low(outside)), math.Min(high, c.high(outside))
+	}
+	bind := 0.0 // how many may
+	for _, c := range all {
+		if c.low(outside) < high {
+			bind++
+		}
+	}
+	if bind < 2 {
+		return low, high
+	}
+	high = math.Inf(1)
+	for _, c := range all {
+		high = math.Min(high, c.high(outside/bind))
+	}
+	return low, high
 }
 
 // A point is a probe as a clause's line sees it.
@@ -168,9 +234,10 @@ type point struct {
 	// expected excess r is -(up/r + even·log r + down·r).
 	up, even, down float64
 
-	w    float64 // weight: seconds, over all points 1 on average
-	n    float64 // requests
-	luck float64 // see Count
+	w       float64 // weight: seconds, over all points 1 on average
+	poisson float64 // relative variance that its count has if requests know nothing of each other
+	n       float64 // requests
+	luck    float64 // see Count
 }
 
 // near gives the points of a clause.
@@ -189,6 +256,9 @@ func near(probes []Probe, clause int, c Clause, center, grain float64) []point {
 			p.luck = count.Luck
 		}
 		p.up, p.even, p.down = c.counted(count)
+		if c.Allowed < 1 {
+			p.poisson = 1 / (count.N * c.Allowed)
+		}
 		list = append(list, p)
 		total += w
 	}
@@ -210,9 +280,10 @@ func kernel(x, below, above float64) float64 {
 
 // Expected is about which slope the clause's prior lies.
 func (c Clause) Expected() float64 {
-	about := float64(slopePrior)
-	if c.Allowed > oftenAllowed {
-		about = slopeOften
+	steep := cmp.Or(c.Steep, 1)
+	if c.Allowed >= 1 {
+		return steep * meanSlope
 	}
-	return about * cmp.Or(c.Steep, 1)
+	often := math.Max(c.Allowed, leastOften)
+	return steep * slopePrior * math.Log(1/often) / (1 - often)
 }

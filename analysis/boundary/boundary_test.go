@@ -3,9 +3,12 @@ package boundary
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/evabench/evabench/analysis/stats"
 )
 
 // many requests, so that rounding of counts says nothing.
@@ -266,5 +269,105 @@ func TestAllOver(t *testing.T) {
 		if !ok || !(e.Load > 0) || !(e.Load < 100) || !(e.Low <= e.Load) || !(e.Load <= e.High) {
 			t.Errorf("%d clauses: %+v %v, want an estimate below all probes", len(clauses), e, ok)
 		}
+	}
+}
+
+// gamma draws of a law with a mean of 1 and a relative variance of 1/k.
+func gamma(random *rand.Rand, k int) float64 {
+	sum := 0.0
+	for range k {
+		sum += random.ExpFloat64() / float64(k)
+	}
+	return sum
+}
+
+// Where two clauses have the same boundary, the least of two estimates lies too low more often
+// than each does, and the interval still holds it.
+func TestIntervalOfTwoThatBind(t *testing.T) {
+	const draws = 600
+	clauses := []Clause{{Name: "a", Allowed: 0.01}, {Name: "b", Allowed: 0.01}}
+	random := rand.New(rand.NewPCG(9, 10))
+	above, below := 0, 0
+	for range draws {
+		var probes []Probe
+		for _, s := range spread {
+			p := at(s, gamma(random, 3)*math.Exp(16*(s-1)), clauses[0])
+			p.Counts = append(p.Counts, at(s, gamma(random, 3)*math.Exp(16*(s-1)), clauses[1]).Counts[0])
+			probes = append(probes, p)
+		}
+		e, ok := Fit(clauses, probes, 1, 0)
+		if !ok {
+			t.Fatal("no estimate")
+		}
+		if e.High < 1 {
+			above++
+		}
+		if e.Low > 1 {
+			below++
+		}
+	}
+	t.Logf("of %d draws the capacity was above %d and below %d", draws, above, below)
+	if above > draws*35/1000 || below > draws*35/1000 {
+		t.Errorf("the capacity was above %d and below %d of %d intervals", above, below, draws)
+	}
+}
+
+// Ten probes whose shares scatter by more than themselves, as those of slow services do: the
+// interval holds the capacity, and a run of a few large shares makes it no ruin.
+func TestIntervalOfFewProbes(t *testing.T) {
+	const draws = 400
+	c := Clause{Name: "c", Allowed: 0.01}
+	random := rand.New(rand.NewPCG(11, 12))
+	inside := 0
+	var widths []float64
+	for range draws {
+		var probes []Probe
+		for _, s := range spread[:10] {
+			probes = append(probes, at(s, gamma(random, 1)*math.Exp(20*(s-1)), c))
+		}
+		e, ok := Fit([]Clause{c}, probes, 1, 0)
+		if !ok {
+			t.Fatal("no estimate")
+		}
+		widths = append(widths, e.HalfWidth())
+		if e.Low <= 1 && 1 <= e.High {
+			inside++
+		}
+	}
+	slices.Sort(widths)
+	middle, wide := widths[draws/2], widths[draws*9/10]
+	t.Logf("%d of %d draws, half-width %.3g, %.3g in one of ten", inside, draws, middle, wide)
+	if share := float64(inside) / draws; share < 0.92 || share > 0.99 {
+		t.Errorf("the interval holds the capacity in %.3g of the draws", share)
+	}
+	if middle > 0.07 || wide > 2.5*middle {
+		t.Errorf("half-width %.3g, %.3g in one of ten", middle, wide)
+	}
+}
+
+// Where the slope is known and the scatter is small, the ends lie as far off as a Student's t
+// of the points' mean says.
+func TestRootsOfKnownLine(t *testing.T) {
+	c := Clause{Name: "c", Allowed: 0.01}
+	var points []point
+	for i := range 40 {
+		x := 0.05 * float64(i%9-4) / 4
+		p := point{x: x, w: 1}
+		p.up, p.even, p.down = c.counted(Count{N: many, Over: many * 0.01 * math.Exp(30*x) * (1 + 0.1*float64(2*(i%2)-1))})
+		points = append(points, p)
+	}
+	l, ok := fit(points, 30)
+	if !ok {
+		t.Fatal("no line")
+	}
+	scatter, freedom := l.tempered(points)
+	want := stats.TQuantile(0.975, freedom) * math.Sqrt(scatter/40) / l.slope
+	r := l.roots(points)
+	low, high := l.root()-r.quantile(0.025), r.quantile(0.975)-l.root()
+	if math.Abs(low/want-1) > 0.1 || math.Abs(high/want-1) > 0.1 {
+		t.Errorf("the ends lie %.4f below and %.4f above, want about %.4f", low, high, want)
+	}
+	if all := r.quantile(0.5); math.Abs(all-l.root()) > 0.05*want {
+		t.Errorf("half of the weight lies below %.5f, the root is %.5f", all, l.root())
 	}
 }

@@ -3,8 +3,6 @@ package boundary
 import (
 	"math"
 	"slices"
-
-	"github.com/evabench/evabench/analysis/stats"
 )
 
 // A line is log(excess) = slope·(x - root), at arrivals as usual, with what it was fitted from.
@@ -30,7 +28,7 @@ func fit(points []point, about float64) (line, bool) {
 	if len(points) < 2 || over == 0 {
 		return line{}, false
 	}
-	scatter := 1.0
+	scatter := usualScatter
 	l := line{about: about, heed: heedPrior(points), points: len(points)}
 	for range 2 { // the priors' weight depends on the scatter
 		l.slope = math.Exp(least(math.Log(leastSlope), math.Log(mostSlope), func(u float64) float64 {
@@ -74,8 +72,8 @@ func (l line) bias(points []point) float64 {
 // heedOften, and less where luck itself scatters by more than 1: the plain queue kept but a
 // few spells of arrivals waiting then.
 const (
-	heedOften  = 0.5
-	heedSpread = 0.25
+	heedOften  = 0.4
+	heedSpread = 0.3
 	mostHeed   = 0.95
 )
 
@@ -153,7 +151,10 @@ func (l line) scatterOf(points []point) float64 {
 	return math.Max(leastScatter, sum/math.Max(1, freedom(points)))
 }
 
-const leastScatter = 0.01
+const (
+	leastScatter = 0.01
+	usualScatter = 0.4 // of the bench's systems, about
+)
 
 // freedom is how many degrees of freedom points leave: level and slope take one each, and
 // heed, where there is any.
@@ -162,51 +163,6 @@ func freedom(points []point) float64 {
 		return float64(len(points) - 3)
 	}
 	return float64(len(points) - 2)
-}
-
-// interval gives the ends of the root's interval, as x: where the quasi-deviance of a
-// line through (x, y = 1) passes what an F distribution with the points' degrees of
-// freedom allows. It is longer towards the side on which little was seen, as it
-// must: a share is skewed, and what was not seen is a rare long spell.
-func (l line) interval(points []point) (low, high float64) {
-	if len(points) < leastProbes {
-		return -1, math.Inf(1)
-	}
-	t := stats.TQuantile(0.975, freedom(points)) * widen
-	allowed := l.scatter * t * t / 2
-	best := l.profile(points, l.root())
-	end := func(direction float64) float64 {
-		inside, outside := 0.0, 0.002
-		for l.profile(points, l.root()+direction*outside)-best < allowed {
-			if inside, outside = outside, outside*1.6; outside > 1 {
-				return outside
-			}
-		}
-		for range 14 {
-			middle := (inside + outside) / 2
-			if l.profile(points, l.root()+direction*middle)-best < allowed {
-				inside = middle
-			} else {
-				outside = middle
-			}
-		}
-		return outside
-	}
-	return math.Max(-1, l.root()-end(-1)), l.root() + end(1)
-}
-
-// profile is minus the quasi-likelihood of the best line whose root is x.
-func (l line) profile(points []point, x float64) float64 {
-	value := func(u float64) float64 {
-		l.slope = math.Exp(u)
-		l.level = -l.slope * x
-		sum := 0.0
-		for _, p := range points {
-			sum += p.w * p.deviance(l.at(p))
-		}
-		return sum + l.prior(u, l.scatter)
-	}
-	return value(least(math.Log(leastSlope), math.Log(mostSlope), value))
 }
 
 // least finds where a function is least between from and to: a coarse look, then golden

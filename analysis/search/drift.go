@@ -17,6 +17,10 @@ const (
 	doubtLevel = 0.02
 )
 
+// mostForDrift is the excess from which on a median says nothing of drift: near saturation it rises
+// without end, and depends on how long the queue had grown.
+const mostForDrift = 8
+
 // drifts ends the search where the server changed while it was probed: where the median
 // latency, at equal loads, moved with time by more than the tolerance.
 //
@@ -26,7 +30,7 @@ const (
 func (c *Capacity) drifts(level float64) bool {
 	var looks []look
 	for _, l := range c.looks[len(c.looks)-c.near-len(c.confirmed):] {
-		if !l.ended && !l.heavy && l.median > 0 && l.excess < tooMuch {
+		if !l.ended && !l.heavy && l.median > 0 && l.excess < mostForDrift {
 			looks = append(looks, l)
 		}
 	}

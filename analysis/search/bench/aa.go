@@ -139,7 +139,7 @@ func (a aaSystem) search(seed uint64) (aaTrial, error) {
 			own := random.Uint64()
 			s := ofQueue(deployed)
 			s.start = func(seed uint64) target { return deployed.Deploy(seed, own) }
-			found := try(s, newSearch(s, 0), seed<<8|uint64(r)).capacity
+			found := try(s, newSearch(s), seed<<8|uint64(r)).capacity
 			cells = append(cells, analysis.Cell{
 				Cell: results.Cell{Config: results.Config{Name: name}, Replicate: r, Status: results.CellDone}, Capacity: &found,
 			})

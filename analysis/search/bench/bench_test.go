@@ -166,3 +166,25 @@ func TestWriteBetween(t *testing.T) {
 		t.Error("a file without marks was written")
 	}
 }
+
+// First loads are drawn within √2 of the subject's own, another for each seed and the same
+// for the same; users are whole, and a subject whose end may depend on them keeps its own.
+func TestFirstLoadsAreDrawn(t *testing.T) {
+	for _, name := range []string{"mid-nobatch", "closed", "agent-like", "never"} {
+		some, err := chosen(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, seen := some[0], map[float64]bool{}
+		for seed := range uint64(50) {
+			from := s.drawn(seed).from
+			seen[from] = true
+			if from != s.drawn(seed).from || from < s.from/math.Sqrt2-0.5 || from > s.from*math.Sqrt2+0.5 || s.closed && from != math.Round(from) || from <= 0 {
+				t.Errorf("%s begins at %g, its own first load is %g", name, from, s.from)
+			}
+		}
+		if most := map[string]int{"mid-nobatch": 50, "closed": 36, "agent-like": 1, "never": 1}[name]; len(seen) > most || len(seen) < most/2 {
+			t.Errorf("%s has %d first loads", name, len(seen))
+		}
+	}
+}

@@ -81,14 +81,20 @@ func report(rows []row) string {
 	return accuracy(rows) + "\n" + verdicts(rows) + "\n" + refusals(rows)
 }
 
-// tryAll searches a subject many times, two or more at once. Run i has the seed i+1
-// whatever else is run.
+// tryAll searches a subject many times, two or more at once. Run i has the seed i+1, and a
+// first load of its own, whatever else is run.
 func tryAll(s subject, o options) row {
 	r := row{subject: s, trials: make([]trial, o.runs)}
-	each(o.runs, func(i int) { r.trials[i] = try(s, newSearch(s, uint64(i+1)), uint64(i+1)) })
+	each(o.runs, func(i int) {
+		seed := uint64(i + 1)
+		r.trials[i] = try(s, newSearch(s.drawn(seed)), seed)
+	})
 	if s.found() {
 		r.bisections = make([]trial, o.bisections)
-		each(o.bisections, func(i int) { r.bisections[i] = try(s, newBisection(s, 600*time.Second), uint64(i+1)) })
+		each(o.bisections, func(i int) {
+			seed := uint64(i + 1)
+			r.bisections[i] = try(s, newBisection(s.drawn(seed), 600*time.Second), seed)
+		})
 	}
 	return r
 }

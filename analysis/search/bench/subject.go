@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -40,6 +41,24 @@ func ofQueue(s *queues.System) subject {
 
 // found says whether the subject has a capacity that is to be found.
 func (s subject) found() bool { return s.truth.State == analysis.CapacityFound }
+
+// drawn gives the subject with another first load, by a factor of up to √2 that is drawn.
+// What a bisection comes to depends on where its loads happen to lie beside the capacity:
+// with one first load for all, every one of them would be as lucky. A subject without a
+// capacity to be found stays as it is: what it ends in may depend on the first load.
+func (s subject) drawn(seed uint64) subject {
+	if !s.found() {
+		return s
+	}
+	s.from *= math.Exp2(rand.New(rand.NewPCG(seed, firstLoads)).Float64() - 0.5)
+	if s.closed {
+		s.from = math.Max(1, math.Round(s.from))
+	}
+	return s
+}
+
+// firstLoads is the stream of numbers that first loads are drawn from.
+const firstLoads = 0xf1257
 
 // subjects gives every system.
 func subjects() ([]subject, error) {
