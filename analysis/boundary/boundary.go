@@ -109,8 +109,8 @@ const most = 60
 // P(wait > t) = exp(-θt) with θ in proportion to the capacity that is left, the logarithm of
 // a share a over a limit grows with the load by ln(1/a)·ρ/(1-ρ), that of its odds by 1/(1-a)
 // times as much. On the queues of the bench it is 1.7 to 5 times ln(1/a)/(1-a), more where they
-// work in batches: 8 to 22 for a p99, 5.5 to 16 for a p95. What is allowed less often than leastOften
-// is an error, and no tail. The line of a mean is about meanSlope.
+// work in batches: 8 to 22 for a p99, 5.5 to 16 for a p95. What is allowed less often than
+// leastOften is an error, and no tail. The line of a mean is about meanSlope.
 const (
 	slopePrior  = 3.5
 	priorSpread = 0.55
@@ -118,6 +118,15 @@ const (
 	meanSlope   = 8
 	leastSlope  = 1.5
 	mostSlope   = 250
+)
+
+// Lines of a race are expected to be steeper, and are believed less: its blocks are of few
+// probes close together. By the prior above races of servers that batch took twice as long.
+const (
+	slopeRace  = 20
+	spreadRace = 0.5
+	// oftenRace is what a clause allows whose line is about meanSlope in a race, too.
+	oftenRace = 0.07
 )
 
 // widen multiplies the distance of the interval's ends from the estimate, as it follows from
@@ -142,7 +151,7 @@ func Fit(clauses []Clause, probes []Probe, center, grain float64) (e Estimate, o
 	var all []candidate
 	for k, c := range clauses {
 		points := near(probes, k, c, center, grain)
-		l, fits := fit(points, c.Expected())
+		l, fits := fit(points, c.expected())
 		if !fits {
 			continue
 		}
@@ -278,12 +287,25 @@ func kernel(x, below, above float64) float64 {
 	return 1 - 0.8*u*u
 }
 
-// Expected is about which slope the clause's prior lies.
-func (c Clause) Expected() float64 {
-	steep := cmp.Or(c.Steep, 1)
-	if c.Allowed >= 1 {
-		return steep * meanSlope
-	}
+// An expectation is what is thought of a line before its points are seen: about which slope
+// it lies, how far off as a logarithm, and how its points scatter.
+type expectation struct{ slope, spread, scatter float64 }
+
+func (c Clause) expected() expectation {
+	e := expectation{slope: meanSlope, spread: priorSpread, scatter: usualScatter}
 	often := math.Max(c.Allowed, leastOften)
-	return steep * slopePrior * math.Log(1/often) / (1 - often)
+	switch {
+	case c.Paired:
+		e.spread, e.scatter = spreadRace, scatterRace
+		if c.Allowed <= oftenRace {
+			e.slope = slopeRace
+		}
+	case c.Allowed < 1:
+		e.slope = slopePrior * math.Log(1/often) / (1 - often)
+	}
+	e.slope *= cmp.Or(c.Steep, 1)
+	return e
 }
+
+// Expected is about which slope the clause's prior lies.
+func (c Clause) Expected() float64 { return c.expected().slope }

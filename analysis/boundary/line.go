@@ -11,7 +11,7 @@ type line struct {
 	heed         float64 // how much of the luck of its arrivals a probe shows
 	scatter      float64 // relative variance of shares about it, of a point of weight 1
 	points       int
-	about        float64 // of the slope's prior
+	expected     expectation
 }
 
 func (l line) root() float64 { return -l.level / l.slope }
@@ -20,7 +20,7 @@ func (l line) root() float64 { return -l.level / l.slope }
 // the load, because what makes it vary is a few long spells of congestion. Points without
 // anything over a limit take part with their 0. For a slope and a heed the level follows, so
 // that these two are searched, one after the other.
-func fit(points []point, about float64) (line, bool) {
+func fit(points []point, expected expectation) (line, bool) {
 	over := 0.0
 	for _, p := range points {
 		over += p.up
@@ -28,8 +28,8 @@ func fit(points []point, about float64) (line, bool) {
 	if len(points) < 2 || over == 0 {
 		return line{}, false
 	}
-	scatter := usualScatter
-	l := line{about: about, heed: heedPrior(points), points: len(points)}
+	scatter := expected.scatter
+	l := line{expected: expected, heed: heedPrior(points), points: len(points)}
 	for range 2 { // the priors' weight depends on the scatter
 		l.slope = math.Exp(least(math.Log(leastSlope), math.Log(mostSlope), func(u float64) float64 {
 			l.slope = math.Exp(u)
@@ -135,7 +135,7 @@ func (l line) factor(p point) float64 { return 1 + l.heed*p.luck }
 // prior is minus the logarithm of the slope's prior, on the scale of the
 // quasi-likelihood, whose unit is the scatter.
 func (l line) prior(logSlope, scatter float64) float64 {
-	d := (logSlope - math.Log(l.about)) / priorSpread
+	d := (logSlope - math.Log(l.expected.slope)) / l.expected.spread
 	return scatter * d * d / 2
 }
 
@@ -154,6 +154,7 @@ func (l line) scatterOf(points []point) float64 {
 const (
 	leastScatter = 0.01
 	usualScatter = 0.4 // of the bench's systems, about
+	scatterRace  = 1.0
 )
 
 // freedom is how many degrees of freedom points leave: level and slope take one each, and
@@ -207,7 +208,7 @@ func bend(points []point, l line) float64 {
 		if len(some) < leastProbes {
 			return line{}, false
 		}
-		return fit(some, l.about)
+		return fit(some, l.expected)
 	}
 	low, okLow := half(true)
 	high, okHigh := half(false)
