@@ -155,7 +155,8 @@ func (d deviance) levels(least, bias float64) openSlope {
 	return s
 }
 
-// quantile is the x below which the root lies with a share of the weight.
+// quantile is the x below which the root lies with a share of the weight, between -1 and 1;
+// what lies farther is told as those ends.
 func (r roots) quantile(share float64) float64 {
 	low, high := -1.0, 1.0
 	for range 40 {
