@@ -25,7 +25,8 @@ type Clause struct {
 	// Steep is how many times as steep as is usual its line is expected to be; 0 is 1.
 	Steep float64
 	// Paired leaves the luck of arrivals in: the boundary is only set against others' whose
-	// probes met the same arrivals at the same shares of their capacity, and fared alike.
+	// probes met the same arrivals at the same shares of their capacity, and fared alike. Its
+	// line is then expected as those of races are, too.
 	Paired bool
 }
 
@@ -110,7 +111,7 @@ const most = 60
 // a share a over a limit grows with the load by ln(1/a)·ρ/(1-ρ), that of its odds by 1/(1-a)
 // times as much. On the queues of the bench it is 1.7 to 5 times ln(1/a)/(1-a), more where they
 // work in batches: 8 to 22 for a p99, 5.5 to 16 for a p95. What is allowed less often than
-// leastOften is an error, and no tail. The line of a mean is about meanSlope.
+// leastOften, mostly errors, is expected no steeper. The line of a mean is about meanSlope.
 const (
 	slopePrior  = 3.5
 	priorSpread = 0.55
@@ -130,7 +131,7 @@ const (
 )
 
 // widen multiplies the distance of the interval's ends from the estimate, as it follows from
-// the scatter alone. It is calibrated on the bench of systems with known capacity, see
+// what the probes leave open. It is calibrated on the bench of systems with known capacity, see
 // docs/statistics.md.
 const widen = 1.08
 
@@ -288,15 +289,16 @@ func kernel(x, below, above float64) float64 {
 }
 
 // An expectation is what is thought of a line before its points are seen: about which slope
-// it lies, how far off as a logarithm, and how its points scatter.
-type expectation struct{ slope, spread, scatter float64 }
+// it lies, how far off as a logarithm, how its points scatter at first sight, and how they
+// usually do where no luck is known.
+type expectation struct{ slope, spread, scatter, usual float64 }
 
 func (c Clause) expected() expectation {
-	e := expectation{slope: meanSlope, spread: priorSpread, scatter: usualScatter}
+	e := expectation{slope: meanSlope, spread: priorSpread, scatter: usualScatter, usual: usualUnknown}
 	often := math.Max(c.Allowed, leastOften)
 	switch {
 	case c.Paired:
-		e.spread, e.scatter = spreadRace, scatterRace
+		e.spread, e.scatter, e.usual = spreadRace, scatterRace, usualPaired
 		if c.Allowed <= oftenRace {
 			e.slope = slopeRace
 		}

@@ -356,7 +356,7 @@ func TestRootsOfKnownLine(t *testing.T) {
 		p.up, p.even, p.down = c.counted(Count{N: many, Over: many * 0.01 * math.Exp(30*x) * (1 + 0.1*float64(2*(i%2)-1))})
 		points = append(points, p)
 	}
-	l, ok := fit(points, expectation{30, priorSpread, usualScatter})
+	l, ok := fit(points, expectation{30, priorSpread, usualScatter, usualUnknown})
 	if !ok {
 		t.Fatal("no line")
 	}

@@ -94,12 +94,13 @@ func (l line) deviances(points []point, low, high float64, n int) []deviance {
 
 // How the scatter is tempered by what is usual: usualWorth points' worth of a scatter that
 // is, beyond that of counts, usualOfLuck times the variance of the points' luck, mostUsual at
-// the most, or usualUnknown where no luck is known.
+// the most, or usualUnknown where no luck is known, and usualPaired where it is left in.
 const (
 	usualWorth   = 5
 	usualOfLuck  = 0.15
 	usualUnknown = 0.2
 	mostUsual    = 0.6
+	usualPaired  = 0.6
 )
 
 // tempered gives the scatter and its degrees of freedom with what is usual put to what the
@@ -107,7 +108,7 @@ const (
 // scatter: where it was truly 1.5 it came out anywhere from 0.3 to 7. On the bench's systems
 // it is 0.2 to 2 times the variance of luck.
 func (l line) tempered(points []point) (scatter, freed float64) {
-	usual := usualUnknown
+	usual := l.expected.usual
 	if anyLuck(points) {
 		usual = math.Min(mostUsual, usualOfLuck*luckSquare(points))
 	}

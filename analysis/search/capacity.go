@@ -188,6 +188,11 @@ func (c *Capacity) take(s analysis.Step) {
 		return
 	}
 	c.spent += l.loaded
+	// A search that was run by other rules, and is told by these, may have gone on with
+	// probes where these confirm: what was met by chance in one signs nothing.
+	if c.stage == confirming && s.Purpose != results.PurposeConfirm {
+		return
+	}
 	if l.empty && c.plans.stretch < mostStretch {
 		c.plans.stretch *= 2 // the same load again, for longer
 		return

@@ -3,6 +3,7 @@ package search
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,5 +134,29 @@ func TestLadderWithoutQueue(t *testing.T) {
 	c.take(server.step(env, c.ray, results.StepPlan{Levels: c.ray.at(c.next), Window: time.Minute}, 0, 0, rand.New(rand.NewPCG(5, 6))))
 	if got := c.Capacity(); !c.ended || got.State != analysis.CapacityUnfinished || got.Above.Known() || got.Below.Known() || !strings.Contains(got.Why, "a: queue is not known: the server does not tell") {
 		t.Errorf("%s: %s", got.State, got.Why)
+	}
+}
+
+// A run whose search went on with probes where the rules of now would confirm, since those of
+// then had wider intervals, signs what was confirmed, and no probe that met the SLO.
+func TestProbesSignNothing(t *testing.T) {
+	env := asked(results.Search{Kind: Interval, From: 10}, rates(10)...)
+	want, steps := made{over: smooth(100, 20), hopeless: 130}.run(t, env)
+	first := slices.IndexFunc(steps, func(s analysis.Step) bool { return s.Purpose == results.PurposeConfirm })
+	if first < 0 || !want.Signed.Known() {
+		t.Fatalf("nothing was confirmed: %s", want.Sentence)
+	}
+	probe := slices.IndexFunc(steps[:first], func(s analysis.Step) bool { return s.Purpose == results.PurposeProbe })
+	low := steps[probe]
+	low.Ray /= 2 // far below, where all is met
+	got, err := of(env, slices.Insert(slices.Clone(steps), first, low, low, low))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if number(got.Signed) != number(want.Signed) || number(got.Estimate) != number(want.Estimate) || !(number(got.Spent) > number(want.Spent)) {
+		t.Errorf("after three more probes %s, want as without them: %s", got.Sentence, want.Sentence)
+	}
+	if got, err = of(env, append(slices.Clone(steps[:first]), steps[probe])); err != nil || got.Signed.Known() {
+		t.Errorf("%v: a probe signed a load: %s", err, got.Sentence)
 	}
 }

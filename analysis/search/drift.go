@@ -17,8 +17,9 @@ const (
 	doubtLevel = 0.02
 )
 
-// mostForDrift is the excess from which on a median says nothing of drift: near saturation it rises
-// without end, and depends on how long the queue had grown.
+// mostForDrift is the excess from which on a look tells nothing of drift. Most that are so far
+// over the boundary lie near saturation, where a median rises without end, and depends on how
+// long the queue had grown.
 const mostForDrift = 8
 
 // drifts ends the search where the server changed while it was probed: where the median
