@@ -157,25 +157,8 @@ func TestRestoreEndsOrphansFirst(t *testing.T) {
 	}
 	orphan := exec.Command("cat")
 	orphan.Env = append(os.Environ(), fmt.Sprintf("EVABENCH_SUPERVISED=mark/%[1]d/1/%[1]d/1", dead.Process.Pid))
-	in, err := orphan.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := orphan.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := orphan.Start(); err != nil {
-		t.Fatal(err)
-	}
+	startCat(t, orphan)
 	defer orphan.Process.Kill()
-	// Until it answers, its environment may not be there to read.
-	if _, err := fmt.Fprintln(in); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
 	go orphan.Wait() // as init does
 	if err := gpus.API.(*nvml.Fake).AddProcess(devices[0].UUID, orphan.Process.Pid, "cat", 1<<30); err != nil {
 		t.Fatal(err)
@@ -192,6 +175,29 @@ func TestRestoreEndsOrphansFirst(t *testing.T) {
 	}
 	if d := before.Differences(now); len(d) > 0 {
 		t.Errorf("the GPUs differ: %q", d)
+	}
+}
+
+// startCat starts cat and waits until it answers: until a process runs its own program, the
+// environment it was given may not be there to read.
+func startCat(t *testing.T, cat *exec.Cmd) {
+	t.Helper()
+	in, err := cat.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cat.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintln(in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -223,12 +229,10 @@ func TestStartWaitsForWhatStillEnds(t *testing.T) {
 	if err := dead.Run(); err != nil {
 		t.Fatal(err)
 	}
-	server := exec.Command("sleep", "600")
+	server := exec.Command("cat")
 	begin := strings.Fields(string(stat))[21] // "cat" has no space
 	server.Env = []string{fmt.Sprintf("EVABENCH_SUPERVISED=mark/%d/1/%d/%s", dead.Process.Pid, supervisor.Process.Pid, begin)}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
+	startCat(t, server)
 	defer server.Process.Kill()
 	go server.Wait() // as init does
 	var talk strings.Builder
@@ -239,7 +243,7 @@ func TestStartWaitsForWhatStillEnds(t *testing.T) {
 			<-waited
 		}
 	}))
-	name := fmt.Sprintf("sleep (process %d)", server.Process.Pid)
+	name := fmt.Sprintf("cat (process %d)", server.Process.Pid)
 	want := []string{"an earlier run was killed, and of it still end: ", name, "; waiting for them, at most 1m0s\n", "left " + name + "; it was ended\n"}
 	for _, w := range want {
 		if err != nil || !strings.Contains(talk.String(), w) {
