@@ -219,11 +219,13 @@ func (c candidate) high(share float64) float64 {
 func interval(all []candidate) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(1)
 	for _, c := range all {
-		low, high = math.Min(low, c.low(outside)), math.Min(high, c.high(outside))
+		high = math.Min(high, c.high(outside))
 	}
 	bind := 0.0 // how many may
 	for _, c := range all {
-		if c.low(outside) < high {
+		// Of a clause with too few points only where its line crosses is known.
+		if l := c.low(outside); l < high && (c.known || c.line.root() < high) {
+			low = math.Min(low, l)
 			bind++
 		}
 	}
@@ -267,7 +269,7 @@ func near(probes []Probe, clause int, c Clause, center, grain float64) []point {
 		}
 		p.up, p.even, p.down = c.counted(count)
 		if c.Allowed < 1 {
-			p.poisson = 1 / (count.N * c.Allowed)
+			p.poisson = 1 / (count.N * c.Allowed * (1 - c.Allowed))
 		}
 		list = append(list, p)
 		total += w

@@ -345,6 +345,42 @@ func TestIntervalOfFewProbes(t *testing.T) {
 	}
 }
 
+// A clause of which too few probes tell leaves the interval alone, unless its own line crosses
+// below the others' upper end.
+func TestIntervalBesideTooLittle(t *testing.T) {
+	clauses := []Clause{{Name: "a", Allowed: 0.01}, {Name: "b", Allowed: 0.01}}
+	for _, test := range []struct {
+		second float64 // boundary
+		open   bool
+	}{{1.3, false}, {0.97, true}} {
+		var probes []Probe
+		for i, s := range spread {
+			both := Probe{Load: s, Seconds: 60}
+			both.Counts = []Count{at(s, math.Exp(20*(s-1)), clauses[0]).Counts[0], {}}
+			if i < 3 {
+				both.Counts[1] = at(s, math.Exp(20*(s-test.second)), clauses[1]).Counts[0]
+			}
+			probes = append(probes, both)
+		}
+		e, ok := Fit(clauses, probes, 1, 0)
+		if !ok || (e.Low == 0) != test.open || math.IsInf(e.High, 1) && !test.open {
+			t.Errorf("second at %g: %v, %+v", test.second, ok, e)
+		}
+	}
+}
+
+// An upper end that the probes leave open as far as twice the center is not told.
+func TestUpperEndOpen(t *testing.T) {
+	c := Clause{Name: "c", Allowed: 0.5, Steep: 0.5}
+	var probes []Probe
+	for i, s := range []float64{0.92, 0.94, 0.96, 0.98, 1} { // far below the boundary, but for one
+		probes = append(probes, at(s, []float64{0, 0, 0, 0, 1.8}[i], c))
+	}
+	if e, ok := Fit([]Clause{c}, probes, 1, 0); !ok || !math.IsInf(e.High, 1) {
+		t.Errorf("%v, %+v", ok, e)
+	}
+}
+
 // Where the slope is known and the scatter is small, the ends lie as far off as a Student's t
 // of the points' mean says.
 func TestRootsOfKnownLine(t *testing.T) {

@@ -133,7 +133,7 @@ func (c *Capacity) plan() results.StepPlan {
 	rate := c.rateAt(c.next)
 	switch c.stage {
 	case climbing:
-		p.Purpose, p.Window = results.PurposeClimb, max(c.plans.climb(rate), c.long)
+		p.Purpose, p.Window = results.PurposeClimb, max(c.growing(c.plans.climb(rate)), c.long)
 	case confirming:
 		p.Purpose = results.PurposeConfirm
 		p.Window, _ = c.confirmation(c.next)
@@ -144,19 +144,39 @@ func (c *Capacity) plan() results.StepPlan {
 	return p
 }
 
+// growing bounds a window of the climb by mostGrowing times the one before: that few requests
+// came, by chance or because their user was busy, tells little of how many will.
+func (c *Capacity) growing(window time.Duration) time.Duration {
+	if n := len(c.looks); n > 0 && !c.looks[n-1].ended {
+		return min(window, max(c.plans.climb(0), seconds(mostGrowing*c.looks[n-1].probe.Seconds)))
+	}
+	return window
+}
+
+const mostGrowing = 4
+
 // settle is how long a step warms up: queues take time to fill, and where users run long
-// sessions the first of which met an idle server, some sessions' time.
+// sessions the first of which met an idle server, some sessions' time. More users have longer
+// ones, in proportion at the most.
 func (c *Capacity) settle() time.Duration {
-	for i := len(c.looks) - 1; i >= 0; i-- {
-		if s := c.looks[i].session; s > 0 {
-			return max(c.plans.settle, seconds(settleSessions*s).Round(100*time.Millisecond))
+	near := c.known
+	for _, l := range c.looks { // of those equally near the last
+		if l.session > 0 && (near.session == 0 || c.away(l) <= c.away(near)) {
+			near = l
 		}
 	}
-	if s := c.known.session; s > 0 {
-		return max(c.plans.settle, seconds(settleSessions*s).Round(100*time.Millisecond))
+	if near.session == 0 {
+		return c.plans.settle
 	}
-	return c.plans.settle
+	s := settleSessions * near.session
+	if c.ray.closed() {
+		s *= math.Max(1, c.next/near.load)
+	}
+	return max(c.plans.settle, seconds(s).Round(100*time.Millisecond))
 }
+
+// away is how far a look's load lies from the next, as a logarithm.
+func (c *Capacity) away(l look) float64 { return math.Abs(math.Log(l.load / c.next)) }
 
 // settleSessions is how many mean sessions a warm-up lasts at least.
 const settleSessions = 1.5

@@ -3,6 +3,7 @@ package search
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/evabench/evabench/analysis"
 )
@@ -39,6 +40,9 @@ func (c *Capacity) climbed(l look) {
 	}
 	if c.toleranceAt(l.load) > 2*fastTolerance && c.straddles() {
 		c.begin(l.load)
+		return
+	}
+	if c.crowded() {
 		return
 	}
 	between := !l.clearlyMissed() && !l.within() // over, but not by much
@@ -110,6 +114,36 @@ func (c *Capacity) lookAbove(met, missed float64) bool {
 	}
 	return false
 }
+
+// crowded halves, where long steps raise the users of a closed loop, between the most that
+// kept within the SLO and the fewest that were over it. Their calls take longer by and by as
+// they become more: a load that is over by a little may be twice what is sustained, while a
+// queue at such a load would grow without end.
+func (c *Capacity) crowded() bool {
+	within, over := c.between(func(l look) bool { return l.within() && !l.beyond }, func(l look) bool { return !l.within() || l.beyond })
+	if !c.ray.closed() || c.toleranceAt(c.next) <= 2*fastTolerance || math.IsInf(over, 1) {
+		return false
+	}
+	if within == 0 { // where more users do not help, fewer may
+		down := c.ray.settle(over/2, c.search.Most)
+		helps := !slices.ContainsFunc(c.looks, func(l look) bool { return l.load > over && !l.within() })
+		if helps || down >= over || down < leastOfFirst*c.looks[0].load {
+			return false
+		}
+		c.next = down
+		return true
+	}
+	middle := math.Sqrt(within * over)
+	if over/within <= crowdedNarrow || c.adjacent(within, over) {
+		c.begin(middle)
+		return true
+	}
+	c.next = c.ray.settle(middle, c.search.Most)
+	return true
+}
+
+// crowdedNarrow is the ratio of users between which probes of them begin.
+const crowdedNarrow = 1.3
 
 // straddles says that enough looks tell how far the boundary is, on both of its sides: where
 // steps are long, the first probes may as well be begun.

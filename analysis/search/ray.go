@@ -64,6 +64,9 @@ func (r ray) parts() float64 {
 	return most
 }
 
+// closed says that what is raised are users who wait for their answers.
+func (r ray) closed() bool { return r.raised >= 0 && r.levels[r.raised].Unit == "users" }
+
 func whole(l results.Level) bool { return l.Unit == "users" || l.Unit == "cameras" }
 
 // at gives all levels at a load. Users and cameras are rounded, and at least 1.
