@@ -188,7 +188,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client), OutOfMemory: s.OutOfMemory}
 	out.Purpose, out.Ray, out.Heavy, out.Stopped = s.Plan.Purpose, s.Plan.Ray, s.Plan.Heavy, s.Stopped
 	out.Start = s.Start.Seconds()
-	out.Loaded = s.WindowEnd.Sub(s.Start).Seconds()
+	out.Loaded = s.Loaded().Seconds()
 	var demands []demand
 	floors := floorsOf(cell)
 	for i, level := range s.Plan.Levels {
@@ -317,7 +317,8 @@ func (s *Service) withoutTokens() {
 func (r serviceReader) identity(total Group) Identity {
 	id := Identity{
 		Due: r.integrity.Due, Samples: r.tally.samples,
-		WarmupDue: r.integrity.WarmupDue, WarmupSamples: r.tally.warmup, After: r.tally.after,
+		WarmupDue: r.integrity.WarmupDue, WarmupSamples: r.tally.warmup,
+		CooldownDue: r.integrity.CooldownDue, CooldownSamples: r.tally.after,
 		Scheduled: r.integrity.Scheduled, Begun: r.tally.begun,
 		Sent: r.integrity.Sent, SentSamples: r.tally.sentOfWindow,
 	}
@@ -325,7 +326,7 @@ func (r serviceReader) identity(total Group) Identity {
 		id.Outcomes += c.N
 	}
 	switch {
-	case id.Due != id.Samples || id.Samples != id.Outcomes || id.WarmupDue != id.WarmupSamples || id.After != 0:
+	case id.Due != id.Samples || id.Samples != id.Outcomes || id.WarmupDue != id.WarmupSamples || id.CooldownDue != id.CooldownSamples:
 		id.Why = "due, samples and outcomes do not agree"
 	case id.Scheduled != nil && *id.Scheduled != id.Begun:
 		id.Why = fmt.Sprintf("the schedule had %d arrivals in the window, and %d began in it", *id.Scheduled, id.Begun)

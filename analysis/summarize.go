@@ -126,8 +126,8 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 		list = append(list, results.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
 	}
 	if id := s.Identity; !id.Holds {
-		add("arrivals-lost", "ARRIVALS ARE UNACCOUNTED FOR: %d due, %d samples, %d outcomes; warm-up %d due, %d samples; %d samples after the window: %s; no number of this step can be trusted",
-			id.Due, id.Samples, id.Outcomes, id.WarmupDue, id.WarmupSamples, id.After, id.Why)
+		add("arrivals-lost", "ARRIVALS ARE UNACCOUNTED FOR: %d due, %d samples, %d outcomes; warm-up %d due, %d samples; after the window %d due, %d samples: %s; no number of this step can be trusted",
+			id.Due, id.Samples, id.Outcomes, id.WarmupDue, id.WarmupSamples, id.CooldownDue, id.CooldownSamples, id.Why)
 	}
 	switch s.Verdict.Is {
 	case ClientLimited, Saturated, Unsteady:

@@ -363,8 +363,9 @@ type Identity struct {
 	Outcomes      int64 `json:"sum_of_outcomes"`
 	WarmupDue     int64 `json:"warmup_due"`
 	WarmupSamples int64 `json:"warmup_samples"`
-	// After counts samples that were due after the window; there are none.
-	After int64 `json:"samples_after_window"`
+	// What fell due after the window, while it was not answered.
+	CooldownDue     int64 `json:"cooldown_due"`
+	CooldownSamples int64 `json:"cooldown_samples"`
 	// Scheduled is null in a closed loop; Begun counts first calls.
 	Scheduled *int64 `json:"scheduled"`
 	Begun     int64  `json:"first_calls"`

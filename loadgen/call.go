@@ -88,7 +88,7 @@ func (c *call) fallDue(due results.Offset, attempt int) {
 	s := c.service
 	c.state = callDue
 	c.enter()
-	s.tally.fellDue(s.inWindow(due))
+	s.fellDue(due)
 	c.sample = results.Sample{
 		Service: s.load.Service, Seq: s.seq*int64(s.shard.Of) + int64(s.shard.Index),
 		Session: c.session.n, User: c.session.userNumber(), Call: c.number, Attempt: attempt,

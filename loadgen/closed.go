@@ -68,7 +68,7 @@ func (s *service) beginClosed() {
 	}
 	for _, u := range s.people {
 		u.due = s.start.Add(s.firstThink(u.number, u.random))
-		if u.due >= s.windowEnd {
+		if u.due >= s.loadEnd {
 			u.leave()
 			continue
 		}
@@ -105,7 +105,7 @@ func (u *user) planNext() {
 func (u *user) wake() {
 	if u.hasFinished {
 		u.due = u.loop.Now()
-		if u.due >= u.windowEnd {
+		if u.due >= u.loadEnd {
 			u.leave()
 			return
 		}
@@ -144,7 +144,7 @@ func (u *user) sessionOver(done results.Offset, ok bool) {
 	}
 	u.state, u.hasFinished, u.done, u.asked = userThinks, true, done, think
 	switch {
-	case done.Add(think) >= u.windowEnd || u.stopped:
+	case done.Add(think) >= u.loadEnd || u.stopped:
 		u.leave()
 	case think > 0:
 		u.loop.Set(&u.timer, done.Add(think))

@@ -18,10 +18,12 @@ import (
 // warm-up included, as soon as its outcome is known, from one goroutine.
 //
 // Load starts at once. Arrivals due in [Start, WindowStart) are warm-up, those
-// in [WindowStart, WindowEnd) are the window's, and none is due later: a
-// session that is not over at WindowEnd makes no further call. What is in
-// flight then is waited for until its own Timeout. Step.Driven can bring WindowEnd
-// forward.
+// in [WindowStart, WindowEnd) are the window's. Load goes on until all of them have
+// their outcomes, for the plan's Cooldown at the most, so that the last of them meet
+// the server that the first did; arrivals due in [WindowEnd, LoadEnd) count as little
+// as the warm-up's. None is due later: a session that is not over at LoadEnd makes no
+// further call. What is in flight then is waited for until its own Timeout.
+// Step.Driven can bring WindowEnd forward, and LoadEnd with it.
 //
 // When ctx ends, nothing more falls due, then what is in flight is cancelled;
 // both leave their samples, and Drive returns the Step so far (End may then be
@@ -45,7 +47,7 @@ func Drive(ctx context.Context, origin results.Origin, step Step, sink results.S
 		return results.Step{}, fmt.Errorf("drive step %q: %w", step.Plan.Name, err)
 	}
 	r := &run{
-		loop: loop, sink: sink, stepPlan: step.Plan, length: step.Plan.Warmup + step.Plan.Window,
+		loop: loop, sink: sink, stepPlan: step.Plan, length: step.Plan.Load(),
 		tellBegun: step.Begun, driven: step.Driven,
 	}
 	r.client.off = step.NewLoop != nil
@@ -75,12 +77,14 @@ type run struct {
 	services []*service
 	busy     int // services that are not over
 
-	length                        time.Duration // of warm-up and window
+	length                        time.Duration // of the load, at most
 	start, windowStart, windowEnd results.Offset
+	loadEnd                       results.Offset // the latest that it may be, then what it is
 	begun                         bool
 	tellBegun                     func(results.Offset) // nil: nobody
-	end                           pace.Timer           // at windowEnd
-	windowIsOver                  bool
+	end                           pace.Timer           // at windowEnd, then at loadEnd
+	windowIsOver, loadIsOver      bool
+	pending                       int64   // the window's arrivals that fell due and are not recorded
 	why                           string  // the window was ended early
 	driven                        *Driven // nil: nobody looks
 
@@ -118,7 +122,8 @@ func (r *run) drive(ctx context.Context) {
 func (r *run) begin() {
 	r.start, r.begun = r.loop.Now(), true
 	r.windowStart = r.start.Add(r.stepPlan.Warmup)
-	r.windowEnd = r.start.Add(r.length)
+	r.windowEnd = r.windowStart.Add(r.stepPlan.Window)
+	r.loadEnd = r.start.Add(r.length)
 	r.lastDone, r.latest = r.start, r.start
 	r.client.watch(r)
 	r.end.F = r.windowOver
@@ -141,7 +146,7 @@ func (r *run) close() {
 	}
 }
 
-// windowOver ends the window, once.
+// windowOver ends the window, once. Load goes on while something of it is not answered.
 func (r *run) windowOver() {
 	if r.windowIsOver {
 		return
@@ -149,10 +154,41 @@ func (r *run) windowOver() {
 	r.windowIsOver = true
 	r.loop.Stop(&r.end)
 	r.client.windowOver(r)
+	if r.pending == 0 {
+		r.loadOver()
+		return
+	}
+	r.end.F = r.loadOver
+	r.loop.Set(&r.end, r.loadEnd)
+}
+
+// loadOver ends the load, once: nothing falls due from here on.
+func (r *run) loadOver() {
+	if r.loadIsOver {
+		return
+	}
+	r.loadIsOver = true
+	r.loop.Stop(&r.end)
+	if end := r.loop.Now() + 1; end < r.loadEnd { // what falls due at this very moment may have already
+		r.loadEnd, r.length = end, end.Sub(r.start)
+		for _, s := range r.services {
+			s.loadEndsEarly()
+		}
+	}
 	r.over()
 }
 
-// over tells that a service, or the window, is.
+// recorded notes that an arrival's sample was.
+func (r *run) recorded(due results.Offset) {
+	if !r.inWindow(due) {
+		return
+	}
+	if r.pending--; r.pending == 0 && r.windowIsOver && !r.loadIsOver && !r.stopped {
+		r.loop.Post(r.loadOver) // not within what is being done
+	}
+}
+
+// over tells that a service, or the load, is.
 func (r *run) over() {
 	if r.busy--; r.busy == 0 {
 		r.loop.Quit()
@@ -171,6 +207,7 @@ func (r *run) stop(at results.Offset) {
 	for _, s := range r.services {
 		s.stop()
 	}
+	r.loadOver()
 	r.windowOver() // nobody waits for it any more
 }
 
@@ -186,17 +223,17 @@ func (r *run) fail(err error) {
 // result puts the step together once everything has ended.
 func (r *run) result(ctx context.Context) (results.Step, error) {
 	s := results.Step{
-		Plan: r.stepPlan, Start: r.start, WindowStart: r.windowStart, WindowEnd: r.windowEnd,
+		Plan: r.stepPlan, Start: r.start, WindowStart: r.windowStart, WindowEnd: r.windowEnd, LoadEnd: r.loadEnd,
 		End: r.lastDone, Client: r.client.result(), Stopped: r.why,
 	}
 	for _, v := range r.services {
 		s.Services = append(s.Services, v.integrity())
 	}
 	if !r.stopped {
-		s.End = max(s.End, s.WindowEnd)
+		s.End = max(s.End, s.LoadEnd)
 		return s, nil
 	}
-	s.End = max(s.End, min(r.loop.Now(), s.WindowEnd))
+	s.End = max(s.End, min(r.loop.Now(), s.LoadEnd))
 	if r.fault != nil {
 		return s, fmt.Errorf("drive step %q: %w", r.stepPlan.Name, r.fault)
 	}

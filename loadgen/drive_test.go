@@ -188,3 +188,54 @@ func TestDeadlineOfStepIsNoTimeout(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Load goes on until the window's last request is answered, so that it is served beside as
+// many others as the first was, and no longer; or until the cool-down is over.
+func TestLoadOutlastsWindow(t *testing.T) {
+	const users, takes = 4, 100 * time.Millisecond
+	for cooldown, want := range map[time.Duration]time.Duration{0: 0, time.Second: 75 * time.Millisecond, 50 * time.Millisecond: 50 * time.Millisecond} {
+		err := bubble(t, func() error {
+			s := serve(func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(takes)
+				_, _ = fmt.Fprint(w, "fine")
+			})
+			defer s.stop()
+			e := s.endpoint(t)
+			defer e.Close()
+			x := good(e)
+			x.Plan.Warmup, x.Plan.Cooldown = 1200*time.Millisecond, cooldown
+			x.Plan.Levels[0].Value, x.Loads[0].Users, x.Loads[0].Ramp = users, users, takes
+			var got sink
+			step, err := drive(context.Background(), results.NewOrigin(time.Now()), x, &got)
+			if err != nil {
+				return err
+			}
+			var last results.Offset
+			var after int64
+			for _, v := range got.all {
+				if v.Due < step.WindowEnd {
+					last = max(last, v.Done)
+				} else {
+					after++
+				}
+			}
+			beside := 0
+			for _, v := range got.all {
+				if v.Sent < last && v.Done >= last {
+					beside++
+				}
+			}
+			goesOn := step.LoadEnd.Sub(step.WindowEnd)
+			if goesOn.Round(time.Millisecond) != want || after != step.Services[0].CooldownDue || (after > 0) != (want > 0) {
+				return fmt.Errorf("cool-down %v: load went on for %v, want %v; %d arrivals after the window, by its count %d", cooldown, goesOn, want, after, step.Services[0].CooldownDue)
+			}
+			if cooldown == time.Second && beside != users {
+				return fmt.Errorf("the window's last request was served beside %d, want %d", beside, users)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -63,20 +63,19 @@ func (r *run) endEarly(why string) bool {
 		return false
 	}
 	r.why, r.windowEnd, r.windowStart = why, end, min(r.windowStart, end)
-	r.length = end.Sub(r.start)
 	for _, s := range r.services {
-		s.endEarly()
+		s.tally.endEarly(r.windowStart, r.windowEnd)
 	}
+	r.loadOver() // first: nothing of it is worth a load that goes on
 	r.windowOver()
 	return true
 }
 
-// endEarly takes back what would fall due after the window's new end. What fell due
+// loadEndsEarly takes back what would fall due from the load's new end on. What fell due
 // before it, and only comes to its turn later, still does.
-func (s *service) endEarly() {
-	s.tally.endEarly(s.windowStart, s.windowEnd)
+func (s *service) loadEndsEarly() {
 	if o := &s.open; s.load.Arrivals != nil {
-		for o.count > 0 && s.start.Add(o.ring[(o.first+o.count-1)%len(o.ring)].at) >= s.windowEnd {
+		for o.count > 0 && s.start.Add(o.ring[(o.first+o.count-1)%len(o.ring)].at) >= s.loadEnd {
 			o.count--
 		}
 		if o.count == 0 {
@@ -85,12 +84,12 @@ func (s *service) endEarly() {
 		}
 	}
 	for _, u := range s.people {
-		if u.state == userThinks && u.wakes() >= u.windowEnd {
+		if u.state == userThinks && u.wakes() >= u.loadEnd {
 			u.leave()
 		}
 	}
 	for _, c := range slices.Clone(s.live) {
-		if c.state == callPausing && c.sample.Done.Add(s.load.Retry.Pause) >= s.windowEnd {
+		if c.state == callPausing && c.sample.Done.Add(s.load.Retry.Pause) >= s.loadEnd {
 			c.cancel()
 		}
 	}

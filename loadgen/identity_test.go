@@ -91,6 +91,9 @@ func drawTrial(t *rapid.T) trial {
 		x.step.Shard.Index = rapid.IntRange(0, x.step.Shard.Of-1).Draw(t, "shard")
 	}
 	x.step.Plan = results.StepPlan{Name: "x", Warmup: ms(0, 1000, "warmup"), Window: ms(1, 2000, "window")}
+	if rapid.Bool().Draw(t, "goes on") {
+		x.step.Plan.Cooldown = ms(1, 1000, "cooldown")
+	}
 	if rapid.Bool().Draw(t, "cancelled") {
 		x.cancel = ms(1, 3500, "cancel")
 	}
@@ -179,10 +182,11 @@ func (x trial) run(t *testing.T) error {
 	}
 	step, err := drive(ctx, origin, x.step, &got)
 	look.over = origin.Now()
-	// A stop at the very moment of the end may come after it. A window that was ended early
-	// ends a nanosecond later, for what falls due at that moment.
+	// A stop at the very moment of the end may come after it. A window, or a load, that was
+	// ended early ends a nanosecond later, for what falls due at that moment.
 	end := step.End.Sub(step.Start)
-	atEnd := err == nil && x.cancel > 0 && (end == x.cancel || x.early == x.cancel && end == x.cancel+1)
+	early := x.early == x.cancel || step.LoadEnd > step.WindowEnd
+	atEnd := err == nil && x.cancel > 0 && (end == x.cancel || early && end == x.cancel+1)
 	if stopped := ctx.Err() != nil && !atEnd; stopped != errors.Is(err, context.Canceled) || (!stopped && err != nil) {
 		return fmt.Errorf("Drive gave %v, the context %v", err, ctx.Err())
 	}
@@ -237,8 +241,8 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 		faults = append(faults, fmt.Errorf(x.step.Loads[i].Service+": "+format, args...))
 	}
 	load, own := x.step.Loads[i], step.Services[i]
-	var inWindow, warmup, outcomes int64
-	var last results.Offset
+	var inWindow, warmup, cooldown, outcomes int64
+	var last, answered results.Offset
 	of := max(1, x.step.Shard.Of)
 	seqs := map[int64]bool{}
 	calls := map[[3]int64]bool{}
@@ -247,11 +251,14 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 			warmup++
 		} else if s.Due < step.WindowEnd {
 			inWindow++
+			answered = max(answered, s.Done)
 			if s.Outcome >= results.OK && s.Outcome <= results.NotSent {
 				outcomes++
 			}
+		} else if s.Due < step.LoadEnd {
+			cooldown++
 		} else {
-			bad("due at %v, after the window's end %v", s.Due, step.WindowEnd)
+			bad("due at %v, after the load's end %v", s.Due, step.LoadEnd)
 		}
 		if id := [3]int64{s.Session, int64(s.Call), int64(s.Attempt)}; calls[id] {
 			bad("session %d call %d attempt %d has two samples", s.Session, s.Call, s.Attempt)
@@ -267,8 +274,11 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 			bad("%+v: %w", s, err)
 		}
 	}
-	if own.Due != inWindow || own.WarmupDue != warmup || outcomes != inWindow {
-		bad("%d fell due, %d samples, %d outcomes; in the warm-up %d and %d", own.Due, inWindow, outcomes, own.WarmupDue, warmup)
+	if own.Due != inWindow || own.WarmupDue != warmup || own.CooldownDue != cooldown || outcomes != inWindow {
+		bad("%d fell due, %d samples, %d outcomes; in the warm-up %d and %d, after the window %d and %d", own.Due, inWindow, outcomes, own.WarmupDue, warmup, own.CooldownDue, cooldown)
+	}
+	if most := step.WindowEnd.Add(x.step.Plan.Cooldown); x.cancel == 0 && step.Stopped == "" && answered > step.LoadEnd && step.LoadEnd != most {
+		bad("load ended at %v, the last of the window was done at %v", step.LoadEnd, answered)
 	}
 	for n := range int64(len(samples)) {
 		if !seqs[n] {
@@ -284,12 +294,12 @@ func (x trial) check(i int, step results.Step, samples []results.Sample) error {
 	if step.Start > step.WindowStart || step.WindowStart > step.WindowEnd || last > step.End {
 		bad("start %v, window %v to %v, end %v, last answer %v", step.Start, step.WindowStart, step.WindowEnd, step.End, last)
 	}
-	if x.cancel == 0 && step.End < step.WindowEnd {
-		bad("ended at %v, before the window's end", step.End)
+	if x.cancel == 0 && (step.End < step.LoadEnd || step.LoadEnd < step.WindowEnd) {
+		bad("window to %v, load to %v, end %v", step.WindowEnd, step.LoadEnd, step.End)
 	}
 	var sessions int64
 	for _, s := range samples {
-		if s.Call == 0 && s.Attempt == 0 && s.Due >= step.WindowStart {
+		if s.Call == 0 && s.Attempt == 0 && s.Due >= step.WindowStart && s.Due < step.WindowEnd {
 			sessions++
 		}
 	}
@@ -349,7 +359,7 @@ func (w *witness) Times(seed uint64) func() (time.Duration, bool) {
 }
 
 // checkSchedule asks that the first calls fell due exactly as the schedule
-// says, up to the window's end or the moment of the stop. What is due at that
+// says, up to the load's end or the moment of the stop. What is due at that
 // very moment may be on either side of it.
 func (x trial) checkSchedule(step results.Step, w *witness, samples []results.Sample) error {
 	var due []results.Offset
@@ -363,7 +373,7 @@ func (x trial) checkSchedule(step results.Step, w *witness, samples []results.Sa
 	next := w.Arrivals.Times(w.seed)
 	for n := 0; ; n++ {
 		at, more := next()
-		if !more || x.cancel > 0 && (at > x.cancel || at == x.cancel && len(want) == len(due)) || step.Start.Add(at) >= step.WindowEnd {
+		if !more || x.cancel > 0 && (at > x.cancel || at == x.cancel && len(want) == len(due)) || step.Start.Add(at) >= step.LoadEnd {
 			break
 		}
 		if n%max(1, x.step.Shard.Of) != x.step.Shard.Index {

@@ -190,8 +190,22 @@ func (s *service) occupied(now results.Offset, target int, n int64) {
 	s.tally.occupied(now, n)
 }
 
+// fellDue counts an arrival when it falls due, before anything is done for it.
+func (s *service) fellDue(due results.Offset) {
+	switch {
+	case due < s.windowStart:
+		s.tally.warmupDue++
+	case due < s.windowEnd:
+		s.tally.due++
+		s.pending++
+	default:
+		s.tally.cooldownDue++
+	}
+}
+
 // record ends a sample. Nothing else hands samples out.
 func (s *service) record(sample *results.Sample, detail string) {
+	s.recorded(sample.Due)
 	s.lastDone = max(s.lastDone, sample.Done)
 	if sample.Outcome != results.OK {
 		s.tally.failed(sample.Outcome, detail)

@@ -162,7 +162,7 @@ func (c *call) again() bool {
 	retry := &c.load.Retry
 	due := c.sample.Done.Add(retry.Pause)
 	if c.sample.Attempt >= retry.Attempts || !slices.Contains(retry.On, c.sample.Outcome) ||
-		c.session.failed || c.stopped || due >= c.windowEnd {
+		c.session.failed || c.stopped || due >= c.loadEnd {
 		return false
 	}
 	c.record(&c.sample, c.x.Answer.Detail)
@@ -190,7 +190,7 @@ func (v *session) tell() {
 func (v *session) settle(c *call, asks []ask) {
 	s := v.service
 	done := c.sample.Done
-	if done >= s.windowEnd || s.stopped || v.failed {
+	if done >= s.loadEnd || s.stopped || v.failed {
 		asks = nil // the session makes no further call
 	}
 	v.out += len(asks) - 1

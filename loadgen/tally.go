@@ -18,9 +18,10 @@ const errorTextMax = 512
 type tally struct {
 	start, windowStart, windowEnd results.Offset
 
-	due, warmupDue int64
-	sent           int64 // of the window
-	clientFaults   int64 // of the window
+	due, warmupDue, cooldownDue int64
+
+	sent         int64 // of the window
+	clientFaults int64 // of the window
 
 	lags   durations // of the window's arrivals that were sent or could not be in time
 	errors map[string]string
@@ -55,15 +56,6 @@ func (t *tally) endEarly(start, end results.Offset) {
 		t.parts[i].cut(int(end.Sub(start) / t.parts[i].part))
 	}
 	t.parts = slices.DeleteFunc(t.parts, func(d dispersion) bool { return len(d.sent) < 2 })
-}
-
-// fellDue counts an arrival when it falls due, before anything is done for it.
-func (t *tally) fellDue(inWindow bool) {
-	if inWindow {
-		t.due++
-	} else {
-		t.warmupDue++
-	}
 }
 
 // occupied notes that n more are in flight.
@@ -132,7 +124,7 @@ func (s *service) integrity() results.Integrity {
 	}
 	t.occupancy.until(end, t.inFlight)
 	i := results.Integrity{
-		Service: l.Service, Due: t.due, WarmupDue: t.warmupDue, Sent: t.sent,
+		Service: l.Service, Due: t.due, WarmupDue: t.warmupDue, CooldownDue: t.cooldownDue, Sent: t.sent,
 		PeakInFlight: t.peak, InFlight: t.occupancy.result(), FirstErrors: t.errors, Lag: lateness(t.lags.all()),
 		ClientFaults: t.clientFaults, Gaps: gapsOf(t.gaps),
 	}

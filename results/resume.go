@@ -16,7 +16,7 @@ import (
 // what is drawn for them, of when a sample's moments are taken, of warm-up and
 // readiness, of the simulated server's model, of what a search makes of its steps. Cells of
 // two versions are not to be compared, so a run is never gone on with by another version.
-const MeasurementVersion = 4
+const MeasurementVersion = 5
 
 // A Session is one command that measured cells of a run: the one that began it, and
 // each that went on with it.

@@ -12,7 +12,7 @@ import (
 // itself. Version 3 came with the server's own word on each request, version 4 with
 // races, steps of interference and spikes, and costs. Version 5 came with sessions, the
 // state before the run, and cells that are set aside.
-const SchemaVersion = 5
+const SchemaVersion = 6
 
 // Environment is what a run was made with and on. It stands in
 // environment.json and is written before the first change.

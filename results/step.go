@@ -2,6 +2,7 @@ package results
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -26,6 +27,11 @@ type StepPlan struct {
 	Levels []Level       `json:"levels"`
 	Warmup time.Duration `json:"warmup_ns"` // load runs, nothing counts
 	Window time.Duration `json:"window_ns"` // arrivals due here are the step's
+	// Cooldown is for how long, at most, load goes on after the window, until all that fell
+	// due in it is answered. What falls due then counts as little as in the warm-up. Without
+	// it the window's last requests would meet a server that has less and less to do: of an
+	// Agent's calls of a window's last minute a seventh as many took longer than a minute.
+	Cooldown time.Duration `json:"cooldown_ns,omitempty"`
 	// Purpose is why the step is run, one of the Purpose constants; empty for a
 	// step of a scenario's ladder of levels.
 	Purpose string `json:"purpose,omitempty"`
@@ -40,6 +46,27 @@ type StepPlan struct {
 	// else 0.
 	Ray int `json:"ray,omitempty"`
 }
+
+// Cooldown gives a plan's Cooldown for services of these objectives: the largest of their
+// limits on latency and time to first token, after which nothing that happens changes whether
+// a request kept them; a tenth of the window where there are none.
+func Cooldown(window time.Duration, slos ...[]Clause) time.Duration {
+	most := 0.0
+	for _, clauses := range slos {
+		for _, c := range clauses {
+			if c.Metric == "latency" || c.Metric == "ttft" {
+				most = max(most, c.Limit)
+			}
+		}
+	}
+	if most > 0 {
+		return time.Duration(min(most, float64(math.MaxInt64/4)/1e9) * float64(time.Second))
+	}
+	return window / 10
+}
+
+// Load is for how long a step's load lasts at most.
+func (p StepPlan) Load() time.Duration { return p.Warmup + p.Window + p.Cooldown }
 
 // Why a search runs a step.
 const (
@@ -106,19 +133,20 @@ const (
 type Step struct {
 	Index int      `json:"index"` // from 0 within the cell
 	Plan  StepPlan `json:"plan"`
-	// Start ≤ WindowStart ≤ WindowEnd ≤ End. Load begins at Start; arrivals
-	// with WindowStart ≤ Due < WindowEnd are the window's; at End the last
+	// Start ≤ WindowStart ≤ WindowEnd ≤ LoadEnd ≤ End. Load is from Start to LoadEnd;
+	// arrivals with WindowStart ≤ Due < WindowEnd are the window's; at End the last
 	// answer was in. The window is as long as planned unless the step was Stopped;
 	// it is empty if that was in the warm-up.
 	Start       Offset `json:"start_ns"`
 	WindowStart Offset `json:"window_start_ns"`
 	WindowEnd   Offset `json:"window_end_ns"`
+	LoadEnd     Offset `json:"load_end_ns"`
 	End         Offset `json:"end_ns"`
 	// Stopped is why the window was ended early, at WindowEnd; empty if it was not.
 	Stopped string `json:"stopped,omitempty"`
 	// Broken is why the step was not driven to its end: the run was interrupted, or an
 	// instance ended. Nothing is to be concluded from it; what was sent until then, and
-	// what became of it, is kept. End may be before WindowEnd.
+	// what became of it, is kept. LoadEnd and End may be before WindowEnd.
 	Broken string `json:"broken,omitempty"`
 	// Halts are the stretches of the step in which evabench did not run.
 	Halts []Halt `json:"halts,omitempty"`
@@ -145,6 +173,9 @@ type Halt struct {
 	What string        `json:"what"` // HaltStopped or HaltSuspended
 }
 
+// Loaded is how long load ran: the warm-up, the window and what came after it.
+func (s Step) Loaded() time.Duration { return max(s.WindowEnd, s.LoadEnd).Sub(s.Start) }
+
 // What can halt a load generator.
 const (
 	HaltStopped   = "stopped"   // its process did not run
@@ -161,6 +192,8 @@ type Integrity struct {
 	Due int64 `json:"due"`
 	// WarmupDue is the same for the warm-up.
 	WarmupDue int64 `json:"warmup_due"`
+	// CooldownDue is the same for what fell due after the window.
+	CooldownDue int64 `json:"cooldown_due,omitempty"`
 	// Scheduled counts the sessions that the schedule put into the window, or
 	// into what there was of it when the step was stopped. It is read off the
 	// schedule itself, so that an arrival which never fell due shows: it must

@@ -259,7 +259,7 @@ func (r *cellRun) loads(plan results.StepPlan, up []running, f *failing) ([]load
 func arrivalsOf(plan results.StepPlan, loads []loadgen.Load) (n float64) {
 	for _, l := range loads {
 		if l.Arrivals != nil {
-			n += l.Arrivals.Rate() * (plan.Warmup + plan.Window).Seconds() * float64(1+l.Retry.Attempts)
+			n += l.Arrivals.Rate() * plan.Load().Seconds() * float64(1+l.Retry.Attempts)
 		}
 	}
 	return n
@@ -279,10 +279,10 @@ func CheckStep(plan results.StepPlan, of map[string]scenarios.Service) error {
 		if load.Arrivals == nil {
 			continue
 		}
-		total += load.Arrivals.Rate() * (plan.Warmup + plan.Window).Seconds() * float64(1+service.Retry.Attempts)
+		total += load.Arrivals.Rate() * plan.Load().Seconds() * float64(1+service.Retry.Attempts)
 		if total > maxArrivals {
-			return fmt.Errorf("service %s: with %g %s over %s the step may have %.0f arrivals, retries included, more than %.0f, which it does not hold; shorten the window",
-				level.Service, level.Value, level.Unit, plan.Warmup+plan.Window, total, float64(maxArrivals))
+			return fmt.Errorf("service %s: with %g %s over %s of warm-up, window and cool-down the step may have %.0f arrivals, retries included, more than %.0f, which it does not hold; shorten the window",
+				level.Service, level.Value, level.Unit, plan.Load(), total, float64(maxArrivals))
 		}
 	}
 	return nil
@@ -295,7 +295,7 @@ func CountArrivals(plan results.StepPlan, of map[string]scenarios.Service) (n fl
 		var load loadgen.Load
 		service := of[level.Service]
 		if setArrivals(&load, plan, level, service.Load) == nil && load.Arrivals != nil {
-			n += load.Arrivals.Rate() * (plan.Warmup + plan.Window).Seconds() * float64(1+service.Retry.Attempts)
+			n += load.Arrivals.Rate() * plan.Load().Seconds() * float64(1+service.Retry.Attempts)
 		}
 	}
 	return n

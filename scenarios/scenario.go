@@ -159,9 +159,13 @@ func (s *Scenario) StepPlans() []results.StepPlan {
 	for _, v := range s.Services {
 		steps = max(steps, len(v.Load.Levels))
 	}
+	var slos [][]results.Clause
+	for _, v := range s.Services {
+		slos = append(slos, v.SLO)
+	}
 	plans := make([]results.StepPlan, 0, steps)
 	for i := range steps {
-		p := results.StepPlan{Warmup: s.Warmup, Window: s.Window}
+		p := results.StepPlan{Warmup: s.Warmup, Window: s.Window, Cooldown: results.Cooldown(s.Window, slos...)}
 		for j, v := range s.Services {
 			if len(v.Load.Levels) == 0 {
 				continue

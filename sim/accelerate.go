@@ -144,7 +144,7 @@ func (a Acceleration) offset(o results.Offset) results.Offset {
 // a number of users or cameras is what it is. (Cameras' frames a second are the
 // service's.)
 func (a Acceleration) planToClock(p results.StepPlan) results.StepPlan {
-	p.Warmup, p.Window = a.toClock(p.Warmup), a.toClock(p.Window)
+	p.Warmup, p.Window, p.Cooldown = a.toClock(p.Warmup), a.toClock(p.Window), a.toClock(p.Cooldown)
 	if p.Failover != nil {
 		f := *p.Failover
 		f.At, f.Eject = a.toClock(f.At), a.toClock(f.Eject)
@@ -166,7 +166,7 @@ func (a Acceleration) planToClock(p results.StepPlan) results.StepPlan {
 
 // planToServer is the way back, exact but for rounding.
 func (a Acceleration) planToServer(p results.StepPlan) results.StepPlan {
-	p.Warmup, p.Window = round(a.toServer(p.Warmup)), round(a.toServer(p.Window))
+	p.Warmup, p.Window, p.Cooldown = round(a.toServer(p.Warmup)), round(a.toServer(p.Window)), round(a.toServer(p.Cooldown))
 	if p.Failover != nil {
 		f := *p.Failover
 		f.At, f.Eject = round(a.toServer(f.At)), round(a.toServer(f.Eject))

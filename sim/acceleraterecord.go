@@ -104,7 +104,7 @@ func (a Acceleration) sample(s results.Sample) results.Sample {
 func (a Acceleration) step(s results.Step, plan results.StepPlan) results.Step {
 	s.Plan = plan
 	s.Start, s.End = a.offset(s.Start), a.offset(s.End)
-	s.WindowStart, s.WindowEnd = a.offset(s.WindowStart), a.offset(s.WindowEnd)
+	s.WindowStart, s.WindowEnd, s.LoadEnd = a.offset(s.WindowStart), a.offset(s.WindowEnd), a.offset(s.LoadEnd)
 	s.Services = slices.Clone(s.Services)
 	for i := range s.Services {
 		s.Services[i] = a.integrity(s.Services[i])

@@ -141,7 +141,17 @@ func (c *Capacity) plan() results.StepPlan {
 		p.Purpose, p.Window = results.PurposeProbe, max(c.plans.probe(rate, c.settle()), c.long)
 	}
 	p.Name = fmt.Sprintf("%s %g %s", p.Purpose, c.next, c.ray.unit())
+	p.Cooldown = cooldown(c.env, p.Window)
 	return p
+}
+
+// cooldown is that of a step of such a window.
+func cooldown(env results.Environment, window time.Duration) time.Duration {
+	var slos [][]results.Clause
+	for _, s := range env.Services {
+		slos = append(slos, s.SLO)
+	}
+	return results.Cooldown(window, slos...)
 }
 
 // growing bounds a window of the climb by mostGrowing times the one before: that few requests
@@ -263,8 +273,7 @@ const mostStretch = 16
 
 // cost is the load time of the next step, in seconds.
 func (c *Capacity) cost() float64 {
-	p := c.plan()
-	return (p.Warmup + p.Window).Seconds()
+	return c.plan().Load().Seconds()
 }
 
 // budget is the load time that may be spent before the confirmation, in seconds.
@@ -280,7 +289,7 @@ func (c *Capacity) budget() float64 {
 	if c.found { // an interval comes first
 		confirm, _ = c.confirmation(c.next)
 	}
-	return all - c.settle().Seconds() - confirm.Seconds()
+	return all - (c.settle() + confirm + cooldown(c.env, confirm)).Seconds()
 }
 
 // mostOfQuote is how many times what was quoted a search may spend.

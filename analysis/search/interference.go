@@ -50,7 +50,9 @@ func InterferencePlans(env results.Environment) ([]results.StepPlan, error) {
 			return nil, fmt.Errorf("the loads %g of interference do not ascend from 0 or above", env.Search.Loads)
 		}
 		before = f
-		plans = append(plans, r.beside(f, env.Search.Warmup, env.Search.Window))
+		p := r.beside(f, env.Search.Warmup, env.Search.Window)
+		p.Cooldown = cooldown(env, p.Window)
+		plans = append(plans, p)
 	}
 	return plans, nil
 }

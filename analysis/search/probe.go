@@ -39,7 +39,9 @@ func (c *Capacity) begin(load float64) {
 		c.plans.probes = screenProbes
 	}
 	confirm, _ := c.confirmation(c.center)
-	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+c.plans.probe(rate, c.settle())).Seconds() + (c.settle() + confirm).Seconds()
+	window := c.plans.probe(rate, c.settle())
+	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+window+cooldown(c.env, window)).Seconds() +
+		(c.settle() + confirm + cooldown(c.env, confirm)).Seconds()
 	c.next = c.ray.settle(c.center, c.search.Most)
 }
 
@@ -271,7 +273,8 @@ func (c *Capacity) split(l look) {
 		c.returns++
 		c.probes = append(c.probes, l.probe)
 		c.stage, c.near, c.center = probing, 1, l.load
-		c.quoted += float64(c.plans.probes) * (c.settle() + c.plans.probe(c.rateAt(l.load), c.settle())).Seconds()
+		window := c.plans.probe(c.rateAt(l.load), c.settle())
+		c.quoted += float64(c.plans.probes) * (c.settle() + window + cooldown(c.env, window)).Seconds()
 		c.refit()
 		c.aim()
 		return

@@ -26,12 +26,11 @@ func Quote(env results.Environment) (time.Duration, error) {
 	load := c.ray.settle(2*c.next, c.search.Most)
 	rate := c.rateAt(load)
 	c.plans.aim(c.toleranceAt(load), c.plans.settle)
-	steps := quotedSteps + c.plans.probes + 1
 	confirm, _ := c.confirmation(load)
-	price := time.Duration(steps)*c.plans.settle + quotedSteps*c.plans.climb(rate) +
-		time.Duration(c.plans.probes)*c.plans.probe(rate, c.plans.settle) + confirm
+	whole := func(window time.Duration) time.Duration { return c.plans.settle + window + cooldown(c.env, window) }
+	price := quotedSteps*whole(c.plans.climb(rate)) + time.Duration(c.plans.probes)*whole(c.plans.probe(rate, c.plans.settle)) + whole(confirm)
 	if c.search.Heavy {
-		price += c.plans.settle + confirm
+		price += whole(confirm)
 	}
 	return price, nil
 }

@@ -146,7 +146,7 @@ func oneLine(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // window asks that the first step of a run has a recorded window of that span,
-// and samples due in all of it and none after.
+// and samples due in all of it, and none after the load's end.
 func window(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: window RUN SPAN")
@@ -162,7 +162,12 @@ func window(ts *testscript.TestScript, neg bool, args []string) {
 	last := results.Offset(0)
 	for s, err := range step.Samples() {
 		ts.Check(err)
-		last = max(last, s.Due)
+		if s.Due >= step.Step.LoadEnd {
+			ts.Fatalf("an arrival was due %v after the load's end", s.Due.Sub(step.Step.LoadEnd))
+		}
+		if s.Due < step.Step.WindowEnd {
+			last = max(last, s.Due)
+		}
 	}
 	if late := step.Step.WindowEnd.Sub(last); late < 0 || late > want/4 {
 		ts.Fatalf("the last arrival was due %v before the window's end", late)

@@ -44,6 +44,8 @@ func (t *Target) integrityOf(service int, level float64, step results.Step) resu
 				thinks++
 				paused += float64(r.think)
 			}
+		default:
+			out.CooldownDue++
 		}
 	}
 	t.dues, t.dones = dues, dones

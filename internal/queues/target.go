@@ -69,7 +69,9 @@ func (s *System) Deploy(seed, deployment uint64) *Target {
 //
 // Watch, if it is not nil, is called during warm-up and window once a second or 60
 // times a step, whichever is less often, and ends the arrivals of the step when it
-// returns a reason. The Samples of its Progress are overwritten after it has
+// returns a reason. A server of batches, which does not know yet when a request will be
+// done, is given load for the whole Cooldown; others for as long of it as something of the
+// window is not done. The Samples of its Progress are overwritten after it has
 // returned. The result's Samples can be ranged over until the next Step.
 func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string) results.StepResult {
 	t.begin(plan)
@@ -88,12 +90,16 @@ func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string
 			}
 		}
 	}
-	t.finish(end)
-	last := end
+	loadEnd := end
+	if step.Stopped == "" {
+		loadEnd = t.cool(end, plan.Cooldown.Seconds())
+	}
+	t.finish(loadEnd)
+	last := loadEnd
 	for i := range t.records {
 		last = max(last, t.records[i].done)
 	}
-	step.Start, step.WindowStart, step.WindowEnd, step.End = offset(start), offset(windowStart), offset(end), offset(last)
+	step.Start, step.WindowStart, step.WindowEnd, step.LoadEnd, step.End = offset(start), offset(windowStart), offset(end), offset(loadEnd), offset(last)
 	step.Services = t.integrity(plan, step)
 	t.steps++
 	t.now = last
@@ -195,6 +201,19 @@ func (t *Target) fetch(before, end float64) bool {
 	}
 	t.records = append(t.records, s.take())
 	return true
+}
+
+// cool gives the moment at which load ends after a window.
+func (t *Target) cool(windowEnd, most float64) float64 {
+	if most == 0 || t.server.Batch > 1 {
+		return windowEnd + most
+	}
+	t.runTo(windowEnd)
+	last := windowEnd
+	for i := range t.records { // all were due before its end, and are served
+		last = max(last, t.records[i].done)
+	}
+	return min(last, windowEnd+most)
 }
 
 // finish ends the arrivals at a moment and serves what is left.

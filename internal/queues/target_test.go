@@ -21,7 +21,7 @@ func load(s *System) float64 {
 // plan is a step of some 3000 requests.
 func plan(s *System) results.StepPlan {
 	window := time.Duration(3000 / load(s) * float64(time.Second))
-	return results.StepPlan{Name: "try", Levels: s.Levels(load(s)), Warmup: window / 5, Window: window}
+	return results.StepPlan{Name: "try", Levels: s.Levels(load(s)), Warmup: window / 5, Window: window, Cooldown: window / 20}
 }
 
 func nothing(results.Progress) string { return "" }
@@ -34,7 +34,7 @@ func TestStepsAreConsistent(t *testing.T) {
 		end := results.Offset(0)
 		for range 3 {
 			r := target.Step(plan(s), nothing)
-			if r.Step.Start < end-1 || r.Step.Start > end+1 || r.Step.WindowStart <= r.Step.Start || r.Step.WindowEnd <= r.Step.WindowStart || r.Step.End < r.Step.WindowEnd {
+			if r.Step.Start < end-1 || r.Step.Start > end+1 || r.Step.WindowStart <= r.Step.Start || r.Step.WindowEnd <= r.Step.WindowStart || r.Step.LoadEnd < r.Step.WindowEnd || r.Step.LoadEnd > r.Step.WindowEnd.Add(r.Step.Plan.Cooldown) || r.Step.End < r.Step.LoadEnd {
 				t.Fatalf("%s: a step that began after %d: %+v", s.Name, end, r.Step)
 			}
 			end = r.Step.End
@@ -45,17 +45,21 @@ func TestStepsAreConsistent(t *testing.T) {
 
 func checkIntegrity(t *testing.T, s *System, r results.StepResult) {
 	t.Helper()
-	type counts struct{ due, warmup, sent, sessions int64 }
+	type counts struct{ due, warmup, cooldown, sent, sessions int64 }
 	got := make([]counts, len(s.Services))
 	var area float64
 	for v := range r.Samples {
 		i := slices.IndexFunc(s.Services, func(x results.Service) bool { return x.Name == v.Service })
-		if v.Due < r.Step.Start || v.Due >= r.Step.WindowEnd || v.Done < v.Due || v.Done > r.Step.End || v.Outcome == 0 {
+		if v.Due < r.Step.Start || v.Due >= r.Step.LoadEnd || v.Done < v.Due || v.Done > r.Step.End || v.Outcome == 0 {
 			t.Fatalf("%s: %+v in %+v", s.Name, v, r.Step)
 		}
 		area += max(0, min(v.Done, r.Step.WindowEnd).Sub(max(v.Due, r.Step.WindowStart)).Seconds())
 		if v.Due < r.Step.WindowStart {
 			got[i].warmup++
+			continue
+		}
+		if v.Due >= r.Step.WindowEnd {
+			got[i].cooldown++
 			continue
 		}
 		got[i].due++
@@ -66,7 +70,7 @@ func checkIntegrity(t *testing.T, s *System, r results.StepResult) {
 	}
 	mean := 0.0
 	for i, v := range r.Step.Services {
-		want := counts{v.Due, v.WarmupDue, v.Sent, got[i].sessions}
+		want := counts{v.Due, v.WarmupDue, v.CooldownDue, v.Sent, got[i].sessions}
 		if v.Scheduled != nil {
 			want.sessions = *v.Scheduled
 		}

@@ -53,9 +53,9 @@ func (b *Bench) Run(c scenarios.Cell, p parameters.Set) (Result, error) {
 
 // A load is what is driven: a level of each service, 0 of one that stands still.
 type load struct {
-	warmup, window time.Duration
-	levels         []float64
-	spike          *results.Spike // nil: none
+	warmup, window, cooldown time.Duration
+	levels                   []float64
+	spike                    *results.Spike // nil: none
 }
 
 // begin makes the server and the services of a run.
@@ -63,7 +63,7 @@ func (b *Bench) begin(c scenarios.Cell, p parameters.Set, placed []services.Assi
 	r := &run{bench: b, cell: c, parameters: p, seed: seed, devices: make(map[string]*model.Device)}
 	r.host = model.NewHost(&r.world, b.server.Cores)
 	r.windowStart, r.windowEnd = l.warmup, l.warmup+l.window
-	r.loadEnd = r.windowEnd
+	r.loadEnd = r.windowEnd + l.cooldown
 	for i := range b.Scenario.Services {
 		v, err := r.service(i, placed, l)
 		if err != nil {

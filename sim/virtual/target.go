@@ -109,16 +109,33 @@ func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string
 		looked, seen = at, len(r.log.ended)
 	}
 	r.world.Advance(r.windowEnd - 1)
-	end := r.log.base.Add(r.windowEnd)
-	for len(r.log.ended) < len(r.log.samples) {
+	windowEnd := r.log.base.Add(r.windowEnd)
+	pending := len(r.log.samples) - len(r.log.ended) // of the window, and before it
+	if pending == 0 {
+		r.loadEnd = r.windowEnd
+	}
+	end := windowEnd
+	for ended := len(r.log.ended); len(r.log.ended) < len(r.log.samples) || r.world.Now() < r.loadEnd-1; {
 		at, ok := r.world.NextEvent()
+		if !ok && len(r.log.ended) == len(r.log.samples) {
+			break // an open loop's schedule is over
+		}
 		if !ok {
 			return results.StepResult{}, fmt.Errorf("step %q of %s: %d requests are never answered", plan.Name, t.cell.Config.Name, len(r.log.samples)-len(r.log.ended))
 		}
 		r.world.Advance(at)
 		end = max(end, r.log.base.Add(at))
+		for ; ended < len(r.log.ended); ended++ {
+			if r.log.samples[r.log.ended[ended]].Due < windowEnd {
+				pending--
+			}
+		}
+		if pending == 0 {
+			r.loadEnd = min(r.loadEnd, at+1)
+		}
 	}
-	step.Start, step.WindowStart, step.WindowEnd, step.End = r.log.base, r.log.base.Add(r.windowStart), r.log.base.Add(r.windowEnd), end
+	end = max(end, r.log.base.Add(r.loadEnd))
+	step.Start, step.WindowStart, step.WindowEnd, step.LoadEnd, step.End = r.log.base, r.log.base.Add(r.windowStart), windowEnd, r.log.base.Add(r.loadEnd), end
 	for _, l := range plan.Levels {
 		for _, v := range r.services {
 			if v.of.Name == l.Service {
@@ -133,7 +150,7 @@ func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string
 
 // begin makes the run of a step.
 func (t *Target) begin(plan results.StepPlan) (*run, error) {
-	l := load{warmup: plan.Warmup, window: plan.Window, levels: make([]float64, len(t.bench.Scenario.Services)), spike: plan.Spike}
+	l := load{warmup: plan.Warmup, window: plan.Window, cooldown: plan.Cooldown, levels: make([]float64, len(t.bench.Scenario.Services)), spike: plan.Spike}
 	if len(plan.Levels) == 0 {
 		return nil, errors.New("it has no level of any service")
 	}
@@ -181,6 +198,8 @@ func (v *service) integrity(step results.Step) results.Integrity {
 		switch {
 		case s.Due < step.WindowStart:
 			out.WarmupDue++
+		case s.Due >= step.WindowEnd:
+			out.CooldownDue++
 		default:
 			out.Due++
 		}

@@ -34,7 +34,7 @@ func poisson(t *testing.T) *Bench {
 }
 
 func stepPlan(b *Bench, window time.Duration) results.StepPlan {
-	p := results.StepPlan{Name: "try", Warmup: window / 4, Window: window}
+	p := results.StepPlan{Name: "try", Warmup: window / 4, Window: window, Cooldown: window / 4}
 	for _, v := range b.Scenario.Services {
 		p.Levels = append(p.Levels, results.Level{Service: v.Name, Arrivals: v.Load.Arrivals, Value: v.Load.Levels[0], Unit: v.Load.Unit()})
 	}
@@ -84,15 +84,17 @@ func TestStepsAreConsistent(t *testing.T) {
 func check(t *testing.T, r results.StepResult) {
 	t.Helper()
 	area := map[string]float64{}
-	type counts struct{ due, warmup, sessions int64 }
+	type counts struct{ due, warmup, cooldown, sessions int64 }
 	got := map[string]counts{}
 	for s := range r.Samples {
-		if s.Due < r.Step.Start || s.Due >= r.Step.WindowEnd || s.First < s.Due || s.Done < s.First || s.Done > r.Step.End || s.Outcome != results.OK {
+		if s.Due < r.Step.Start || s.Due >= r.Step.LoadEnd || s.First < s.Due || s.Done < s.First || s.Done > r.Step.End || s.Outcome != results.OK {
 			t.Fatalf("%+v in %+v", s, r.Step)
 		}
 		c := got[s.Service]
 		if s.Due < r.Step.WindowStart {
 			c.warmup++
+		} else if s.Due >= r.Step.WindowEnd {
+			c.cooldown++
 		} else {
 			c.due++
 			if s.Call == 0 {
@@ -103,7 +105,7 @@ func check(t *testing.T, r results.StepResult) {
 		area[s.Service] += max(0, min(s.Done, r.Step.WindowEnd).Sub(max(s.Due, r.Step.WindowStart)).Seconds())
 	}
 	for _, v := range r.Step.Services {
-		want := counts{v.Due, v.WarmupDue, got[v.Service].sessions}
+		want := counts{v.Due, v.WarmupDue, v.CooldownDue, got[v.Service].sessions}
 		if v.Scheduled != nil {
 			want.sessions = *v.Scheduled
 		}
@@ -179,5 +181,50 @@ func TestTargetSeeds(t *testing.T) {
 		if _, err := start(t, b, "off-ts", 1).Step(p, nil); err == nil {
 			t.Errorf("a plan %s is run", name)
 		}
+	}
+}
+
+// Calls of a window's end take as long as those before, since load outlasts it; without that
+// the server of the last has less and less to do. Load ends when the window's last is answered.
+func TestLoadOutlastsWindow(t *testing.T) {
+	b := open(t, "pro6000x1")
+	mean := func(cooldown time.Duration) (before, last float64) {
+		var n [2]float64
+		var sum [2]float64
+		for seed := range uint64(16) {
+			p := stepPlan(b, 10*time.Minute)
+			p.Warmup, p.Cooldown = 20*time.Minute, cooldown // users who began together go in waves first
+			r, err := start(t, b, "4x1g.24gb-ts", seed).Step(p, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, r)
+			var answered results.Offset
+			for s := range r.Samples {
+				if s.Due < r.Step.WindowEnd {
+					answered = max(answered, s.Done)
+				}
+				if s.Service != "agent" || s.Due < r.Step.WindowStart || s.Due >= r.Step.WindowEnd {
+					continue
+				}
+				part := 0
+				if r.Step.WindowEnd.Sub(s.Due) < time.Minute {
+					part = 1
+				}
+				n[part]++
+				sum[part] += s.Done.Sub(s.Due).Seconds()
+			}
+			want := r.Step.WindowEnd.Add(cooldown)
+			if r.Step.LoadEnd != want && r.Step.LoadEnd != answered+1 || r.Step.LoadEnd > want || r.Step.LoadEnd > r.Step.End {
+				t.Errorf("load ended at %v, the window's last was answered at %v, want that, or %v", r.Step.LoadEnd, answered, want)
+			}
+		}
+		return sum[0] / n[0], sum[1] / n[1]
+	}
+	before, last := mean(0)
+	outlastedBefore, outlasted := mean(5 * time.Minute)
+	t.Logf("calls took %.1f s, those of the last minute %.1f s; where load goes on %.1f and %.1f s", before, last, outlastedBefore, outlasted)
+	if last > 0.9*before || math.Abs(outlasted/outlastedBefore-1) > 0.08 {
+		t.Errorf("calls took %.1f s, those of the last minute %.1f s; where load goes on %.1f and %.1f s", before, last, outlastedBefore, outlasted)
 	}
 }

@@ -80,8 +80,8 @@ func TestBisection(t *testing.T) {
 		if got.capacity.State != c.state || c.state == analysis.CapacityFound && !(math.Abs(got.relative) < 0.08) {
 			t.Errorf("%s: %s, off by %g", c.system, got.capacity.State, got.relative)
 		}
-		if want := float64(got.steps) * 126; math.Abs(got.seconds-want) > 1e-6 {
-			t.Errorf("%s: %d probes took %g s, want %g", c.system, got.steps, got.seconds, want)
+		if want := float64(got.steps) * 126; got.seconds < want || got.seconds > want+1 { // load outlasts windows a little
+			t.Errorf("%s: %d probes took %g s, want %g and a little", c.system, got.steps, got.seconds, want)
 		}
 	}
 }

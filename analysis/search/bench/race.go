@@ -172,7 +172,7 @@ func raceOnce(f field, seed uint64) (heat, error) {
 				break
 			}
 			step := target.Step(plan, c.Watch)
-			out.minutes += step.Step.WindowEnd.Sub(step.Step.Start).Minutes()
+			out.minutes += step.Step.Loaded().Minutes()
 			last = &step
 		}
 	}
