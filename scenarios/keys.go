@@ -117,7 +117,7 @@ type rawRetry struct {
 
 type rawSteps struct {
 	Warmup at[time.Duration] `yaml:"warmup" doc:"load that does not count; default 5s"`
-	Window at[time.Duration] `yaml:"window" doc:"load that counts; default 30s"`
+	Window at[time.Duration] `yaml:"window" doc:"load that counts; default 30s. Load goes on after it until what fell due in it is answered, for as long as the longest latency objective at most (a tenth of the window without one)"`
 }
 
 type rawCollect struct {
