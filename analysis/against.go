@@ -342,7 +342,7 @@ func pairedAt(a, b []Cell, s sharedStep) pairing {
 				continue
 			}
 			seen = true
-			out.paired = out.paired && x.Cell.Seed == y.Cell.Seed && u.Window == v.Window && math.Abs(u.Loaded-v.Loaded) < 1e-6
+			out.paired = out.paired && x.Cell.Seed == y.Cell.Seed && u.Window == v.Window && math.Abs(u.Warmup-v.Warmup) < 1e-6
 			out.same = out.same && sameCell(x, y)
 		}
 	}

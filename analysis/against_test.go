@@ -36,7 +36,7 @@ func (d drawnRun) named(name string) NamedSummary {
 			v := Service{Name: "vision", Role: results.RoleVision, Level: d.level, Verdict: Verdict{Is: Valid}}
 			v.Total.Completed = d.rates[r][i]
 			v.Total.Latency.Quantiles = []Quantile{{Q: 0.95, Value: known(d.tails[r][i], "s")}}
-			c.Steps = []Step{{Name: "step", Window: 60, Loaded: 70, Services: []Service{v}}}
+			c.Steps = []Step{{Name: "step", Window: 60, Warmup: 10, Loaded: 70 + float64(d.rates[r][i])/1000, Services: []Service{v}}}
 			s.Cells = append(s.Cells, c)
 		}
 	}
@@ -137,7 +137,7 @@ func TestAgainstPairsTheSameArrivals(t *testing.T) {
 		}, BasisUnpaired},
 		{"other warm-up", func() NamedSummary {
 			b := made(1, 2).named("b")
-			b.Summary.Cells[0].Steps[0].Loaded, b.Summary.Cells[1].Steps[0].Loaded = 80, 80
+			b.Summary.Cells[0].Steps[0].Warmup, b.Summary.Cells[1].Steps[0].Warmup = 20, 20
 			return b
 		}, BasisUnpaired},
 		{"other index", func() NamedSummary {

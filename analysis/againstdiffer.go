@@ -175,7 +175,7 @@ func windowsOf(s *Summary) string {
 	for _, c := range s.Cells {
 		for _, step := range c.Steps {
 			if step.Purpose == "" && step.Failover == nil {
-				all = append(all, fmt.Sprintf("%s after %s", units.Format(step.Window, units.Seconds), units.Format(step.Loaded-step.Window, units.Seconds)))
+				all = append(all, fmt.Sprintf("%s after %s", units.Format(step.Window, units.Seconds), units.Format(step.Warmup, units.Seconds)))
 			}
 		}
 	}

@@ -15,6 +15,8 @@ type serviceTally struct {
 	total                      tally
 	classes, models, instances map[string]*tally
 	warmup, samples, after     int64
+	loadEnd                    results.Offset
+	bare                       int64   // samples of the window that were done after that
 	begun                      int64   // samples of the window that are a session's first
 	begunInside                int64   // sessions whose first request was sent within the window
 	sentOfWindow               int64   // samples of the window that were sent
@@ -100,6 +102,9 @@ func (t *serviceTally) add(s *results.Sample, w window) {
 	default:
 		t.after++
 	}
+	if w.holds(s.Due) && s.Done > t.loadEnd {
+		t.bare++
+	}
 	t.history = append(t.history, call(s))
 	t.chained = t.chained || s.Call > 0
 	t.course.add(s)
@@ -166,6 +171,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 		tallies[level.Service] = newServiceTally()
 		tallies[level.Service].users = int64(level.Value)
 		tallies[level.Service].course = courseOf(s)
+		tallies[level.Service].loadEnd = max(s.WindowEnd, s.LoadEnd)
 		tallies[level.Service].reserve(int(min(step.rows, rowsAtOnce)) / len(s.Plan.Levels))
 	}
 	var strangers int64
@@ -188,7 +194,7 @@ func summarizeStep(env results.Environment, cell results.Cell, step stepFacts, n
 	out := Step{Index: s.Index, Name: s.Plan.Name, Window: w.seconds(), Services: []Service{}, Client: clientOf(s.Client), OutOfMemory: s.OutOfMemory}
 	out.Purpose, out.Ray, out.Heavy, out.Stopped = s.Plan.Purpose, s.Plan.Ray, s.Plan.Heavy, s.Stopped
 	out.Start = s.Start.Seconds()
-	out.Loaded = s.Loaded().Seconds()
+	out.Warmup, out.Loaded = s.WindowStart.Sub(s.Start).Seconds(), s.Loaded().Seconds()
 	var demands []demand
 	floors := floorsOf(cell)
 	for i, level := range s.Plan.Levels {
@@ -267,6 +273,7 @@ func (r serviceReader) summarize() Service {
 		Stimulus:  r.stimulus(),
 		Cached:    unknown("ratio", "no answer told of cached tokens"),
 		median:    stats.Quantile(t.total.latency, 0.5),
+		bare:      100*t.bare > t.samples,
 	}
 	s.Median = known(s.median, "s")
 	s.Course, s.Curve = t.course.course(), curveOf(t.total.latency)

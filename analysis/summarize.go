@@ -147,7 +147,7 @@ func serviceWarnings(s Service, window, scale float64) []results.Warning {
 	if diff := s.Total.OK - s.Total.Completed; abs(diff)*20 > s.Total.OK && diff != 0 {
 		add("window-edges", "%d answers to arrivals of the window, but %d answers came within it: the window is short or the load was not steady", s.Total.OK, s.Total.Completed)
 	}
-	if s.median > 0.05*window {
+	if s.median > 0.05*window && s.bare {
 		add("stopped-load", "the median latency of %.3g s is more than 5 %% of the window: what was due late in it was answered by a server that no longer had the load", s.median)
 	}
 	list = append(list, stimulusWarnings(s, window)...)

@@ -180,7 +180,8 @@ type Step struct {
 	Name     string    `json:"name"`
 	Window   float64   `json:"window_seconds"`
 	Start    float64   `json:"start_seconds"` // of the load, within the cell
-	Loaded   float64   `json:"load_seconds"`  // from the step's begin to the window's end
+	Warmup   float64   `json:"warmup_seconds"`
+	Loaded   float64   `json:"load_seconds"` // from the step's begin until nothing fell due any more
 	Services []Service `json:"services"`
 	// Purpose, Ray and Heavy are the plan's: why the step was run, along which of several
 	// rays, and whether with heavy payloads. Stopped is why it was ended early.
@@ -252,6 +253,7 @@ type Service struct {
 	Median Value `json:"median_latency"`
 
 	median float64 // the same in seconds, NaN if there were none
+	bare   bool    // of its answers some came when load had ended
 }
 
 // A Group is what is told of some of a service's arrivals.

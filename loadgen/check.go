@@ -19,8 +19,8 @@ func check(s Step, sink results.Sink) error {
 	if s.Plan.Warmup < 0 {
 		bad("the warm-up of %v is negative", s.Plan.Warmup)
 	}
-	if s.Plan.Cooldown < 0 {
-		bad("the cool-down of %v is negative", s.Plan.Cooldown)
+	if s.Plan.Cooldown < 0 || slices.ContainsFunc(s.Loads, func(l Load) bool { return l.Cooldown < 0 }) {
+		bad("a cool-down is negative")
 	}
 	if s.Plan.Window <= 0 {
 		bad("the window of %v is not positive", s.Plan.Window)

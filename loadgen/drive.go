@@ -84,7 +84,6 @@ type run struct {
 	tellBegun                     func(results.Offset) // nil: nobody
 	end                           pace.Timer           // at windowEnd, then at loadEnd
 	windowIsOver, loadIsOver      bool
-	pending                       int64   // the window's arrivals that fell due and are not recorded
 	why                           string  // the window was ended early
 	driven                        *Driven // nil: nobody looks
 
@@ -154,12 +153,23 @@ func (r *run) windowOver() {
 	r.windowIsOver = true
 	r.loop.Stop(&r.end)
 	r.client.windowOver(r)
-	if r.pending == 0 {
-		r.loadOver()
-		return
+	r.end.F = r.cool
+	r.cool()
+}
+
+// cool ends the load unless it is still to go on, and says when it is asked again.
+func (r *run) cool() {
+	until := r.windowEnd
+	for _, s := range r.services {
+		if s.pending > 0 || s.isBehind() {
+			until = max(until, r.windowEnd.Add(s.load.Cooldown))
+		}
 	}
-	r.end.F = r.loadOver
-	r.loop.Set(&r.end, r.loadEnd)
+	if until <= r.loop.Now() {
+		r.loadOver()
+	} else if !r.loadIsOver {
+		r.loop.Set(&r.end, until)
+	}
 }
 
 // loadOver ends the load, once: nothing falls due from here on.
@@ -176,16 +186,6 @@ func (r *run) loadOver() {
 		}
 	}
 	r.over()
-}
-
-// recorded notes that an arrival's sample was.
-func (r *run) recorded(due results.Offset) {
-	if !r.inWindow(due) {
-		return
-	}
-	if r.pending--; r.pending == 0 && r.windowIsOver && !r.loadIsOver && !r.stopped {
-		r.loop.Post(r.loadOver) // not within what is being done
-	}
 }
 
 // over tells that a service, or the load, is.

@@ -236,6 +236,9 @@ type Load struct {
 	Timeout time.Duration
 	// Retry lets the client ask again; the zero value never does.
 	Retry Retry
+	// Cooldown is for how long after the window, at most, the step's load goes on for the sake
+	// of this service's answers; 0 means the plan's Cooldown.
+	Cooldown time.Duration
 }
 
 // Retry says when a client asks again after a failure. Each attempt is an

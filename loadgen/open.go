@@ -124,6 +124,12 @@ func (s *service) sessionsDue() {
 	s.check()
 }
 
+// isBehind says that sessions of the window are due and not begun.
+func (s *service) isBehind() bool {
+	o := &s.open
+	return o.count > 0 && s.start.Add(o.ring[o.first].at) < s.windowEnd
+}
+
 // startNext takes the next session off the schedule and starts it.
 func (s *service) startNext(due results.Offset) {
 	o := &s.open

@@ -36,6 +36,8 @@ type service struct {
 	seq         int64
 	prepared    map[*Request]ask // of a quick workload
 
+	pending int64 // the window's arrivals that fell due and are not recorded
+
 	open     schedule // an open loop's
 	people   []*user  // a closed loop's
 	users    int      // of them, those that are not over
@@ -61,6 +63,7 @@ func newService(r *run, l Load, step Step) (*service, error) {
 	s.thinkSeed = deriveSeed(step.Seed, l.Service, "think")
 	s.load.FailurePause = cmp.Or(l.FailurePause, DefaultFailurePause)
 	s.load.Ramp = cmp.Or(l.Ramp, DefaultRamp)
+	s.load.Cooldown = min(cmp.Or(l.Cooldown, step.Plan.Cooldown), step.Plan.Cooldown)
 	if s.limit = s.part(l.MaxInFlight); l.MaxInFlight == 0 && l.Arrivals != nil {
 		s.limit = max(1, s.part(openInFlight))
 	}
@@ -205,7 +208,11 @@ func (s *service) fellDue(due results.Offset) {
 
 // record ends a sample. Nothing else hands samples out.
 func (s *service) record(sample *results.Sample, detail string) {
-	s.recorded(sample.Due)
+	if s.inWindow(sample.Due) {
+		if s.pending--; s.pending == 0 && s.windowIsOver && !s.loadIsOver && !s.stopped {
+			s.loop.Post(s.cool) // not within what is being done
+		}
+	}
 	s.lastDone = max(s.lastDone, sample.Done)
 	if sample.Outcome != results.OK {
 		s.tally.failed(sample.Outcome, detail)

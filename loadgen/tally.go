@@ -62,7 +62,9 @@ func (t *tally) endEarly(start, end results.Offset) {
 func (t *tally) occupied(now results.Offset, n int64) {
 	t.occupancy.until(now, t.inFlight)
 	t.inFlight += n
-	t.peak = max(t.peak, t.inFlight)
+	if now < t.windowEnd {
+		t.peak = max(t.peak, t.inFlight)
+	}
 	t.occupancy.now(now, t.inFlight)
 }
 

@@ -92,7 +92,7 @@ type Figures struct {
 const (
 	PartWarmup = "warm-up"
 	PartWindow = "window"
-	PartAfter  = "after" // the window is over, answers are waited for
+	PartAfter  = "after" // the window is over, its answers are waited for, and load may go on
 )
 
 // ServiceFigures are one service's. Counts, quantiles and clauses are of the arrivals

@@ -36,17 +36,18 @@ func newGauge(s results.Service, l results.Level) *gauge {
 	return &gauge{service: s, level: l, warm: newTally(s), window: newTally(s)}
 }
 
-// add takes one sample of a stretch.
-func (g *gauge) add(s results.Sample, windowStart results.Offset, now *stretch) {
+// add takes one sample of a stretch. What fell due after the window counts in rates alone.
+func (g *gauge) add(s results.Sample, windowStart, windowEnd results.Offset, now *stretch) {
 	now.offered++
 	if s.Outcome == results.OK {
 		now.delivered++
 	}
-	if s.Due < windowStart {
+	switch {
+	case s.Due < windowStart:
 		g.warm.add(s)
-		return
+	case s.Due < windowEnd:
+		g.window.add(s)
 	}
-	g.window.add(s)
 }
 
 // ends takes a whole stretch. What fell due in it is what was done in it and what is
@@ -282,7 +283,7 @@ func (m *meter) run(r runner.StepRuns) {
 	}
 	for s := range r.Samples {
 		if g := of[s.Service]; g != nil {
-			g.add(s, windowStart, now[s.Service])
+			g.add(s, windowStart, windowStart.Add(m.plan.Window), now[s.Service])
 		}
 	}
 	for name, g := range of {

@@ -262,9 +262,23 @@ func TestClauseOfHeavyStep(t *testing.T) {
 	for _, heavy := range []bool{false, true} {
 		plan := results.StepPlan{Window: time.Second, Heavy: heavy, Levels: []results.Level{{Service: "v"}}}
 		m := newMeter(runner.StepBegins{Plan: plan}, []results.Service{service}, nil)
-		m.gauges[0].add(results.Sample{Service: "v", Class: "a/heavy", Outcome: results.OK}, 0, new(stretch))
+		m.gauges[0].add(results.Sample{Service: "v", Class: "a/heavy", Outcome: results.OK}, 0, results.Offset(time.Second), new(stretch))
 		if got := m.figures(time.Second - 1).Services[0].Clauses[0]; (got.Holds != nil) != heavy {
 			t.Errorf("heavy %v: %+v", heavy, got)
 		}
+	}
+}
+
+// What falls due after the window, while load goes on, is in the rates and in no figure of it.
+func TestAfterWindowDoesNotCount(t *testing.T) {
+	plan := results.StepPlan{Window: time.Second, Cooldown: time.Second, Levels: []results.Level{{Service: "v"}}}
+	m := newMeter(runner.StepBegins{Plan: plan}, []results.Service{{Name: "v"}}, nil)
+	now := stretch{seconds: 2}
+	for _, due := range []results.Offset{0, results.Offset(time.Second) - 1, results.Offset(time.Second)} {
+		m.gauges[0].add(results.Sample{Service: "v", Due: due, Done: due, Outcome: results.OK}, 0, results.Offset(time.Second), &now)
+	}
+	m.gauges[0].ends(now, 0)
+	if got := m.figures(2 * time.Second).Services[0]; got.Done != 2 || got.Delivered == nil || *got.Delivered != 1.5 {
+		t.Errorf("%+v", got)
 	}
 }

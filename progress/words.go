@@ -27,7 +27,7 @@ func (f *Figures) Words() string {
 func (f *Figures) Where() string {
 	whole := f.WarmupSeconds + f.WindowSeconds
 	if f.Part == PartAfter {
-		return fmt.Sprintf("window over for %s, waiting for answers", span(f.IntoSeconds-whole))
+		return fmt.Sprintf("window over for %s, waiting for its answers", span(f.IntoSeconds-whole))
 	}
 	return fmt.Sprintf("%s of %s, %s", span(f.IntoSeconds), span(whole), f.Part)
 }

@@ -160,6 +160,9 @@ func (f facts) testIdentity(t *testing.T) {
 			warm++
 			continue
 		}
+		if s.Due >= f.step.WindowEnd {
+			continue
+		}
 		counted++
 		outcomes[s.Outcome]++
 	}

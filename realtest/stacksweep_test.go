@@ -47,7 +47,7 @@ func readStackStep(t *testing.T, cell *results.CellData, data *results.StepData)
 			}
 			s.statuses[r.Outcome][r.Status]++
 		}
-		if r.Due < s.step.WindowStart {
+		if r.Due < s.step.WindowStart || r.Due >= s.step.WindowEnd {
 			continue
 		}
 		if s.outcomes[r.Service] == nil {

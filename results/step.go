@@ -220,7 +220,7 @@ type Integrity struct {
 	// Gaps is the distribution of the time between two chunks of content of one
 	// answer, over all answers due in the window.
 	Gaps Gaps `json:"chunk_gaps"`
-	// PeakInFlight is the largest number of requests in flight at once.
+	// PeakInFlight is the largest number of requests in flight at once, until the window's end.
 	PeakInFlight int64 `json:"peak_in_flight"`
 	// ClientFaults counts the exchanges that failed for want of our own
 	// descriptors, ports or memory. Their Outcome is Connect.

@@ -237,6 +237,7 @@ func (r *cellRun) loads(plan results.StepPlan, up []running, f *failing) ([]load
 			load.Think, load.ThinkExponential = u.of.Load.Think, u.of.Load.ThinkExponential
 			load.Retry = loadgen.Retry(u.of.Retry)
 			load.FailurePause, load.Ramp = u.of.Load.FailurePause, u.of.Load.Ramp
+			load.Cooldown = min(plan.Cooldown, results.Cooldown(plan.Window, u.of.SLO))
 			load.Targets = append(load.Targets, f.target(i))
 			if err := setArrivals(&load, plan, level, u.of.Load); err != nil {
 				return nil, fmt.Errorf("service %s: %w", level.Service, err)

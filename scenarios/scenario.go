@@ -151,6 +151,15 @@ type Checks struct {
 	Rewrite func(*Scenario)
 }
 
+// Cooldown gives that of a step of such a window, as [results.Cooldown] has it.
+func (s *Scenario) Cooldown(window time.Duration) time.Duration {
+	var slos [][]results.Clause
+	for _, v := range s.Services {
+		slos = append(slos, v.SLO)
+	}
+	return results.Cooldown(window, slos...)
+}
+
 // StepPlans gives the ladder: step i takes level i of each service, and a
 // service with one level is held at it. The failovers follow, and the spikes. Of a scenario with a
 // Search it is where that begins, less From.
@@ -159,13 +168,9 @@ func (s *Scenario) StepPlans() []results.StepPlan {
 	for _, v := range s.Services {
 		steps = max(steps, len(v.Load.Levels))
 	}
-	var slos [][]results.Clause
-	for _, v := range s.Services {
-		slos = append(slos, v.SLO)
-	}
 	plans := make([]results.StepPlan, 0, steps)
 	for i := range steps {
-		p := results.StepPlan{Warmup: s.Warmup, Window: s.Window, Cooldown: results.Cooldown(s.Window, slos...)}
+		p := results.StepPlan{Warmup: s.Warmup, Window: s.Window, Cooldown: s.Cooldown(s.Window)}
 		for j, v := range s.Services {
 			if len(v.Load.Levels) == 0 {
 				continue

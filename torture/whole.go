@@ -69,7 +69,8 @@ func look(dir string) (*seen, error) {
 	return s, err
 }
 
-// count counts the sessions of a cell's steps, and takes the medians.
+// count counts the sessions of a cell's steps, but for those after windows, which hang on how
+// long answers take, and takes the medians.
 func (s *seen) count(c *results.CellData) error {
 	for _, step := range c.Steps {
 		times := map[stepKey][]float64{}
@@ -78,7 +79,7 @@ func (s *seen) count(c *results.CellData) error {
 				return err
 			}
 			key := stepKey{c.Cell.Folder, step.Step.Index, sample.Service}
-			if sample.Call == 0 && sample.Attempt == 0 {
+			if sample.Call == 0 && sample.Attempt == 0 && sample.Due < step.Step.WindowEnd {
 				s.due[key]++
 			}
 			if sample.Outcome == results.OK {

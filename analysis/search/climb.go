@@ -121,16 +121,22 @@ func (c *Capacity) lookAbove(met, missed float64) bool {
 // queue at such a load would grow without end.
 func (c *Capacity) crowded() bool {
 	within, over := c.between(func(l look) bool { return l.within() && !l.beyond }, func(l look) bool { return !l.within() || l.beyond })
-	if !c.ray.closed() || c.toleranceAt(c.next) <= 2*fastTolerance || math.IsInf(over, 1) {
+	if !c.ray.closed() || c.rateAt(c.next) > fastRate || math.IsInf(over, 1) {
 		return false
 	}
 	if within == 0 { // where more users do not help, fewer may
-		down := c.ray.settle(over/2, c.search.Most)
-		helps := !slices.ContainsFunc(c.looks, func(l look) bool { return l.load > over && !l.within() })
-		if helps || down >= over || down < leastOfFirst*c.looks[0].load {
+		if !slices.ContainsFunc(c.looks, func(l look) bool { return l.load > over && !l.within() }) {
 			return false
 		}
-		c.next = down
+		down := c.ray.settle(over/2, c.search.Most)
+		switch {
+		case down < over && down >= leastOfFirst*c.looks[0].load:
+			c.next = down
+		case c.votes(over, func(look) bool { return true }) < 2:
+			c.next = over // once more, before it is said that nothing is met
+		default:
+			c.never(over)
+		}
 		return true
 	}
 	middle := math.Sqrt(within * over)

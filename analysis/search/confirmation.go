@@ -47,7 +47,9 @@ func (c *Capacity) longest() (most time.Duration, bound string) {
 	if all/2 < most {
 		most, bound = all/2, "half of the budget"
 	}
-	if left := all - c.settle() - cooldown(c.env, 0) - seconds(c.spent); left < most {
+	left := all - c.settle() - cooldown(c.env, 0) - seconds(c.spent)
+	left -= cooldown(c.env, left) - cooldown(c.env, 0) // of windows that are longer, it is longer
+	if left < most {
 		most, bound = left, "what is left of the budget"
 	}
 	return most, bound

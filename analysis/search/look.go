@@ -81,7 +81,7 @@ func lookAt(s analysis.Step, r ray, clauses []clause) (look, error) {
 		index: s.Index, load: r.of(s.Services), purpose: s.Purpose, heavy: s.Heavy,
 		loaded: s.Loaded, beyond: s.Stopped != "", ended: s.Stopped != "", met: s.Stopped == "", why: s.Stopped, worst: -1,
 	}
-	l.at = s.Start + s.Loaded - s.Window/2
+	l.at = s.Start + s.Warmup + s.Window/2
 	l.probe = boundary.Probe{Load: l.load, Seconds: s.Window, Counts: make([]boundary.Count, len(clauses))}
 	l.silent = make([]string, len(clauses))
 	first := make([]int, len(s.Services)) // where the service's clauses begin

@@ -33,6 +33,7 @@ const (
 // begin starts probing about a load.
 func (c *Capacity) begin(load float64) {
 	c.stage, c.center = probing, c.guess(load)
+	c.next = c.ray.settle(c.center, c.search.Most)
 	rate := c.rateAt(c.center)
 	c.plans.aim(c.tolerance(), c.settle())
 	if c.short {
@@ -42,7 +43,6 @@ func (c *Capacity) begin(load float64) {
 	window := c.plans.probe(rate, c.settle())
 	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+window+cooldown(c.env, window)).Seconds() +
 		(c.settle() + confirm + cooldown(c.env, confirm)).Seconds()
-	c.next = c.ray.settle(c.center, c.search.Most)
 }
 
 // probed goes on from a probe.

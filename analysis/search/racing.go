@@ -143,12 +143,12 @@ func (r *Race) blockWindow() float64 {
 // windows last as long as is asked for if that is not out of all proportion.
 func (c *Capacity) compare(center, slope, window float64) {
 	c.stage, c.center, c.slope, c.short = probing, center, slope, true
+	c.next = c.ray.settle(center, c.search.Most)
 	c.plans.aim(c.tolerance(), c.settle())
 	c.plans.probes = blockProbes
 	usual := c.plans.probe(c.rateAt(center), 0).Seconds()
 	c.plans.requests, c.search.Window = 0, seconds(math.Min(math.Max(window, usual/mostBlock), mostBlock*usual))
 	c.plans.search.Window = c.search.Window
-	c.next = c.ray.settle(center, c.search.Most)
 }
 
 // shortly goes on from a probe of a screening or a block.

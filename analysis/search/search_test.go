@@ -249,6 +249,20 @@ func TestClimbCrowded(t *testing.T) {
 	}
 }
 
+// Where even one user is too many, that is said after two looks at one, and no load is tried
+// above the first again.
+func TestCrowdedByOne(t *testing.T) {
+	over := func(load float64) float64 { return 0.13 + 0.02*load }
+	for from := 1.0; from <= 20; from++ {
+		env := asked(results.Search{Kind: Interval, Raise: "a", From: from}, users(1)...)
+		env.Services[0].SLO[0].Quantile, env.Services[0].SLO[0].Limit = 0.9, 60
+		got, steps := made{over: over, rate: 0.02}.run(t, env)
+		if got.State != analysis.CapacityNever || len(steps) > 14 {
+			t.Errorf("from %g: %s after %d steps", from, got.Sentence, len(steps))
+		}
+	}
+}
+
 // A step of more users warms up for longer than the sessions of fewer take, in proportion.
 func TestSettleOfMoreUsers(t *testing.T) {
 	c, err := New(asked(results.Search{Kind: Interval, Raise: "a", From: 4}, users(1)...))

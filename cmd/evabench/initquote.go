@@ -40,7 +40,7 @@ func (b *bench) quote() quote {
 	switch s := b.scenario.Search; {
 	case s == nil:
 		for _, p := range b.scenario.StepPlans() {
-			each += p.Warmup + p.Window
+			each += p.Load()
 		}
 	case s.Budget > 0:
 		each, q.bound = s.Budget, true

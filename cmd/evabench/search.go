@@ -139,7 +139,8 @@ func (b *bench) knownSteps() []results.StepPlan {
 					l.Value = max(1, math.Round(l.Value))
 				}
 			}
-			plans = append(plans, results.StepPlan{Levels: levels, Warmup: b.scenario.Warmup, Window: max(b.scenario.Window, s.Confirm)})
+			window := max(b.scenario.Window, s.Confirm)
+			plans = append(plans, results.StepPlan{Levels: levels, Warmup: b.scenario.Warmup, Window: window, Cooldown: b.scenario.Cooldown(window)})
 		}
 	}
 	return plans

@@ -54,7 +54,7 @@ function service(s) {
 function stepWords(step) {
   if (!step || !step.figures) return "";
   const f = step.figures, whole = f.warmup_seconds + f.window_seconds;
-  const where = step.over ? "over" : f.part === "after" ? "window over, waiting for answers" : span(f.into_seconds) + " of " + span(whole) + ", " + f.part;
+  const where = step.over ? "over" : f.part === "after" ? "window over, waiting for its answers" : span(f.into_seconds) + " of " + span(whole) + ", " + f.part;
   return "step " + (step.step + 1) + ": " + where + (step.plan.purpose ? ", " + step.plan.purpose : "");
 }
 
