@@ -84,7 +84,7 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 		return turned
 	}
 	b.Describe = func(p results.StepPlan) string {
-		return fmt.Sprintf("%s of server time (%s on the clock)", runner.Describe(a.planToServer(p)), round(p.Load()))
+		return fmt.Sprintf("%s of server time (%s on the clock)", runner.Describe(a.planToServer(p)), round(p.Warmup+p.Window))
 	}
 	if follow := b.Follow; follow != nil {
 		b.Follow = a.follow(follow, plans)

@@ -340,7 +340,7 @@ func (b *bench) extent() string {
 	steps := b.scenario.StepPlans()
 	var span time.Duration
 	for _, s := range steps {
-		span += s.Load()
+		span += s.Warmup + s.Window
 	}
 	total := span * time.Duration(len(b.left()))
 	many := fmt.Sprintf("%s of %s", units.Plural(len(b.left()), "cell"), units.Plural(len(steps), "step"))

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/evabench/evabench/internal/units"
-	"github.com/evabench/evabench/results"
 	"github.com/evabench/evabench/sim"
 )
 
@@ -18,8 +17,7 @@ func (b *bench) interferenceExtent() string {
 	for _, l := range s.Loads {
 		loads = append(loads, strconv.FormatFloat(l, 'g', -1, 64))
 	}
-	step := results.StepPlan{Warmup: b.scenario.Warmup, Window: b.scenario.Window, Cooldown: b.scenario.Cooldown(b.scenario.Window)}
-	cell := step.Load() * time.Duration(len(s.Loads))
+	cell := (b.scenario.Warmup + b.scenario.Window) * time.Duration(len(s.Loads))
 	all := cell * time.Duration(len(b.left()))
 	text := fmt.Sprintf("%s, each %s that hold the others beside %s of %s's level: %s a cell, %s in all",
 		units.Plural(len(b.left()), "cell"), units.Plural(len(s.Loads), "step"), strings.Join(loads, ", "), s.Raise, loadTime(cell), loadTime(all))

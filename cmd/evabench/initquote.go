@@ -25,7 +25,7 @@ const (
 // A quote is what a sweep takes, on the clock.
 type quote struct {
 	load   time.Duration // known, or of a search its bound
-	most   time.Duration // with all that is assumed
+	most   time.Duration // with all that is assumed, and all that load may outlast windows
 	starts bool          // servers are started
 	gpus   int           // real ones that are taken
 	bound  bool          // load is what a search takes at most
@@ -36,11 +36,11 @@ type quote struct {
 func (b *bench) quote() quote {
 	q := quote{known: true}
 	cells := time.Duration(len(b.left()))
-	each, warm := time.Duration(0), time.Duration(0)
+	each, cool, warm := time.Duration(0), time.Duration(0), time.Duration(0)
 	switch s := b.scenario.Search; {
 	case s == nil:
 		for _, p := range b.scenario.StepPlans() {
-			each += p.Load()
+			each, cool = each+p.Warmup+p.Window, cool+p.Cooldown
 		}
 	case s.Budget > 0:
 		each, q.bound = s.Budget, true
@@ -58,9 +58,9 @@ func (b *bench) quote() quote {
 	q.load = each * cells
 	if b.simulated.scale > sim.MinScale {
 		a := sim.Accelerate(b.simulated.scale)
-		q.load, warm = a.OnClock(q.load), a.OnClock(warm)
+		q.load, cool, warm = a.OnClock(q.load), a.OnClock(cool), a.OnClock(warm)
 	}
-	q.most = q.load + warm*cells
+	q.most = q.load + (cool+warm)*cells
 	if q.starts {
 		q.most += startsIn * cells
 	}
