@@ -253,7 +253,7 @@ type Service struct {
 	Median Value `json:"median_latency"`
 
 	median float64 // the same in seconds, NaN if there were none
-	bare   bool    // of its answers some came when load had ended
+	bare   bool    // of its answers more than 1 % came when load had ended
 }
 
 // A Group is what is told of some of a service's arrivals.

@@ -19,7 +19,7 @@ import (
 //
 // Load starts at once. Arrivals due in [Start, WindowStart) are warm-up, those
 // in [WindowStart, WindowEnd) are the window's. Load goes on until all of them have
-// their outcomes, for the plan's Cooldown at the most, so that the last of them meet
+// their outcomes, those of a Load for its Cooldown at the most, so that the last of them meet
 // the server that the first did; arrivals due in [WindowEnd, LoadEnd) count as little
 // as the warm-up's. None is due later: a session that is not over at LoadEnd makes no
 // further call. What is in flight then is waited for until its own Timeout.

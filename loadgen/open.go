@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"slices"
 	"time"
 
 	"github.com/evabench/evabench/loadgen/pace"
@@ -127,7 +128,8 @@ func (s *service) sessionsDue() {
 // isBehind says that sessions of the window are due and not begun.
 func (s *service) isBehind() bool {
 	o := &s.open
-	return o.count > 0 && s.start.Add(o.ring[o.first].at) < s.windowEnd
+	return o.count > 0 && s.start.Add(o.ring[o.first].at) < s.windowEnd ||
+		slices.ContainsFunc(s.people, func(u *user) bool { return u.state == userWaits && u.due < s.windowEnd })
 }
 
 // startNext takes the next session off the schedule and starts it.

@@ -124,6 +124,10 @@ type Clause struct {
 	Text     string  `json:"text"`            // as it was written
 }
 
+// OfTime says that the limit is one of each request's time: of its latency, or to its first
+// token.
+func (c Clause) OfTime() bool { return c.Metric == "latency" || c.Metric == "ttft" }
+
 // A Config is one point of the matrix.
 type Config struct {
 	// Name is short, unique within a run and fit for a folder.

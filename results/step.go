@@ -47,22 +47,26 @@ type StepPlan struct {
 	Ray int `json:"ray,omitempty"`
 }
 
-// Cooldown gives a plan's Cooldown for services of these objectives: the largest of their
-// limits on latency and time to first token, after which nothing that happens changes whether
-// a request kept them; a tenth of the window where there are none.
+// Cooldown gives a plan's Cooldown for services of these objectives: the longest of what each
+// takes, which is the largest of its limits on latency and time to first token, after which
+// nothing that happens changes whether a request kept them, or a tenth of the window where it
+// has none.
 func Cooldown(window time.Duration, slos ...[]Clause) time.Duration {
-	most := 0.0
+	longest := time.Duration(0)
 	for _, clauses := range slos {
+		limit := 0.0
 		for _, c := range clauses {
-			if c.Metric == "latency" || c.Metric == "ttft" {
-				most = max(most, c.Limit)
+			if c.OfTime() {
+				limit = max(limit, c.Limit)
 			}
 		}
+		own := window / 10
+		if limit > 0 {
+			own = time.Duration(min(limit, float64(math.MaxInt64/4)/1e9) * float64(time.Second))
+		}
+		longest = max(longest, own)
 	}
-	if most > 0 {
-		return time.Duration(min(most, float64(math.MaxInt64/4)/1e9) * float64(time.Second))
-	}
-	return window / 10
+	return longest
 }
 
 // Load is for how long a step's load lasts at most.

@@ -61,6 +61,12 @@ func (a Acceleration) Bench(b runner.Bench) *runner.Bench {
 		s := &b.Services[i].Service
 		s.Timeout, s.Load = a.toClock(s.Timeout), a.loadToClock(s.Load)
 		s.Retry.Pause, s.Warm = a.toClock(s.Retry.Pause), a.toClock(s.Warm)
+		s.SLO = slices.Clone(s.SLO) // by which load outlasts windows; it is judged elsewhere
+		for j := range s.SLO {
+			if c := &s.SLO[j]; c.OfTime() {
+				c.Limit /= a.k
+			}
+		}
 	}
 	b.CollectEvery = max(a.toClock(cmp.Or(b.CollectEvery, runner.DefaultCollectEvery)), collectors.ShortestEvery)
 	b.LookEvery = max(a.toClock(cmp.Or(b.LookEvery, runner.DefaultLookEvery)), shortestLook)

@@ -54,7 +54,7 @@ func TestEverySpanOfABenchIsTurned(t *testing.T) {
 		"Services.Service.Load.Shape.Factor":  1, // of the level
 		"Services.Service.Percentiles":        1, // shares
 		"Services.Service.Models.MemoryShare": 1, // of a device
-		"Services.Service.SLO.Limit":          1, // judged by records, in server time
+		"Services.Service.SLO.Limit":          1, // of a clause that is of no time
 		"Services.Service.SLO.Quantile":       1, // a share
 	}
 	spans := []string{

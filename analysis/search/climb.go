@@ -129,7 +129,11 @@ func (c *Capacity) crowded() bool {
 			return false
 		}
 		down := c.ray.settle(over/2, c.search.Most)
-		switch {
+		switch helped := slices.ContainsFunc(c.looks, func(l look) bool { return l.load > over && l.within() && !l.beyond }); {
+		case helped && c.votes(over, func(look) bool { return true }) < 2:
+			c.next = over
+		case helped:
+			return false
 		case down < over && down >= leastOfFirst*c.looks[0].load:
 			c.next = down
 		case c.votes(over, func(look) bool { return true }) < 2:

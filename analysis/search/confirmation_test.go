@@ -39,6 +39,7 @@ func TestConfirmationOfSeldom(t *testing.T) {
 // too, and the quote has it: p99 takes 368 answers, and 425.5 so that chance does not decide.
 func TestQuoteOfHeld(t *testing.T) {
 	env := asked(results.Search{Kind: Interval, Raise: "a", From: 10}, rates(10, 1)...)
+	env.Services[1].SLO = []results.Clause{{Metric: "latency", Quantile: 0.5, Op: "<", Limit: 0.1, Unit: "s", Text: "p50 < 100 ms"}}
 	without, err := Quote(env)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,6 +261,29 @@ func TestCrowdedByOne(t *testing.T) {
 		if got.State != analysis.CapacityNever || len(steps) > 14 {
 			t.Errorf("from %g: %s after %d steps", from, got.Sentence, len(steps))
 		}
+	}
+}
+
+// A first load that was over by chance does not hide what keeps within the SLO above it.
+func TestCrowdedByChance(t *testing.T) {
+	over := func(load float64) float64 {
+		odds := 0.1 / 0.9 * math.Pow(load/12, 4)
+		return 1 / (1 + 1/odds)
+	}
+	env := asked(results.Search{Kind: Interval, Raise: "a", From: 4, Tolerance: 0.05}, users(1)...)
+	env.Services[0].SLO[0].Quantile, env.Services[0].SLO[0].Limit = 0.9, 60
+	stray := func(s *analysis.Step, index int) {
+		if index == 0 {
+			s.Services[0].SLO[0].Over = s.Services[0].SLO[0].Judged / 7
+		}
+	}
+	got, steps := made{over: over, rate: 0.02, change: stray}.run(t, env)
+	if got.State != analysis.CapacityFound || math.Abs(number(got.Estimate)/12-1) > 0.15 {
+		t.Errorf("%s after %d steps", got.Sentence, len(steps))
+	}
+	first := slices.IndexFunc(steps, func(s analysis.Step) bool { return s.Purpose == results.PurposeProbe })
+	if load := steps[first].Services[0].Level.Value; load < 8 {
+		t.Errorf("the first probe is at %g, want one near 12", load)
 	}
 }
 

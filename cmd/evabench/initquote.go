@@ -24,7 +24,7 @@ const (
 
 // A quote is what a sweep takes, on the clock.
 type quote struct {
-	load   time.Duration // known, or of a search its bound
+	load   time.Duration // known but for what outlasts windows, or of a search its bound
 	most   time.Duration // with all that is assumed, and all that load may outlast windows
 	starts bool          // servers are started
 	gpus   int           // real ones that are taken
@@ -80,9 +80,9 @@ func (q quote) text(simulated bool) string {
 	if !q.known {
 		load = "how long it is under load is known at its end (search.budget bounds it)"
 	}
-	text := fmt.Sprintf("the sweep takes: %s; with warm-up", load)
+	text := fmt.Sprintf("the sweep takes: %s; with warm-up and cool-down", load)
 	if q.starts {
-		text += fmt.Sprintf(" and starts (assumed: %s a cell)", loadSpan(startsIn))
+		text = fmt.Sprintf("the sweep takes: %s; with warm-up, cool-down and starts (assumed: %s a cell)", load, loadSpan(startsIn))
 	}
 	text += " up to " + loadSpan(q.most)
 	switch {

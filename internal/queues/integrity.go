@@ -108,7 +108,9 @@ func Occupancy(dues, dones []float64, from, to float64) ([]results.Occupancy, in
 		if i < len(dues) && dues[i] <= dones[d] {
 			until(min(dues[i], to))
 			inFlight++
-			peak = max(peak, inFlight)
+			if dues[i] < to {
+				peak = max(peak, inFlight)
+			}
 			if dues[i] >= from && dues[i] < to {
 				p := part(dues[i])
 				all[p].Max = max(all[p].Max, inFlight)

@@ -92,7 +92,7 @@ func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string
 	}
 	loadEnd := end
 	if step.Stopped == "" {
-		loadEnd = t.cool(end, plan.Cooldown.Seconds())
+		loadEnd = t.cool(plan, windowStart, end)
 	}
 	t.finish(loadEnd)
 	last := loadEnd
@@ -203,17 +203,24 @@ func (t *Target) fetch(before, end float64) bool {
 	return true
 }
 
-// cool gives the moment at which load ends after a window.
-func (t *Target) cool(windowEnd, most float64) float64 {
-	if most == 0 || t.server.Batch > 1 {
-		return windowEnd + most
+// cool gives the moment at which load ends after a window, as the load generator has it: each
+// service is waited for by its own limits.
+func (t *Target) cool(plan results.StepPlan, windowStart, windowEnd float64) float64 {
+	if plan.Cooldown == 0 || t.server.Batch > 1 {
+		return windowEnd + plan.Cooldown.Seconds()
 	}
 	t.runTo(windowEnd)
-	last := windowEnd
-	for i := range t.records { // all were due before its end, and are served
-		last = max(last, t.records[i].done)
+	until := windowEnd
+	for i, v := range t.system.Services {
+		last, most := windowEnd, min(plan.Cooldown, results.Cooldown(plan.Window, v.SLO))
+		for j := range t.records { // all were due before its end, and are served
+			if r := &t.records[j]; int(r.service) == i && r.due >= windowStart {
+				last = max(last, r.done)
+			}
+		}
+		until = max(until, min(last, windowEnd+most.Seconds()))
 	}
-	return min(last, windowEnd+most)
+	return until
 }
 
 // finish ends the arrivals at a moment and serves what is left.

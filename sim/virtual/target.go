@@ -110,9 +110,14 @@ func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string
 	}
 	r.world.Advance(r.windowEnd - 1)
 	windowEnd := r.log.base.Add(r.windowEnd)
-	pending := len(r.log.samples) - len(r.log.ended) // of the window, and before it
-	if pending == 0 {
-		r.loadEnd = r.windowEnd
+	pending := map[string]int{} // by service, of the window
+	for i := range r.log.samples {
+		if s := &r.log.samples[i]; s.Due >= r.log.base.Add(r.windowStart) && s.Outcome == 0 {
+			pending[s.Service]++
+		}
+	}
+	if step.Stopped == "" {
+		r.loadEnd = r.cool(plan, pending, r.windowEnd)
 	}
 	end := windowEnd
 	for ended := len(r.log.ended); len(r.log.ended) < len(r.log.samples) || r.world.Now() < r.loadEnd-1; {
@@ -126,13 +131,11 @@ func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string
 		r.world.Advance(at)
 		end = max(end, r.log.base.Add(at))
 		for ; ended < len(r.log.ended); ended++ {
-			if r.log.samples[r.log.ended[ended]].Due < windowEnd {
-				pending--
+			if s := &r.log.samples[r.log.ended[ended]]; s.Due >= r.log.base.Add(r.windowStart) && s.Due < windowEnd {
+				pending[s.Service]--
 			}
 		}
-		if pending == 0 {
-			r.loadEnd = min(r.loadEnd, at+1)
-		}
+		r.loadEnd = min(r.loadEnd, r.cool(plan, pending, at+1))
 	}
 	end = max(end, r.log.base.Add(r.loadEnd))
 	step.Start, step.WindowStart, step.WindowEnd, step.LoadEnd, step.End = r.log.base, r.log.base.Add(r.windowStart), windowEnd, r.log.base.Add(r.loadEnd), end
@@ -146,6 +149,18 @@ func (t *Target) Step(plan results.StepPlan, watch func(results.Progress) string
 	t.steps++
 	t.now = end
 	return results.StepResult{Step: step, Samples: slices.Values(r.log.samples)}, nil
+}
+
+// cool gives when load ends, as the load generator has it: that of each service is waited for
+// by its own limits while something of it is pending; not before now.
+func (r *run) cool(plan results.StepPlan, pending map[string]int, now time.Duration) time.Duration {
+	until := now
+	for _, v := range r.services {
+		if pending[v.of.Name] > 0 {
+			until = max(until, r.windowEnd+min(plan.Cooldown, results.Cooldown(plan.Window, v.of.SLO)))
+		}
+	}
+	return until
 }
 
 // begin makes the run of a step.

@@ -214,7 +214,7 @@ func TestLoadOutlastsWindow(t *testing.T) {
 				n[part]++
 				sum[part] += s.Done.Sub(s.Due).Seconds()
 			}
-			want := r.Step.WindowEnd.Add(cooldown)
+			want := r.Step.WindowEnd.Add(min(cooldown, b.Scenario.Cooldown(p.Window)))
 			if r.Step.LoadEnd != want && r.Step.LoadEnd != answered+1 || r.Step.LoadEnd > want || r.Step.LoadEnd > r.Step.End {
 				t.Errorf("load ended at %v, the window's last was answered at %v, want that, or %v", r.Step.LoadEnd, answered, want)
 			}
