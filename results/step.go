@@ -69,6 +69,15 @@ func Cooldown(window time.Duration, slos ...[]Clause) time.Duration {
 	return longest
 }
 
+// CooldownOf is Cooldown for services.
+func CooldownOf(window time.Duration, services []Service) time.Duration {
+	var slos [][]Clause
+	for _, s := range services {
+		slos = append(slos, s.SLO)
+	}
+	return Cooldown(window, slos...)
+}
+
 // Load is for how long a step's load lasts at most.
 func (p StepPlan) Load() time.Duration { return p.Warmup + p.Window + p.Cooldown }
 

@@ -141,17 +141,8 @@ func (c *Capacity) plan() results.StepPlan {
 		p.Purpose, p.Window = results.PurposeProbe, max(c.plans.probe(rate, c.settle()), c.long)
 	}
 	p.Name = fmt.Sprintf("%s %g %s", p.Purpose, c.next, c.ray.unit())
-	p.Cooldown = cooldown(c.env, p.Window)
+	p.Cooldown = results.CooldownOf(p.Window, c.env.Services)
 	return p
-}
-
-// cooldown is that of a step of such a window.
-func cooldown(env results.Environment, window time.Duration) time.Duration {
-	var slos [][]results.Clause
-	for _, s := range env.Services {
-		slos = append(slos, s.SLO)
-	}
-	return results.Cooldown(window, slos...)
 }
 
 // growing bounds a window of the climb by mostGrowing times the one before: that few requests
@@ -289,7 +280,7 @@ func (c *Capacity) budget() float64 {
 	if c.found { // an interval comes first
 		confirm, _ = c.confirmation(c.next)
 	}
-	return all - (c.settle() + confirm + cooldown(c.env, confirm)).Seconds()
+	return all - (c.settle() + confirm + results.CooldownOf(confirm, c.env.Services)).Seconds()
 }
 
 // mostOfQuote is how many times what was quoted a search may spend.

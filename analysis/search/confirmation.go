@@ -7,6 +7,7 @@ import (
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/analysis/stats"
+	"github.com/evabench/evabench/results"
 )
 
 // longestForAnswers is the longest window that is made so long for answers that come seldom.
@@ -47,8 +48,8 @@ func (c *Capacity) longest() (most time.Duration, bound string) {
 	if all/2 < most {
 		most, bound = all/2, "half of the budget"
 	}
-	left := all - c.settle() - cooldown(c.env, 0) - seconds(c.spent)
-	left -= cooldown(c.env, left) - cooldown(c.env, 0) // of windows that are longer, it is longer
+	left := all - c.settle() - results.CooldownOf(0, c.env.Services) - seconds(c.spent)
+	left -= results.CooldownOf(left, c.env.Services) - results.CooldownOf(0, c.env.Services) // of windows that are longer, it is longer
 	if left < most {
 		most, bound = left, "what is left of the budget"
 	}

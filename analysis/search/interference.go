@@ -51,7 +51,7 @@ func InterferencePlans(env results.Environment) ([]results.StepPlan, error) {
 		}
 		before = f
 		p := r.beside(f, env.Search.Warmup, env.Search.Window)
-		p.Cooldown = cooldown(env, p.Window)
+		p.Cooldown = results.CooldownOf(p.Window, env.Services)
 		plans = append(plans, p)
 	}
 	return plans, nil

@@ -94,7 +94,7 @@ func (c *Climb) Next(last *results.StepResult) (results.StepPlan, bool) {
 	return results.StepPlan{
 		Name:   fmt.Sprintf("%s %g %s", results.PurposeClimb, c.next, c.ray.unit()),
 		Levels: c.ray.at(c.next), Warmup: c.search.Warmup, Window: c.search.Window, Purpose: results.PurposeClimb,
-		Cooldown: cooldown(c.env, c.search.Window),
+		Cooldown: results.CooldownOf(c.search.Window, c.env.Services),
 	}, true
 }
 

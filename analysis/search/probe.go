@@ -41,8 +41,8 @@ func (c *Capacity) begin(load float64) {
 	}
 	confirm, _ := c.confirmation(c.center)
 	window := c.plans.probe(rate, c.settle())
-	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+window+cooldown(c.env, window)).Seconds() +
-		(c.settle() + confirm + cooldown(c.env, confirm)).Seconds()
+	c.quoted = c.spent + float64(c.plans.probes)*(c.settle()+window+results.CooldownOf(window, c.env.Services)).Seconds() +
+		(c.settle() + confirm + results.CooldownOf(confirm, c.env.Services)).Seconds()
 }
 
 // probed goes on from a probe.
@@ -274,7 +274,7 @@ func (c *Capacity) split(l look) {
 		c.probes = append(c.probes, l.probe)
 		c.stage, c.near, c.center = probing, 1, l.load
 		window := c.plans.probe(c.rateAt(l.load), c.settle())
-		c.quoted += float64(c.plans.probes) * (c.settle() + window + cooldown(c.env, window)).Seconds()
+		c.quoted += float64(c.plans.probes) * (c.settle() + window + results.CooldownOf(window, c.env.Services)).Seconds()
 		c.refit()
 		c.aim()
 		return

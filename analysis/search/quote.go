@@ -27,7 +27,9 @@ func Quote(env results.Environment) (time.Duration, error) {
 	rate := c.rateAt(load)
 	c.plans.aim(c.toleranceAt(load), c.plans.settle)
 	confirm, _ := c.confirmation(load)
-	whole := func(window time.Duration) time.Duration { return c.plans.settle + window + cooldown(c.env, window) }
+	whole := func(window time.Duration) time.Duration {
+		return c.plans.settle + window + results.CooldownOf(window, c.env.Services)
+	}
 	price := quotedSteps*whole(c.plans.climb(rate)) + time.Duration(c.plans.probes)*whole(c.plans.probe(rate, c.plans.settle)) + whole(confirm)
 	if c.search.Heavy {
 		price += whole(confirm)

@@ -42,7 +42,7 @@ func (b *bisection) Next(last *results.StepResult) (results.StepPlan, bool) {
 	return results.StepPlan{
 		Name: fmt.Sprintf("%.6g", b.load), Levels: b.subject.levels(b.load),
 		Warmup: time.Duration(warmup * float64(b.probe)), Window: b.probe, Purpose: results.PurposeProbe,
-		Cooldown: cooldown(b.subject, b.probe),
+		Cooldown: results.CooldownOf(b.probe, b.subject.services),
 	}, true
 }
 

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/evabench/evabench/analysis"
 	"github.com/evabench/evabench/internal/queues"
@@ -42,15 +41,6 @@ func ofQueue(s *queues.System) subject {
 
 // found says whether the subject has a capacity that is to be found.
 func (s subject) found() bool { return s.truth.State == analysis.CapacityFound }
-
-// cooldown is that of a step of such a window.
-func cooldown(s subject, window time.Duration) time.Duration {
-	var slos [][]results.Clause
-	for _, v := range s.services {
-		slos = append(slos, v.SLO)
-	}
-	return results.Cooldown(window, slos...)
-}
 
 // drawn gives the subject with another first load, by a factor of up to √2 that is drawn.
 // What a bisection comes to depends on where its loads happen to lie beside the capacity:
